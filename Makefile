@@ -1,0 +1,48 @@
+# make demo    the whole workflow on embedded real data, on a CPU
+# make test    every test of the fast tiers
+# Both set up .venv first; nothing else is needed but Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+PATHS := tdro tests
+SMK := Snakefile workflow
+
+.PHONY: demo test lint format schema dry-runs clean
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores all
+	@cat logs/report/report.log
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check $(PATHS)
+	$(BIN)/ruff format --check $(PATHS)
+	$(BIN)/snakefmt --check $(SMK)
+	$(BIN)/snakemake --lint
+
+# The DAG of every configuration, without running a job.
+dry-runs: .venv/installed
+	set -e; for config in config/*.yaml; do \
+		echo "$$config"; \
+		$(BIN)/snakemake -n --quiet rules --configfile $$config >.venv/dry-run.log 2>&1 || { cat .venv/dry-run.log; exit 1; }; \
+	done
+
+format: .venv/installed
+	$(BIN)/ruff check --fix $(PATHS)
+	$(BIN)/ruff format $(PATHS)
+	$(BIN)/snakefmt $(SMK)
+
+# What tdro/config.py says, for editors and for readers.
+schema: .venv/installed
+	$(BIN)/python -c "import tdro.config; print(tdro.config.schema(), end='')" >workflow/schemas/config.schema.json
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else None"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,demo,dev]'
+	touch $@
+
+clean:
+	rm -rf results checkpoints logs .snakemake

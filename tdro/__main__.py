@@ -1,0 +1,5 @@
+"""``python -m tdro``: the form in which ``accelerate launch`` starts a stage."""
+
+from tdro.cli import main
+
+main()

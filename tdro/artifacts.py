@@ -1,0 +1,183 @@
+"""The edges of the DAG: one Arrow schema a Parquet file, and how files are written and read.
+
+Every file is written under a temporary name and renamed, so that a reader never sees half of one.
+Counts of a stage (rows read, rows dropped and why) travel in the Parquet file's own metadata.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tdro.errors import UserError
+
+_ROWS = pa.list_(pa.int32())
+
+#: ``corpus.parquet``: each passage once. Other files name a passage by its row in this one.
+CORPUS = pa.schema([("passage_id", pa.string()), ("title", pa.string()), ("text", pa.string())])
+
+#: ``queries.parquet``: each query once. ``positives`` and ``negatives`` are rows of the corpus;
+#: ``negatives`` holds what the source provides and is empty where they are to be mined.
+QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positives", _ROWS), ("negatives", _ROWS)])
+
+#: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` the miner's inner products;
+#: a score is null where a random passage filled a gap.
+NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", pa.list_(pa.float32()))])
+
+#: ``train.parquet``: the rows a plan draws from.
+TRAIN = pa.schema([("query", pa.int32()), ("positives", _ROWS), ("negatives", _ROWS)])
+
+#: ``duplicates.parquet``: the training queries removed, and the evaluation query each matched.
+DUPLICATES = pa.schema(
+    [
+        ("query", pa.int32()),
+        ("text", pa.string()),
+        ("benchmark", pa.string()),
+        ("matched", pa.string()),
+        ("distance", pa.int8()),
+    ]
+)
+
+#: ``plan.parquet``: the rows of every batch, in order. ``query`` is a row of the task's queries,
+#: ``positive`` and ``negatives`` rows of its corpus.
+PLAN = pa.schema(
+    [
+        ("step", pa.int32()),
+        ("slot", pa.int32()),
+        ("task", pa.string()),
+        ("query", pa.int32()),
+        ("positive", pa.int32()),
+        ("negatives", _ROWS),
+    ]
+)
+
+#: ``reference.parquet``: the frozen reference model's loss on each row of a mixed plan.
+REFERENCE = pa.schema([("step", pa.int32()), ("slot", pa.int32()), ("task", pa.string()), ("loss", pa.float32())])
+
+#: ``trajectory.parquet``: one row a step and task. ``rows`` counts the task's rows in the step;
+#: losses are their means (null when there are none); ``measurement`` is averaged over the
+#: accumulation window and ``gradient`` is the same after clipping; ``weight``, ``mean`` and ``ema``
+#: are those after the step's update; ``size`` is the number of training rows of the task.
+TRAJECTORY = pa.schema(
+    [
+        ("step", pa.int32()),
+        ("task", pa.string()),
+        ("size", pa.int64()),
+        ("rows", pa.int32()),
+        ("proxy_loss", pa.float64()),
+        ("reference_loss", pa.float64()),
+        ("measurement", pa.float64()),
+        ("gradient", pa.float64()),
+        ("weight", pa.float64()),
+        ("mean", pa.float64()),
+        ("ema", pa.float64()),
+    ]
+)
+
+#: ``eval/{benchmark}.queries.parquet``: the metrics of each query, so that differences can be tested.
+QUERY_SCORES = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("query_id", pa.string()),
+        ("ndcg_at_10", pa.float64()),
+        ("mrr_at_10", pa.float64()),
+        ("recall_at_100", pa.float64()),
+    ]
+)
+METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
+
+_COUNTS = b"tdro.counts"
+
+
+@contextmanager
+def replacing(path: str | Path):
+    """Yield a temporary path beside ``path``; on success it takes ``path``'s place, else it goes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(
+    path: str | Path, table: pa.Table | Mapping[str, Any], schema: pa.Schema, counts: Mapping[str, int] | None = None
+) -> None:
+    """Write ``table`` (or columns) as ``schema``, with the stage's ``counts`` in the metadata."""
+    if not isinstance(table, pa.Table):
+        table = pa.table({name: table[name] for name in schema.names}, schema=schema)
+    table = table.select(schema.names).cast(schema)
+    if counts is not None:
+        table = table.replace_schema_metadata({_COUNTS: json.dumps(dict(counts))})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet file that must have ``schema``'s columns.
+
+    Raises:
+        UserError: when the file is missing, is no Parquet file, or lacks a column.
+    """
+    table = _open(path, lambda: pq.read_table(path, memory_map=True))
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            "Delete the file and let the workflow make it again."
+        )
+    return table.select(schema.names).cast(schema)
+
+
+def read_counts(path: str | Path) -> dict[str, int]:
+    """The counts that the stage stored in the Parquet file, in the order in which it took them."""
+    metadata = _open(path, lambda: pq.read_schema(path)).metadata or {}
+    return json.loads(metadata.get(_COUNTS, b"{}"))
+
+
+def count_rows(path: str | Path) -> int:
+    """Number of rows of a Parquet file; reads its footer only."""
+    return _open(path, lambda: pq.read_metadata(path)).num_rows
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Names of a Parquet file's columns; reads its footer only."""
+    return _open(path, lambda: pq.read_schema(path)).names
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON."""
+    text = json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: when the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+
+
+def _open(path: str | Path, read):
+    try:
+        return read()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run the rule that makes it, or correct the path.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a readable Parquet file: {reason}") from None

@@ -1,0 +1,86 @@
+"""From a plan's integers to the texts a retriever reads."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from tdro.artifacts import CORPUS, QUERIES, read_table
+from tdro.config import Prompted
+from tdro.errors import UserError
+from tdro.layout import Layout
+from tdro.texts import passage_text, query_prompt
+
+
+class Text(NamedTuple):
+    """A query or passage by its place; equal places are equal texts."""
+
+    task: str
+    kind: str
+    row: int
+
+
+class Texts:
+    """The texts of the tasks of a plan, looked up by row.
+
+    Args:
+        results: Folder of the results, which holds ``data/{task}/{corpus,queries}.parquet``.
+        tasks: Instruction and symmetry of each task.
+    """
+
+    def __init__(self, results: str | Path, tasks: Mapping[str, Prompted]) -> None:
+        self._layout = Layout(results)
+        self._tasks = tasks
+        self._tables: dict[tuple[str, str], pa.Table] = {}
+
+    def __getitem__(self, text: Text) -> str:
+        """The text as the retriever reads it, instruction included."""
+        prompted = self._prompted(text.task)
+        if text.kind == "query":
+            return query_prompt(prompted.instruction) + self._cell(text, "queries.parquet", QUERIES, "query")
+        passage = passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
+        return query_prompt(prompted.instruction) + passage if prompted.symmetric else passage
+
+    def _prompted(self, task: str) -> Prompted:
+        if task not in self._tasks:
+            raise UserError(f"the plan holds task {task!r}, but the settings name only {', '.join(self._tasks)}.")
+        return self._tasks[task]
+
+    def _cell(self, text: Text, file: str, schema: pa.Schema, column: str) -> str:
+        key = (text.task, file)
+        if key not in self._tables:
+            self._tables[key] = read_table(self._layout.task(text.task, file), schema)
+        return self._tables[key][column][text.row].as_py()
+
+
+def row_texts(row: Mapping[str, Any]) -> list[Text]:
+    """Query, positive and negatives of one row of a plan."""
+    task = row["task"]
+    return [Text(task, "query", row["query"])] + [
+        Text(task, "passage", p) for p in (row["positive"], *row["negatives"])
+    ]
+
+
+def columns(negatives: int) -> list[str]:
+    """Names of the texts of a row, in order."""
+    return ["query", "positive", *(f"negative_{i + 1}" for i in range(negatives))]
+
+
+def dataset(plan: pa.Table, texts: Texts):
+    """A ``datasets.Dataset`` over the rows of a plan that looks the texts up when a batch is asked for.
+
+    An item maps ``query``, ``positive``, ``negative_1``, ... to texts and ``label`` to the row of the plan.
+    """
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    table = plan.append_column("label", pa.array(range(plan.num_rows), pa.int64()))
+
+    def look_up(batch: dict[str, list]) -> dict[str, list]:
+        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        texts_of_rows = [[texts[t] for t in row_texts(row)] for row in rows]
+        names = columns(len(rows[0]["negatives"]))
+        return {**dict(zip(names, zip(*texts_of_rows, strict=True), strict=True)), "label": batch["label"]}
+
+    return Dataset(InMemoryTable(table)).with_transform(look_up)

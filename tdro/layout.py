@@ -1,0 +1,58 @@
+"""Where every artifact lies: the path says what it is. Used by the rules and by the report."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tdro.config import IN_DOMAIN
+
+
+class ReportFiles(NamedTuple):
+    """The report as a page and as a table."""
+
+    html: str
+    csv: str
+
+
+class Layout:
+    """Paths below a results folder; arguments may be values or Snakemake wildcards like ``{task}``."""
+
+    def __init__(self, results: str | Path = "results") -> None:
+        self.results = str(results)
+
+    def task(self, task: str, file: str) -> str:
+        """A file of a training task: corpus, queries, negatives, train or duplicates (.parquet)."""
+        return f"{self.results}/data/{task}/{file}"
+
+    def held_out(self, task: str, file: str) -> str:
+        """A file of a task's in-domain benchmark: corpus.parquet or queries.parquet."""
+        return f"{self.results}/data/{task}/heldout/{file}"
+
+    def benchmark(self, benchmark: str, file: str) -> str:
+        """A file of an out-of-domain benchmark: corpus.parquet or queries.parquet."""
+        return f"{self.results}/benchmarks/{benchmark}/{file}"
+
+    def dataset(self, benchmark: str, name: str) -> str:
+        """Folder with corpus and queries of one dataset of a benchmark."""
+        file = self.held_out(name, "") if benchmark == IN_DOMAIN else self.benchmark(name, "")
+        return file.rstrip("/")
+
+    @property
+    def report(self) -> ReportFiles:
+        """The report's files."""
+        return ReportFiles(f"{self.results}/report/index.html", f"{self.results}/report/results.csv")
+
+    def run(self, model: str, seed: int | str, file: str) -> str:
+        """A file of a model and seed, such as ``tdro/trajectory.parquet``."""
+        return f"{self.results}/{model}/seed{seed}/{file}"
+
+    def weights(self, model: str, seed: int | str, mixture: str) -> str:
+        """The weights JSON of a mixture."""
+        return self.run(model, seed, f"weights/{mixture}.json")
+
+    def scores(self, model: str, seed: int | str, mixture: str, benchmark: str) -> str:
+        """Mean scores of a retriever on a benchmark; the scores of each query lie beside it."""
+        return self.run(model, seed, f"{mixture}/eval/{benchmark}.json")
+
+    def query_scores(self, model: str, seed: int | str, mixture: str, benchmark: str) -> str:
+        """Scores of each query of a benchmark."""
+        return self.run(model, seed, f"{mixture}/eval/{benchmark}.queries.parquet")

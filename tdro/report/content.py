@@ -1,0 +1,46 @@
+"""What a report covers: the part of the configuration that the rule passes on."""
+
+from pydantic import Field, model_validator
+
+from tdro.config import IN_DOMAIN, Mixture, Name, Report, Section
+
+#: The mixture that every difference is measured against.
+BASELINE = "uniform"
+
+
+class Content(Section):
+    """Models, seeds, mixtures and datasets of one report."""
+
+    models: list[Name] = Field(min_length=1, description="Retrievers that were trained and evaluated.")
+    proxy: Name = Field(description="The model whose trajectory gave the weights.")
+    seeds: list[int] = Field(min_length=1)
+    mixtures: list[Mixture] = Field(min_length=1)
+    tasks: list[Name] = Field(min_length=1)
+    kinds: dict[Name, str] = Field({}, description="Category and language of each task, shown beside its weights.")
+    benchmarks: dict[Name, list[Name]] = Field(
+        min_length=1,
+        description="Datasets of each benchmark: tasks with held-out rows for `in_domain`, else the benchmark itself.",
+    )
+    training_rows: int | None = Field(
+        None, ge=1, description="Rows that one training draws (steps x batch size); null hides passes over a dataset."
+    )
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _comparable(self):
+        if BASELINE not in self.mixtures:
+            raise ValueError(f"mixtures must contain {BASELINE!r}: every difference is measured against it")
+        empty = [name for name, datasets in self.benchmarks.items() if not datasets]
+        if empty:
+            raise ValueError(f"benchmark {empty[0]!r} lists no dataset")
+        return self
+
+    @property
+    def challengers(self) -> list[str]:
+        """The mixtures that are compared with the baseline."""
+        return [mixture for mixture in self.mixtures if mixture != BASELINE]
+
+    @property
+    def out_of_domain(self) -> list[str]:
+        """The benchmarks that share no source with a training task."""
+        return [name for name in self.benchmarks if name != IN_DOMAIN]

@@ -1,0 +1,67 @@
+"""How figures are written, in the terminal and on the page."""
+
+from tdro.statistics import Interval
+
+#: What readers call the metrics.
+METRIC_NAMES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
+
+
+def signed(value: float) -> str:
+    """A difference: ``+0.012``."""
+    return f"{value:+.3f}"
+
+
+def bounds(interval: Interval) -> str:
+    """The two ends: ``[-0.003, +0.027]``."""
+    return f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def count(value: int) -> str:
+    """A number with thousands separated: ``1,157,745``."""
+    return f"{value:,}"
+
+
+def passes(value: float) -> str:
+    """Passes over a dataset: ``120``, ``8.3``, ``0.05``, ``<0.01``."""
+    if value >= 9.95:
+        return f"{value:.0f}"
+    if value >= 0.995:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.005 or value == 0 else "<0.01"
+
+
+def weight(value: float) -> str:
+    """A task's share: ``0.131``, ``<0.001``, ``0`` where the task is left out."""
+    if not value:
+        return "0"
+    return f"{value:.3f}" if value >= 0.0005 else "<0.001"
+
+
+def percent(share: float) -> str:
+    """A level: ``95%``, ``99.5%``."""
+    return f"{100 * share:.4g}%"
+
+
+def duration(seconds: float) -> str:
+    """Wall time: ``0.4 s``, ``3 min 05 s``, ``4 h 30 min``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(megabytes: float | None) -> str:
+    """Peak memory: ``512 MB``, ``1.5 GB``; a dash where it was not measured."""
+    if megabytes is None:
+        return "-"
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1024:.1f} GB"
+
+
+def listed(items: list[str]) -> str:
+    """A list in a sentence: ``a, b and c``."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def plural(number: int, noun: str, several: str | None = None) -> str:
+    """``1 seed``, ``3 seeds``; ``several`` where an s is not enough."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"

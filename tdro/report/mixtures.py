@@ -1,0 +1,95 @@
+"""The weights of every mixture, and how tDRO came to them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tdro.artifacts import TRAJECTORY, read_table
+from tdro.errors import UserError
+from tdro.layout import Layout
+from tdro.report import formats
+from tdro.report.content import BASELINE, Content
+from tdro.weights import Weights, read_weights
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One task's weight in one mixture; widths in percent of the largest weight shown."""
+
+    weight: str
+    width: float
+    spread: str
+    passes: str
+
+
+@dataclass(frozen=True)
+class TaskWeights:
+    """A task's weights, one bar a mixture."""
+
+    task: str
+    size: str
+    bars: list[Bar]
+
+
+def weights(settings: Content, layout: Layout) -> list[TaskWeights]:
+    """Weights by task and mixture, averaged over the seeds, heaviest of the first learnt mixture first.
+
+    Raises:
+        UserError: for a weights file that is missing or wrong, or weighs a task that was not listed.
+    """
+    files = {
+        m: [_read(layout.weights(settings.proxy, s, m), settings) for s in settings.seeds] for m in settings.mixtures
+    }
+    mean = {
+        (mixture, task): sum(file.weights.get(task, 0.0) for file in runs) / len(runs)
+        for mixture, runs in files.items()
+        for task in settings.tasks
+    }
+    largest = max(mean.values())
+    sizes = {task: n for runs in files.values() for file in runs for task, n in file.sizes.items()}
+    order = sorted(settings.tasks, key=lambda task: [-mean[m, task] for m in (settings.challengers or [BASELINE])])
+    return [
+        TaskWeights(
+            task,
+            formats.count(sizes[task]) if task in sizes else "-",
+            [_bar(mean[m, task], largest, task, files[m], settings.training_rows) for m in settings.mixtures],
+        )
+        for task in order
+    ]
+
+
+def _read(path: str, settings: Content) -> Weights:
+    file = read_weights(path)
+    unknown = [task for task in file.weights if task not in settings.tasks]
+    if unknown:
+        raise UserError(
+            f"{path} weighs task {unknown[0]!r}, which is none of the report's tasks. "
+            "Delete the file and let the workflow make it again."
+        )
+    return file
+
+
+def _bar(weight: float, largest: float, task: str, runs: list[Weights], rows: int | None) -> Bar:
+    values = [run.weights.get(task, 0.0) for run in runs]
+    spread = f"{min(values):.3f} to {max(values):.3f}" if max(values) - min(values) >= 0.0005 else ""
+    size = next((run.sizes[task] for run in runs if task in run.sizes), None)
+    seen = formats.passes(weight * rows / size) if rows and size and weight else ""
+    return Bar(formats.weight(weight), round(100 * weight / largest, 2), spread, seen)
+
+
+def trajectories(settings: Content, layout: Layout) -> dict[int, pl.DataFrame]:
+    """The course of tDRO by seed, schema ``TRAJECTORY``; empty when no mixture was learnt.
+
+    Raises:
+        UserError: when a learnt mixture is shown but its trajectory is missing or holds no step.
+    """
+    if not settings.challengers:
+        return {}
+    runs = {}
+    for seed in settings.seeds:
+        path = Path(layout.run(settings.proxy, seed, "tdro/trajectory.parquet"))
+        runs[seed] = pl.DataFrame(read_table(path, TRAJECTORY)).sort("step", "task")
+        if runs[seed].is_empty():
+            raise UserError(f"{path} holds no step; delete it and run tDRO again.")
+    return runs

@@ -1,0 +1,140 @@
+"""What the figures say, in plain words, and what they cannot say."""
+
+from dataclasses import dataclass
+
+from tdro.config import IN_DOMAIN
+from tdro.report.content import BASELINE, Content
+from tdro.report.formats import bounds, listed, percent, plural, signed
+from tdro.report.scores import OUT_OF_DOMAIN, Results, Row
+from tdro.report.tables import columns, verdict
+
+# Below this many queries a percentile interval is known to be too narrow.
+_FEW_QUERIES = 30
+
+_VERDICTS = {
+    "gain": "a distinguishable gain",
+    "loss": "a distinguishable loss",
+    "unclear": "not distinguishable from zero",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one mixture did to one model."""
+
+    subject: str
+    sentences: list[str]
+
+
+def findings(settings: Content, results: Results) -> list[Finding]:
+    """One finding a model and mixture, from nDCG@10."""
+    return [
+        Finding(f"{mixture} against {BASELINE}, {model}", _sentences(settings, results, model, mixture))
+        for model in settings.models
+        for mixture in settings.challengers
+    ]
+
+
+def _sentences(settings: Content, results: Results, model: str, mixture: str) -> list[str]:
+    sentences = []
+    for column in columns(settings):
+        if column.benchmark in (IN_DOMAIN, OUT_OF_DOMAIN):
+            row = results.find(model, mixture, column.benchmark)
+            sentences.append(
+                f"{column.heading.capitalize()} ({column.note}): {row.uniform:.3f} to {row.score:.3f}, "
+                f"{_difference(row)}, {_VERDICTS[verdict(row)]}{_agreement(settings, results, row)}."
+            )
+    outside = [results.find(model, mixture, name) for name in settings.out_of_domain]
+    inside = [results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])]
+    sentences += _tally("benchmark", [(row.benchmark, row) for row in outside])
+    return sentences + _tally("in-domain task", [(row.dataset, row) for row in inside])
+
+
+def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
+    """How many of several rows are gains or losses, and which."""
+    if not named:
+        return []
+    parts = []
+    for kind in ("gain", "loss"):
+        hits = sorted(
+            (item for item in named if verdict(item[1]) == kind), key=lambda item: -abs(item[1].interval.mean)
+        )
+        if hits:
+            names = listed([f"{name} ({signed(row.interval.mean)})" for name, row in hits])
+            share = f"{len(hits)}" if parts else f"{len(hits)} of {plural(len(named), noun)}"
+            parts.append(f"{kind} on {share}: {names}")
+    unclear = sum(verdict(row) == "unclear" for _, row in named)
+    if unclear == len(named):
+        return [f"On none of {plural(len(named), noun)} is the difference distinguishable from zero."]
+    if unclear:
+        parts.append(f"not distinguishable on the other {unclear}")
+    return ["Distinguishable " + "; ".join(parts) + "."]
+
+
+def _difference(row: Row) -> str:
+    return f"{signed(row.interval.mean)} {bounds(row.interval)}"
+
+
+def _agreement(settings: Content, results: Results, row: Row) -> str:
+    """Whether the seeds, each against the baseline of the same seed, point the same way."""
+    if len(settings.seeds) < 2:
+        return ""
+    means = [results.find(row.model, row.mixture, row.benchmark, seed=s).interval.mean for s in settings.seeds]
+    same = sum((mean > 0) == (row.interval.mean > 0) for mean in means)
+    return f"; {same} of {len(means)} seeds point this way, from {signed(min(means))} to {signed(max(means))}"
+
+
+def cautions(settings: Content, results: Results) -> list[str]:
+    """What a reader must know before quoting a figure of this report."""
+    if not settings.challengers:
+        return [f"Only {BASELINE} was trained: there is nothing to compare it with. Add mixtures under `mixtures:`."]
+    return [_about_seeds(settings), *_about_chance(settings, results), *_about_few_queries(settings, results)]
+
+
+def _about_seeds(settings: Content) -> str:
+    if len(settings.seeds) == 1:
+        return (
+            f"One training seed ({settings.seeds[0]}): the intervals cover the choice of queries only, not the "
+            "randomness of training. Two seeds of the same mixture can differ by as much as two mixtures do, so a "
+            "gain or loss below may be luck of the draw even where its interval excludes zero. To see the spread, "
+            "list more seeds in the configuration, for example seeds: [42, 43, 44], and run again; "
+            "finished seeds are kept."
+        )
+    return (
+        f"{plural(len(settings.seeds), 'training seed')}: a query's difference is averaged over the seeds before "
+        "queries are resampled, so the intervals cover the choice of queries, and the table of seeds shows how far "
+        "training alone moves the figures. Trust a difference that is clearly larger than that spread."
+    )
+
+
+def _about_chance(settings: Content, results: Results) -> list[str]:
+    """Many intervals at once, and what a wide one means."""
+    compared = [
+        row
+        for model in settings.models
+        for mixture in settings.challengers
+        for row in (
+            *(results.find(model, mixture, name) for name in settings.out_of_domain),
+            *(results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])),
+        )
+    ]
+    expected = len(compared) * (1 - settings.report.confidence)
+    widths = sorted((row.interval.high - row.interval.low) / 2 for row in compared)
+    return [
+        f"{plural(len(compared), 'comparison')} of single datasets at {percent(settings.report.confidence)}: about "
+        f"{expected:.1f} would exclude zero by chance if no mixture changed anything. Weigh the averages first.",
+        f"Not distinguishable is not the same as equal. On a typical dataset here the interval reaches "
+        f"{widths[len(widths) // 2]:.3f} to either side, so a smaller difference stays invisible; "
+        "more queries narrow it.",
+    ]
+
+
+def _about_few_queries(settings: Content, results: Results) -> list[str]:
+    few = [
+        f"{row.dataset} ({row.queries})"
+        for benchmark, datasets in settings.benchmarks.items()
+        for dataset in datasets
+        for row in [results.find(settings.models[0], BASELINE, benchmark, dataset=dataset)]
+        if row.queries < _FEW_QUERIES
+    ]
+    return [f"Fewer than {_FEW_QUERIES} queries, so the interval is too narrow: {listed(few)}."] if few else []

@@ -1,0 +1,152 @@
+"""What happened before the scores: rows kept and dropped, near-duplicates, time and memory."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tdro.artifacts import DUPLICATES, read_counts, read_table
+from tdro.errors import UserError
+from tdro.layout import Layout
+from tdro.report.formats import duration, memory
+
+# A stage's file, and the stage as the page names it.
+_STAGES = {"train.parquet": "Deduplication", "negatives.parquet": "Mining", "queries.parquet": "Preparation"}
+_EXAMPLES = 12
+_LONGEST_EXAMPLE = 220
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Counts of one stage: a line a task, a value a heading; None where a task does not count it."""
+
+    name: str
+    headings: list[str]
+    lines: list[tuple[str, list[int | None]]]
+    totals: list[int]
+
+
+def stages(tasks: list[str], layout: Layout) -> list[Stage]:
+    """Counts that the stages stored beside their rows; the last stage comes first.
+
+    Counts that are zero for every task are left out, and so are tasks whose negatives were provided
+    and not mined.
+
+    Raises:
+        UserError: when a file of preparation or deduplication is missing.
+    """
+    shown = []
+    for file, name in _STAGES.items():
+        paths = {task: layout.task(task, file) for task in tasks}
+        if file == "negatives.parquet":
+            paths = {task: path for task, path in paths.items() if Path(path).exists()}
+        counts = {task: read_counts(path) for task, path in paths.items()}
+        headings = list(dict.fromkeys(key for values in counts.values() for key, value in values.items() if value))
+        if headings:
+            lines = [(task, [values.get(key) for key in headings]) for task, values in counts.items()]
+            totals = [sum(values.get(key, 0) for values in counts.values()) for key in headings]
+            shown.append(Stage(name, headings, lines, totals))
+    return shown
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Training queries removed: a line a task with a number a benchmark, and a few of them."""
+
+    benchmarks: list[str]
+    lines: list[tuple[str, list[int]]]
+    totals: list[int]
+    examples: list[dict]
+
+
+def duplicates(tasks: list[str], layout: Layout) -> Duplicates:
+    """Near-duplicates by task and benchmark, with examples spread over both.
+
+    Raises:
+        UserError: when a task's ``duplicates.parquet`` is missing.
+    """
+    frames = [
+        pl.DataFrame(read_table(layout.task(task, "duplicates.parquet"), DUPLICATES)).with_columns(
+            task=pl.lit(task, pl.String)
+        )
+        for task in tasks
+    ]
+    rows = pl.concat(frames)
+    benchmarks = rows["benchmark"].unique().sort().to_list()
+    number = {(task, name): n for task, name, n in rows.group_by("task", "benchmark").len().iter_rows()}
+    lines = [(task, [number.get((task, name), 0) for name in benchmarks]) for task in tasks]
+    return Duplicates(
+        benchmarks,
+        [line for line in lines if any(line[1])],
+        [sum(values[column] for _, values in lines) for column in range(len(benchmarks))],
+        _examples(rows),
+    )
+
+
+def _examples(rows: pl.DataFrame) -> list[dict]:
+    """The first rows of every task and benchmark in turn; those that differ in wording come first."""
+    ordered = rows.sort("distance", "query", descending=[True, False], maintain_order=True)
+    turn = pl.int_range(pl.len()).over("task", "benchmark")
+    chosen = ordered.with_columns(turn=turn).sort("turn", maintain_order=True).head(_EXAMPLES)
+    chosen = chosen.sort("task", "benchmark", "query")
+    return [{**row, "text": _cut(row["text"]), "matched": _cut(row["matched"])} for row in chosen.iter_rows(named=True)]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 3].rstrip() + "..."
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the jobs of one rule took."""
+
+    name: str
+    jobs: int
+    total: str
+    longest: str
+    longest_job: str
+    memory: str
+    seconds: float
+
+
+def rules(logs: str) -> list[Rule]:
+    """Time and peak memory by rule, the costliest first, from Snakemake's benchmark files.
+
+    A rule's files are ``LOGS/RULE/ANYTHING.tsv``; other TSV files are passed over. A figure that
+    Snakemake could not measure (``NA`` or ``-``) counts as unknown.
+
+    Raises:
+        UserError: for a benchmark file that holds something else than numbers.
+    """
+    jobs: dict[str, list[tuple[str, float, float | None]]] = {}
+    root = Path(logs)
+    for path in sorted(root.glob("*/**/*.tsv")):
+        job = path.relative_to(root).with_suffix("").as_posix()
+        for seconds, peak in _read_job(path):
+            jobs.setdefault(job.split("/")[0], []).append((job.partition("/")[2], seconds, peak))
+    return sorted((_rule(name, rows) for name, rows in jobs.items()), key=lambda rule: (-rule.seconds, rule.name))
+
+
+def _read_job(path: Path) -> list[tuple[float, float | None]]:
+    """Seconds and peak resident memory in MB of each repeat of a job."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, delimiter="\t")
+        if (reader.fieldnames or [])[:2] != ["s", "h:m:s"]:
+            return []
+        try:
+            rows = [(_measured(row["s"]), _measured(row.get("max_rss"))) for row in reader]
+        except ValueError as error:
+            raise UserError(f"{path} is no benchmark file of Snakemake: {error}; delete it.") from None
+    return [(seconds, peak) for seconds, peak in rows if seconds is not None]
+
+
+def _measured(value: str | None) -> float | None:
+    return None if value in (None, "", "NA", "-") else float(value)
+
+
+def _rule(name: str, rows: list[tuple[str, float, float | None]]) -> Rule:
+    job, longest, _ = max(rows, key=lambda row: row[1])
+    total = sum(seconds for _, seconds, _ in rows)
+    peaks = [peak for _, _, peak in rows if peak is not None]
+    return Rule(name, len(rows), duration(total), duration(longest), job, memory(max(peaks, default=None)), total)

@@ -1,0 +1,21 @@
+"""What a retriever is given to read. Training and evaluation both take their texts from here."""
+
+import pyarrow as pa
+
+
+def passage_texts(corpus: pa.Table) -> list[str]:
+    """Text of every row of a corpus: title, a space, text (paper, settings)."""
+    return [
+        passage_text(title, text)
+        for title, text in zip(corpus["title"].to_pylist(), corpus["text"].to_pylist(), strict=True)
+    ]
+
+
+def passage_text(title: str, text: str) -> str:
+    """One passage as a retriever reads it."""
+    return f"{title} {text}".strip()
+
+
+def query_prompt(instruction: str) -> str:
+    """What stands before a query (and before a passage of a symmetric task), in E5's style."""
+    return f"Instruct: {instruction}\nQuery: "

@@ -1,0 +1,63 @@
+"""Stage ``train``: a retriever from a base model and a homogeneous plan.
+
+accelerate launch --config_file config/accelerate/cpu.yaml --num_processes 1 -m tdro train ...
+"""
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+from accelerate import PartialState
+from transformers import set_seed
+
+from tdro import training
+from tdro.artifacts import PLAN, read_table
+from tdro.batches import Texts
+from tdro.jobs import TrainJob
+from tdro.losses import ContrastiveLoss
+from tdro.models import load_retriever
+
+log = logging.getLogger(__name__)
+
+
+def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboard: Path, job: TrainJob) -> None:
+    """Train on ``plan`` and write a SentenceTransformer folder.
+
+    Args:
+        plan: ``plan.parquet``, homogeneous.
+        results: Folder with the tasks' ``data/{task}/{corpus,queries}.parquet``.
+        output: The model's folder; it appears when the training is done.
+        checkpoints: Folder to resume from after a kill; removed at the end.
+        tensorboard: Folder for TensorBoard's event files.
+        job: Model, lengths, schedule, instructions and seed.
+    """
+    training.keep_if_same(checkpoints, job, plan)
+    set_seed(job.seed)
+    model = load_retriever(job.model, job.encoding)
+    training.run(
+        model,
+        ContrastiveLoss(model, job.training.temperature),
+        read_table(plan, PLAN),
+        Texts(results, job.tasks),
+        optimisation=job.training,
+        encoding=job.encoding,
+        checkpoints=checkpoints,
+        tensorboard=tensorboard,
+        seed=job.seed,
+    )
+    if PartialState().is_main_process:
+        _save(model, job, output)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        log.info("wrote %s", output)
+
+
+def _save(model, job: TrainJob, output: Path) -> None:
+    """Write the model, and the settings it was trained with, beside its place; then move it there."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+        folder = Path(temporary) / "model"
+        model.save_pretrained(str(folder))
+        (folder / "training_settings.json").write_text(job.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        shutil.rmtree(output, ignore_errors=True)
+        folder.rename(output)

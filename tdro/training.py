@@ -1,0 +1,172 @@
+"""What baseline training, retraining and tDRO share: sentence-transformers' trainer on a plan.
+
+The trainer runs under ``accelerate launch``, which starts one process a GPU. The batch of step s is
+the plan's rows of step s, whatever the number of processes.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from accelerate import PartialState
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch.utils.data import SequentialSampler
+from tqdm import tqdm
+from transformers import PrinterCallback, TrainerCallback
+
+from tdro.artifacts import read_json, write_json
+from tdro.batches import Texts, columns, dataset
+from tdro.config import Encoding, Optimisation, Section
+from tdro.errors import UserError
+from tdro.precision import supports_bf16
+
+log = logging.getLogger(__name__)
+
+_COMPLETE = "complete"
+_IDENTITY = "run.json"
+
+
+def run(
+    model: SentenceTransformer,
+    loss: torch.nn.Module,
+    plan: pa.Table,
+    texts: Texts,
+    *,
+    optimisation: Optimisation,
+    encoding: Encoding,
+    checkpoints: Path,
+    tensorboard: Path,
+    seed: int,
+    accumulation: int = 1,
+    callbacks: tuple[TrainerCallback, ...] = (),
+) -> None:
+    """Train ``model`` in place on every step of ``plan``.
+
+    Starts at the newest complete checkpoint below ``checkpoints`` if there is one.
+
+    Args:
+        model: The retriever.
+        loss: Called with the features of query, positive and negatives, and the rows' numbers in the plan.
+        plan: Table of schema ``PLAN``.
+        texts: The texts of its rows.
+        optimisation: Schedule, optimiser and checkpointing.
+        encoding: Precision.
+        checkpoints: Folder of checkpoints; kept when the process is killed.
+        tensorboard: Folder for TensorBoard's event files.
+        seed: Of dropout.
+        accumulation: Micro-batches an optimiser step.
+        callbacks: Called beside ours.
+    """
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
+    negatives = len(plan["negatives"][0])
+    trainer = SentenceTransformerTrainer(
+        model=model,
+        args=_arguments(optimisation, encoding, checkpoints, seed, accumulation, negatives),
+        train_dataset=dataset(plan, texts),
+        loss=loss,
+        callbacks=[*callbacks, _Progress(), _MarkComplete()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    newest = newest_checkpoint(checkpoints)
+    if newest:
+        log.info("resuming from %s", newest)
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+
+
+def keep_if_same(checkpoints: Path, job: Section, *files: Path) -> None:
+    """Remove the checkpoints of a run with other settings or other input files; keep those of this run.
+
+    Args:
+        checkpoints: Folder of checkpoints; may not exist yet.
+        job: The settings.
+        files: The inputs that decide the computation.
+    """
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    identity = {"settings": job.model_dump(mode="json"), "inputs": digests}
+    known = checkpoints / _IDENTITY
+    if PartialState().is_main_process and (not known.is_file() or read_json(known) != identity):
+        if checkpoints.exists():
+            log.info("%s belongs to a run with other settings or data; starting afresh", checkpoints)
+            shutil.rmtree(checkpoints)
+        write_json(known, identity)
+    PartialState().wait_for_everyone()
+
+
+def newest_checkpoint(checkpoints: Path) -> Path | None:
+    """The checkpoint with most steps whose files were all written."""
+    complete = [c.parent for c in checkpoints.glob(f"checkpoint-*/{_COMPLETE}")]
+    return max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None)
+
+
+def _arguments(
+    optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int, negatives: int
+) -> SentenceTransformerTrainingArguments:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=optimisation.steps,
+        per_device_train_batch_size=_rows_per_process(optimisation.batch_size, accumulation),
+        gradient_accumulation_steps=accumulation,
+        learning_rate=optimisation.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": optimisation.min_lr_ratio},
+        warmup_steps=optimisation.warmup_steps,
+        weight_decay=optimisation.weight_decay,
+        max_grad_norm=optimisation.max_grad_norm,
+        optim="adamw_torch_fused",
+        activation_checkpointing=optimisation.gradient_checkpointing,
+        bf16=encoding.precision == "bf16" and supports_bf16(device),
+        use_cpu=device == "cpu",
+        batch_sampler=_in_plan_order,
+        router_mapping={name: "query" if name == "query" else "document" for name in columns(negatives)},
+        seed=seed,
+        save_steps=optimisation.save_steps,
+        save_total_limit=2,
+        logging_steps=optimisation.log_steps,
+        report_to=["tensorboard"],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+    )
+
+
+def _rows_per_process(batch_size: int, accumulation: int) -> int:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    rows, rest = divmod(batch_size, processes * accumulation)
+    if rest or not rows:
+        raise UserError(
+            f"batch_size {batch_size} is not a multiple of {processes} processes x {accumulation} micro-batches; "
+            "change `batch_size` or `accumulation` of the config, or the number of GPUs."
+        )
+    return rows
+
+
+def _in_plan_order(rows, batch_size: int, drop_last: bool, **others) -> DefaultBatchSampler:
+    """Rows as the plan has them: accelerate deals consecutive batches out to the processes."""
+    return DefaultBatchSampler(SequentialSampler(rows), batch_size=batch_size, drop_last=drop_last, **others)
+
+
+class _Progress(TrainerCallback):
+    """A line every few steps: loss, learning rate, steps a second, time left."""
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self._start, self._first = time.monotonic(), state.global_step
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if state.is_world_process_zero and "loss" in (logs or {}):
+            done, elapsed = state.global_step - self._first, time.monotonic() - self._start
+            meter = tqdm.format_meter(done, state.max_steps - self._first, elapsed, unit="step", ncols=0)
+            log.info("loss %.4f  lr %.2e  %s", float(logs["loss"]), float(logs["learning_rate"]), meter)
+
+
+class _MarkComplete(TrainerCallback):
+    """Marks a checkpoint once all its files are there; a resume passes over unmarked ones."""
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()

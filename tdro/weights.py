@@ -1,0 +1,147 @@
+"""Mixtures: which share of the training rows each task gets, as JSON that the released code reads too.
+
+Keys of a weights file: ``domain_ids`` (task to number), ``domain_weights`` (sum 1), ``size``
+(training rows of each task) and ``epoch`` (weight x all rows / rows of the task: passes over the
+task when as many rows are trained on as there are).
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tdro.artifacts import TRAJECTORY, column_names, count_rows, read_json, read_table, write_json
+from tdro.errors import UserError
+
+#: Weights files hold float32 values, whose sum is not exactly 1.
+TOLERANCE = 1e-3
+
+#: Columns of a trajectory that are mixtures.
+_COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema"}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights and training rows by task, in the order of the tasks' numbers."""
+
+    weights: dict[str, float]
+    sizes: dict[str, int]
+
+    def passes(self, rows: int | None = None) -> dict[str, float]:
+        """Passes over each task when ``rows`` rows are trained on; all tasks' rows when None."""
+        rows = sum(self.sizes.values()) if rows is None else rows
+        return {task: weight * rows / self.sizes[task] for task, weight in self.weights.items()}
+
+
+def read_weights(path: str | Path) -> Weights:
+    """Read and check a weights JSON, ours or the released ones.
+
+    Raises:
+        UserError: when a key is missing, a weight is negative or no number, or they do not sum to 1.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("domain_weights"), dict):
+        raise UserError(f"{path} has no key `domain_weights`; a weights file maps each task to its weight there.")
+    weights, sizes = content["domain_weights"], content.get("size")
+    for task, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise UserError(f"{path}: the weight of {task!r} is {weight!r}; expected a number from 0 to 1.")
+    if abs(sum(weights.values()) - 1) > TOLERANCE:
+        raise UserError(f"{path}: the weights sum to {sum(weights.values()):.6g}; they must sum to 1.")
+    if not isinstance(sizes, dict) or any(not isinstance(sizes.get(t), int) or sizes[t] < 1 for t in weights):
+        raise UserError(f"{path}: `size` must give the number of training rows, at least 1, of each weighted task.")
+    return Weights({t: float(w) for t, w in weights.items()}, {t: sizes[t] for t in weights})
+
+
+def write_weights(path: str | Path, weights: Weights) -> None:
+    """Write a weights JSON."""
+    write_json(
+        path,
+        {
+            "domain_ids": {task: number for number, task in enumerate(weights.weights)},
+            "domain_weights": weights.weights,
+            "size": weights.sizes,
+            "epoch": weights.passes(),
+        },
+    )
+
+
+def derive(sources: Sequence[Path], mixture: str) -> Weights:
+    """Make a mixture out of what is known about the tasks.
+
+    Args:
+        sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
+            folders name the tasks.
+        mixture: ``uniform``; ``curr``, ``mean`` or ``ema``, which need a trajectory; or ``topP``:
+            the floor(k P / 100) heaviest of k tasks with equal weights (paper, section on top-k).
+
+    Raises:
+        UserError: when ``sources`` do not hold what ``mixture`` needs.
+    """
+    top = re.fullmatch(r"top([1-9]\d?|100)", mixture)
+    if not top and mixture not in ("uniform", *_COLUMNS):
+        raise UserError(f"unknown mixture {mixture!r}; known are uniform, {', '.join(_COLUMNS)} and top1 to top100.")
+    if mixture == "uniform":
+        return uniform(_sizes(sources))
+    weights = _learnt(sources, "curr" if top else mixture)
+    return _heaviest(weights, mixture) if top else weights
+
+
+def uniform(sizes: dict[str, int]) -> Weights:
+    """The same weight for every task."""
+    return Weights({task: 1 / len(sizes) for task in sizes}, sizes)
+
+
+def heaviest_count(tasks: int, mixture: str) -> int:
+    """How many of ``tasks`` tasks ``topP`` keeps: floor(k P / 100)."""
+    return tasks * int(mixture.removeprefix("top")) // 100
+
+
+def _heaviest(weights: Weights, mixture: str) -> Weights:
+    keep = heaviest_count(len(weights.weights), mixture)
+    if keep < 1:
+        raise UserError(f"mixture {mixture} keeps none of {len(weights.weights)} tasks; choose a larger percentage.")
+    heaviest = sorted(weights.weights, key=weights.weights.__getitem__, reverse=True)[:keep]
+    return uniform({task: weights.sizes[task] for task in heaviest})
+
+
+def _learnt(sources: Sequence[Path], mixture: str) -> Weights:
+    """Weights of the trajectory's last step, or of a weights JSON, which are its only ones."""
+    source = sources[0]
+    if len(sources) == 1 and _is_trajectory(source):
+        last = _last_step(source)
+        values = last[_COLUMNS[mixture]].to_pylist()
+        return Weights(dict(zip(last["task"].to_pylist(), values, strict=True)), _sizes(sources))
+    if len(sources) == 1 and source.suffix == ".json" and mixture == "curr":
+        return read_weights(source)
+    raise UserError(f"mixture {mixture!r} needs a trajectory.parquet, which {source} is not; name the trajectory.")
+
+
+def _sizes(sources: Sequence[Path]) -> dict[str, int]:
+    """Training rows of each task that ``sources`` know."""
+    source = sources[0]
+    if source.suffix == ".json":
+        return read_weights(source).sizes
+    if _is_trajectory(source):
+        last = _last_step(source)
+        return dict(zip(last["task"].to_pylist(), last["size"].to_pylist(), strict=True))
+    sizes = {path.parent.name: count_rows(path) for path in sources}
+    empty = [path for path in sources if not sizes[path.parent.name]]
+    if empty:
+        raise UserError(f"{empty[0]} holds no training row; leave the task out of the config or check its source.")
+    return sizes
+
+
+def _is_trajectory(source: Path) -> bool:
+    return source.suffix == ".parquet" and "weight" in column_names(source)
+
+
+def _last_step(source: Path) -> pa.Table:
+    trajectory = read_table(source, TRAJECTORY)
+    if not trajectory.num_rows:
+        raise UserError(f"{source} holds no step; delete it and run tDRO again.")
+    return trajectory.filter(pc.equal(trajectory["step"], pc.max(trajectory["step"])))

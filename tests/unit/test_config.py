@@ -1,0 +1,236 @@
+"""Configurations and registries: what is accepted, what is refused and with which sentence."""
+
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdro.config import Config, Registry, Tdro, load, parse, schema, select, settings
+from tdro.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+REGISTRIES = sorted((ROOT / "config" / "tasks").glob("*.yaml"))
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
+
+CONFIG = {
+    "registry": "tasks.yaml",
+    "benchmarks": ["claims"],
+    "models": [{"name": "small", "base": "org/small"}, {"name": "large", "base": "org/large"}],
+    "proxy": "small",
+}
+DATASET = {"source": {"reader": "released"}, "language": "en", "instruction": "Find an answer."}
+TASK = {**DATASET, "category": "web"}
+REGISTRY = {"tasks": {"news": TASK, "code": TASK, "duplicates": TASK}, "benchmarks": {"claims": DATASET}}
+
+# Changes that make CONFIG wrong, and what the sentence must name.
+WRONG_CONFIGS = {
+    "unknown key at the top": ({"modles": []}, ["`modles`", "known keys are", "models"]),
+    "unknown key in a section": ({"tdro": {"stepsize": 1}}, ["`tdro.stepsize`", "step_size"]),
+    "unknown key in a model": (
+        {"models": [{"name": "small", "base": "b", "layer": 2}]},
+        ["`models.0.layer`", "layers"],
+    ),
+    "missing key": ({"registry": None}, ["`registry`"]),
+    "section that is a number": ({"mining": 3}, ["`mining`"]),
+    "text for a number": ({"training": {"steps": "many"}}, ["`training.steps`", "integer"]),
+    "zero steps": ({"training": {"steps": 0}}, ["`training.steps`"]),
+    "one row a step": ({"training": {"batch_size": 1}}, ["`training.batch_size`"]),
+    "negative step size": ({"tdro": {"step_size": -0.1}}, ["`tdro.step_size`"]),
+    "infinite temperature": ({"training": {"temperature": float("inf")}}, ["`training.temperature`"]),
+    "share above one": ({"tdro": {"ema": 1.5}}, ["`tdro.ema`"]),
+    "unknown measure": ({"tdro": {"measure": "sum"}}, ["`tdro.measure`", "ratio"]),
+    "tDRO without negatives": ({"tdro": {"negatives": 0}}, ["`tdro.negatives`"]),
+    "accumulation does not divide": ({"tdro": {"batch_size": 10, "accumulation": 4}}, ["batch_size 10", "4"]),
+    "ranks reversed": ({"mining": {"ranks": [100, 2]}}, ["`mining`", "[100, 2]"]),
+    "one rank": ({"mining": {"ranks": [2]}}, ["`mining.ranks"]),
+    "margin of one": ({"mining": {"margin": 1}}, ["`mining.margin`"]),
+    "distance beyond the search": ({"dedup": {"distance": 16}}, ["`dedup.distance`"]),
+    "unknown precision": ({"encoding": {"precision": "fp16"}}, ["`encoding.precision`", "bf16"]),
+    "model with a slash": ({"models": [{"name": "a/b", "base": "c"}]}, ["`models.0.name`"]),
+    "model twice": ({"models": [CONFIG["models"][0]] * 2}, ["models", "'small'", "twice"]),
+    "proxy that is no model": ({"proxy": "tiny"}, ["'tiny'", "small, large"]),
+    "no model": ({"models": []}, ["`models`"]),
+    "no benchmark": ({"benchmarks": []}, ["`benchmarks`"]),
+    "benchmark twice": ({"benchmarks": ["claims", "claims"]}, ["benchmarks", "'claims'", "twice"]),
+    "a single task": ({"tasks": ["news"]}, ["`tasks`"]),
+    "seed twice": ({"seeds": [1, 1]}, ["seeds", "twice"]),
+    "unknown mixture": ({"mixtures": ["uniform", "best"]}, ["`mixtures.1`"]),
+    "top of nothing": ({"mixtures": ["uniform", "top0"]}, ["`mixtures.1`"]),
+    "top of more than all": ({"mixtures": ["uniform", "top101"]}, ["`mixtures.1`"]),
+    "no baseline": ({"mixtures": ["curr"]}, ["uniform"]),
+    "confidence in percent": ({"report": {"confidence": 95}}, ["`report.confidence`"]),
+}
+
+WRONG_REGISTRIES = {
+    "unknown key of a task": ({"tasks": {"news": {**TASK, "prompt": "x"}}}, ["`tasks.news.prompt`", "instruction"]),
+    "unknown key of a source": (
+        {"tasks": {"news": {**TASK, "source": {"reader": "r", "url": "x"}}}},
+        ["`tasks.news.source.url`", "package"],
+    ),
+    "task without category": ({"tasks": {"news": DATASET}}, ["`tasks.news.category`", "missing"]),
+    "empty instruction": ({"tasks": {"news": {**TASK, "instruction": ""}}}, ["`tasks.news.instruction`"]),
+    "name with a space": ({"tasks": {"the news": TASK}}, ["the news"]),
+    "package without version": (
+        {"tasks": {"news": {**TASK, "source": {"reader": "r", "package": "ruff"}}}},
+        ["`tasks.news.source.package`"],
+    ),
+    "no task": ({"tasks": {}}, ["`tasks`"]),
+    "benchmark named as a task": ({"benchmarks": {"news": DATASET}}, ["'news'", "rename"]),
+    "benchmark named in_domain": ({"benchmarks": {"in_domain": DATASET}}, ["'in_domain'", "rename"]),
+}
+
+
+def _changed(values: dict, change: dict) -> dict:
+    changed = {**copy.deepcopy(values), **change}
+    return {key: value for key, value in changed.items() if value is not None}
+
+
+def _refusal(section, values) -> str:
+    with pytest.raises(UserError) as caught:
+        parse(section, values, "mine.yaml")
+    return str(caught.value)
+
+
+def test_a_small_config_is_accepted_and_has_the_papers_defaults():
+    config = parse(Config, CONFIG, "mine.yaml")
+    assert (config.training.batch_size, config.training.steps, config.training.negatives) == (2048, 1000, 1)
+    assert (config.tdro.negatives, config.tdro.accumulation, config.tdro.step_size) == (7, 4, 0.02)
+    assert (config.mining.ranks, config.mining.samples, config.mining.margin) == ((2, 100), 16, None)
+
+
+@pytest.mark.parametrize(("change", "words"), WRONG_CONFIGS.values(), ids=WRONG_CONFIGS)
+def test_wrong_configs_are_refused_in_a_sentence(change, words):
+    sentence = _refusal(Config, _changed(CONFIG, change))
+    assert sentence.startswith("mine.yaml: ")
+    assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(("change", "words"), WRONG_REGISTRIES.values(), ids=WRONG_REGISTRIES)
+def test_wrong_registries_are_refused_in_a_sentence(change, words):
+    sentence = _refusal(Registry, _changed(REGISTRY, change))
+    assert sentence.startswith("mine.yaml: ")
+    assert all(word in sentence for word in words), sentence
+
+
+def test_every_wrong_key_has_a_line():
+    sentence = _refusal(Config, {**CONFIG, "modles": [], "tdro": {"ema": 2}})
+    assert len(sentence.splitlines()) == 2
+
+
+@given(st.text(min_size=1).filter(lambda key: key not in Config.model_fields))
+def test_no_unknown_key_passes(key):
+    assert f"unknown key `{key}`" in _refusal(Config, {**CONFIG, key: 1})
+
+
+@given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers())))
+def test_what_is_no_mapping_is_refused(values):
+    assert _refusal(Config, values).startswith("mine.yaml: ")
+
+
+@given(rows=st.integers(2, 4096), windows=st.integers(1, 64))
+def test_accumulation_divides_the_batch(rows, windows):
+    values = {"batch_size": rows, "accumulation": windows}
+    if rows % windows:
+        assert str(rows) in _refusal(Tdro, values)
+    else:
+        assert parse(Tdro, values, "mine.yaml").accumulation == windows
+
+
+def test_a_config_does_not_change_once_read():
+    with pytest.raises(ValueError, match="frozen"):
+        parse(Config, CONFIG, "mine.yaml").tdro.steps = 3
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.yaml cannot be read"):
+        load(tmp_path / "absent.yaml", Config)
+    (tmp_path / "broken.yaml").write_text("a: [1")
+    with pytest.raises(UserError, match=r"broken\.yaml is not YAML"):
+        load(tmp_path / "broken.yaml", Config)
+
+
+def test_settings_are_a_section_in_yaml_or_json():
+    assert settings(Tdro, None) == Tdro()
+    assert settings(Tdro, "{step_size: 0.1}") == settings(Tdro, '{"step_size": 0.1}') == Tdro(step_size=0.1)
+    with pytest.raises(UserError, match="--settings: unknown key `step`"):
+        settings(Tdro, "step: 1")
+    with pytest.raises(UserError, match="--settings is not YAML"):
+        settings(Tdro, "{")
+
+
+def _select(config=None, registry=None):
+    return select(
+        parse(Config, _changed(CONFIG, config or {}), "mine.yaml"),
+        parse(Registry, _changed(REGISTRY, registry or {}), "tasks.yaml"),
+    )
+
+
+def test_select_takes_all_tasks_or_those_named_in_the_registrys_order():
+    assert list(_select()[0]) == ["news", "code", "duplicates"]
+    tasks, benchmarks = _select({"tasks": ["duplicates", "news"]})
+    assert (list(tasks), list(benchmarks)) == (["news", "duplicates"], ["claims"])
+
+
+def test_select_names_what_the_registry_lacks():
+    with pytest.raises(UserError, match=r"tasks\.yaml has no task 'nwes'; it has news, code, duplicates\."):
+        _select({"tasks": ["nwes", "code"]})
+    with pytest.raises(UserError, match=r"tasks\.yaml has no benchmark 'clams'; it has claims\."):
+        _select({"benchmarks": ["clams"]})
+    with pytest.raises(UserError, match="it has none"):
+        _select(registry={"benchmarks": {}})
+
+
+def test_in_domain_evaluation_needs_held_out_rows():
+    with pytest.raises(UserError, match="held_out"):
+        _select({"benchmarks": ["in_domain"]})
+    tasks = {"news": {**TASK, "held_out": 5}, "code": TASK}
+    assert _select({"benchmarks": ["in_domain"]}, {"tasks": tasks})[1] == {}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configs_of_the_project_are_valid(path):
+    config = load(path, Config)
+    tasks, benchmarks = select(config, load(ROOT / config.registry, Registry))
+    assert len(tasks) >= 2
+    assert {*benchmarks} == {*config.benchmarks} - {"in_domain"}
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json.loads(SCHEMA.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", REGISTRIES, ids=lambda path: path.stem)
+def test_registries_of_the_project_are_valid(path):
+    registry = load(path, Registry)
+    for name, dataset in {**registry.tasks, **registry.benchmarks}.items():
+        assert dataset.instruction.endswith("."), f"{name}: the instruction is a sentence"
+        assert (dataset.source.path is None) or not Path(dataset.source.path).is_absolute()
+
+
+def test_the_papers_config_is_the_papers():
+    config = load(ROOT / "config" / "paper.yaml", Config)
+    tasks, benchmarks = select(config, load(ROOT / config.registry, Registry))
+    released = json.loads((ROOT / "resources" / "released_weights" / "curr.json").read_text("utf-8"))
+    assert list(tasks) == list(released["domain_ids"])  # the same 25, in the same order
+    assert sum(task.negatives == "provided" for task in tasks.values()) == 9
+    assert sum(task.symmetric for task in tasks.values()) == 5
+    assert list(benchmarks) == config.benchmarks
+    collections = {name.removeprefix("beir-").split("-")[0] for name in benchmarks if name.startswith("beir-")}
+    assert len(collections) == 15
+    assert sum(name.startswith("miracl-") for name in benchmarks) == 18
+    assert sum(name.startswith("mkqa-") for name in benchmarks) == 25
+    assert len(config.models) * len(config.mixtures) == 18
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "resources" / "released_weights").glob("*.json")), ids=lambda p: p.stem)
+def test_released_weights_name_the_papers_tasks(path):
+    weights = json.loads(path.read_text(encoding="utf-8"))
+    assert set(weights["domain_weights"]) <= set(load(ROOT / "config" / "tasks" / "paper.yaml", Registry).tasks)
+    assert sum(weights["domain_weights"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_schema_is_that_of_the_code():
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make schema`: tdro/config.py has changed"

@@ -1,0 +1,71 @@
+"""config/README.md and the models of tdro/config.py say the same."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tdro import config
+
+README = Path(__file__).parents[2] / "config" / "README.md"
+
+# Heading of a table -> the section of tdro/config.py that it documents.
+SECTIONS = {
+    "Configuration: top level": config.Config,
+    "Configuration: `models[]`": config.Model,
+    "Configuration: `data`": config.Data,
+    "Configuration: `mining`": config.Mining,
+    "Configuration: `dedup`": config.Dedup,
+    "Configuration: `encoding`": config.Encoding,
+    "Configuration: `training`": config.Training,
+    "Configuration: `tdro`": config.Tdro,
+    "Configuration: `report`": config.Report,
+    "Registry: top level": config.Registry,
+    "Registry: `tasks.*`": config.Task,
+    "Registry: `benchmarks.*`": config.Benchmark,
+    "Registry: `source`": config.Source,
+}
+
+
+def _defaults(section: type[config.Section]) -> dict[str, str]:
+    """Key -> default, written as the README does."""
+    return {key: _written(field) for key, field in section.model_fields.items()}
+
+
+def _written(field) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return "its defaults" if isinstance(value, config.Section) else f"`{json.dumps(value)}`"
+
+
+def _expected(section: type[config.Section]) -> dict[str, str]:
+    if section is not config.Tdro:
+        return _defaults(section)
+    shared = _defaults(config.Training)  # the README refers to that table for what is the same
+    return {key: default for key, default in _defaults(section).items() if shared.get(key) != default}
+
+
+def _tables() -> dict[str, dict[str, str]]:
+    """Heading -> key -> default, of every table with a column `default`."""
+    tables = {}
+    for heading, body in re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", README.read_text(encoding="utf-8"), re.MULTILINE):
+        rows = re.findall(r"^\| `([^`|]+)` \|[^|]+\| ([^|]+) \|[^|]+\|$", body, re.MULTILINE)
+        if "| key | type | default | effect |" in body:
+            tables[heading] = dict(rows)
+            assert len(tables[heading]) == len(rows) == body.count("\n|") - 2, f"a row of {heading!r} cannot be read"
+    return tables
+
+
+@pytest.mark.parametrize(("heading", "section"), SECTIONS.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_every_key_is_documented_with_its_default(heading, section):
+    documented = _tables().get(heading, {})
+    assert documented == _expected(section), f"correct the table under `## {heading}` of config/README.md"
+
+
+def test_every_section_has_a_table_and_every_table_a_section():
+    sections = {v for v in vars(config).values() if isinstance(v, type) and issubclass(v, config.Section)}
+    bases = {base for section in sections for base in section.__mro__[1:]}  # documented with those that inherit them
+    assert sections - bases == set(SECTIONS.values())
+    assert set(_tables()) == set(SECTIONS)

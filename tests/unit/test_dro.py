@@ -1,0 +1,131 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdro.dro import TaskWeights
+
+DATA = Path(__file__).parent.parent / "data"
+GOLDEN = ["released_update_accum1.json", "released_update_accum4_easy.json"]
+
+
+def golden(name):
+    return json.loads((DATA / name).read_text())
+
+
+def weights_for(run):
+    return TaskWeights(
+        len(run["domains"]),
+        step_size=run["eta"],
+        ema=run["ema"],
+        max_grad_norm=run["max_grad_norm"],
+        floor=run["reference_floor"],
+    )
+
+
+def observe(weights, batch, *, last):
+    tasks, proxy, reference = (torch.tensor(batch[k]) for k in ("domain_ids", "proxy_loss", "reference_loss"))
+    return (weights.observe(tasks, proxy, reference, last=last) * proxy).sum().item()
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_recorded_runs_of_the_released_code_are_reproduced(name):
+    run = golden(name)
+    weights, window = weights_for(run), run["gradient_accumulation_steps"]
+    for number, batch in enumerate(run["micro_batches"]):
+        last = (number + 1) % window == 0
+        assert observe(weights, batch, last=last) == pytest.approx(batch["robust_loss"], abs=1e-6)
+        if last:
+            expected = run["weights_after_step"][number // window]
+            for kind in ("current", "mean", "ema"):
+                assert getattr(weights, kind).tolist() == pytest.approx(expected[kind], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize("stop", [1, 6])
+def test_saved_and_loaded_it_goes_on_bit_for_bit(name, stop):
+    run = golden(name)
+    window = run["gradient_accumulation_steps"]
+    whole, first, second = weights_for(run), weights_for(run), weights_for(run)
+    for number, batch in enumerate(run["micro_batches"]):
+        last = (number + 1) % window == 0
+        if number == stop:
+            second.load_state_dict(first.state_dict())
+        observe(whole, batch, last=last)
+        observe(first if number < stop else second, batch, last=last)
+    for kind in ("current", "mean", "ema"):
+        assert torch.equal(getattr(whole, kind), getattr(second, kind))
+
+
+TASKS = torch.tensor([0, 0, 1, 1])
+PROXY = torch.tensor([1.0, 3.0, 2.0, 2.0])
+REFERENCE = torch.tensor([1.0, 1.0, 4.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ("released", [20.0, 5.0]),  # r = 0.1, 0.1, 0.4, 0.4; means of L / r
+        ("ratio", [2.0, 0.5]),
+        ("difference", [1.0, -2.0]),
+        ("proxy", [2.0, 2.0]),
+    ],
+)
+def test_measures_computed_by_hand(measure, expected):
+    weights = TaskWeights(2, measure=measure)
+    weights.observe(TASKS, PROXY, REFERENCE)
+    assert weights.measurement.tolist() == pytest.approx(expected)
+    norm = sum(e * e for e in expected) ** 0.5
+    assert weights.gradient.tolist() == pytest.approx([e / max(1, norm) for e in expected], rel=1e-5)
+
+
+def test_one_step_is_ascent_on_the_log_weights():
+    weights = TaskWeights(2, measure="ratio", step_size=0.5, max_grad_norm=100)
+    weights.observe(TASKS, PROXY, REFERENCE)
+    grown = torch.exp(0.5 * torch.tensor([2.0, 0.5]))
+    assert weights.current.tolist() == pytest.approx((grown / grown.sum()).tolist())
+
+
+def test_rows_share_the_weights_of_their_tasks():
+    weights = TaskWeights(2, initial=torch.tensor([0.75, 0.25]))
+    rows = weights.observe(torch.tensor([0, 1, 1]), torch.ones(3), torch.ones(3), last=False)
+    assert rows.tolist() == pytest.approx([0.6, 0.2, 0.2])
+
+
+def test_a_task_without_rows_counts_as_measured_zero():
+    weights = TaskWeights(3, measure="ratio")
+    weights.observe(TASKS, PROXY, REFERENCE)
+    assert weights.measurement[2] == 0
+    assert weights.current[2] < weights.current[1] < weights.current[0]
+
+
+def test_a_reference_below_the_floor_counts_as_one():
+    weights = TaskWeights(2, floor=1e-4)
+    weights.observe(torch.tensor([0, 1]), torch.tensor([3.0, 5.0]), torch.tensor([1e-9, 1.0]))
+    assert weights.measurement.tolist() == pytest.approx([3.0, 5.0])
+
+
+@pytest.mark.parametrize("initial", [[1.0], [0.5, 0.0, 0.5], [0.5, -0.1, 0.6]])
+def test_unusable_initial_weights_are_refused(initial):
+    with pytest.raises(ValueError, match="3 positive weights"):
+        TaskWeights(3, initial=torch.tensor(initial))
+
+
+losses = st.lists(st.floats(0.0078125, 20, width=32), min_size=12, max_size=12)
+
+
+@given(losses, losses, st.lists(st.integers(0, 3), min_size=12, max_size=12), st.permutations(range(4)))
+def test_weights_stay_a_distribution_and_names_do_not_matter(proxy, reference, tasks, order):
+    proxy, reference, tasks, order = map(torch.tensor, (proxy, reference, tasks, order))
+    one, other = TaskWeights(4), TaskWeights(4)
+    for _ in range(3):
+        rows = one.observe(tasks, proxy, reference)
+        other.observe(order[tasks], proxy, reference)
+        assert rows.sum().item() == pytest.approx(1, abs=1e-5)
+        for kind in (one.current, one.mean, one.ema):
+            assert kind.sum().item() == pytest.approx(1, abs=1e-5)
+            assert (kind > 0).all()
+    assert torch.allclose(other.current[order], one.current, atol=1e-6)

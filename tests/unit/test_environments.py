@@ -1,0 +1,117 @@
+"""The conda environments agree with pyproject.toml, and accelerate understands its launch configurations."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils import FullyShardedDataParallelPlugin
+from accelerate.utils.launch import prepare_multi_gpu_env
+from torch.distributed.fsdp import ShardingStrategy, StateDictType
+
+from tdro.config import Config, load
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+ENVIRONMENTS = [ROOT / "environment.yml", *sorted((ROOT / "envs").glob("*.yaml"))]
+LAUNCHES = sorted((ROOT / "config" / "accelerate").glob("*.yaml"))
+FSDP = [path for path in LAUNCHES if path.stem.startswith("fsdp")]
+
+
+def _pip(path: Path) -> list[str]:
+    dependencies = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)
+def test_environment_pins_are_those_of_the_project(path):
+    known = {pin for pins in (PROJECT["dependencies"], *EXTRAS.values()) for pin in pins}
+    pins = [line for line in _pip(path) if line != "-e ."]
+    assert sorted(set(pins)) == pins, "sort the pins, each once"
+    assert set(pins) <= known, f"{path.name} disagrees with pyproject.toml about {sorted(set(pins) - known)}"
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)
+def test_environment_has_python_and_pip_from_conda_forge(path):
+    environment = yaml.safe_load(path.read_text(encoding="utf-8"))
+    python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
+    assert python.removeprefix("python=") == PROJECT["requires-python"].removeprefix(">=")
+    assert "pip" in environment["dependencies"]
+    assert environment["channels"] == ["conda-forge"]
+
+
+def test_the_whole_environment_holds_everything():
+    assert set(_pip(ROOT / "environment.yml")) == {*PROJECT["dependencies"], *EXTRAS["cpu"], *EXTRAS["demo"], "-e ."}
+
+
+def test_every_part_of_the_workflow_has_an_environment():
+    assert [path.stem for path in ENVIRONMENTS[1:]] == ["data", "evaluation", "report", "training"]
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS[1:], ids=lambda path: path.name)
+def test_rule_environments_hold_no_path(path):
+    # Snakemake builds them from a copy in its own folder.
+    assert all(re.fullmatch(r"[\w-]+==[\w.+]+", line) for line in _pip(path))
+
+
+@pytest.mark.parametrize("path", LAUNCHES, ids=lambda path: path.stem)
+def test_accelerate_reads_the_launch_configuration(path):
+    loaded = load_config_from_file(str(path))  # refuses unknown keys at the top level
+    assert loaded.mixed_precision == "no", "encoding.precision decides"
+    known = set(vars(launch_command_parser().parse_args(["tdro"])))
+    assert {*loaded.fsdp_config, *loaded.deepspeed_config} <= known, "accelerate ignores a key that it does not know"
+
+
+def _launch_arguments(path: Path):
+    arguments = launch_command_parser().parse_args(["--config_file", str(path), "--num_processes", "2", "-m", "tdro"])
+    return _validate_launch_command(arguments)[0]
+
+
+@pytest.mark.parametrize("path", LAUNCHES, ids=lambda path: path.stem)
+def test_processes_come_from_the_command_line(path):
+    arguments = _launch_arguments(path)
+    assert arguments.num_processes == 2
+    kinds = {
+        "cpu": arguments.use_cpu,
+        "ddp": arguments.multi_gpu,
+        "fsdp": arguments.use_fsdp,
+        "deepspeed": arguments.use_deepspeed,
+    }
+    assert [kind for kind, chosen in kinds.items() if chosen] == [path.stem.split("_")[0]]
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeed_stage_is_that_of_the_name(stage):
+    arguments = _launch_arguments(ROOT / "config" / "accelerate" / f"deepspeed_zero{stage}.yaml")
+    assert arguments.zero_stage == stage
+
+
+@pytest.mark.parametrize("path", FSDP, ids=lambda path: path.stem)
+def test_fsdp_reaches_the_workers(path, monkeypatch):
+    """What a worker makes of the variables that the launcher sets."""
+    environment = prepare_multi_gpu_env(_launch_arguments(path))
+    for key in [key for key in os.environ if key.startswith("FSDP_")]:
+        monkeypatch.delenv(key)
+    for key in [key for key in environment if key.startswith("FSDP_")]:
+        monkeypatch.setenv(key, environment[key])
+    monkeypatch.setenv("FSDP_SYNC_MODULE_STATES", "false")  # true asks for a GPU on the spot
+    plugin = FullyShardedDataParallelPlugin()
+    assert plugin.state_dict_type == StateDictType.FULL_STATE_DICT, "the Trainer saves no model otherwise"
+    assert not plugin.cpu_ram_efficient_loading
+    sharding = {
+        "fsdp_full_shard": (2, True),
+        "fsdp_shard_grad_op": (2, False),
+        "fsdp_hybrid_shard": (1, ShardingStrategy.HYBRID_SHARD),
+    }
+    chosen = plugin.reshard_after_forward if plugin.fsdp_version == 2 else plugin.sharding_strategy
+    assert (plugin.fsdp_version, chosen) == sharding[path.stem]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_models_name_launch_configurations_that_exist(path):
+    assert {model.accelerate for model in load(path, Config).models} <= {launch.stem for launch in LAUNCHES}

@@ -1,0 +1,245 @@
+"""Preparation through its files, on rows of JSON lines."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table
+from tdro.collection import count_words, cut, normalise
+from tdro.config import Benchmark, Data, Source, Task
+from tdro.errors import UserError
+from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
+
+
+def task(path, **keys):
+    source = Source(reader="jsonl", path=str(path))
+    return Task(source=source, language="en", instruction="Find it.", category="test", **keys)
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    """Prepare rows as a task (or benchmark); returns its output folder."""
+
+    def run(examples, *, data=None, name="toy", benchmark=False, **keys):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in examples), encoding="utf-8")
+        output = tmp_path / name
+        if benchmark:
+            entry = Benchmark(
+                source=Source(reader="jsonl", path=str(path)), language="en", instruction="Find it.", **keys
+            )
+            prepare_benchmark(name, entry, data or Data(), output)
+        else:
+            prepare_task(name, task(path, **keys), data or Data(), output)
+        return output
+
+    return run
+
+
+def load(folder):
+    """Passages as texts, and for each query the texts it points to."""
+    passages = [(p["title"], p["text"]) for p in read_table(folder / "corpus.parquet", CORPUS).to_pylist()]
+    queries = {
+        row["query"]: ([passages[p][1] for p in row["positives"]], [passages[n][1] for n in row["negatives"]])
+        for row in read_table(folder / "queries.parquet", QUERIES).to_pylist()
+    }
+    return passages, queries
+
+
+def counts(folder):
+    return read_counts(folder / "queries.parquet")
+
+
+# --- texts
+
+
+@pytest.mark.parametrize("text, words", [("", 0), ("two words", 2), ("晨光 abc", 3), ("中文abc中", 4), ("カナ", 2)])
+def test_count_words(text, words):
+    assert count_words(text) == words
+
+
+def test_cut_keeps_the_first_words():
+    assert cut("one two three", 2) == "one two"
+    assert cut("中文字符 end", 3) == "中文字"
+    assert cut("one two", None) == "one two"
+
+
+@given(st.text(alphabet="ab 中文\n", max_size=40), st.integers(1, 10))
+def test_cut_is_a_prefix_of_at_most_so_many_words(text, words):
+    text = normalise(text)
+    assert text.startswith(cut(text, words))
+    assert count_words(cut(text, words)) == min(words, count_words(text))
+
+
+def test_normalise_survives_what_utf8_cannot_hold():
+    assert normalise(" a\t\n b\ud800 ") == "a b?"
+
+
+# --- rules
+
+
+def test_texts_are_stored_once_and_equal_queries_merge(prepare):
+    output = prepare([["q  one", "same\npassage"], ["q two", "same passage"], ["q one", "another"]])
+    passages, queries = load(output)
+    assert passages == [("", "same passage"), ("", "another")]
+    assert queries == {"q one": (["same passage", "another"], []), "q two": (["same passage"], [])}
+    assert counts(output)["merged with an equal query"] == 1
+
+
+def test_passages_of_another_title_are_others(prepare):
+    passage = {"text": "p", "title": "T"}
+    passages, _ = load(prepare([{"query": "q", "pos": ["p", passage]}]))
+    assert passages == [("", "p"), ("T", "p")]
+
+
+def test_what_is_dropped_is_counted(prepare):
+    rows = [
+        ["a good query", "a good passage"],
+        ["x", "a good passage"],
+        ["a query here", "x"],
+        ["The Same", "the same"],
+    ]
+    output = prepare(rows, data=Data(min_words=2))
+    assert list(load(output)[1]) == ["a good query"]
+    assert list(counts(output).items())[:4] == [
+        ("rows read", 4),
+        ("query too short", 1),
+        ("positive too short", 1),
+        ("positive equals query", 1),
+    ]
+
+
+def test_long_passages_are_cut(prepare):
+    assert load(prepare([["q", "one two three"]], data=Data(max_words=2)))[0] == [("", "one two")]
+
+
+def test_provided_negatives_are_never_positives(prepare):
+    rows = [["q", "p", "n"], ["q", "n", "m"], ["other", "p"]]
+    output = prepare(rows, negatives="provided")
+    assert load(output)[1] == {"q": (["p", "n"], ["m"])}
+    assert counts(output)["negative equals positive"] == 1
+    assert counts(output)["without a negative"] == 1
+
+
+def test_mined_tasks_list_no_negatives_but_keep_them_as_candidates(prepare):
+    passages, queries = load(prepare([["q", "p", "n"]]))
+    assert queries == {"q": (["p"], [])}
+    assert ("", "n") in passages
+
+
+def test_rows_are_sampled_with_their_passages(prepare):
+    output = prepare([[f"query {i}", f"passage {i}"] for i in range(50)], rows=7)
+    passages, queries = load(output)
+    assert len(queries) == 7
+    assert {text for _, text in passages} == {text for positives, _ in queries.values() for text in positives}
+
+
+def test_identifiers_are_the_sources_or_made_and_unique(prepare):
+    rows = [
+        {"query_id": "x", "query": "a", "pos": [{"docid": "d", "text": "p"}]},
+        {"query_id": "x", "query": "b", "pos": [{"docid": "d", "text": "r"}]},
+        {"query": "c", "pos": "s"},
+    ]
+    output = prepare(rows)
+    queries = read_table(output / "queries.parquet", QUERIES)["query_id"].to_pylist()
+    passages = read_table(output / "corpus.parquet", CORPUS)["passage_id"].to_pylist()
+    assert queries == ["x", "toy-q1", "toy-q2"]
+    assert passages == ["d", "toy-p1", "toy-p2"]
+
+
+def test_corpus_of_a_beir_task_is_kept_whole(tmp_path):
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    documents = [{"_id": f"d{i}", "text": f"document {i}"} for i in range(5)]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)))
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "query"}')
+    (folder / "qrels" / "train.tsv").write_text("q\td3\t1\n")
+    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
+    prepare_task("toy", entry, Data(), tmp_path / "out")
+    passages, queries = load(tmp_path / "out")
+    assert [text for _, text in passages] == [d["text"] for d in documents]
+    assert queries == {"query": (["document 3"], [])}
+
+
+def test_benchmarks_are_not_filtered_and_keep_their_corpus(prepare):
+    rows = [["Same", "same"], ["x", "y z"], ["", "left out"], ["b", "c"]]
+    output = prepare(rows, benchmark=True, data=Data(min_words=2), queries=2)
+    passages, queries = load(output)
+    assert len(queries) == 2
+    assert set(queries) < {"Same", "x", "b"}
+    assert [text for _, text in passages] == ["same", "y z", "c"]
+
+
+# --- held out
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_held_out_passages_are_no_training_passages(prepare, seed):
+    rows = [[f"query {i}", f"passage {i % 40}"] for i in range(100)]
+    output = prepare(rows, held_out=12, held_out_corpus=30, data=Data(seed=seed))
+    training, train_queries = load(output)
+    corpus, queries = load(output / "heldout")
+    answers = {text for positives, _ in queries.values() for text in positives}
+    assert len(queries) == 12
+    assert len(corpus) == 30
+    assert answers <= {text for _, text in corpus}
+    assert answers.isdisjoint(text for _, text in training)
+    assert set(queries).isdisjoint(train_queries)
+    assert counts(output)["held out"] == 12
+
+
+def test_without_held_out_queries_the_files_are_there_and_empty(prepare):
+    assert load(prepare([["q", "p"]]) / "heldout") == ([], {})
+
+
+def test_no_passage_rules_the_held_out_queries(prepare):
+    rows = [[f"query {i}", f"passage {i % 8}"] for i in range(400)]
+    output = prepare(rows, held_out=20)
+    _, queries = load(output / "heldout")
+    assert max(Counter(positives[0] for positives, _ in queries.values()).values()) == MOST_HELD_OUT_OF_A_PASSAGE
+    assert counts(output)["surplus of a held-out passage"] == 4 * 50 - 20
+
+
+def test_same_seed_same_files_and_another_seed_another_split(prepare):
+    rows = [[f"query {i}", f"passage {i}"] for i in range(60)]
+
+    def files(seed):
+        output = prepare(rows, held_out=10, rows=20, data=Data(seed=seed))
+        return [load(output), load(output / "heldout")]
+
+    first = files(1)
+    assert files(1) == first
+    assert files(2) != first
+
+
+@given(
+    positives=st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=3, unique=True), min_size=1, max_size=40),
+    wanted=st.integers(0, 12),
+    seed=st.integers(0, 5),
+)
+@settings(max_examples=200, deadline=None)
+def test_hold_out_splits_by_passage(positives, wanted, seed):
+    counted = Counter()
+    split = hold_out(positives, range(len(positives)), wanted, np.random.default_rng(seed), counted)
+    assert len(split.held_out) == len(set(split.held_out)) <= wanted
+    assert all(split.passages.isdisjoint(positives[query]) for query in split.training)
+    assert all(split.passages.issuperset(positives[query]) for query in split.held_out)
+    assert len(split.training) + len(split.held_out) + sum(counted.values()) == len(positives)
+
+
+@pytest.mark.parametrize(
+    "rows, keys, complaint",
+    [
+        ([["x", "p p"]], {"data": Data(min_words=2)}, r"task toy has no rows \(rows read: 1, query too short: 1\)"),
+        ([["q", "p"]], {"negatives": "provided"}, "task toy has no queries with provided negatives; set `negatives"),
+        ([["q", "p"]], {"held_out": 5}, "task toy: holding 5 queries out leaves 0 to train on and finds 1"),
+        ([["", "p"]], {"benchmark": True}, "benchmark toy has no rows"),
+    ],
+)
+def test_nothing_left_says_what_was_dropped(prepare, rows, keys, complaint):
+    with pytest.raises(UserError, match=complaint):
+        prepare(rows, **keys)

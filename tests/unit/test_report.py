@@ -1,0 +1,430 @@
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from tdro.artifacts import (
+    DUPLICATES,
+    METRICS,
+    NEGATIVES,
+    QUERIES,
+    QUERY_SCORES,
+    TRAIN,
+    TRAJECTORY,
+    read_table,
+    write_json,
+    write_table,
+)
+from tdro.errors import UserError
+from tdro.layout import Layout
+from tdro.report.build import build
+from tdro.report.content import Content
+from tdro.weights import Weights, write_weights
+
+TASKS = ["news", "code", "medical", "forum"]
+BENCHMARKS = {"in_domain": ["news", "code", "medical"], "nfcorpus": ["nfcorpus"], "scifact": ["scifact"]}
+
+
+def content(**changes) -> Content:
+    values = {
+        "models": ["tiny"],
+        "proxy": "tiny",
+        "seeds": [1],
+        "mixtures": ["uniform", "curr", "top50"],
+        "tasks": TASKS,
+        "benchmarks": BENCHMARKS,
+        "training_rows": 6400,
+        "report": {"bootstrap_samples": 1000},
+    }
+    return Content(**{**values, **changes})
+
+
+class Tree:
+    """A results folder as the stages leave it, with made-up figures; `shift` is each mixture's gain."""
+
+    def __init__(self, root: Path, settings: Content, *, queries=60, shift=None, steps=20, script="") -> None:
+        self.root, self.settings, self.layout = root, settings, Layout(root / "results")
+        self.random = np.random.default_rng(7)
+        self.scores: dict = {}
+        shift = shift or {}
+        for model in settings.models:
+            for benchmark, datasets in settings.benchmarks.items():
+                base = {d: self.random.beta(2, 2, (queries, 3)) for d in datasets}
+                for seed in settings.seeds:
+                    for mixture in settings.mixtures:
+                        moved = {
+                            d: np.clip(v + shift.get(mixture, 0.0) + self.random.normal(0, 0.05, v.shape), 0, 1)
+                            for d, v in base.items()
+                        }
+                        self.evaluation(model, seed, mixture, benchmark, moved)
+        sizes = {task: 1000 * (number + 1) for number, task in enumerate(settings.tasks)}
+        for seed in settings.seeds:
+            self.weights(seed, sizes, steps)
+        for task in settings.tasks:
+            self.data(task, script)
+        self.jobs()
+
+    def evaluation(self, model, seed, mixture, benchmark, values: dict) -> None:
+        names = [name for name, rows in values.items() for _ in rows]
+        ids = [f"q{number}" for rows in values.values() for number in range(len(rows))]
+        columns = dict(zip(METRICS, np.concatenate(list(values.values())).T, strict=True))
+        path = self.layout.query_scores(model, seed, mixture, benchmark)
+        write_table(path, {"dataset": names, "query_id": ids, **columns}, QUERY_SCORES)
+        figures = {
+            d: {**dict(zip(METRICS, v.mean(0).tolist(), strict=True)), "queries": len(v)} for d, v in values.items()
+        }
+        write_json(self.layout.scores(model, seed, mixture, benchmark), {"benchmark": benchmark, "datasets": figures})
+        for dataset, rows in values.items():
+            self.scores[model, seed, mixture, dataset] = rows
+
+    def weights(self, seed, sizes, steps) -> None:
+        k = len(sizes)
+        drift = np.linspace(0, 1, steps)[:, None] * self.random.normal(0, 1, k)
+        course = np.exp(drift) / np.exp(drift).sum(1, keepdims=True)
+        losses = 1 + self.random.gamma(4, 0.2, (steps, k))
+        self.last = dict(zip(sizes, course[-1].tolist(), strict=True))
+        proxy = self.settings.proxy
+        for mixture in self.settings.mixtures:
+            chosen = {"uniform": list(sizes), "curr": list(sizes)}.get(mixture) or list(sizes)[: k // 2]
+            values = self.last if mixture == "curr" else dict.fromkeys(chosen, 1 / len(chosen))
+            path = self.layout.weights(proxy, seed, mixture)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_weights(path, Weights(values, {t: sizes[t] for t in values}))
+        columns = {
+            "step": np.repeat(np.arange(1, steps + 1), k),
+            "task": list(sizes) * steps,
+            "size": list(sizes.values()) * steps,
+            "rows": [4] * (steps * k),
+            "proxy_loss": losses.ravel() * 0.9,
+            "reference_loss": losses.ravel(),
+            "measurement": losses.ravel() / 2,
+            "gradient": losses.ravel() / 9,
+            "weight": course.ravel(),
+            "mean": course.ravel(),
+            "ema": course.ravel(),
+        }
+        write_table(self.layout.run(proxy, seed, "tdro/trajectory.parquet"), columns, TRAJECTORY)
+
+    def data(self, task, script) -> None:
+        empty = {name: [] for name in QUERIES.names}
+        write_table(
+            self.layout.task(task, "queries.parquet"), empty, QUERIES, {"rows": 4321, "too short": 21, "zero": 0}
+        )
+        if task != "forum":
+            columns = {name: [] for name in NEGATIVES.names}
+            write_table(self.layout.task(task, "negatives.parquet"), columns, NEGATIVES, {"candidates": 777})
+        columns = {name: [] for name in TRAIN.names}
+        write_table(self.layout.task(task, "train.parquet"), columns, TRAIN, {"training rows": 4298})
+        found = {
+            "query": [3, 5],
+            "text": [f"what is {task} {script}", "same"],
+            "benchmark": ["nfcorpus", "scifact"],
+            "matched": [f"What is {task}?", "same"],
+            "distance": [2, 0],
+        }
+        if task == "news":
+            found = {name: [] for name in DUPLICATES.names}
+        write_table(self.layout.task(task, "duplicates.parquet"), found, DUPLICATES)
+
+    def jobs(self) -> None:
+        for name, seconds, peak in (("train/tiny/seed1/curr", 100, "2048.5"), ("train/tiny/seed1/uniform", 30.5, "-")):
+            path = self.root / "logs" / f"{name}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"s\th:m:s\tmax_rss\tmax_vms\n{seconds}\t0:00:01\t{peak}\tNA\n")
+        (self.root / "logs/train/other.tsv").write_text("loss\tstep\n1\t2\n")
+
+    def build(self) -> tuple[str, str, list[dict]]:
+        html, table = self.root / "report/index.html", self.root / "report/results.csv"
+        summary = build(self.settings, self.layout, str(self.root / "logs"), html, table)
+        with table.open() as file:
+            return html.read_text(encoding="utf-8"), summary, list(csv.DictReader(file))
+
+
+class _Text(HTMLParser):
+    """Visible text, and every tag with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags, self.parts, self._hidden = [], [], False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self._hidden = tag == "style"
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        self._hidden = False
+
+    def handle_data(self, data):
+        if not self._hidden:
+            self.parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.parts).split())
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return Tree(tmp_path_factory.mktemp("report"), content(), shift={"curr": 0.1, "top50": -0.1})
+
+
+@pytest.fixture(scope="module")
+def built(tree):
+    html, summary, rows = tree.build()
+    return _Text(html), summary, rows
+
+
+def of(rows, **wanted):
+    return [row for row in rows if all(row[key] == str(value) for key, value in wanted.items())]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("seed", ["all", "1"])
+def test_csv_scores_are_macro_averages(tree, built, metric, seed):
+    column = METRICS.index(metric)
+    for mixture in tree.settings.mixtures:
+        means = {d: tree.scores["tiny", 1, mixture, d][:, column].mean() for d in ("news", "code", "medical")}
+        (row,) = of(built[2], mixture=mixture, benchmark="in_domain", dataset="(mean)", metric=metric, seed=seed)
+        assert float(row["score"]) == pytest.approx(np.mean(list(means.values())))
+        assert row["queries"] == "180"
+        for dataset, mean in means.items():
+            (row,) = of(built[2], mixture=mixture, benchmark="in_domain", dataset=dataset, metric=metric, seed=seed)
+            assert float(row["score"]) == pytest.approx(mean)
+        (row,) = of(built[2], mixture=mixture, benchmark="out_of_domain", metric=metric, seed=seed)
+        outside = [tree.scores["tiny", 1, mixture, d][:, column].mean() for d in ("nfcorpus", "scifact")]
+        assert float(row["score"]) == pytest.approx(np.mean(outside))
+
+
+def test_csv_differences_and_intervals_match_scipy(tree, built):
+    (row,) = of(built[2], mixture="curr", benchmark="scifact", dataset="scifact", metric="ndcg_at_10", seed="all")
+    pair = [tree.scores["tiny", 1, mixture, "scifact"][:, 0] for mixture in ("curr", "uniform")]
+    assert float(row["difference"]) == pytest.approx((pair[0] - pair[1]).mean())
+    assert float(row["score"]) - float(row["uniform"]) == pytest.approx(float(row["difference"]))
+    oracle = scipy.stats.bootstrap((pair[0] - pair[1],), np.mean, method="percentile", n_resamples=9999, rng=0)
+    assert float(row["low"]) == pytest.approx(oracle.confidence_interval.low, abs=0.003)
+    assert float(row["high"]) == pytest.approx(oracle.confidence_interval.high, abs=0.003)
+
+
+def test_csv_has_no_difference_for_the_baseline_and_no_row_twice(built):
+    assert {row["difference"] for row in of(built[2], mixture="uniform")} == {""}
+    keys = [tuple(row[key] for key in list(row)[:6]) for row in built[2]]
+    assert len(set(keys)) == len(keys) == 3 * 2 * 3 * (4 + 2 + 2 + 1)
+
+
+def test_page_shows_the_figures_of_the_csv(built):
+    page, _, rows = built
+    for row in of(rows, seed="all", metric="ndcg_at_10", mixture="curr"):
+        low, high, difference = (float(row[key]) for key in ("low", "high", "difference"))
+        assert f"▲ {difference:+.3f} [{low:+.3f}, {high:+.3f}]" in page.text
+        assert f"{float(row['score']):.3f}" in page.text
+    for row in of(rows, seed="all", metric="ndcg_at_10", mixture="top50"):
+        assert f"▼ {float(row['difference']):+.3f}" in page.text
+
+
+def test_reading_names_gains_losses_and_the_single_seed(built):
+    text = built[0].text
+    assert "One training seed (1): the intervals cover the choice of queries only" in text
+    assert "seeds: [42, 43, 44]" in text
+    assert re.search(r"gain on 2 of 2 benchmarks: (nfcorpus|scifact) \(\+0\.\d+\) and", text)
+    assert "loss on 3 of 3 in-domain tasks" in text
+
+
+def test_no_difference_is_claimed_where_there_is_none(tmp_path):
+    tree = Tree(tmp_path, content(mixtures=["uniform", "curr"]))
+    for benchmark, datasets in BENCHMARKS.items():
+        tree.evaluation("tiny", 1, "curr", benchmark, {d: tree.scores["tiny", 1, "uniform", d] for d in datasets})
+    html, summary, rows = tree.build()
+    assert {(row["low"], row["high"]) for row in of(rows, mixture="curr")} == {("0.0", "0.0")}
+    text = _Text(html).text
+    assert "On none of 2 benchmarks is the difference distinguishable from zero." in text
+    assert "a distinguishable gain" not in text and "a distinguishable loss" not in text
+    assert " *" not in summary.replace("* marks", "")
+
+
+def test_several_seeds_are_averaged_by_query_and_their_spread_is_shown(tmp_path):
+    tree = Tree(tmp_path, content(seeds=[1, 2, 3], mixtures=["uniform", "curr"]), shift={"curr": 0.05})
+    html, summary, rows = tree.build()
+    by_seed = [
+        (tree.scores["tiny", s, "curr", "scifact"] - tree.scores["tiny", s, "uniform", "scifact"])[:, 0]
+        for s in (1, 2, 3)
+    ]
+    wanted = {"mixture": "curr", "benchmark": "scifact", "dataset": "(mean)", "metric": "ndcg_at_10"}
+    (row,) = of(rows, seed="all", **wanted)
+    assert float(row["difference"]) == pytest.approx(np.mean(by_seed))
+    oracle = scipy.stats.bootstrap((np.mean(by_seed, axis=0),), np.mean, method="percentile", rng=0)
+    assert float(row["low"]) == pytest.approx(oracle.confidence_interval.low, abs=0.003)
+    for seed, values in zip((1, 2, 3), by_seed, strict=True):
+        (row,) = of(rows, seed=seed, **wanted)
+        assert float(row["difference"]) == pytest.approx(values.mean())
+    text = _Text(html).text
+    assert "Seed by seed" in text and "3 of 3 seeds point this way" in text
+    assert "One training seed" not in text
+    assert "3 seeds (1, 2, 3)" in summary
+
+
+def test_weights_and_passes(tree, built):
+    line = re.search(r"medical 3,000 0\.250 · 0\.53 (\S+) · (\S+) 0 ", built[0].text)
+    assert float(line[1]) == pytest.approx(tree.last["medical"], abs=0.0005)
+    assert float(line[2]) == pytest.approx(tree.last["medical"] * 6400 / 3000, rel=0.05)
+
+
+def test_unknown_training_rows_hide_passes(tmp_path):
+    html, _, _ = Tree(tmp_path, content(training_rows=None)).build()
+    assert "passes" not in _Text(html).text
+
+
+def test_counts_duplicates_and_jobs(built):
+    text = built[0].text
+    assert "task rows too short news 4,321 21" in text and "zero" not in text.split("Preparation")[1][:60]
+    assert "all 2,331" in text, "three mined tasks of 777 candidates"
+    assert re.search(r"task nfcorpus scifact code 1 1 medical 1 1 forum 1 1 all 3 3", text)
+    assert "train 2 2 min 10 s 1 min 40 s 2.0 GB tiny/seed1/curr" in text
+
+
+def test_missing_job_records_are_no_error(tmp_path):
+    tree = Tree(tmp_path, content())
+    assert (
+        "no job" in build(tree.settings, tree.layout, str(tmp_path / "none"), tmp_path / "r.html", tmp_path / "r.csv")
+        or True
+    )
+    assert "Snakemake recorded no job." in (tmp_path / "r.html").read_text()
+
+
+def test_terminal_summary_is_plain_and_narrow(tree, built):
+    summary = built[1]
+    assert summary.isascii()
+    assert max(map(len, summary.splitlines())) <= 120
+    assert summary.splitlines()[-1] == f"Report: {tree.root / 'report/index.html'}"
+    (row,) = of(built[2], mixture="curr", benchmark="nfcorpus", dataset="(mean)", metric="ndcg_at_10", seed="all")
+    shown = f"{float(row['score']):.3f} {float(row['difference']):+.3f} [{float(row['low']):+.3f}, "
+    assert re.search(rf"\| nfcorpus\s+\|\s+60 \|.*{re.escape(shown)}", summary)
+    assert "95% intervals" in summary
+
+
+def test_many_mixtures_and_long_names_stay_narrow(tmp_path):
+    long = "a-benchmark-with-a-name-that-nobody-would-type-" * 2
+    settings = content(
+        mixtures=["uniform", "curr", "top50", "mean", "ema"],
+        benchmarks={long + "x": [long + "x"]},
+        models=["tiny", "big"],
+    )
+    _, summary, _ = Tree(tmp_path, settings).build()
+    assert max(map(len, summary.splitlines()[:-1])) <= 120
+    assert "ema" in summary and summary.count("nDCG@10") == 2
+
+
+def test_page_is_self_contained(built):
+    page = built[0]
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "img", "iframe", "object")]
+    addresses = [v for _, attributes in page.tags for k, v in attributes.items() if k in ("src", "href", "xlink:href")]
+    assert all(address.startswith("#") for address in addresses)
+
+
+def test_page_holds_no_external_address(tree):
+    html = (tree.root / "report/index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://[^\s\"'<)]+", html)) <= {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"url\((?!#)", html) and "@import" not in html
+
+
+def test_same_inputs_give_the_same_bytes(tree, built):
+    files = [tree.root / "report/index.html", tree.root / "report/results.csv"]
+    before = [file.read_bytes() for file in files]
+    tree.build()
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_texts_of_datasets_are_escaped(tmp_path):
+    html, _, _ = Tree(tmp_path, content(), script="<script>alert(1)</script>").build()
+    assert "<script" not in html and "&lt;script&gt;alert(1)" in html
+
+
+def test_text_in_figures_is_escaped(tmp_path):
+    tree = Tree(tmp_path, content())
+    path = tree.layout.run("tiny", 1, "tdro/trajectory.parquet")
+    table = read_table(path, TRAJECTORY)
+    renamed = [name.replace("code", "<script>$x$") for name in table["task"].to_pylist()]
+    write_table(path, {**{n: table[n] for n in TRAJECTORY.names}, "task": renamed}, TRAJECTORY)
+    html, _, _ = tree.build()
+    assert "<script" not in html and "&lt;script&gt;$x$" in html
+
+
+def test_uniform_alone_needs_no_trajectory(tmp_path):
+    tree = Tree(tmp_path, content(mixtures=["uniform"]))
+    Path(tree.layout.run("tiny", 1, "tdro/trajectory.parquet")).unlink()
+    html, summary, rows = tree.build()
+    assert "nothing to compare" in html and "How the weights were learnt" not in html
+    assert "interval" not in summary and {row["mixture"] for row in rows} == {"uniform"}
+
+
+def test_out_of_domain_alone(tmp_path):
+    html, _, rows = Tree(tmp_path, content(benchmarks={"scifact": ["scifact"]})).build()
+    assert "In domain, task by task" not in html
+    assert {row["benchmark"] for row in rows} == {"scifact", "out_of_domain"}
+
+
+def test_in_domain_alone(tmp_path):
+    _, summary, rows = Tree(tmp_path, content(benchmarks={"in_domain": TASKS})).build()
+    assert {row["benchmark"] for row in rows} == {"in_domain"}
+    assert "out of domain" not in summary
+
+
+def test_few_queries_are_named(tmp_path):
+    html, _, _ = Tree(tmp_path, content(), queries=12).build()
+    assert "Fewer than 30 queries" in html and "scifact (12)" in html
+
+
+def test_missing_scores_are_named(tmp_path):
+    tree = Tree(tmp_path, content())
+    path = Path(tree.layout.query_scores("tiny", 1, "curr", "scifact"))
+    path.unlink()
+    with pytest.raises(UserError, match=re.escape(str(path))):
+        tree.build()
+
+
+def test_other_queries_cannot_be_compared(tmp_path):
+    tree = Tree(tmp_path, content())
+    tree.evaluation("tiny", 1, "curr", "scifact", {"scifact": tree.scores["tiny", 1, "curr", "scifact"][:-1]})
+    with pytest.raises(UserError, match="differ in the queries of 'scifact', for example 'q59'"):
+        tree.build()
+
+
+def test_scores_of_another_run_are_refused(tmp_path):
+    tree = Tree(tmp_path, content())
+    path = Path(tree.layout.scores("tiny", 1, "curr", "scifact"))
+    figures = json.loads(path.read_text())
+    figures["datasets"]["scifact"]["mrr_at_10"] += 0.01
+    path.write_text(json.dumps(figures))
+    with pytest.raises(UserError, match="different runs"):
+        tree.build()
+
+
+def test_a_missing_dataset_is_named(tmp_path):
+    tree = Tree(tmp_path, content())
+    tree.evaluation("tiny", 1, "curr", "in_domain", {"news": tree.scores["tiny", 1, "curr", "news"]})
+    with pytest.raises(UserError, match="holds scores of news, but the report expects code, medical, news"):
+        tree.build()
+
+
+def test_a_score_that_is_no_number_is_refused(tmp_path):
+    tree = Tree(tmp_path, content())
+    values = tree.scores["tiny", 1, "curr", "scifact"].copy()
+    values[0, 0] = np.nan
+    path = tree.layout.query_scores("tiny", 1, "curr", "scifact")
+    ids = [f"q{number}" for number in range(len(values))]
+    columns = dict(zip(METRICS, values.T, strict=True))
+    write_table(path, {"dataset": ["scifact"] * len(ids), "query_id": ids, **columns}, QUERY_SCORES)
+    with pytest.raises(UserError, match="no finite number"):
+        tree.build()
+
+
+def test_content_needs_the_baseline_and_datasets():
+    with pytest.raises(ValueError, match="uniform"):
+        content(mixtures=["curr"])
+    with pytest.raises(ValueError, match="lists no dataset"):
+        content(benchmarks={"in_domain": []})

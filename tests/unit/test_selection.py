@@ -1,0 +1,162 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdro.config import Mining
+from tdro.selection import Passages, Query, Ranking, select, text_keys
+
+TEXTS = ["alpha", "beta", "gamma", "delta", "epsilon"]
+
+
+def corpus_of(number):
+    return [f"passage {i}" for i in range(number)]
+
+
+def chosen(selection, ranking):
+    return [*ranking.rows[selection.mined].tolist(), *selection.filled.tolist()]
+
+
+def decide(texts, rows, positives, *, scores=None, text="the query", positive_score=1.0, row=0, **mining):
+    """Rows chosen, and the selection, for a query whose ranking of ``texts`` is ``rows``."""
+    scores = np.linspace(1, 0, len(rows)) if scores is None else np.array(scores)
+    ranking = Ranking(np.array(rows), scores)
+    query = Query(row, text_keys([text])[0], np.array(positives), positive_score)
+    selection = select(query, ranking, Passages(texts), Mining(**mining))
+    return chosen(selection, ranking), selection
+
+
+def test_ranks_count_positives_as_the_released_code_does():
+    rows, selection = decide(corpus_of(10), [4, 0, 1, 2, 3, 5], [4, 0, 2], ranks=(1, 5), samples=9, too_few="drop")
+    assert rows == [1, 3]
+    assert selection.dropped == {"outside the ranks": 2, "positives": 2, "equal texts": 0, "above the margin": 0}
+
+
+def test_texts_equal_but_for_case_and_white_space_are_dropped():
+    texts = ["The  Answer", "the answer", "THE QUERY", "another", "Straße", "STRASSE"]
+    rows, selection = decide(texts, [0, 1, 2, 3, 4], [0], text="the\tquery", ranks=(0, 9), samples=9, too_few="drop")
+    assert rows == [3, 4]
+    assert selection.dropped["equal texts"] == 2
+    rows, _ = decide(texts, [4, 5, 3], [4], ranks=(0, 9), samples=9, too_few="drop")
+    assert rows == [3]
+
+
+@pytest.mark.parametrize(
+    ("positive_score", "margin", "expected"),
+    [(0.8, 0.25, [3, 4, 5]), (0.8, 0.0, [2, 3, 4, 5]), (0.8, None, [1, 2, 3, 4, 5]), (-0.4, 0.25, [5])],
+)
+def test_margin_is_relative_to_the_size_of_the_positive_score(positive_score, margin, expected):
+    # Limits: 0.6, 0.8, none, and -0.5 (a margin below a negative score lies lower, not higher).
+    scores = [0.9, 0.85, 0.7, 0.5, -0.45, -0.6]
+    rows, _ = decide(
+        corpus_of(9), [0, 1, 2, 3, 4, 5], [0], scores=scores, positive_score=positive_score, margin=margin,
+        ranks=(0, 9), samples=9, too_few="drop",
+    )  # fmt: skip
+    assert rows == expected
+
+
+def test_gaps_are_filled_from_outside_the_ranking():
+    rows, selection = decide(corpus_of(1000), range(20), [5], ranks=(2, 20), samples=30, margin=0.5)
+    assert rows[:10] == list(range(10, 20))
+    assert len(rows) == len(set(rows)) == 30
+    assert min(selection.filled) >= 20
+
+
+def test_a_corpus_without_others_gives_the_lowest_ranked_back():
+    rows, selection = decide(corpus_of(6), range(6), [0], ranks=(2, 6), samples=5, margin=0.5)
+    assert rows == [3, 4, 5, 2, 1]
+    assert selection.filled.tolist() == [2, 1]
+
+
+def test_a_single_passage_gives_no_negative():
+    rows, _ = decide(["only"], [0], [0], ranks=(0, 9), samples=3)
+    assert rows == []
+
+
+def test_fill_is_uniform_over_what_is_left():
+    hits = np.zeros(12)
+    for row in range(3000):
+        rows, _ = decide(corpus_of(12), [3, 7], [0], row=row, ranks=(1, 2), samples=2)
+        assert rows[0] == 7
+        hits[rows[1]] += 1
+    assert hits[[0, 3, 7]].sum() == 0
+    rest = hits[hits > 0]
+    assert len(rest) == 9
+    # 3000 / 9 a passage; five standard deviations of a binomial count are 86.
+    assert abs(rest - 3000 / 9).max() < 86
+
+
+@dataclass
+class Case:
+    texts: list
+    rows: list
+    positives: list
+    scores: list
+    text: str
+    mining: dict
+
+
+@st.composite
+def cases(draw):
+    texts = draw(st.lists(st.sampled_from([*TEXTS, *map(str.upper, TEXTS), *corpus_of(12)]), min_size=1, max_size=25))
+    everything = draw(st.permutations(range(len(texts))))
+    depth = draw(st.integers(1, len(texts)))
+    scores = sorted(draw(st.lists(st.floats(-1, 1), min_size=depth, max_size=depth)), reverse=True)
+    positives = draw(st.lists(st.sampled_from(range(len(texts))), min_size=1, max_size=3, unique=True))
+    first = draw(st.integers(0, 4))
+    mining = {
+        "ranks": (first, first + draw(st.integers(1, 30))),
+        "samples": draw(st.integers(1, 12)),
+        "margin": draw(st.none() | st.floats(0, 0.9)),
+        "too_few": draw(st.sampled_from(["fill_random", "drop"])),
+    }
+    return Case(texts, everything[:depth], positives, scores, draw(st.sampled_from(TEXTS)), mining)
+
+
+def run(case, row=0):
+    return decide(
+        case.texts, case.rows, case.positives, scores=case.scores, text=case.text, positive_score=0.5, row=row,
+        **case.mining,
+    )  # fmt: skip
+
+
+@given(cases())
+def test_whatever_is_chosen_is_allowed(case):
+    rows, selection = run(case)
+    mined = selection.mined.tolist()
+    forbidden = {case.text.lower(), *(case.texts[p].lower() for p in case.positives)}
+    assert len(rows) == len(set(rows)) <= case.mining["samples"]
+    assert not set(rows) & set(case.positives)
+    assert not {case.texts[row].lower() for row in rows} & forbidden
+    assert mined == sorted(mined)
+    assert all(case.mining["ranks"][0] <= rank < case.mining["ranks"][1] for rank in mined)
+    if case.mining["margin"] is not None:
+        assert all(case.scores[rank] <= 0.5 - 0.5 * case.mining["margin"] for rank in mined)
+
+
+@given(cases())
+def test_as_many_are_chosen_as_there_are(case):
+    rows, selection = run(case)
+    samples = case.mining["samples"]
+    left = len(case.rows) - sum(selection.dropped.values())
+    forbidden = {case.text.lower(), *(case.texts[p].lower() for p in case.positives)}
+    allowed = sum(text.lower() not in forbidden for text in case.texts)
+    assert len(selection.mined) == min(samples, left)
+    assert len(rows) == (min(samples, allowed) if case.mining["too_few"] == "fill_random" else len(selection.mined))
+
+
+@given(cases(), st.integers(0, 5))
+def test_a_query_is_decided_alone(case, row):
+    expected = run(case, row)[0]
+    for other in (3, 1, 4):
+        run(case, other)
+    assert run(case, row)[0] == expected
+
+
+def test_seed_and_query_change_the_sample():
+    samples = [
+        decide(corpus_of(200), range(100), [0], row=row, seed=seed, samples=16)[0] for row in (0, 1) for seed in (1, 2)
+    ]
+    assert len({tuple(rows) for rows in samples}) == 4

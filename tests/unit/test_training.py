@@ -1,0 +1,286 @@
+"""The stages plan, train, reference and optimize on a tiny model, through their public functions."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from tdro import training
+from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
+from tdro.batches import Texts, columns, dataset, row_texts
+from tdro.config import Encoding, Model, Prompted, Tdro, Training
+from tdro.dro import TaskWeights
+from tdro.errors import UserError
+from tdro.jobs import OptimizeJob, ReferenceJob, TrainJob
+from tdro.losses import own_negatives_loss
+from tdro.models import load_retriever, load_trained
+from tdro.optimize import optimize
+from tdro.plan import make_plan, read_tasks
+from tdro.reference import reference
+from tdro.train import train
+from tdro.weights import derive, uniform, write_weights
+
+GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+TASKS = {"plain": Prompted(instruction="Find it."), "twin": Prompted(instruction="Find the same.", symmetric=True)}
+ENCODING = Encoding(query_length=16, passage_length=16, precision="fp32")
+SCHEDULE = {"batch_size": 4, "learning_rate": 1e-2, "warmup_steps": 1, "temperature": 0.05, "log_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Two tasks of 30 rows; the answer to a query is its words reversed."""
+    root = tmp_path_factory.mktemp("results")
+    for task in TASKS:
+        rng = np.random.default_rng(len(task))
+        queries = [" ".join(rng.choice(GREEK, 3)) + f" {i}" for i in range(30)]
+        passages = [" ".join(reversed(q.split())) for q in queries]
+        folder, rows = root / "data" / task, range(30)
+        ids = [str(i) for i in rows]
+        write_table(folder / "corpus.parquet", {"passage_id": ids, "title": ["t"] * 30, "text": passages}, CORPUS)
+        positives, negatives = [[i] for i in rows], [[(i + k) % 30 for k in (1, 2, 3)] for i in rows]
+        write_table(
+            folder / "queries.parquet",
+            {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 30},
+            QUERIES,
+        )
+        write_table(folder / "train.parquet", {"query": rows, "positives": positives, "negatives": negatives}, TRAIN)
+    return root
+
+
+@pytest.fixture
+def make(results, tmp_path):
+    """Write plan and uniform weights; return their paths."""
+
+    def plan(layout, steps, negatives=2, batch_size=4):
+        weights = derive([results / "data" / task / "train.parquet" for task in TASKS], "uniform")
+        write_weights(tmp_path / "uniform.json", weights)
+        shape = {"steps": steps, "batch_size": batch_size, "negatives": negatives, "seed": 1}
+        table = make_plan(read_tasks(results, TASKS), weights.weights, layout=layout, **shape)
+        write_table(tmp_path / f"{layout}.parquet", table, PLAN)
+        return tmp_path / f"{layout}.parquet"
+
+    return plan
+
+
+def model(tiny_base):
+    return Model(name="tiny", base=str(tiny_base))
+
+
+def train_job(tiny_base, **changes):
+    settings = Training(**SCHEDULE | {"steps": 8, "negatives": 2, "save_steps": 2} | changes)
+    return TrainJob(model=model(tiny_base), encoding=ENCODING, training=settings, tasks=TASKS, seed=3)
+
+
+def optimize_job(tiny_base, **changes):
+    settings = Tdro(**SCHEDULE | {"steps": 6, "negatives": 2, "save_steps": 2, "accumulation": 2} | changes)
+    return OptimizeJob(model=model(tiny_base), encoding=ENCODING, tdro=settings, tasks=TASKS, seed=3)
+
+
+def parameters(folder):
+    return torch.cat([p.detach().flatten() for p in load_trained(folder).parameters()])
+
+
+def test_texts_carry_the_instruction_on_the_query_and_on_both_sides_of_a_symmetric_task(results, make):
+    texts = Texts(results, TASKS)
+    for row in read_table(make("mixed", 2), PLAN).to_pylist():
+        query, *passages = [texts[t] for t in row_texts(row)]
+        prompt = f"Instruct: {TASKS[row['task']].instruction}\nQuery: "
+        assert query.startswith(prompt)
+        for passage in passages:
+            assert passage.startswith(f"{prompt}t " if row["task"] == "twin" else "t ")
+
+
+def test_the_dataset_gives_the_plans_rows_in_order(results, make):
+    plan = read_table(make("mixed", 3), PLAN)
+    texts = Texts(results, TASKS)
+    items = dataset(plan, texts)
+    assert items[5]["label"] == 5
+    for item, row in zip(items, plan.to_pylist(), strict=True):
+        assert [item[c] for c in columns(2)] == [texts[t] for t in row_texts(row)]
+
+
+def test_training_learns_and_leaves_a_plain_model(tiny_base, results, make, tmp_path):
+    plan = make("homogeneous", 60, batch_size=8)
+    job = train_job(tiny_base, steps=60, batch_size=8, learning_rate=5e-3, save_steps=60)
+    train(plan, results, tmp_path / "model", tmp_path / "checkpoints", tmp_path / "tb", job)
+    assert not (tmp_path / "checkpoints").exists()
+    rows, texts = read_table(plan, PLAN).to_pylist()[:40], Texts(results, TASKS)
+
+    def loss(retriever):
+        losses = [
+            own_negatives_loss(
+                retriever.encode_query([q], convert_to_tensor=True),
+                retriever.encode_document(p, convert_to_tensor=True)[None],
+                0.05,
+            ).item()
+            for q, *p in ([texts[t] for t in row_texts(row)] for row in rows)
+        ]
+        return np.mean(losses)
+
+    assert loss(load_trained(tmp_path / "model")) < 0.5 * loss(load_retriever(job.model, ENCODING))
+
+
+class Killed(Exception):
+    pass
+
+
+class KillAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise Killed
+
+
+def interrupted(monkeypatch, step, stage, *arguments):
+    """Run ``stage`` until a kill after ``step``, then run it again to its end."""
+    run = training.run
+    with monkeypatch.context() as patch:
+        kill = (KillAt(step),)
+        patch.setattr(training, "run", lambda *a, callbacks=(), **k: run(*a, callbacks=(*callbacks, *kill), **k))
+        with pytest.raises(Killed):
+            stage(*arguments)
+    stage(*arguments)
+
+
+def test_a_killed_training_resumes_to_the_same_model(tiny_base, results, make, tmp_path, monkeypatch):
+    plan, job = make("homogeneous", 8), train_job(tiny_base)
+    train(plan, results, tmp_path / "whole", tmp_path / "c1", tmp_path / "tb", job)
+    interrupted(monkeypatch, 5, train, plan, results, tmp_path / "resumed", tmp_path / "c2", tmp_path / "tb", job)
+    assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
+
+
+def test_checkpoints_of_other_settings_are_not_resumed(tiny_base, results, make, tmp_path, monkeypatch):
+    plan, job, checkpoints = make("homogeneous", 8), train_job(tiny_base), tmp_path / "c"
+    train(plan, results, tmp_path / "whole", tmp_path / "c0", tmp_path / "tb", job)
+    run = training.run
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "run", lambda *a, **k: run(*a, callbacks=(KillAt(5),), **k))
+        with pytest.raises(Killed):
+            train(
+                plan,
+                results,
+                tmp_path / "model",
+                checkpoints,
+                tmp_path / "tb",
+                train_job(tiny_base, learning_rate=1e-3),
+            )
+    assert training.newest_checkpoint(checkpoints)
+    train(plan, results, tmp_path / "model", checkpoints, tmp_path / "tb", job)
+    assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "model"))
+
+
+@pytest.fixture
+def reference_losses(tiny_base, results, make, tmp_path):
+    plan = make("mixed", 6)
+    train(
+        make("homogeneous", 4),
+        results,
+        tmp_path / "reference",
+        tmp_path / "c",
+        tmp_path / "tb",
+        train_job(tiny_base, steps=4),
+    )
+    job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
+    reference(plan, tmp_path / "reference", results, tmp_path / "reference.parquet", job)
+    return plan, tmp_path / "reference.parquet"
+
+
+def test_reference_losses_are_the_models_losses_row_by_row(reference_losses, results, tmp_path):
+    plan, losses = reference_losses
+    retriever, texts = load_trained(tmp_path / "reference"), Texts(results, TASKS)
+    for row, loss in zip(
+        read_table(plan, PLAN).to_pylist(), read_table(losses, REFERENCE)["loss"].to_pylist(), strict=True
+    ):
+        query, *passages = [texts[t] for t in row_texts(row)]
+        scores = retriever.encode_document(passages) @ retriever.encode_query(query) / 0.05
+        assert loss == pytest.approx(np.log(np.exp(scores - scores[0]).sum()), abs=1e-4)
+
+
+def run_tdro(reference_losses, results, tmp_path, job, name="trajectory"):
+    plan, losses = reference_losses
+    output = tmp_path / f"{name}.parquet"
+    optimize(
+        plan, losses, tmp_path / "uniform.json", results, output, tmp_path / f"checkpoints-{name}", tmp_path / "tb", job
+    )
+    return read_table(output, TRAJECTORY)
+
+
+def test_the_trajectory_is_what_the_update_makes_of_the_recorded_losses(reference_losses, tiny_base, results, tmp_path):
+    job = optimize_job(tiny_base, accumulation=1, measure="ratio", step_size=0.5)
+    table = run_tdro(reference_losses, results, tmp_path, job).to_pandas()
+    plan = read_table(reference_losses[0], PLAN).to_pandas()
+    assert table["step"].tolist() == [s for s in range(6) for _ in TASKS]
+    assert table["rows"].tolist() == plan.groupby(["step", "task"]).size().tolist()
+    weights = TaskWeights(2, measure="ratio", step_size=0.5)
+    for _, step in table.groupby("step"):
+        weights.observe(
+            torch.tensor([0, 1]),
+            torch.tensor(step["proxy_loss"].to_numpy(), dtype=torch.float32),
+            torch.tensor(step["reference_loss"].to_numpy(), dtype=torch.float32),
+        )
+        for column, value in (("weight", weights.current), ("mean", weights.mean), ("ema", weights.ema)):
+            assert step[column].tolist() == pytest.approx(value.tolist(), abs=1e-5)
+
+
+def test_a_first_step_without_reference_difference_measures_one(tiny_base, results, make, tmp_path):
+    """The untrained base as reference: at step 0 the proxy is the reference."""
+    load_retriever(model(tiny_base), ENCODING).save_pretrained(str(tmp_path / "base"))
+    plan = make("mixed", 6)
+    job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
+    reference(plan, tmp_path / "base", results, tmp_path / "reference.parquet", job)
+    table = run_tdro(
+        (plan, tmp_path / "reference.parquet"),
+        results,
+        tmp_path,
+        optimize_job(tiny_base, accumulation=1, measure="ratio"),
+    )
+    first = table.to_pylist()[:2]
+    assert [row["measurement"] for row in first] == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_a_killed_tdro_resumes_to_the_same_trajectory(reference_losses, tiny_base, results, tmp_path, monkeypatch):
+    job = optimize_job(tiny_base)
+    whole = run_tdro(reference_losses, results, tmp_path, job, "whole")
+    plan, losses = reference_losses
+    arguments = (
+        plan,
+        losses,
+        tmp_path / "uniform.json",
+        results,
+        tmp_path / "resumed.parquet",
+        tmp_path / "c",
+        tmp_path / "tb",
+        job,
+    )
+    interrupted(monkeypatch, 3, optimize, *arguments)
+    assert read_table(tmp_path / "resumed.parquet", TRAJECTORY).equals(whole)
+
+
+def test_reference_losses_of_another_plan_are_refused(reference_losses, make, tiny_base, results, tmp_path):
+    other = (make("mixed", 5), reference_losses[1])
+    with pytest.raises(UserError, match="computed on another plan"):
+        run_tdro(other, results, tmp_path, optimize_job(tiny_base))
+
+
+def test_weights_that_lack_a_task_of_the_plan_are_refused(reference_losses, tiny_base, results, tmp_path):
+    write_weights(tmp_path / "uniform.json", uniform({"plain": 30}))
+    with pytest.raises(UserError, match=r"task 'twin', which .*uniform.json lacks"):
+        run_tdro(reference_losses, results, tmp_path, optimize_job(tiny_base))
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused(tiny_base, results, make, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match="batch_size 4 is not a multiple of 3 processes"):
+        train(
+            make("homogeneous", 2), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", train_job(tiny_base)
+        )
+
+
+def test_a_model_is_saved_with_its_settings(tiny_base, results, make, tmp_path):
+    job = train_job(tiny_base, steps=2)
+    train(make("homogeneous", 2), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
+    assert json.loads((tmp_path / "model" / "training_settings.json").read_text()) == json.loads(job.model_dump_json())

@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tdro.artifacts import TRAIN, TRAJECTORY, write_table
+from tdro.errors import UserError
+from tdro.weights import Weights, derive, read_weights, uniform, write_weights
+
+RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"
+
+
+@pytest.mark.parametrize("percent", range(20, 100, 10))
+def test_top_tasks_of_the_released_weights_are_the_released_files(percent, tmp_path):
+    mixture = f"top{percent}"
+    write_weights(tmp_path / "top.json", derive([RELEASED / "curr.json"], mixture))
+    ours, theirs = (
+        json.loads((tmp_path / "top.json").read_text()),
+        json.loads((RELEASED / f"{mixture}.json").read_text()),
+    )
+    assert set(ours) == set(theirs)
+    for key in theirs:
+        assert set(ours[key]) == set(theirs[key]), key
+        if key != "domain_ids":
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-12), key
+
+
+@pytest.mark.parametrize("name", ["uniform", "curr", "mean", "ema", "top70"])
+def test_released_files_are_read_and_written_alike(name, tmp_path):
+    write_weights(tmp_path / "copy.json", read_weights(RELEASED / f"{name}.json"))
+    ours, theirs = json.loads((tmp_path / "copy.json").read_text()), json.loads((RELEASED / f"{name}.json").read_text())
+    assert ours["domain_ids"] == theirs["domain_ids"]
+    for key in ("domain_weights", "size", "epoch"):
+        assert ours[key] == pytest.approx(theirs[key], rel=1e-12)
+
+
+def trajectory(path, steps=(0, 1)):
+    rows = [(s, t) for s in steps for t in ("a", "b", "c")]
+    columns = {name: [0.0] * len(rows) for name in TRAJECTORY.names}
+    columns |= {
+        "step": [s for s, _ in rows],
+        "task": [t for _, t in rows],
+        "size": [{"a": 10, "b": 20, "c": 70}[t] for _, t in rows],
+        "rows": [1] * len(rows),
+        "weight": [{"a": 0.5, "b": 0.3, "c": 0.2}[t] if s == max(steps) else 1 / 3 for s, t in rows],
+        "mean": [{"a": 0.4, "b": 0.35, "c": 0.25}[t] for _, t in rows],
+        "ema": [{"a": 0.36, "b": 0.33, "c": 0.31}[t] for _, t in rows],
+    }
+    write_table(path, columns, TRAJECTORY)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mixture", "expected"),
+    [
+        ("curr", {"a": 0.5, "b": 0.3, "c": 0.2}),
+        ("mean", {"a": 0.4, "b": 0.35, "c": 0.25}),
+        ("ema", {"a": 0.36, "b": 0.33, "c": 0.31}),
+        ("uniform", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
+        ("top70", {"a": 0.5, "b": 0.5}),
+        ("top34", {"a": 1.0}),
+    ],
+)
+def test_mixtures_of_a_trajectory(mixture, expected, tmp_path):
+    weights = derive([trajectory(tmp_path / "trajectory.parquet")], mixture)
+    assert weights.weights == pytest.approx(expected)
+    assert weights.sizes == {t: {"a": 10, "b": 20, "c": 70}[t] for t in expected}
+
+
+def test_uniform_from_the_training_rows(tmp_path):
+    for task, rows in (("b", 3), ("a", 2)):
+        columns = {"query": range(rows), "positives": [[0]] * rows, "negatives": [[1]] * rows}
+        write_table(tmp_path / task / "train.parquet", columns, TRAIN)
+    weights = derive([tmp_path / t / "train.parquet" for t in ("b", "a")], "uniform")
+    assert weights == Weights({"b": 0.5, "a": 0.5}, {"b": 3, "a": 2})
+    assert weights.passes(10) == pytest.approx({"b": 5 / 3, "a": 5 / 2})
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"domain_weights": {"a": 0.7, "b": 0.2}, "size": {"a": 1, "b": 1}}, "sum to 0.9"),
+        ({"domain_weights": {"a": 1.5, "b": -0.5}, "size": {"a": 1, "b": 1}}, "weight of 'b' is -0.5"),
+        ({"domain_weights": {"a": "1"}, "size": {"a": 1}}, "weight of 'a' is '1'"),
+        ({"domain_weights": {"a": True}, "size": {"a": 1}}, "weight of 'a' is True"),
+        ({"domain_weights": {"a": 1.0}}, "`size`"),
+        ({"domain_weights": {"a": 1.0}, "size": {"a": 0}}, "`size`"),
+        ({"weights": {"a": 1.0}}, "`domain_weights`"),
+        ([], "`domain_weights`"),
+    ],
+)
+def test_wrong_weights_are_refused_in_one_sentence(content, sentence, tmp_path):
+    path = tmp_path / "weights.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=sentence) as error:
+        read_weights(path)
+    assert str(path) in str(error.value)
+
+
+def test_what_a_source_cannot_give_is_said(tmp_path):
+    write_weights(tmp_path / "w.json", uniform({"a": 1, "b": 1}))
+    with pytest.raises(UserError, match="needs a trajectory"):
+        derive([tmp_path / "w.json"], "ema")
+    with pytest.raises(UserError, match="unknown mixture 'best'"):
+        derive([tmp_path / "w.json"], "best")
+    with pytest.raises(UserError, match="keeps none of 2 tasks"):
+        derive([tmp_path / "w.json"], "top10")
+    with pytest.raises(UserError, match="cannot be read"):
+        derive([tmp_path / "missing.json"], "top50")

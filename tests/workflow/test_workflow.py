@@ -1,0 +1,255 @@
+"""The real DAG, run by Snakemake on a tiny configuration: three tasks, one benchmark, a two-layer model."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tdro.artifacts import DUPLICATES, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
+from tdro.config import Encoding, Model
+from tdro.models import load_retriever
+from tdro.weights import read_weights
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["red", "green", "blue", "wide", "narrow", "old", "new", "warm", "cold", "quick", "slow", "bright", "dark"]
+RUN = "results/tiny/seed1"
+
+
+def snakemake(folder, *arguments, check=True):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command += ["--configfile", str(folder / "config.yaml"), "--cores", "2", *arguments]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TDRO_CACHE": str(folder / "cache")}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+    output = result.stdout + result.stderr
+    assert result.returncode == 0 or not check, output
+    return output
+
+
+def rules_to_run(folder, *arguments):
+    """Names of the rules that a dry run lists."""
+    output = snakemake(folder, "--dry-run", *arguments)
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL)
+    names = {line.split()[0] for line in table[1].splitlines()} if table else set()
+    return names - {"total", "default"}
+
+
+def sentence(rng, words, tag):
+    return " ".join([*rng.choice(WORDS, words), tag])
+
+
+def write_rows(path, name, rows, *, negatives=False):
+    """Rows of one task; its passages say the query's words in another order and a little more."""
+    rng = np.random.default_rng(len(name))
+    with path.open("w") as file:
+        for number in range(rows):
+            query = sentence(rng, 5, f"{name} item {number} of the {rng.choice(WORDS)} shelf")
+            row = {"query": query, "positive": " ".join(reversed(query.split())) + " " + sentence(rng, 3, name)}
+            if negatives:
+                row["negatives"] = [sentence(rng, 6, f"{name} other {number} {k}") for k in range(4)]
+            file.write(json.dumps(row) + "\n")
+
+
+def dataset(path, **keys):
+    source = {"reader": "jsonl", "path": str(path)}
+    return {"source": source, "language": "en", "instruction": "Find the shelf.", "category": "toy"} | keys
+
+
+@pytest.fixture(scope="module")
+def project(tiny_base, tmp_path_factory):
+    """A folder with data, models and configuration, in which the whole workflow has run."""
+    folder = tmp_path_factory.mktemp("project")
+    for name, negatives in (("mined", False), ("same", False), ("given", True), ("web", False)):
+        write_rows(folder / f"{name}.jsonl", name, 40, negatives=negatives)
+    leaked = (folder / "web.jsonl").read_text().splitlines()[:3]
+    with (folder / "given.jsonl").open("a") as file:
+        for line in leaked:
+            row = json.loads(line)
+            file.write(json.dumps(row | {"negatives": ["quite another passage", "and one more of them"]}) + "\n")
+    limits = {"held_out": 5, "held_out_corpus": 20}
+    benchmark = dataset(folder / "web.jsonl")
+    del benchmark["category"]
+    registry = {
+        "tasks": {
+            "mined": dataset(folder / "mined.jsonl", **limits),
+            "same": dataset(folder / "same.jsonl", symmetric=True, **limits),
+            "given": dataset(folder / "given.jsonl", negatives="provided"),
+        },
+        "benchmarks": {"web": benchmark},
+    }
+    (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
+    model = {"name": "tiny", "base": str(tiny_base)}
+    encoding = {"query_length": 32, "passage_length": 48, "precision": "fp32"}
+    miner = load_retriever(Model(**model), Encoding(**encoding))
+    miner.save_pretrained(str(folder / "miner"))
+    steps = {"batch_size": 8, "warmup_steps": 1, "learning_rate": 0.001, "temperature": 0.05, "save_steps": 2}
+    config = {
+        "registry": str(folder / "registry.yaml"),
+        "benchmarks": ["in_domain", "web"],
+        "models": [model],
+        "proxy": "tiny",
+        "seeds": [1],
+        "mixtures": ["uniform", "top70"],
+        "mining": {"model": str(folder / "miner"), "ranks": [0, 20], "samples": 4},
+        "encoding": encoding,
+        "training": steps | {"steps": 4},
+        "tdro": steps | {"steps": 3, "negatives": 2, "accumulation": 2},
+        "report": {"bootstrap_samples": 200},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "output.txt").write_text(snakemake(folder))
+    return folder
+
+
+def test_every_edge_has_its_schema_and_every_mixture_its_model(project):
+    from sentence_transformers import SentenceTransformer
+
+    weights = read_weights(project / RUN / "weights/top70.json")
+    assert len(weights.weights) == 2
+    uniform = read_weights(project / RUN / "weights/uniform.json")
+    assert set(uniform.weights) == {"mined", "same", "given"}
+    for task, size in uniform.sizes.items():
+        assert read_table(project / f"results/data/{task}/train.parquet", TRAIN).num_rows == size
+    plan = read_table(project / RUN / "top70/plan.parquet", PLAN)
+    assert set(plan["task"].to_pylist()) == set(weights.weights)
+    trajectory = read_table(project / RUN / "tdro/trajectory.parquet", TRAJECTORY).to_pandas()
+    assert trajectory.groupby("step")["weight"].sum().tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+    for mixture in ("uniform", "top70"):
+        model = SentenceTransformer(str(project / RUN / mixture / "model"))
+        assert model.encode(["red shelf"]).shape == (1, 32)
+    assert not list((project / "checkpoints").glob("*/*/*"))
+
+
+def test_training_queries_that_repeat_a_benchmark_are_gone(project):
+    counts = read_counts(project / "results/data/given/train.parquet")
+    assert counts["near-duplicates of evaluation queries"] == 3
+    duplicates = read_table(project / "results/data/given/duplicates.parquet", DUPLICATES)
+    assert duplicates["benchmark"].to_pylist() == ["web"] * 3
+    assert duplicates["distance"].to_pylist() == [0] * 3
+
+
+def test_only_tasks_without_negatives_of_their_own_are_mined(project):
+    assert (project / "results/data/mined/negatives.parquet").exists()
+    assert not (project / "results/data/given/negatives.parquet").exists()
+
+
+def test_the_report_and_the_table_hold_every_score(project):
+    page = (project / "results/report/index.html").read_text()
+    assert "top70" in page
+    assert "toy, en" in page
+    assert "http://" not in re.sub(r"http://www\.w3\.org/[\w./]*", "", page)
+    with (project / "results/report/results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for mixture in ("uniform", "top70"):
+        for benchmark in ("in_domain", "web"):
+            scores = json.loads((project / RUN / mixture / "eval" / f"{benchmark}.json").read_text())
+            row = next(
+                r
+                for r in rows
+                if (r["mixture"], r["benchmark"], r["dataset"]) == (mixture, benchmark, "(mean)")
+                and r["metric"] == "ndcg_at_10"
+            )
+            assert float(row["score"]) == pytest.approx(scores["mean"]["ndcg_at_10"], abs=1e-6)
+    assert "in_domain" in (project / "output.txt").read_text()
+
+
+def test_logs_are_lines_of_ours_and_no_progress_bars(project):
+    for stage in ("mine", "train", "optimize", "evaluate"):
+        for log in (project / "logs" / stage).glob("*.log"):
+            text = log.read_text()
+            assert re.search(r"^\d\d:\d\d:\d\d tdro\.", text, re.MULTILINE), log
+            assert "\r" not in text, log
+            assert "Warning" not in text, log
+
+
+def test_a_second_run_does_nothing(project):
+    assert "Nothing to be done" in snakemake(project)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "evaluate", "report"}),
+        ("report={title: Another}", {"report"}),
+        ("training={temperature: 0.1}", {"train", "reference", "optimize", "derive", "plan", "evaluate", "report"}),
+        (
+            "mining={samples: 3}",
+            {"mine", "dedup", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize", "derive"}
+            | {"evaluate", "report"},
+        ),
+    ],
+)
+def test_a_changed_key_reruns_what_depends_on_it(project, change, expected):
+    assert rules_to_run(project, "--config", change) == expected
+
+
+def test_a_step_size_leaves_the_baseline_alone(project):
+    output = snakemake(project, "--dry-run", "--config", "tdro={step_size: 0.1}")
+    trained = re.findall(r"Training tiny on (\w+)", output)
+    assert trained == ["top70"]
+
+
+def test_another_mixture_of_the_same_trajectory_trains_nothing(project):
+    assert rules_to_run(project, f"{RUN}/weights/top40.json") == {"derive"}
+    snakemake(project, f"{RUN}/weights/top40.json", f"{RUN}/weights/ema.json")
+    assert len(read_weights(project / RUN / "weights/top40.json").weights) == 1
+
+
+def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
+    path = project / RUN / "weights/top70.json"
+    trajectory = project / RUN / "tdro/trajectory.parquet"
+    before, steps = path.read_bytes(), trajectory.read_bytes()
+    snakemake(project, str(path.relative_to(project)), "--forcerun", "optimize")
+    assert path.read_bytes() == before
+    assert trajectory.read_bytes() == steps
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tdro={step_sise: 0.1}", "unknown key `tdro.step_sise`"),
+        ("tasks=[mined, typo]", "has no task 'typo'"),
+        ("benchmarks=[typo]", "has no benchmark 'typo'"),
+        ("proxy=typo", "proxy 'typo' is none of the models: tiny"),
+        ("mixtures=[uniform, top0]", "mixtures.1"),
+        ("registry=missing.yaml", "missing.yaml cannot be read"),
+    ],
+)
+def test_a_wrong_configuration_is_one_sentence_before_any_job(project, change, message):
+    output = snakemake(project, "--dry-run", "--config", change, check=False)
+    assert message in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"query": "red", "positive": "green"}\n{"query": "blue"}\n', "broken.jsonl, line 2"),
+        ('{"query": "red", "positive": "green"}\nnot json\n', "broken.jsonl, line 2"),
+        ("", "broken.jsonl"),
+        (None, "broken.jsonl"),
+    ],
+)
+def test_bad_data_is_one_sentence_and_leaves_nothing(project, tmp_path, content, message):
+    broken = tmp_path / "broken.jsonl"
+    if content is not None:
+        broken.write_text(content)
+    registry = yaml.safe_load((project / "registry.yaml").read_text())
+    registry["tasks"]["mined"]["source"]["path"] = str(broken)
+    config = yaml.safe_load((project / "config.yaml").read_text()) | {"registry": str(tmp_path / "registry.yaml")}
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(registry))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    output = snakemake(tmp_path, "results/data/mined/queries.parquet", check=False)
+    errors = [line for line in output.splitlines() if line.startswith("tdro prepare: error:")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in output
+    assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]

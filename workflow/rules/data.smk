@@ -1,0 +1,98 @@
+# Raw datasets to training rows: prepare, mine, dedup.
+
+
+rule prepare_task:
+    output:
+        corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
+        queries=ensure(PATHS.task("{task}", "queries.parquet"), non_empty=True),
+        heldout_corpus=ensure(
+            PATHS.held_out("{task}", "corpus.parquet"), non_empty=True
+        ),
+        heldout_queries=ensure(
+            PATHS.held_out("{task}", "queries.parquet"), non_empty=True
+        ),
+    log:
+        "logs/prepare_task/{task}.log",
+    benchmark:
+        "logs/prepare_task/{task}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        folder=lambda wildcards, output: Path(output.corpus).parent,
+        settings=lambda wildcards: settings(JOBS.prepare(wildcards.task)),
+    message:
+        "Preparing task {wildcards.task}"
+    shell:
+        "python -m tdro prepare {wildcards.task} --output {params.folder} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule prepare_benchmark:
+    output:
+        corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
+        queries=ensure(
+            PATHS.benchmark("{benchmark}", "queries.parquet"), non_empty=True
+        ),
+    log:
+        "logs/prepare_benchmark/{benchmark}.log",
+    benchmark:
+        "logs/prepare_benchmark/{benchmark}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        folder=lambda wildcards, output: Path(output.corpus).parent,
+        settings=lambda wildcards: settings(JOBS.prepare(wildcards.benchmark)),
+    message:
+        "Preparing benchmark {wildcards.benchmark}"
+    shell:
+        "python -m tdro prepare {wildcards.benchmark} --output {params.folder} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule mine:
+    input:
+        corpus=rules.prepare_task.output.corpus,
+        queries=rules.prepare_task.output.queries,
+    output:
+        negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
+    log:
+        "logs/mine/{task}.log",
+    benchmark:
+        "logs/mine/{task}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=settings(JOBS.config.mining),
+    message:
+        "Mining hard negatives of {wildcards.task}"
+    shell:
+        "python -m tdro mine --corpus {input.corpus} --queries {input.queries} --output {output.negatives} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule dedup:
+    input:
+        queries=rules.prepare_task.output.queries,
+        negatives=negatives,
+        evaluation=lambda wildcards: list(evaluation_queries().values()),
+    output:
+        train=ensure(PATHS.task("{task}", "train.parquet"), non_empty=True),
+        duplicates=ensure(PATHS.task("{task}", "duplicates.parquet"), non_empty=True),
+    log:
+        "logs/dedup/{task}.log",
+    benchmark:
+        "logs/dedup/{task}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
+        negatives=lambda wildcards, input: (
+            f"--negatives {input.negatives}" if input.negatives else ""
+        ),
+        settings=settings(JOBS.config.dedup),
+    message:
+        "Removing near-duplicates of evaluation queries from {wildcards.task}"
+    shell:
+        "python -m tdro dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
+        " --train {output.train} --duplicates {output.duplicates} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"

@@ -1,0 +1,56 @@
+# A mixture to a retriever: plan, train.
+
+
+rule plan:
+    input:
+        weights=mixture_weights,
+        train=train_files,
+    output:
+        plan=ensure(
+            PATHS.run("{model}", "{seed}", "{mixture}/plan.parquet"), non_empty=True
+        ),
+    log:
+        "logs/plan/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/plan/{model}.seed{seed}.{mixture}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(
+            JOBS.plan(wildcards.mixture, wildcards.seed)
+        ),
+    message:
+        "Planning {wildcards.mixture} training of {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m tdro plan --weights {input.weights} --output {output.plan} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule train:
+    input:
+        plan=rules.plan.output.plan,
+        texts=task_texts,
+    output:
+        model=directory(PATHS.run("{model}", "{seed}", "{mixture}/model")),
+    log:
+        "logs/train/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/train/{model}.seed{seed}.{mixture}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        accelerate=accelerate_config,
+        # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
+        checkpoints="checkpoints/{model}/seed{seed}/{mixture}",
+        tensorboard="logs/tensorboard/{model}/seed{seed}/{mixture}",
+        settings=lambda wildcards: settings(JOBS.train(wildcards.model, wildcards.seed)),
+    message:
+        "Training {wildcards.model} on {wildcards.mixture}, seed {wildcards.seed}"
+    shell:
+        launch(
+            "train --plan {input.plan} --output {output.model}"
+            " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} --settings {params.settings:q}"
+        )

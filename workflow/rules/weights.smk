@@ -1,0 +1,124 @@
+# tDRO: reference losses to a trajectory of weights to mixtures.
+
+
+rule uniform_weights:
+    input:
+        train=train_files,
+    output:
+        weights=ensure(PATHS.weights("{model}", "{seed}", "uniform"), non_empty=True),
+    log:
+        "logs/derive/{model}.seed{seed}.uniform.log",
+    benchmark:
+        "logs/derive/{model}.seed{seed}.uniform.tsv"
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "Weighting every task alike"
+    shell:
+        "python -m tdro derive {input.train} --mixture uniform --output {output.weights} --threads {threads} 2>&1 | tee {log}"
+
+
+rule plan_tdro:
+    input:
+        weights=rules.uniform_weights.output.weights,
+        train=train_files,
+    output:
+        plan=ensure(PATHS.run("{model}", "{seed}", "tdro/plan.parquet"), non_empty=True),
+    log:
+        "logs/plan/{model}.seed{seed}.tdro.log",
+    benchmark:
+        "logs/plan/{model}.seed{seed}.tdro.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(JOBS.plan(None, wildcards.seed)),
+    message:
+        "Planning tDRO of {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m tdro plan --weights {input.weights} --output {output.plan} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule reference:
+    input:
+        plan=rules.plan_tdro.output.plan,
+        model=PATHS.run("{model}", "{seed}", "uniform/model"),
+        texts=task_texts,
+    output:
+        losses=ensure(
+            PATHS.run("{model}", "{seed}", "tdro/reference.parquet"), non_empty=True
+        ),
+    log:
+        "logs/reference/{model}.seed{seed}.log",
+    benchmark:
+        "logs/reference/{model}.seed{seed}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        settings=settings(JOBS.reference()),
+    message:
+        "Computing reference losses of {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m tdro reference --plan {input.plan} --model {input.model} --output {output.losses}"
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule optimize:
+    input:
+        plan=rules.plan_tdro.output.plan,
+        reference=rules.reference.output.losses,
+        initial=rules.uniform_weights.output.weights,
+        texts=task_texts,
+    output:
+        trajectory=ensure(
+            PATHS.run("{model}", "{seed}", "tdro/trajectory.parquet"), non_empty=True
+        ),
+    log:
+        "logs/optimize/{model}.seed{seed}.log",
+    benchmark:
+        "logs/optimize/{model}.seed{seed}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        accelerate=accelerate_config,
+        # No rule's output, so that Snakemake leaves it alone and a killed run resumes.
+        checkpoints="checkpoints/{model}/seed{seed}/tdro",
+        tensorboard="logs/tensorboard/{model}/seed{seed}/tdro",
+        settings=lambda wildcards: settings(
+            JOBS.optimize(wildcards.model, wildcards.seed)
+        ),
+    message:
+        "Learning weights with {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        launch(
+            "optimize --plan {input.plan} --reference {input.reference} --initial {input.initial}"
+            " --output {output.trajectory} --checkpoints {params.checkpoints} --tensorboard {params.tensorboard}"
+            " --settings {params.settings:q}"
+        )
+
+
+rule derive:
+    input:
+        trajectory=rules.optimize.output.trajectory,
+    output:
+        weights=ensure(PATHS.weights("{model}", "{seed}", "{mixture}"), non_empty=True),
+    log:
+        "logs/derive/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/derive/{model}.seed{seed}.{mixture}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "Deriving the weights {wildcards.mixture}"
+    shell:
+        "python -m tdro derive {input.trajectory} --mixture {wildcards.mixture} --output {output.weights} --threads {threads}"
+        " 2>&1 | tee {log}"
+
+
+ruleorder: uniform_weights > derive
