@@ -124,7 +124,7 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet file that must have ``schema``'s columns.
 
     Raises:
-        UserError: when the file is missing, is no Parquet file, or lacks a column.
+        UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
     """
     table = _open(path, lambda: pq.read_table(path, memory_map=True))
     missing = [name for name in schema.names if name not in table.column_names]
@@ -133,7 +133,13 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
             f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
             "Delete the file and let the workflow make it again."
         )
-    return table.select(schema.names).cast(schema)
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowException as error:
+        raise UserError(
+            f"{path} has a column of another type than expected ({error}). "
+            "Delete the file and let the workflow make it again."
+        ) from None
 
 
 def read_counts(path: str | Path) -> dict[str, int]:

@@ -1,0 +1,45 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tdro.artifacts import CORPUS, TRAIN, read_counts, read_json, read_table, replacing, write_json, write_table
+from tdro.errors import UserError
+
+ROWS = {"passage_id": ["a", "b"], "title": ["", "t"], "text": ["one", "two"]}
+
+
+def test_a_table_and_its_counts_come_back(tmp_path):
+    path = tmp_path / "new" / "corpus.parquet"
+    write_table(path, ROWS, CORPUS, {"rows read": 3, "too short": 1})
+    assert read_table(path, CORPUS).to_pydict() == ROWS
+    assert read_counts(path) == {"rows read": 3, "too short": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["corpus.parquet"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "value.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    with pytest.raises(RuntimeError, match="half way"), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("half way")
+    assert read_json(path) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["value.json"]
+
+
+def test_wrong_files_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone.parquet does not exist"):
+        read_table(tmp_path / "gone.parquet", CORPUS)
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(UserError, match=r"text.parquet is not a readable Parquet file"):
+        read_table(tmp_path / "text.parquet", CORPUS)
+    pq.write_table(pa.table({"query": [1]}), tmp_path / "few.parquet")
+    with pytest.raises(UserError, match=r"few.parquet has no column 'positives'"):
+        read_table(tmp_path / "few.parquet", TRAIN)
+    pq.write_table(pa.table({**ROWS, "text": [1.5, 2.5], "title": [[1], [2]]}), tmp_path / "types.parquet")
+    with pytest.raises(UserError, match=r"types.parquet.*column"):
+        read_table(tmp_path / "types.parquet", CORPUS)
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(UserError, match=r"bad.json is not JSON"):
+        read_json(tmp_path / "bad.json")

@@ -1,0 +1,96 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tdro.cli import main
+
+RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"
+COMMANDS = [
+    "prepare",
+    "mine",
+    "dedup",
+    "plan",
+    "train",
+    "reference",
+    "optimize",
+    "derive",
+    "evaluate",
+    "report",
+    "show",
+]
+
+
+def run(*arguments):
+    main([str(a) for a in arguments])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_inputs_outputs_and_an_example(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(command, "--help")
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    for part in ("input  ", "output  ", f"tdro {command}"):
+        assert part in text
+
+
+def test_python_m_tdro_is_the_same_and_loads_nothing_heavy():
+    code = "from tdro.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    heavy = "import sys; assert not {'torch', 'pyarrow', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code + heavy], check=True)
+    result = subprocess.run([sys.executable, "-m", "tdro", "--help"], capture_output=True, text=True, check=True)
+    assert all(f"    {command}" in result.stdout for command in COMMANDS)
+
+
+def test_derive_and_show_work_alone(tmp_path, capsys):
+    run("derive", RELEASED / "curr.json", "--mixture", "top70", "--output", tmp_path / "top70.json")
+    assert len(json.loads((tmp_path / "top70.json").read_text())["domain_weights"]) == 17
+    run("show", RELEASED / "curr.json", tmp_path / "top70.json")
+    lines = capsys.readouterr().out.splitlines()
+    assert "miracl" in next(line for line in lines if "0.131" in line)
+
+
+def test_threads_reach_every_library(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    run("derive", RELEASED / "curr.json", "--mixture", "curr", "--output", tmp_path / "c.json", "--threads", 3)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
+    assert {os.environ[name] for name in names} == {"3"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("derive", "missing.json", "--mixture", "top70", "--output", "out.json"), "missing.json cannot be read"),
+        (("derive", "text.txt", "--mixture", "curr", "--output", "out.json"), "needs a trajectory"),
+        (
+            ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "{a: ["),
+            "--settings is not YAML",
+        ),
+        (
+            ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "{modle: x}"),
+            "unknown key `modle`",
+        ),
+        (("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "[1]"), "--settings"),
+        (
+            ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "@gone.yaml"),
+            "gone.yaml cannot be read",
+        ),
+        (
+            ("prepare", "x", "--output", "out", "--settings", "{dataset: {source: {reader: nope}}}"),
+            "reader 'nope' is unknown",
+        ),
+        (("plan", "--weights", "w.json", "--output", "out", "--settings", "{layout: mixed}"), "key `steps` is missing"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_status_1(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("hello")
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert message in end.value.code
+    assert end.value.code.startswith(f"tdro {arguments[0]}: error: ")
+    assert not list(tmp_path.glob("out*"))
