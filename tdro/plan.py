@@ -73,8 +73,18 @@ def make_plan(
 
 
 def read_tasks(results: str | Path, names: Iterable[str]) -> dict[str, pa.Table]:
-    """Training rows of the named tasks, tables of schema ``TRAIN``."""
-    return {name: read_table(Layout(results).task(name, "train.parquet"), TRAIN) for name in names}
+    """Training rows of the named tasks, tables of schema ``TRAIN``.
+
+    Raises:
+        UserError: for a name without training rows below ``results``.
+    """
+    files = {name: Path(Layout(results).task(name, "train.parquet")) for name in names}
+    for name, file in files.items():
+        if not file.is_file():
+            raise UserError(
+                f"the weights name task {name!r}, but there is no {file}; correct the name or prepare the task."
+            )
+    return {name: read_table(file, TRAIN) for name, file in files.items()}
 
 
 def _rows(tasks: Mapping[str, pa.Table], task: str) -> pa.Table:

@@ -5,8 +5,9 @@ from conftest import byte_tokenizer
 from sentence_transformers import SentenceTransformer
 
 from tdro.config import Encoding, Model
+from tdro.eos import append_eos
 from tdro.errors import UserError
-from tdro.models import append_eos, load_retriever, load_trained, resolve
+from tdro.models import load_retriever, load_trained, resolve
 
 ENCODING = Encoding(query_length=8, passage_length=16, precision="fp32")
 
@@ -122,4 +123,7 @@ def test_missing_models_are_named(tmp_path):
         resolve("package:name==1.0")
     with pytest.raises(UserError, match="no SentenceTransformer folder"):
         load_trained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(UserError, match=r"base .* of model 'tiny' cannot be loaded"):
+        retriever(tmp_path)
     assert resolve("BAAI/bge-base-en-v1.5") == "BAAI/bge-base-en-v1.5"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tdro.artifacts import PLAN, TRAIN
 from tdro.errors import UserError
-from tdro.plan import make_plan
+from tdro.plan import make_plan, read_tasks
 
 
 def task(rows, passages, *, seed=0, negatives=5):
@@ -124,9 +124,11 @@ def test_rows_with_few_negatives_repeat_them_and_rows_with_none_borrow_another_r
     assert {row["query"]: row["negatives"] for row in table.to_pylist()} == {0: [5, 5, 5], 1: [0, 0, 0]}
 
 
-def test_unknown_and_tiny_tasks_are_refused():
+def test_unknown_and_tiny_tasks_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"'z'.*known are a, b, c"):
         plan("mixed", weights={"a": 0.5, "z": 0.5})
+    with pytest.raises(UserError, match=r"name task 'z', but there is no .*z.train.parquet"):
+        read_tasks(tmp_path, ["z"])
     with pytest.raises(UserError, match="'x' has 1 training rows"):
         make_plan({"x": task(1, 2)}, {"x": 1.0}, layout="mixed", steps=1, batch_size=2, negatives=0, seed=0)
 
