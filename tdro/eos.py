@@ -35,8 +35,9 @@ def _ending_with(state: dict | None, eos: str, eos_id: int):
     templates = [part for part in parts if part["type"] == "TemplateProcessing"]
     others = {part["type"] for part in parts} - {"TemplateProcessing", "ByteLevel"}
     if others or len(templates) > 1:
+        kinds = ", ".join(part["type"] for part in parts)
         raise UserError(
-            f"the base's tokenizer ends texts in a way that cannot be extended by EOS ({', '.join(part['type'] for part in parts)}); "
+            f"the base's tokenizer ends texts in a way that cannot be extended by EOS ({kinds}); "
             "use a base whose tokenizer has a ByteLevel or a TemplateProcessing post-processor."
         )
     pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
