@@ -1,5 +1,5 @@
 # make demo    the whole workflow on embedded real data, on a CPU
-# make test    every test of the fast tiers
+# make test    the tests: units in a minute, then the real workflow on tiny data in three
 # Both set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin

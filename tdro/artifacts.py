@@ -4,6 +4,7 @@ Every file is written under a temporary name and renamed, so that a reader never
 Counts of a stage (rows read, rows dropped and why) travel in the Parquet file's own metadata.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -92,6 +93,7 @@ QUERY_SCORES = pa.schema(
 METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 
 _COUNTS = b"tdro.counts"
+_ORIGIN = b"tdro.origin"
 
 
 @contextmanager
@@ -108,14 +110,26 @@ def replacing(path: str | Path):
 
 
 def write_table(
-    path: str | Path, table: pa.Table | Mapping[str, Any], schema: pa.Schema, counts: Mapping[str, int] | None = None
+    path: str | Path,
+    table: pa.Table | Mapping[str, Any],
+    schema: pa.Schema,
+    counts: Mapping[str, int] | None = None,
+    origin: str | None = None,
 ) -> None:
-    """Write ``table`` (or columns) as ``schema``, with the stage's ``counts`` in the metadata."""
+    """Write ``table`` (or columns) as ``schema``.
+
+    Args:
+        path: File to write.
+        table: A table with the schema's columns, or a mapping of them.
+        schema: Columns and types.
+        counts: What the stage kept and dropped, for the metadata.
+        origin: Digest of the file that the table was computed from, for the metadata.
+    """
     if not isinstance(table, pa.Table):
         table = pa.table({name: table[name] for name in schema.names}, schema=schema)
     table = table.select(schema.names).cast(schema)
-    if counts is not None:
-        table = table.replace_schema_metadata({_COUNTS: json.dumps(dict(counts))})
+    metadata = {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
+    table = table.replace_schema_metadata(metadata | ({_ORIGIN: origin} if origin else {}))
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -146,6 +160,18 @@ def read_counts(path: str | Path) -> dict[str, int]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
     metadata = _open(path, lambda: pq.read_schema(path)).metadata or {}
     return json.loads(metadata.get(_COUNTS, b"{}"))
+
+
+def read_origin(path: str | Path) -> str | None:
+    """Digest of the file that a table was computed from; None where it was not stored."""
+    origin = (_open(path, lambda: pq.read_schema(path)).metadata or {}).get(_ORIGIN)
+    return origin.decode() if origin else None
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def count_rows(path: str | Path) -> int:

@@ -42,6 +42,14 @@ class Texts:
         passage = passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
         return query_prompt(prompted.instruction) + passage if prompted.symmetric else passage
 
+    def files(self) -> list[Path]:
+        """The files that the texts are read from."""
+        return [
+            Path(self._layout.task(task, file))
+            for task in self._tasks
+            for file in ("corpus.parquet", "queries.parquet")
+        ]
+
     def _prompted(self, task: str) -> Prompted:
         if task not in self._tasks:
             raise UserError(f"the plan holds task {task!r}, but the settings name only {', '.join(self._tasks)}.")
@@ -51,7 +59,13 @@ class Texts:
         key = (text.task, file)
         if key not in self._tables:
             self._tables[key] = read_table(self._layout.task(text.task, file), schema)
-        return self._tables[key][column][text.row].as_py()
+        table = self._tables[key]
+        if not 0 <= text.row < table.num_rows:
+            place = self._layout.task(text.task, file)
+            raise UserError(
+                f"the plan names row {text.row} of {place}, which has {table.num_rows}; make the plan anew."
+            )
+        return table[column][text.row].as_py() or ""
 
 
 def row_texts(row: Mapping[str, Any]) -> list[Text]:

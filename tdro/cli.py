@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> None:
         options.run(options)
     except UserError as error:
         sys.exit(f"tdro {options.command}: error: {error}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"tdro {options.command}: error: {error.filename} cannot be read or written: {error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(130)
 

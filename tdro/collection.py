@@ -12,6 +12,7 @@ from pathlib import Path
 from tdro.artifacts import CORPUS, QUERIES, write_table
 from tdro.config import Data
 from tdro.sources import Passage, Row
+from tdro.texts import identity, passage_text
 
 # Han, kana: scripts without spaces, where a character counts as a word.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -68,17 +69,18 @@ class Collection:
         self.counts: Counter[str] = Counter({"rows read": 0})
         self._passage_ids: list[str | None] = []
         self._query_ids: list[str | None] = []
-        self._passage_rows: dict[tuple[str, str], int] = {}
+        self._passage_rows: dict[str, int] = {}
         self._query_rows: dict[str, int] = {}
 
     def add_passage(self, passage: Passage) -> int | None:
         """Row of a passage, a new one if it was not met before; null when it is empty."""
-        key = normalise(passage.title), cut(normalise(passage.text), self.data.max_words)
-        if not any(key):
+        title, text = normalise(passage.title), cut(normalise(passage.text), self.data.max_words)
+        if not title and not text:
             return None
+        key = identity(passage_text(title, text)) or text
         row = self._passage_rows.setdefault(key, len(self.passages))
         if row == len(self.passages):
-            self.passages.append(key)
+            self.passages.append((title, text))
             self._passage_ids.append(passage.passage_id)
         return row
 
@@ -100,14 +102,14 @@ class Collection:
             self.counts["positive too short"] += 1
             return
         if filtered:
-            kept = [p for p in kept if normalise(p.text).casefold() != query.casefold()]
+            kept = [p for p in kept if identity(p.text) != identity(query)]
         if not kept:
             self.counts["positive equals query"] += 1
             return
         self._link(query, row, kept, [p for p in row.negatives if _length(p) >= fewest])
 
     def _link(self, query: str, row: Row, positives: list[Passage], negatives: list[Passage]) -> None:
-        index = self._query_rows.setdefault(query, len(self.queries))
+        index = self._query_rows.setdefault(identity(query) or query, len(self.queries))
         if index == len(self.queries):
             self.queries.append(query)
             self._query_ids.append(row.query_id)
@@ -163,7 +165,7 @@ class Collection:
 
     def _ids(self, given: list[str | None], rows: list[int], letter: str) -> list[str]:
         """The source's identifiers, and ours where it has none or uses one twice."""
-        own, taken = {row: given[row] or f"{self.name}-{letter}{row}" for row in rows}, set()
+        own, taken = {row: normalise(given[row] or "") or f"{self.name}-{letter}{row}" for row in rows}, set()
         for row in rows:
             if own[row] in taken:
                 own[row] = f"{self.name}-{letter}{row}"

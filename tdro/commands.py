@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+from tdro.errors import UserError
+
 
 def _prepare(commands) -> None:
     command = _command(
@@ -19,7 +21,7 @@ def _prepare(commands) -> None:
         output   OUTPUT/corpus.parquet, OUTPUT/queries.parquet, and of a task the same in OUTPUT/heldout/
 
         tdro prepare mine --output results/data/mine --settings \\
-          '{dataset: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
+          '{task: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
         """,
         _run_prepare,
     )
@@ -28,13 +30,14 @@ def _prepare(commands) -> None:
 
 
 def _run_prepare(options) -> None:
-    from tdro.config import TaskRows
     from tdro.jobs import PrepareJob
     from tdro.prepare import prepare_benchmark, prepare_task
 
     job = _settings(options, PrepareJob)
-    prepare = prepare_task if isinstance(job.dataset, TaskRows) else prepare_benchmark
-    prepare(options.name, job.dataset, job.data, options.output)
+    if job.task:
+        prepare_task(options.name, job.task, job.data, options.output)
+    else:
+        prepare_benchmark(options.name, job.benchmark, job.data, options.output)
 
 
 def _mine(commands) -> None:
@@ -92,6 +95,8 @@ def _run_dedup(options) -> None:
     from tdro.dedup import dedup
 
     evaluation = dict(options.evaluation)
+    if len(evaluation) < len(options.evaluation):
+        raise UserError("--evaluation gives two files one name; every NAME must differ.")
     settings = _settings(options, Dedup)
     dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings)
 
@@ -123,7 +128,8 @@ def _run_plan(options) -> None:
 
     job = _settings(options, PlanJob)
     weights = read_weights(options.weights).weights
-    plan = make_plan(read_tasks(options.results, weights), weights, **job.model_dump())
+    tasks = read_tasks(options.results, (task for task, weight in weights.items() if weight > 0))
+    plan = make_plan(tasks, weights, **job.model_dump())
     write_table(options.output, plan, PLAN)
 
 

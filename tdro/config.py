@@ -80,7 +80,7 @@ class Task(Described, TaskRows):
 
 
 class Benchmark(Described, BenchmarkRows):
-    """One evaluation dataset that shares no source with a training task."""
+    """One evaluation dataset, beside the held-out rows of the tasks."""
 
 
 class Registry(Section):
@@ -111,7 +111,9 @@ class Model(Section):
 class Data(Section):
     """What `prepare` keeps of the rows that a reader yields."""
 
-    min_words: int = Field(1, ge=0, description="Shorter queries and passages are dropped; a CJK character is a word.")
+    min_words: int = Field(
+        1, ge=0, description="Shorter queries and passages are dropped; a Chinese or Japanese character is a word."
+    )
     max_words: int | None = Field(None, ge=1, description="Longer passages are cut after this many words.")
     seed: Seed = Field(42, description="Seed of the held-out split and of the choice of rows.")
 
@@ -268,7 +270,7 @@ def load(path: str | Path, section: type[SectionType]) -> SectionType:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     return parse(section, values, str(path))
 
@@ -279,7 +281,7 @@ def settings(section: type[SectionType], text: str | None) -> SectionType:
         return load(text[1:], section)
     try:
         values = yaml.safe_load(text or "{}")
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"--settings is not YAML: {' '.join(str(error).split())}") from None
     return parse(section, values, "--settings")
 

@@ -63,7 +63,7 @@ def dedup(
             f"mined negatives and {len(matches)} nearly equal an evaluation query; remove the task or that benchmark."
         )
     write_table(train, kept.rename({"row": "query", "query": "text"}).to_arrow(), TRAIN, counts)
-    write_table(duplicates, matches.rename({"row": "query"}).to_arrow(), DUPLICATES, {"duplicates": len(matches)})
+    write_table(duplicates, matches.rename({"row": "query"}).to_arrow(), DUPLICATES)
 
 
 def _with_negatives(asked: pl.DataFrame, queries: Path, negatives: Path | None) -> pl.DataFrame:

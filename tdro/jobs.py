@@ -5,9 +5,9 @@ A rule's ``params`` hold one of these, so a changed key reruns the jobs that rea
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tdro.config import (
     IN_DOMAIN,
@@ -33,14 +33,22 @@ from tdro.config import (
 from tdro.errors import UserError
 from tdro.layout import Layout
 from tdro.report.content import Content
+from tdro.sources import check_source
 from tdro.weights import heaviest_count
 
 
 class PrepareJob(Section):
     """``tdro prepare``: one dataset and what to keep of it."""
 
-    dataset: TaskRows | BenchmarkRows
+    task: TaskRows | None = None
+    benchmark: BenchmarkRows | None = None
     data: Data = Data()
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.task is None) == (self.benchmark is None):
+            raise ValueError("give either `task` or `benchmark`")
+        return self
 
 
 class PlanJob(Section):
@@ -123,7 +131,23 @@ class Jobs:
         """
         config = parse(Config, dict(values), "config")
         registry = config.registry if Path(config.registry).exists() else root / config.registry
-        return cls(config, load(registry, Registry))
+        jobs = cls(config, load(registry, Registry))
+        jobs._check_names(root)
+        return jobs
+
+    def _check_names(self, root: Path) -> None:
+        """Names that only a job would miss, after hours perhaps."""
+        for model in self.config.models:
+            if not (root / "config" / "accelerate" / f"{model.accelerate}.yaml").is_file():
+                known = ", ".join(sorted(file.stem for file in (root / "config" / "accelerate").glob("*.yaml")))
+                raise UserError(
+                    f"config: model {model.name!r}: no launch configuration {model.accelerate!r}; there are {known}."
+                )
+        for name, dataset in {**self.tasks, **self.benchmarks}.items():
+            try:
+                check_source(dataset.source)
+            except UserError as error:
+                raise UserError(f"{self.config.registry}: {name}: {error}") from None
 
     def model(self, name: str) -> Model:
         """The model of that name."""
@@ -137,9 +161,9 @@ class Jobs:
 
     def prepare(self, dataset: str) -> PrepareJob:
         """Job that prepares a task or benchmark."""
-        entry, section = (self.tasks, TaskRows) if dataset in self.tasks else (self.benchmarks, BenchmarkRows)
-        rows = {key: getattr(entry[dataset], key) for key in section.model_fields}
-        return PrepareJob(dataset=section(**rows), data=self.config.data)
+        if dataset in self.tasks:
+            return PrepareJob(task=_part(self.tasks[dataset], TaskRows), data=self.config.data)
+        return PrepareJob(benchmark=_part(self.benchmarks[dataset], BenchmarkRows), data=self.config.data)
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Job that plans the training on a mixture, or, for None, tDRO."""
@@ -194,3 +218,11 @@ class Jobs:
             training_rows=config.training.steps * config.training.batch_size,
             report=config.report,
         )
+
+
+Part = TypeVar("Part", bound=Section)
+
+
+def _part(entry: Section, section: type[Part]) -> Part:
+    """The keys of a registry's entry that ``section`` has."""
+    return section(**{key: getattr(entry, key) for key in section.model_fields})

@@ -145,6 +145,11 @@ def _query_names(corpus: pa.Table, passages: list[str], queries: pa.Table) -> li
     pairs = zip(queries["query_id"].to_pylist(), queries["query"].to_pylist(), strict=True)
     for number, (query_id, text) in enumerate(pairs):
         row = rows.get(query_id)
-        itself = row is not None and text.strip() in passages[row]
+        itself = row is not None and _says_the_same(text, passages[row])
         names.append(_passage(row) if itself else f"q{number:09d}")
     return names
+
+
+def _says_the_same(query: str, passage: str) -> bool:
+    """Whether one stands within the other: a passage has a title too, and may have been cut."""
+    return query.strip() in passage or query.startswith(passage)

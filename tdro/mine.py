@@ -84,7 +84,7 @@ class Miner:
         try:
             # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
             self.model = SentenceTransformer(folder, model_kwargs={"dtype": "float32"})
-        except OSError as error:
+        except (OSError, ValueError, ImportError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"mining.model {mining.model} cannot be loaded ({reason}); correct the name.") from None
         limit = self.model.max_seq_length

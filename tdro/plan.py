@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tdro.artifacts import PLAN, TRAIN, read_table
 from tdro.errors import UserError
@@ -92,7 +93,10 @@ def _rows(tasks: Mapping[str, pa.Table], task: str) -> pa.Table:
         raise UserError(f"the weights name task {task!r}, which has no training data; known are {', '.join(tasks)}.")
     if tasks[task].num_rows < 2:
         raise UserError(f"task {task!r} has {tasks[task].num_rows} training rows; at least 2 are needed.")
-    return tasks[task]
+    rows = tasks[task]
+    if rows["query"].null_count or pc.min(pc.fill_null(pc.list_value_length(rows["positives"]), 0)).as_py() < 1:
+        raise UserError(f"task {task!r} has a training row without query or positive; make its train.parquet anew.")
+    return rows
 
 
 def _allot(
@@ -172,6 +176,8 @@ class _Stream:
 
     def _choose(self, candidates: list[int], own: set[int], avoid: set[int]) -> list[int]:
         """Distinct hard negatives where there are enough; then they repeat; else other rows' positives."""
+        if not self.negatives:
+            return []
         allowed = [c for c in candidates if c not in avoid] or list(candidates) or self._others(own)
         chosen: list[int] = []
         while len(chosen) < self.negatives:

@@ -5,7 +5,8 @@ Negatives that a source provides are listed beside their query where the task as
 negatives are to be mined, those passages are candidates like all others.
 A training task may keep some queries out of training, for the in-domain benchmark. That split is by
 passage, because many tasks answer many queries with one passage: a passage that answers a held-out
-query is no passage of the training corpus.
+query is no passage of the training corpus. One query a held-out passage is kept, as queries that
+share their answer would be no independent measurements.
 """
 
 import logging
@@ -25,7 +26,7 @@ from tdro.sources import Passage, Row, rows
 _LOG = logging.getLogger(__name__)
 
 # Of a passage that answers hundreds of queries only so many are held out, so that none rules the benchmark.
-MOST_HELD_OUT_OF_A_PASSAGE = 5
+MOST_HELD_OUT_OF_A_PASSAGE = 1
 
 
 @dataclass
@@ -62,7 +63,9 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
         _require(usable, f"task {name}", "queries with provided negatives; set `negatives: mined`", counts)
     split = hold_out(collection.positives, usable, task.held_out, random, counts)
     if provided:  # what is held out is no negative either
-        split.training = [q for q in split.training if not split.passages.issuperset(collection.negatives[q])]
+        usable = [q for q in split.training if not split.passages.issuperset(collection.negatives[q])]
+        counts["all negatives held out"] = len(split.training) - len(usable)
+        split.training = usable
     counts["held out"] = len(split.held_out)
     if len(split.held_out) < task.held_out or not split.training:
         raise UserError(

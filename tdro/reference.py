@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tdro.artifacts import PLAN, REFERENCE, read_table, write_table
+from tdro.artifacts import PLAN, REFERENCE, digest, read_table, write_table
 from tdro.batches import Text, Texts, row_texts
 from tdro.jobs import ReferenceJob
 from tdro.losses import own_negatives_loss
@@ -44,7 +44,7 @@ def reference(plan: Path, model: Path, results: Path, output: Path, job: Referen
         losses.append(_block_losses([row_texts(row) for row in block], texts, retriever, job))
         log.info("reference losses of %d of %d rows", start + len(block), rows.num_rows)
     table = rows.select(["step", "slot", "task"]).append_column("loss", pa.array(torch.cat(losses).numpy()))
-    write_table(output, table, REFERENCE)
+    write_table(output, table, REFERENCE, origin=digest(plan))
 
 
 def _block_losses(rows: Sequence[Sequence[Text]], texts: Texts, retriever, job: ReferenceJob) -> Tensor:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import numpy as np
 
 from tdro.config import Mining
+from tdro.texts import identity
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ class Passages:
 
 
 def text_keys(texts: Iterable[str]) -> np.ndarray:
-    """A 64-bit key a text, uint64 of shape (n,); texts that differ in case or white space only share one."""
+    """A 64-bit key a text, uint64 of shape (n,); equal for texts with one ``identity``."""
     # A digest of 8 bytes instead of the text keeps a corpus of millions small; two texts that
     # collide (about 1 in a million corpora of five million) would cost one candidate.
-    digests = b"".join(blake2b(_normalised(text).encode(), digest_size=8).digest() for text in texts)
+    digests = b"".join(blake2b(identity(text).encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype=np.uint64)
 
 
@@ -144,7 +145,3 @@ def _draw(count: int, total: int, excluded: np.ndarray, generator: np.random.Gen
     places = generator.choice(free, min(count, free), replace=False)
     # The p-th free number is p plus the excluded ones before it; excluded[i] has i excluded before it.
     return places + np.searchsorted(excluded - np.arange(len(excluded)), places, side="right")
-
-
-def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split())

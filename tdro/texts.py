@@ -1,5 +1,7 @@
 """What a retriever is given to read. Training and evaluation both take their texts from here."""
 
+import re
+
 import pyarrow as pa
 
 
@@ -19,3 +21,10 @@ def passage_text(title: str, text: str) -> str:
 def query_prompt(instruction: str) -> str:
     """What stands before a query (and before a passage of a symmetric task), in E5's style."""
     return f"Instruct: {instruction}\nQuery: "
+
+
+def identity(text: str) -> str:
+    """What two texts share that say the same: letters, digits and symbols of code, not case, quotes or spaces."""
+    return " ".join(
+        re.sub(r"[\s.,;:!?'\"`\u2018\u2019\u201c\u201d\u2026\u3002\uff0c\uff01\uff1f]+", " ", text.casefold()).split()
+    )

@@ -14,9 +14,10 @@ from transformers import set_seed
 from tdro import training
 from tdro.artifacts import PLAN, read_table
 from tdro.batches import Texts
+from tdro.errors import UserError
 from tdro.jobs import TrainJob
 from tdro.losses import ContrastiveLoss
-from tdro.models import load_retriever
+from tdro.models import base_files, load_retriever
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,17 @@ def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboar
         tensorboard: Folder for TensorBoard's event files.
         job: Model, lengths, schedule, instructions and seed.
     """
-    training.keep_if_same(checkpoints, job, plan)
+    rows, texts = read_table(plan, PLAN), Texts(results, job.tasks)
+    training.check_plan(rows, plan, job.training, mixed=False)
+    _check_output(output)
+    training.keep_if_same(checkpoints, job, [plan], [*texts.files(), *base_files(job.model)])
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding)
     training.run(
         model,
         ContrastiveLoss(model, job.training.temperature),
-        read_table(plan, PLAN),
-        Texts(results, job.tasks),
+        rows,
+        texts,
         optimisation=job.training,
         encoding=job.encoding,
         checkpoints=checkpoints,
@@ -50,6 +54,12 @@ def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboar
         _save(model, job, output)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
+
+
+def _check_output(output: Path) -> None:
+    """Raises UserError: when a folder that is no model would be replaced."""
+    if output.exists() and not (output / "modules.json").is_file() and (output.is_file() or any(output.iterdir())):
+        raise UserError(f"{output} exists and is no SentenceTransformer folder; name another output.")
 
 
 def _save(model, job: TrainJob, output: Path) -> None:

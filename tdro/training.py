@@ -4,13 +4,15 @@ The trainer runs under ``accelerate launch``, which starts one process a GPU. Th
 the plan's rows of step s, whatever the number of processes.
 """
 
-import hashlib
 import logging
+import math
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import torch
 from accelerate import PartialState
@@ -20,7 +22,7 @@ from torch.utils.data import SequentialSampler
 from tqdm import tqdm
 from transformers import PrinterCallback, TrainerCallback
 
-from tdro.artifacts import read_json, write_json
+from tdro.artifacts import digest, read_json, write_json
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation, Section
 from tdro.errors import UserError
@@ -72,6 +74,8 @@ def run(
         loss=loss,
         callbacks=[*callbacks, _Progress(), _MarkComplete()],
     )
+    if trainer.args.n_gpu > 1:
+        raise UserError("several GPUs need one process each; start this command through `accelerate launch`.")
     trainer.remove_callback(PrinterCallback)
     newest = newest_checkpoint(checkpoints)
     if newest:
@@ -79,19 +83,47 @@ def run(
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
 
 
-def keep_if_same(checkpoints: Path, job: Section, *files: Path) -> None:
+def check_plan(plan: pa.Table, where: Path, optimisation: Optimisation, *, mixed: bool) -> None:
+    """Check that a plan holds the batches that the settings speak of.
+
+    Raises:
+        UserError: naming ``where`` and what differs.
+    """
+    steps, batch_size, negatives = optimisation.steps, optimisation.batch_size, optimisation.negatives
+    rows = plan.to_pandas()
+    problem = None
+    if rows.drop(columns="negatives").isna().any(axis=None) or rows["negatives"].isna().any():
+        problem = "has empty cells"
+    elif len(rows) != steps * batch_size or (rows["step"].to_numpy() != np.arange(len(rows)) // batch_size).any():
+        problem = f"does not hold {steps} steps of {batch_size} rows"
+    elif (rows["negatives"].str.len() != negatives).any():
+        problem = f"does not have {negatives} negatives in every row"
+    elif not mixed and (rows.groupby("step")["task"].nunique() > 1).any():
+        problem = "mixes tasks within a step, which a training does not"
+    if problem:
+        raise UserError(f"{where} {problem}; make the plan anew with the settings of this run.")
+
+
+def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: Iterable[Path]) -> None:
     """Remove the checkpoints of a run with other settings or other input files; keep those of this run.
 
     Args:
         checkpoints: Folder of checkpoints; may not exist yet.
         job: The settings.
-        files: The inputs that decide the computation.
+        files: Inputs that decide the computation, told apart by their content.
+        large: Further such inputs, told apart by size and time of change.
+
+    Raises:
+        UserError: when ``checkpoints`` is a folder of something else.
     """
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    identity = {"settings": job.model_dump(mode="json"), "inputs": digests}
+    inputs: list = [digest(file) for file in files]
+    inputs += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large]
+    identity = {"settings": job.model_dump(mode="json"), "inputs": inputs}
     known = checkpoints / _IDENTITY
+    if not known.is_file() and checkpoints.exists() and any(checkpoints.iterdir()):
+        raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")
     if PartialState().is_main_process and (not known.is_file() or read_json(known) != identity):
-        if checkpoints.exists():
+        if known.is_file():
             log.info("%s belongs to a run with other settings or data; starting afresh", checkpoints)
             shutil.rmtree(checkpoints)
         write_json(known, identity)
@@ -107,7 +139,7 @@ def newest_checkpoint(checkpoints: Path) -> Path | None:
 def _arguments(
     optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int, negatives: int
 ) -> SentenceTransformerTrainingArguments:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = PartialState().device.type
     return SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         max_steps=optimisation.steps,
@@ -129,6 +161,7 @@ def _arguments(
         save_steps=optimisation.save_steps,
         save_total_limit=2,
         logging_steps=optimisation.log_steps,
+        logging_nan_inf_filter=False,
         report_to=["tensorboard"],
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -158,7 +191,14 @@ class _Progress(TrainerCallback):
         self._start, self._first = time.monotonic(), state.global_step
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        if state.is_world_process_zero and "loss" in (logs or {}):
+        if "loss" not in (logs or {}):
+            return
+        if not math.isfinite(float(logs["loss"])):
+            raise UserError(
+                f"the loss of step {state.global_step} is not finite; lower `learning_rate` or raise `temperature`. "
+                "Checkpoints of earlier steps are kept."
+            )
+        if state.is_world_process_zero:
             done, elapsed = state.global_step - self._first, time.monotonic() - self._start
             meter = tqdm.format_meter(done, state.max_steps - self._first, elapsed, unit="step", ncols=0)
             log.info("loss %.4f  lr %.2e  %s", float(logs["loss"]), float(logs["learning_rate"]), meter)

@@ -118,7 +118,7 @@ def _learnt(sources: Sequence[Path], mixture: str) -> Weights:
         return Weights(dict(zip(last["task"].to_pylist(), values, strict=True)), _sizes(sources))
     if len(sources) == 1 and source.suffix == ".json" and mixture == "curr":
         return read_weights(source)
-    raise UserError(f"mixture {mixture!r} needs a trajectory.parquet, which {source} is not; name the trajectory.")
+    raise UserError(f"{source} holds no learnt weights; name a trajectory.parquet, or for topP also a weights JSON.")
 
 
 def _sizes(sources: Sequence[Path]) -> dict[str, int]:
@@ -130,6 +130,8 @@ def _sizes(sources: Sequence[Path]) -> dict[str, int]:
         last = _last_step(source)
         return dict(zip(last["task"].to_pylist(), last["size"].to_pylist(), strict=True))
     sizes = {path.parent.name: count_rows(path) for path in sources}
+    if len(sizes) < len(sources):
+        raise UserError("two of the training files lie in folders of one name, so their tasks cannot be told apart.")
     empty = [path for path in sources if not sizes[path.parent.name]]
     if empty:
         raise UserError(f"{empty[0]} holds no training row; leave the task out of the config or check its source.")

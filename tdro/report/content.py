@@ -42,5 +42,5 @@ class Content(Section):
 
     @property
     def out_of_domain(self) -> list[str]:
-        """The benchmarks that share no source with a training task."""
+        """The benchmarks that are no held-out rows of a training task."""
         return [name for name in self.benchmarks if name != IN_DOMAIN]

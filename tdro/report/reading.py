@@ -121,8 +121,8 @@ def _about_chance(settings: Content, results: Results) -> list[str]:
     expected = len(compared) * (1 - settings.report.confidence)
     widths = sorted((row.interval.high - row.interval.low) / 2 for row in compared)
     return [
-        f"{plural(len(compared), 'comparison')} of single datasets at {percent(settings.report.confidence)}: about "
-        f"{expected:.1f} would exclude zero by chance if no mixture changed anything. Weigh the averages first.",
+        f"{plural(len(compared), 'comparison')} of single datasets at {percent(settings.report.confidence)}: at "
+        f"least {expected:.1f} would exclude zero by chance if no mixture changed anything. Weigh the averages first.",
         f"Not distinguishable is not the same as equal. On a typical dataset here the interval reaches "
         f"{widths[len(widths) // 2]:.3f} to either side, so a smaller difference stays invisible; "
         "more queries narrow it.",

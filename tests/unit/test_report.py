@@ -289,10 +289,7 @@ def test_counts_duplicates_and_jobs(built):
 
 def test_missing_job_records_are_no_error(tmp_path):
     tree = Tree(tmp_path, content())
-    assert (
-        "no job" in build(tree.settings, tree.layout, str(tmp_path / "none"), tmp_path / "r.html", tmp_path / "r.csv")
-        or True
-    )
+    build(tree.settings, tree.layout, str(tmp_path / "none"), tmp_path / "r.html", tmp_path / "r.csv")
     assert "Snakemake recorded no job." in (tmp_path / "r.html").read_text()
 
 

@@ -159,7 +159,8 @@ BIOREGISTRY = {
         "9": {"name": "Ark Vocabulary", "description": "Names of animals.", "homepage": "http://ark.org"},
     },
     "bioregistry/external/integbio/processed.json": {
-        "i7": {"name": "Boat", "description": "Ships and boats of the world."}
+        "i7": {"name": "Boat", "description": "Ships and boats of the world."},
+        "i8": {"name": "Cave", "description": "Caves and what lives there.", "homepage": "cave.org"},
     },
     "bioregistry/data/bioregistry.json": {
         "boat": {
@@ -172,13 +173,9 @@ BIOREGISTRY = {
 }
 
 
-def test_research_repo(tmp_path):
+def test_research_repo_takes_no_resource_of_registry_dup(tmp_path):
     items = read("research_repo", tmp_path, BIOREGISTRY)
-    assert pairs(items) == [
-        ("Ark", ["Data of animals."]),
-        ("Ark Vocabulary", ["Names of animals."]),
-        ("Boat", ["Ships and boats of the world."]),
-    ]
+    assert pairs(items) == [("Cave", ["Caves and what lives there."])]
 
 
 def test_registry_dup_joins_by_home_page_and_by_mapping(tmp_path):

@@ -20,7 +20,7 @@ from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
 from tdro.reference import reference
 from tdro.train import train
-from tdro.weights import derive, uniform, write_weights
+from tdro.weights import Weights, derive, uniform, write_weights
 
 GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 TASKS = {"plain": Prompted(instruction="Find it."), "twin": Prompted(instruction="Find the same.", symmetric=True)}
@@ -53,10 +53,10 @@ def results(tmp_path_factory):
 def make(results, tmp_path):
     """Write plan and uniform weights; return their paths."""
 
-    def plan(layout, steps, negatives=2, batch_size=4):
+    def plan(layout, steps, negatives=2, batch_size=4, seed=1):
         weights = derive([results / "data" / task / "train.parquet" for task in TASKS], "uniform")
         write_weights(tmp_path / "uniform.json", weights)
-        shape = {"steps": steps, "batch_size": batch_size, "negatives": negatives, "seed": 1}
+        shape = {"steps": steps, "batch_size": batch_size, "negatives": negatives, "seed": seed}
         table = make_plan(read_tasks(results, TASKS), weights.weights, layout=layout, **shape)
         write_table(tmp_path / f"{layout}.parquet", table, PLAN)
         return tmp_path / f"{layout}.parquet"
@@ -260,8 +260,59 @@ def test_a_killed_tdro_resumes_to_the_same_trajectory(reference_losses, tiny_bas
     assert read_table(tmp_path / "resumed.parquet", TRAJECTORY).equals(whole)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 9}, "does not hold 9 steps of 4 rows"),
+        ({"batch_size": 8, "steps": 4}, "does not hold 4 steps of 8 rows"),
+        ({"negatives": 1}, "does not have 1 negatives in every row"),
+    ],
+)
+def test_a_plan_of_other_settings_is_refused(tiny_base, results, make, tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        train(
+            make("homogeneous", 8),
+            results,
+            tmp_path / "m",
+            tmp_path / "c",
+            tmp_path / "tb",
+            train_job(tiny_base, **change),
+        )
+
+
+def test_a_mixed_plan_is_refused_by_training(tiny_base, results, make, tmp_path):
+    with pytest.raises(UserError, match="mixes tasks within a step"):
+        train(make("mixed", 8), results, tmp_path / "m", tmp_path / "c", tmp_path / "tb", train_job(tiny_base))
+
+
+def test_folders_of_something_else_are_left_alone(tiny_base, results, make, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
+    plan, job = make("homogeneous", 8), train_job(tiny_base)
+    with pytest.raises(UserError, match="thesis holds something else than checkpoints"):
+        train(plan, results, tmp_path / "m", tmp_path / "thesis", tmp_path / "tb", job)
+    with pytest.raises(UserError, match="thesis exists and is no SentenceTransformer"):
+        train(plan, results, tmp_path / "thesis", tmp_path / "c", tmp_path / "tb", job)
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny_base, results, make, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tdro.losses.ContrastiveLoss.forward", lambda *a: torch.tensor(float("nan"), requires_grad=True)
+    )
+    with pytest.raises(UserError, match="not finite"):
+        train(make("homogeneous", 8), results, tmp_path / "m", tmp_path / "c", tmp_path / "tb", train_job(tiny_base))
+    assert not (tmp_path / "m").exists()
+
+
+def test_weights_of_zero_cannot_start_tdro(reference_losses, tiny_base, results, tmp_path):
+    write_weights(tmp_path / "uniform.json", Weights({"plain": 1.0, "twin": 0.0}, {"plain": 30, "twin": 30}))
+    with pytest.raises(UserError, match="weight of 'twin' is 0"):
+        run_tdro(reference_losses, results, tmp_path, optimize_job(tiny_base))
+
+
 def test_reference_losses_of_another_plan_are_refused(reference_losses, make, tiny_base, results, tmp_path):
-    other = (make("mixed", 5), reference_losses[1])
+    other = (make("mixed", 6, seed=2), reference_losses[1])
     with pytest.raises(UserError, match="computed on another plan"):
         run_tdro(other, results, tmp_path, optimize_job(tiny_base))
 
@@ -276,7 +327,7 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(tiny_base, results, 
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(UserError, match="batch_size 4 is not a multiple of 3 processes"):
         train(
-            make("homogeneous", 2), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", train_job(tiny_base)
+            make("homogeneous", 8), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", train_job(tiny_base)
         )
 
 

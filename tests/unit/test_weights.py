@@ -99,7 +99,7 @@ def test_wrong_weights_are_refused_in_one_sentence(content, sentence, tmp_path):
 
 def test_what_a_source_cannot_give_is_said(tmp_path):
     write_weights(tmp_path / "w.json", uniform({"a": 1, "b": 1}))
-    with pytest.raises(UserError, match="needs a trajectory"):
+    with pytest.raises(UserError, match="holds no learnt weights"):
         derive([tmp_path / "w.json"], "ema")
     with pytest.raises(UserError, match="unknown mixture 'best'"):
         derive([tmp_path / "w.json"], "best")

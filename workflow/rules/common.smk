@@ -1,6 +1,7 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
@@ -18,11 +19,12 @@ KEEP_MEMORY = "MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=80000000
 TRAINING_THREADS = 4
 
 # Jobs find the package and the programs of the environment that Snakemake runs in, activated or not; in
-# a conda environment the package alone is added. What stands here is no reason to run a job again.
-EXPORTS = f"export TDRO_ROOT='{ROOT}' PYTHONPATH='{ROOT}'"
+# a conda environment the package alone is added. What stands here is no reason to run a job again. A
+# prefix of ours takes the place of Snakemake's strict mode, which must hold: every command is piped.
+EXPORTS = f"export TDRO_ROOT={quote(str(ROOT))} PYTHONPATH={quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}"
 if "conda" not in str(workflow.deployment_settings.deployment_method).lower():
-    EXPORTS = f"{EXPORTS} PATH='{Path(sys.executable).parent}':$PATH"
-shell.prefix(f"{EXPORTS}; ")
+    EXPORTS = f"{EXPORTS} PATH={quote(str(Path(sys.executable).parent))}:$PATH"
+shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
 
 
 def launch(command):
@@ -31,7 +33,7 @@ def launch(command):
         "processes=$(( {resources.gpu} > 1 ? {resources.gpu} : 1 ));"
         " threads=$(( ({threads} + processes - 1) / processes ));"
         f" {KEEP_MEMORY} accelerate launch --quiet"
-        " --config_file $TDRO_ROOT/config/accelerate/{params.accelerate}.yaml"
+        ' --config_file "$TDRO_ROOT/config/accelerate/{params.accelerate}.yaml"'
         " --num_processes $processes --num_cpu_threads_per_process $threads"
         f" -m tdro {command} --threads $threads 2>&1 | tee {{log}}"
     )
@@ -61,6 +63,15 @@ def settings(job):
 def accelerate_config(wildcards):
     """Name of the launch configuration of a model."""
     return JOBS.model(wildcards.model).accelerate
+
+
+def local_data(name):
+    """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
+    source = {**JOBS.tasks, **JOBS.benchmarks}[name].source
+    path = Path(source.path or "")
+    if path.is_dir():
+        return sorted(map(str, [*path.glob("*.jsonl"), *path.glob("qrels/*.tsv")]))
+    return [source.path] if path.is_file() else []
 
 
 def train_files(wildcards):

@@ -2,6 +2,8 @@
 
 
 rule prepare_task:
+    input:
+        data=lambda wildcards: local_data(wildcards.task),
     output:
         corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
         queries=ensure(PATHS.task("{task}", "queries.parquet"), non_empty=True),
@@ -28,6 +30,8 @@ rule prepare_task:
 
 
 rule prepare_benchmark:
+    input:
+        data=lambda wildcards: local_data(wildcards.benchmark),
     output:
         corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
         queries=ensure(
