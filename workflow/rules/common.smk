@@ -21,7 +21,7 @@ TRAINING_THREADS = 4
 # Jobs find the package and the programs of the environment that Snakemake runs in, activated or not; in
 # a conda environment the package alone is added. What stands here is no reason to run a job again. A
 # prefix of ours takes the place of Snakemake's strict mode, which must hold: every command is piped.
-EXPORTS = f"export TDRO_ROOT={quote(str(ROOT))} PYTHONPATH={quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}"
+EXPORTS = f"export TDRO_ROOT={quote(str(ROOT))} PYTHONPATH={quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
 if "conda" not in str(workflow.deployment_settings.deployment_method).lower():
     EXPORTS = f"{EXPORTS} PATH={quote(str(Path(sys.executable).parent))}:$PATH"
 shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
