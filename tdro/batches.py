@@ -42,13 +42,10 @@ class Texts:
         passage = passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
         return query_prompt(prompted.instruction) + passage if prompted.symmetric else passage
 
-    def files(self) -> list[Path]:
-        """The files that the texts are read from."""
-        return [
-            Path(self._layout.task(task, file))
-            for task in self._tasks
-            for file in ("corpus.parquet", "queries.parquet")
-        ]
+    def files(self, plan: pa.Table) -> list[Path]:
+        """The files that the texts of a plan are read from."""
+        tasks = plan["task"].unique().to_pylist()
+        return [Path(self._layout.task(task, file)) for task in tasks for file in ("corpus.parquet", "queries.parquet")]
 
     def _prompted(self, task: str) -> Prompted:
         if task not in self._tasks:

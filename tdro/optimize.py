@@ -63,7 +63,7 @@ def optimize(
     training.check_plan(rows, plan, job.tdro, mixed=True)
     if read_origin(reference) != digest(plan):
         raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
-    training.keep_if_same(checkpoints, job, [plan, reference, initial], [*texts.files(), *base_files(job.model)])
+    training.keep_if_same(checkpoints, job, [plan, reference, initial], [*texts.files(rows), *base_files(job.model)])
     set_seed(job.seed)
     start = read_weights(initial)
     model = load_retriever(job.model, job.encoding)

@@ -36,7 +36,7 @@ def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboar
     rows, texts = read_table(plan, PLAN), Texts(results, job.tasks)
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
-    training.keep_if_same(checkpoints, job, [plan], [*texts.files(), *base_files(job.model)])
+    training.keep_if_same(checkpoints, job, [plan], [*texts.files(rows), *base_files(job.model)])
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding)
     training.run(

@@ -116,18 +116,23 @@ def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: 
     Raises:
         UserError: when ``checkpoints`` is a folder of something else.
     """
-    inputs: list = [digest(file) for file in files]
-    inputs += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large]
-    identity = {"settings": job.model_dump(mode="json"), "inputs": inputs}
-    known = checkpoints / _IDENTITY
-    if not known.is_file() and checkpoints.exists() and any(checkpoints.iterdir()):
-        raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")
-    if PartialState().is_main_process and (not known.is_file() or read_json(known) != identity):
-        if known.is_file():
-            log.info("%s belongs to a run with other settings or data; starting afresh", checkpoints)
-            shutil.rmtree(checkpoints)
-        write_json(known, identity)
+    if PartialState().is_main_process:
+        inputs: list = [digest(file) for file in files]
+        inputs += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large]
+        _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs})
     PartialState().wait_for_everyone()
+
+
+def _claim(checkpoints: Path, identity: dict) -> None:
+    known = checkpoints / _IDENTITY
+    if known.is_file():
+        if read_json(known) == identity:
+            return
+        log.info("%s belongs to a run with other settings or data; starting afresh", checkpoints)
+        shutil.rmtree(checkpoints)
+    elif checkpoints.exists() and any(checkpoints.iterdir()):
+        raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")
+    write_json(known, identity)
 
 
 def newest_checkpoint(checkpoints: Path) -> Path | None:
