@@ -77,7 +77,7 @@ class Collection:
         title, text = normalise(passage.title), cut(normalise(passage.text), self.data.max_words)
         if not title and not text:
             return None
-        key = identity(passage_text(title, text)) or text
+        key = identity(passage_text(title, text))
         row = self._passage_rows.setdefault(key, len(self.passages))
         if row == len(self.passages):
             self.passages.append((title, text))
@@ -109,7 +109,7 @@ class Collection:
         self._link(query, row, kept, [p for p in row.negatives if _length(p) >= fewest])
 
     def _link(self, query: str, row: Row, positives: list[Passage], negatives: list[Passage]) -> None:
-        index = self._query_rows.setdefault(identity(query) or query, len(self.queries))
+        index = self._query_rows.setdefault(identity(query), len(self.queries))
         if index == len(self.queries):
             self.queries.append(query)
             self._query_ids.append(row.query_id)

@@ -55,8 +55,7 @@ def _mine(commands) -> None:
         """,
         _run_mine,
     )
-    for name in ("corpus", "queries", "output"):
-        command.add_argument(f"--{name}", type=Path, required=True)
+    _paths(command, "corpus", "queries", "output")
 
 
 def _run_mine(options) -> None:
@@ -116,7 +115,7 @@ def _plan(commands) -> None:
         _run_plan,
     )
     command.add_argument("--weights", type=Path, required=True)
-    command.add_argument("--results", type=Path, default=Path("results"))
+    _results(command)
     command.add_argument("--output", type=Path, required=True)
 
 
@@ -147,9 +146,8 @@ def _train(commands) -> None:
         """,
         _run_train,
     )
-    for name in ("plan", "output", "checkpoints", "tensorboard"):
-        command.add_argument(f"--{name}", type=Path, required=True)
-    command.add_argument("--results", type=Path, default=Path("results"))
+    _paths(command, "plan", "output", "checkpoints", "tensorboard")
+    _results(command)
 
 
 def _run_train(options) -> None:
@@ -174,9 +172,8 @@ def _reference(commands) -> None:
         """,
         _run_reference,
     )
-    for name in ("plan", "model", "output"):
-        command.add_argument(f"--{name}", type=Path, required=True)
-    command.add_argument("--results", type=Path, default=Path("results"))
+    _paths(command, "plan", "model", "output")
+    _results(command)
 
 
 def _run_reference(options) -> None:
@@ -203,9 +200,8 @@ def _optimize(commands) -> None:
         """,
         _run_optimize,
     )
-    for name in ("plan", "reference", "initial", "output", "checkpoints", "tensorboard"):
-        command.add_argument(f"--{name}", type=Path, required=True)
-    command.add_argument("--results", type=Path, default=Path("results"))
+    _paths(command, "plan", "reference", "initial", "output", "checkpoints", "tensorboard")
+    _results(command)
 
 
 def _run_optimize(options) -> None:
@@ -265,8 +261,7 @@ def _evaluate(commands) -> None:
         _run_evaluate,
     )
     command.add_argument("--benchmark", required=True)
-    for name in ("model", "scores", "query-scores"):
-        command.add_argument(f"--{name}", type=Path, required=True)
+    _paths(command, "model", "scores", "query-scores")
 
 
 def _run_evaluate(options) -> None:
@@ -290,7 +285,7 @@ def _report(commands) -> None:
         """,
         _run_report,
     )
-    command.add_argument("--results", type=Path, default=Path("results"))
+    _results(command)
     command.add_argument("--logs", type=Path, default=Path("logs"))
     command.add_argument("--html", type=Path, required=True)
     command.add_argument("--csv", type=Path, required=True)
@@ -346,6 +341,15 @@ def _command(
         )
     command.set_defaults(run=run)
     return command
+
+
+def _paths(command: argparse.ArgumentParser, *names: str) -> None:
+    for name in names:
+        command.add_argument(f"--{name}", type=Path, required=True)
+
+
+def _results(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--results", type=Path, default=Path("results"), help="folder of results; default: results")
 
 
 def _named_path(text: str) -> tuple[str, Path]:

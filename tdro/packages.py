@@ -4,7 +4,6 @@ Nothing of an archive is imported, executed or unpickled by this module; pip its
 archive for its metadata, and does so only after its hash was found right, where one is given.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from tdro.artifacts import digest
 from tdro.errors import UserError
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def fetch(package: str, sha256: str | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
         archive = _download(package, sha256, Path(temporary), folder)
-        if sha256 and (found := _digest(archive)) != sha256:
+        if sha256 and (found := digest(archive)) != sha256:
             raise UserError(_wrong_hash(package, sha256, found, folder))
         target = folder / archive.name
         archive.replace(target)
@@ -146,7 +146,7 @@ class Archive:
 def _cached(package: str, sha256: str | None, folder: Path) -> Path | None:
     for path in sorted(folder.glob("*")):
         if path.is_file() and path.name.endswith(_ENDINGS) and _is_archive_of(path.name, package):
-            if sha256 in (None, _digest(path)):
+            if sha256 in (None, digest(path)):
                 return path
             _LOG.info("%s has not the sha256 %s; fetching %s again", path, sha256, package)
     return None
@@ -189,8 +189,3 @@ def _wrong_hash(package: str, expected: str, found: str, folder: Path) -> str:
         f"package {package} has sha256 {found}, expected {expected}; correct `sha256` in the registry "
         f"if the new archive is wanted, or put the expected one into {folder} by hand."
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

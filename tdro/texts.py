@@ -24,7 +24,9 @@ def query_prompt(instruction: str) -> str:
 
 
 def identity(text: str) -> str:
-    """What two texts share that say the same: letters, digits and symbols of code, not case, quotes or spaces."""
-    return " ".join(
-        re.sub(r"[\s.,;:!?'\"`\u2018\u2019\u201c\u201d\u2026\u3002\uff0c\uff01\uff1f]+", " ", text.casefold()).split()
-    )
+    """What two texts share that say the same: letters, digits and symbols of code, not case, quotes or spaces.
+
+    A text of nothing but sentence marks is its own.
+    """
+    words = re.sub(r"[\s.,;:!?'\"`\u2018\u2019\u201c\u201d\u2026\u3002\uff0c\uff01\uff1f]+", " ", text.casefold())
+    return " ".join(words.split()) or text

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from accelerate import PartialState
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
@@ -66,10 +67,9 @@ def run(
         callbacks: Called beside ours.
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
-    negatives = len(plan["negatives"][0])
     trainer = SentenceTransformerTrainer(
         model=model,
-        args=_arguments(optimisation, encoding, checkpoints, seed, accumulation, negatives),
+        args=_arguments(optimisation, encoding, checkpoints, seed, accumulation),
         train_dataset=dataset(plan, texts),
         loss=loss,
         callbacks=[*callbacks, _Progress(), _MarkComplete()],
@@ -90,15 +90,14 @@ def check_plan(plan: pa.Table, where: Path, optimisation: Optimisation, *, mixed
         UserError: naming ``where`` and what differs.
     """
     steps, batch_size, negatives = optimisation.steps, optimisation.batch_size, optimisation.negatives
-    rows = plan.to_pandas()
-    problem = None
-    if rows.drop(columns="negatives").isna().any(axis=None) or rows["negatives"].isna().any():
+    rows, problem = plan.num_rows, None
+    if any(column.null_count for column in plan.columns):
         problem = "has empty cells"
-    elif len(rows) != steps * batch_size or (rows["step"].to_numpy() != np.arange(len(rows)) // batch_size).any():
+    elif rows != steps * batch_size or (plan["step"].to_numpy() != np.arange(rows) // batch_size).any():
         problem = f"does not hold {steps} steps of {batch_size} rows"
-    elif (rows["negatives"].str.len() != negatives).any():
+    elif pc.any(pc.not_equal(pc.list_value_length(plan["negatives"]), negatives)).as_py():
         problem = f"does not have {negatives} negatives in every row"
-    elif not mixed and (rows.groupby("step")["task"].nunique() > 1).any():
+    elif not mixed and plan.select(["step", "task"]).group_by(["step", "task"]).aggregate([]).num_rows > steps:
         problem = "mixes tasks within a step, which a training does not"
     if problem:
         raise UserError(f"{where} {problem}; make the plan anew with the settings of this run.")
@@ -142,7 +141,7 @@ def newest_checkpoint(checkpoints: Path) -> Path | None:
 
 
 def _arguments(
-    optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int, negatives: int
+    optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int
 ) -> SentenceTransformerTrainingArguments:
     device = PartialState().device.type
     return SentenceTransformerTrainingArguments(
@@ -161,7 +160,7 @@ def _arguments(
         bf16=encoding.precision == "bf16" and supports_bf16(device),
         use_cpu=device == "cpu",
         batch_sampler=_in_plan_order,
-        router_mapping={name: "query" if name == "query" else "document" for name in columns(negatives)},
+        router_mapping={name: "query" if name == "query" else "document" for name in columns(optimisation.negatives)},
         seed=seed,
         save_steps=optimisation.save_steps,
         save_total_limit=2,
