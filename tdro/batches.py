@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from tdro.artifacts import CORPUS, QUERIES, read_table
-from tdro.config import Prompted
 from tdro.errors import UserError
 from tdro.layout import Layout
+from tdro.registry import Prompted
 from tdro.texts import passage_text, query_prompt
 
 

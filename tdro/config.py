@@ -1,100 +1,19 @@
 """The configuration: one model that validates it, documents it and generates its JSON schema.
 
-``config/*.yaml`` becomes a :class:`Config`, ``config/tasks/*.yaml`` a :class:`Registry`. Unknown
-keys are refused. A stage sees its own section only, so that a change of one section reruns only
-what depends on it.
+``config/*.yaml`` becomes a :class:`Config`. Unknown keys are refused. A stage sees its own section
+only, so that a change of one section reruns only what depends on it.
 """
 
 import json
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from tdro.errors import UserError
+from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
+from tdro.sections import Checksum, Name, Section, Seed, Share
 
-# Names become folder names and Snakemake wildcards, so neither slashes nor spaces are possible.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Mixture = Annotated[str, StringConstraints(pattern=r"^(uniform|curr|mean|ema|top([1-9]\d?|100))$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-IN_DOMAIN = "in_domain"
-
-
-class Section(BaseModel):
-    """A part of the configuration. Unknown keys are errors; values never change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Source(Section):
-    """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
-
-    reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
-    path: str | None = Field(None, description="Local file or folder, for readers of local data.")
-    package: str | None = Field(
-        None,
-        description="`NAME==VERSION` of the pip package that holds the data.",
-        pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+$",
-    )
-    sha256: str | None = Field(None, description="Checksum of the package's archive.", pattern=r"^[0-9a-f]{64}$")
-
-
-class Prompted(Section):
-    """How a retriever is told what is searched for."""
-
-    instruction: str = Field(description="What a searcher wants, in one English sentence.", min_length=1)
-    symmetric: bool = Field(False, description="Both sides are queries, so both carry the instruction.")
-
-
-class TaskRows(Section):
-    """What preparation reads of a training dataset's entry."""
-
-    source: Source
-    negatives: Literal["mined", "provided"] = Field("mined", description="Where hard negatives come from.")
-    rows: int | None = Field(None, ge=1, description="Largest number of training queries; null keeps all.")
-    held_out: int = Field(0, ge=0, description="Queries kept out of training, for the in-domain benchmark.")
-    held_out_corpus: int = Field(1000, ge=1, description="Passages of the in-domain benchmark's corpus.")
-
-
-class BenchmarkRows(Section):
-    """What preparation reads of a benchmark's entry."""
-
-    source: Source
-    queries: int | None = Field(None, ge=1, description="Largest number of queries; null keeps all.")
-
-
-class Described(Prompted):
-    """What is said of every dataset beside its rows."""
-
-    language: str = Field(description="ISO 639 codes, comma separated, or `multilingual`.")
-
-
-class Task(Described, TaskRows):
-    """One training dataset."""
-
-    category: str = Field(description="Kind of data (documentation, medical, ...), shown in the report.")
-
-
-class Benchmark(Described, BenchmarkRows):
-    """One evaluation dataset, beside the held-out rows of the tasks."""
-
-
-class Registry(Section):
-    """A file of datasets: ``config/tasks/*.yaml``."""
-
-    tasks: dict[Name, Task] = Field(min_length=1)
-    benchmarks: dict[Name, Benchmark] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN} & set(self.benchmarks)))
-        if shared:
-            raise ValueError(f"benchmark {shared[0]!r} has the name of a task or of the in-domain benchmark; rename it")
-        return self
 
 
 class Model(Section):
@@ -103,7 +22,7 @@ class Model(Section):
     name: Name
     base: str = Field(description="Hub id, local folder, or `package:NAME==VERSION/PATH` inside a pip package.")
     revision: str | None = Field(None, description="Revision of a hub model.")
-    sha256: str | None = Field(None, description="Checksum of the package's archive.", pattern=r"^[0-9a-f]{64}$")
+    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     layers: int | None = Field(None, ge=1, description="Keep the first N layers; null keeps all.")
     accelerate: Name = Field("cpu", description="Launch configuration: a file of config/accelerate, without `.yaml`.")
 
@@ -122,7 +41,7 @@ class Mining(Section):
     """Hard negatives: what a miner model ranks high and nobody marked relevant."""
 
     model: str = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
-    sha256: str | None = Field(None, description="Checksum of the package's archive.", pattern=r"^[0-9a-f]{64}$")
+    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     query_prompt: str = Field("", description="Text put before each query, if the miner wants one.")
     max_length: int = Field(512, ge=8, description="Tokens of a text that the miner sees.")
     batch_size: int = Field(64, ge=1, description="Texts a forward pass.")
@@ -249,43 +168,6 @@ class Config(Section):
         return self
 
 
-SectionType = TypeVar("SectionType", bound=Section)
-
-
-def parse(section: type[SectionType], values: Any, where: str) -> SectionType:
-    """Validate ``values`` as ``section``.
-
-    Raises:
-        UserError: with one line a wrong key, naming ``where`` and the key.
-    """
-    try:
-        return section.model_validate(values)
-    except ValidationError as error:
-        raise UserError(_sentence(error, section, where)) from None
-
-
-def load(path: str | Path, section: type[SectionType]) -> SectionType:
-    """Read and validate a YAML file."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    return parse(section, values, str(path))
-
-
-def settings(section: type[SectionType], text: str | None) -> SectionType:
-    """The section written in ``text`` (YAML, hence also JSON), in the file that ``@FILE`` names, or its defaults."""
-    if text and text.startswith("@"):
-        return load(text[1:], section)
-    try:
-        values = yaml.safe_load(text or "{}")
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"--settings is not YAML: {' '.join(str(error).split())}") from None
-    return parse(section, values, "--settings")
-
-
 def select(config: Config, registry: Registry) -> tuple[dict[str, Task], dict[str, Benchmark]]:
     """The registry's entries that ``config`` names, in the registry's order.
 
@@ -313,33 +195,3 @@ def select(config: Config, registry: Registry) -> tuple[dict[str, Task], dict[st
 def schema() -> str:
     """The JSON schema of :class:`Config`, as ``workflow/schemas/config.schema.json`` holds it."""
     return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _sentence(error: ValidationError, section: type[Section], where: str) -> str:
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            parent = problem["loc"][:-1]
-            known = _known_keys(section, parent)
-            hint = f"; known keys are {', '.join(known)}" if known else ""
-            lines.append(f"{where}: unknown key `{key}`{hint}")
-        elif problem["type"] == "missing":
-            lines.append(f"{where}: key `{key}` is missing")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            message = message[:1].lower() + message[1:]
-            lines.append(f"{where}: {f'`{key}`: ' if key else ''}{message}")
-    return "\n".join(lines)
-
-
-def _known_keys(section: Any, loc: tuple) -> list[str]:
-    """Keys of the section that ``loc`` leads to from ``section``; [] when it leads elsewhere."""
-    for part in loc:
-        field = getattr(section, "model_fields", {}).get(part)
-        candidate = field.annotation if field else section
-        inner = [a for a in (candidate, *getattr(candidate, "__args__", ())) if isinstance(a, type)]
-        section = next((a for a in inner if issubclass(a, Section)), None) or (section if not field else None)
-        if section is None:
-            return []
-    return list(getattr(section, "model_fields", {}))

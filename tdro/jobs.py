@@ -9,30 +9,12 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from tdro.config import (
-    IN_DOMAIN,
-    Benchmark,
-    BenchmarkRows,
-    Config,
-    Data,
-    Encoding,
-    Model,
-    Name,
-    Prompted,
-    Registry,
-    Section,
-    Seed,
-    Task,
-    TaskRows,
-    Tdro,
-    Training,
-    load,
-    parse,
-    select,
-)
+from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
 from tdro.errors import UserError
 from tdro.layout import Layout
+from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
+from tdro.sections import Name, Section, Seed, load, parse
 from tdro.sources import check_source
 from tdro.weights import heaviest_count
 

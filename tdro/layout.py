@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from tdro.config import IN_DOMAIN
+from tdro.registry import IN_DOMAIN
 
 
 class ReportFiles(NamedTuple):

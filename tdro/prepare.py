@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from tdro.collection import Collection
-from tdro.config import BenchmarkRows, Data, TaskRows
+from tdro.config import Data
 from tdro.errors import UserError
+from tdro.registry import BenchmarkRows, TaskRows
 from tdro.sources import Passage, Row, rows
 
 _LOG = logging.getLogger(__name__)

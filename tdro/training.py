@@ -25,9 +25,10 @@ from transformers import PrinterCallback, TrainerCallback
 
 from tdro.artifacts import digest, read_json, write_json
 from tdro.batches import Texts, columns, dataset
-from tdro.config import Encoding, Optimisation, Section
+from tdro.config import Encoding, Optimisation
 from tdro.errors import UserError
 from tdro.precision import supports_bf16
+from tdro.sections import Section
 
 log = logging.getLogger(__name__)
 

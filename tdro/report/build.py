@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tdro.artifacts import METRICS, replacing
-from tdro.config import IN_DOMAIN
 from tdro.layout import Layout
+from tdro.registry import IN_DOMAIN
 from tdro.report import figures, formats, mixtures, reading, stages, tables
 from tdro.report.content import BASELINE, Content
 from tdro.report.scores import Results, collect

@@ -2,7 +2,9 @@
 
 from pydantic import Field, model_validator
 
-from tdro.config import IN_DOMAIN, Mixture, Name, Report, Section
+from tdro.config import Mixture, Report
+from tdro.registry import IN_DOMAIN
+from tdro.sections import Name, Section
 
 #: The mixture that every difference is measured against.
 BASELINE = "uniform"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tdro.config import IN_DOMAIN
+from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import bounds, listed, percent, plural, signed
 from tdro.report.scores import OUT_OF_DOMAIN, Results, Row

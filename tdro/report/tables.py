@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tdro.artifacts import replacing
-from tdro.config import IN_DOMAIN
+from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import bounds, count, percent, plural, signed
 from tdro.report.scores import OUT_OF_DOMAIN, Results, Row

@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tdro.config import Source
 from tdro.errors import UserError
 from tdro.packages import Archive, fetch
+from tdro.registry import Source
 
 Split = Literal["train", "test"]
 
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     query_id: str | None = None
 
 
-#: Every reader, and the key of :class:`~tdro.config.Source` that it needs.
+#: Every reader, and the key of :class:`~tdro.registry.Source` that it needs.
 READERS: dict[str, Literal["package", "path", "nothing"]] = {
     "beir": "path",
     "jsonl": "path",

@@ -10,8 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.config import Config, Registry, Tdro, load, parse, schema, select, settings
+from tdro.config import Config, Tdro, schema, select
 from tdro.errors import UserError
+from tdro.registry import Registry
+from tdro.sections import load, parse, settings
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))

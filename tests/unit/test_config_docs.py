@@ -1,4 +1,4 @@
-"""config/README.md and the models of tdro/config.py say the same."""
+"""config/README.md and the models of tdro/config.py and tdro/registry.py say the same."""
 
 import json
 import re
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tdro import config
+from tdro import config, registry, sections
 
 README = Path(__file__).parents[2] / "config" / "README.md"
 
-# Heading of a table -> the section of tdro/config.py that it documents.
+# Heading of a table -> the section that it documents.
 SECTIONS = {
     "Configuration: top level": config.Config,
     "Configuration: `models[]`": config.Model,
@@ -21,14 +21,14 @@ SECTIONS = {
     "Configuration: `training`": config.Training,
     "Configuration: `tdro`": config.Tdro,
     "Configuration: `report`": config.Report,
-    "Registry: top level": config.Registry,
-    "Registry: `tasks.*`": config.Task,
-    "Registry: `benchmarks.*`": config.Benchmark,
-    "Registry: `source`": config.Source,
+    "Registry: top level": registry.Registry,
+    "Registry: `tasks.*`": registry.Task,
+    "Registry: `benchmarks.*`": registry.Benchmark,
+    "Registry: `source`": registry.Source,
 }
 
 
-def _defaults(section: type[config.Section]) -> dict[str, str]:
+def _defaults(section: type[sections.Section]) -> dict[str, str]:
     """Key -> default, written as the README does."""
     return {key: _written(field) for key, field in section.model_fields.items()}
 
@@ -37,10 +37,10 @@ def _written(field) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    return "its defaults" if isinstance(value, config.Section) else f"`{json.dumps(value)}`"
+    return "its defaults" if isinstance(value, sections.Section) else f"`{json.dumps(value)}`"
 
 
-def _expected(section: type[config.Section]) -> dict[str, str]:
+def _expected(section: type[sections.Section]) -> dict[str, str]:
     if section is not config.Tdro:
         return _defaults(section)
     shared = _defaults(config.Training)  # the README refers to that table for what is the same
@@ -65,7 +65,12 @@ def test_every_key_is_documented_with_its_default(heading, section):
 
 
 def test_every_section_has_a_table_and_every_table_a_section():
-    sections = {v for v in vars(config).values() if isinstance(v, type) and issubclass(v, config.Section)}
-    bases = {base for section in sections for base in section.__mro__[1:]}  # documented with those that inherit them
-    assert sections - bases == set(SECTIONS.values())
+    found = {
+        value
+        for module in (config, registry)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, sections.Section)
+    }
+    bases = {base for section in found for base in section.__mro__[1:]}  # documented with those that inherit them
+    assert found - bases == set(SECTIONS.values())
     assert set(_tables()) == set(SECTIONS)

@@ -13,7 +13,8 @@ from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_multi_gpu_env
 from torch.distributed.fsdp import ShardingStrategy, StateDictType
 
-from tdro.config import Config, load
+from tdro.config import Config
+from tdro.sections import load
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -15,7 +15,7 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
-from tdro import config, precision
+from tdro import config, precision, sections
 from tdro.artifacts import CORPUS, METRICS, QUERIES, QUERY_SCORES, read_table, write_table
 from tdro.errors import UserError
 from tdro.evaluate import evaluate
@@ -348,9 +348,9 @@ def test_a_diverged_retriever_is_refused(tmp_path):
 
 def test_a_suite_is_read_from_yaml():
     text = "datasets: {scifact: {folder: results/benchmarks/scifact, language: en, instruction: Find it}}"
-    suite = config.settings(EvaluateJob, text)
+    suite = sections.settings(EvaluateJob, text)
     assert suite.datasets["scifact"] == EvalDataset(
         folder="results/benchmarks/scifact", language="en", instruction="Find it", symmetric=False
     )
     with pytest.raises(UserError, match=r"datasets\.scifact\.qrels"):
-        config.settings(EvaluateJob, text.replace("instruction", "qrels: x, instruction"))
+        sections.settings(EvaluateJob, text.replace("instruction", "qrels: x, instruction"))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table
 from tdro.collection import count_words, cut, normalise
-from tdro.config import Benchmark, Data, Source, Task
+from tdro.config import Data
 from tdro.errors import UserError
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
+from tdro.registry import Benchmark, Source, Task
 
 
 def task(path, **keys):

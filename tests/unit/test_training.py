@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from tdro import training
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
 from tdro.batches import Texts, columns, dataset, row_texts
-from tdro.config import Encoding, Model, Prompted, Tdro, Training
+from tdro.config import Encoding, Model, Tdro, Training
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.jobs import OptimizeJob, ReferenceJob, TrainJob
@@ -19,6 +19,7 @@ from tdro.models import load_retriever, load_trained
 from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
 from tdro.reference import reference
+from tdro.registry import Prompted
 from tdro.train import train
 from tdro.weights import Weights, derive, uniform, write_weights
 

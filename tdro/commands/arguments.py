@@ -1,0 +1,52 @@
+"""What the commands' arguments have in common."""
+
+import argparse
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+
+def add_command(
+    commands, name: str, summary: str, details: str, run: Callable[..., None], *, settings: bool = True
+) -> argparse.ArgumentParser:
+    """Add a command that calls ``run`` with its parsed options."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=textwrap.dedent(details).strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--threads", type=int, help="CPU threads of this process; default: all")
+    if settings:
+        command.add_argument(
+            "--settings", metavar="YAML", help="settings as YAML or JSON text, or @FILE; keys in config/README.md"
+        )
+    command.set_defaults(run=run)
+    return command
+
+
+def add_paths(command: argparse.ArgumentParser, *names: str) -> None:
+    """Add required options that are paths."""
+    for name in names:
+        command.add_argument(f"--{name}", type=Path, required=True)
+
+
+def add_results(command: argparse.ArgumentParser) -> None:
+    """Add the folder of results."""
+    command.add_argument("--results", type=Path, default=Path("results"), help="folder of results; default: results")
+
+
+def named_path(text: str) -> tuple[str, Path]:
+    """A name and a path, written ``NAME=PATH``."""
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=PATH, not {text!r}")
+    return name, Path(path)
+
+
+def read_settings(options, section):
+    """The ``--settings`` of a command, validated as ``section``."""
+    from tdro.sections import settings
+
+    return settings(section, options.settings)

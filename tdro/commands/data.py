@@ -1,0 +1,76 @@
+"""Raw datasets to training rows."""
+
+from pathlib import Path
+
+from tdro.commands.arguments import add_command, named_path, read_settings
+from tdro.errors import UserError
+
+
+def _prepare(commands) -> None:
+    command = add_command(
+        commands,
+        "prepare",
+        "Read one dataset into a corpus and queries.",
+        """
+        input    what `dataset.source` of the settings names
+        output   OUTPUT/corpus.parquet, OUTPUT/queries.parquet, and of a task the same in OUTPUT/heldout/
+
+        tdro prepare mine --output results/data/mine --settings \\
+          '{task: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
+        """,
+        _run_prepare,
+    )
+    command.add_argument("name", help="name of the task or benchmark")
+    command.add_argument("--output", type=Path, required=True, help="folder to write to")
+
+
+def _run_prepare(options) -> None:
+    from tdro.jobs import PrepareJob
+    from tdro.prepare import prepare_benchmark, prepare_task
+
+    job = read_settings(options, PrepareJob)
+    if job.task:
+        prepare_task(options.name, job.task, job.data, options.output)
+    else:
+        prepare_benchmark(options.name, job.benchmark, job.data, options.output)
+
+
+def _dedup(commands) -> None:
+    command = add_command(
+        commands,
+        "dedup",
+        "Remove training queries that nearly equal an evaluation query (64-bit SimHash).",
+        """
+        input    queries.parquet, negatives.parquet (without it, the negatives that the source provides),
+                 and the queries.parquet of every benchmark as NAME=PATH
+        output   train.parquet, duplicates.parquet
+        settings section `dedup` of the config
+
+        tdro dedup --queries results/data/nq/queries.parquet --negatives results/data/nq/negatives.parquet \\
+          --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
+          --train results/data/nq/train.parquet --duplicates results/data/nq/duplicates.parquet
+        """,
+        _run_dedup,
+    )
+    command.add_argument("--queries", type=Path, required=True)
+    command.add_argument("--negatives", type=Path)
+    command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
+    command.add_argument("--train", type=Path, required=True, help="train.parquet to write")
+    command.add_argument("--duplicates", type=Path, required=True, help="duplicates.parquet to write")
+
+
+def _run_dedup(options) -> None:
+    from tdro.config import Dedup
+    from tdro.dedup import dedup
+
+    evaluation = dict(options.evaluation)
+    if len(evaluation) < len(options.evaluation):
+        raise UserError("--evaluation gives two files one name; every NAME must differ.")
+    settings = read_settings(options, Dedup)
+    dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings)
+
+
+COMMANDS = (
+    _prepare,
+    _dedup,
+)

@@ -1,0 +1,90 @@
+"""A retriever to scores, scores and weights to what people read."""
+
+from pathlib import Path
+
+from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+
+
+def _evaluate(commands) -> None:
+    command = add_command(
+        commands,
+        "evaluate",
+        "Score a retriever on a benchmark with mteb.",
+        """
+        input    a SentenceTransformer folder, and corpus.parquet and queries.parquet of each dataset
+        output   mean scores as JSON, and the scores of each query as Parquet
+
+        tdro evaluate --model uniform/model --benchmark web --scores web.json --query-scores web.queries.parquet \\
+          --settings '{datasets: {web: {folder: results/benchmarks/web, language: en, instruction: Find pages.}}}'
+        """,
+        _run_evaluate,
+    )
+    command.add_argument("--benchmark", required=True)
+    add_paths(command, "model", "scores", "query-scores")
+
+
+def _run_evaluate(options) -> None:
+    from tdro.evaluate import evaluate
+    from tdro.jobs import EvaluateJob
+
+    job = read_settings(options, EvaluateJob)
+    evaluate(options.model, options.benchmark, job.datasets, job.encoding, options.scores, options.query_scores)
+
+
+def _report(commands) -> None:
+    command = add_command(
+        commands,
+        "report",
+        "Write the report and print its table.",
+        """
+        input    everything below RESULTS that the settings name, and Snakemake's benchmark files below LOGS
+        output   a self-contained HTML page and a CSV
+
+        tdro report --results results --logs logs --html report.html --csv results.csv --settings @report.yaml
+        """,
+        _run_report,
+    )
+    add_results(command)
+    command.add_argument("--logs", type=Path, default=Path("logs"))
+    command.add_argument("--html", type=Path, required=True)
+    command.add_argument("--csv", type=Path, required=True)
+
+
+def _run_report(options) -> None:
+    from tdro.layout import Layout
+    from tdro.report.build import build
+    from tdro.report.content import Content
+
+    content = read_settings(options, Content)
+    print(build(content, Layout(options.results), str(options.logs), options.html, options.csv))
+
+
+def _show(commands) -> None:
+    command = add_command(
+        commands,
+        "show",
+        "Print weights as a sorted table with bars.",
+        """
+        input    one weights JSON, or two to compare
+        output   task, weight, and the passes over its rows that the weight means
+
+        tdro show results/smollm2/seed42/weights/curr.json resources/released_weights/curr.json
+        """,
+        _run_show,
+        settings=False,
+    )
+    command.add_argument("weights", type=Path, nargs="+")
+    command.add_argument("--rows", type=int, help="rows trained on (steps x batch size); default: all tasks' rows")
+
+
+def _run_show(options) -> None:
+    from tdro.show import show
+
+    print(show(options.weights, options.rows))
+
+
+COMMANDS = (
+    _evaluate,
+    _report,
+    _show,
+)

@@ -1,0 +1,69 @@
+"""A mixture to a retriever."""
+
+from pathlib import Path
+
+from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+
+
+def _plan(commands) -> None:
+    command = add_command(
+        commands,
+        "plan",
+        "Decide every row of every batch.",
+        """
+        input    a weights JSON, and RESULTS/data/{task}/train.parquet of each weighted task
+        output   plan.parquet: step, slot, task, query, positive, negatives
+
+        tdro plan --weights resources/released_weights/curr.json --results results --output plan.parquet \\
+          --settings '{layout: homogeneous, steps: 1000, batch_size: 2048, negatives: 1, seed: 42}'
+        """,
+        _run_plan,
+    )
+    command.add_argument("--weights", type=Path, required=True)
+    add_results(command)
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_plan(options) -> None:
+    from tdro.artifacts import PLAN, write_table
+    from tdro.jobs import PlanJob
+    from tdro.plan import make_plan, read_tasks
+    from tdro.weights import read_weights
+
+    job = read_settings(options, PlanJob)
+    weights = read_weights(options.weights).weights
+    tasks = read_tasks(options.results, (task for task, weight in weights.items() if weight > 0))
+    plan = make_plan(tasks, weights, **job.model_dump())
+    write_table(options.output, plan, PLAN)
+
+
+def _train(commands) -> None:
+    command = add_command(
+        commands,
+        "train",
+        "Train a retriever on a homogeneous plan.",
+        """
+        input    plan.parquet, and RESULTS/data/{task}/{corpus,queries}.parquet
+        output   a SentenceTransformer folder; a killed training resumes from CHECKPOINTS
+
+        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro train \\
+          --plan plan.parquet --output model --checkpoints checkpoints/nq --tensorboard logs/nq --settings @train.yaml
+        """,
+        _run_train,
+    )
+    add_paths(command, "plan", "output", "checkpoints", "tensorboard")
+    add_results(command)
+
+
+def _run_train(options) -> None:
+    from tdro.jobs import TrainJob
+    from tdro.train import train
+
+    folders = (options.results, options.output, options.checkpoints, options.tensorboard)
+    train(options.plan, *folders, read_settings(options, TrainJob))
+
+
+COMMANDS = (
+    _plan,
+    _train,
+)

@@ -1,0 +1,100 @@
+"""tDRO: reference losses to weights."""
+
+from pathlib import Path
+
+from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+
+
+def _reference(commands) -> None:
+    command = add_command(
+        commands,
+        "reference",
+        "Compute the frozen reference model's loss on each row of a mixed plan.",
+        """
+        input    plan.parquet (mixed), a retriever, and RESULTS/data/{task}/{corpus,queries}.parquet
+        output   reference.parquet: step, slot, task, loss
+
+        tdro reference --plan tdro/plan.parquet --model uniform/model --output tdro/reference.parquet \\
+          --settings '{temperature: 0.002, tasks: {nq: {instruction: Retrieve passages that answer the question.}}}'
+        """,
+        _run_reference,
+    )
+    add_paths(command, "plan", "model", "output")
+    add_results(command)
+
+
+def _run_reference(options) -> None:
+    from tdro.jobs import ReferenceJob
+    from tdro.reference import reference
+
+    reference(options.plan, options.model, options.results, options.output, read_settings(options, ReferenceJob))
+
+
+def _optimize(commands) -> None:
+    command = add_command(
+        commands,
+        "optimize",
+        "Learn the task weights with tDRO.",
+        """
+        input    plan.parquet (mixed), its reference.parquet, a weights JSON to start from,
+                 and RESULTS/data/{task}/{corpus,queries}.parquet
+        output   trajectory.parquet: losses, measurement and weights by step and task
+
+        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro optimize \\
+          --plan tdro/plan.parquet --reference tdro/reference.parquet --initial weights/uniform.json \\
+          --output tdro/trajectory.parquet --checkpoints checkpoints/tdro --tensorboard logs/tdro \\
+          --settings @optimize.yaml
+        """,
+        _run_optimize,
+    )
+    add_paths(command, "plan", "reference", "initial", "output", "checkpoints", "tensorboard")
+    add_results(command)
+
+
+def _run_optimize(options) -> None:
+    from tdro.jobs import OptimizeJob
+    from tdro.optimize import optimize
+
+    optimize(
+        options.plan,
+        options.reference,
+        options.initial,
+        options.results,
+        options.output,
+        options.checkpoints,
+        options.tensorboard,
+        read_settings(options, OptimizeJob),
+    )
+
+
+def _derive(commands) -> None:
+    command = add_command(
+        commands,
+        "derive",
+        "Make a mixture: uniform, curr, mean, ema or top1 to top100.",
+        """
+        input    a trajectory.parquet, or a weights JSON (also the released ones), or, for uniform,
+                 the train.parquet of every task
+        output   a weights JSON: domain_ids, domain_weights, size, epoch
+
+        tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json
+        """,
+        _run_derive,
+        settings=False,
+    )
+    command.add_argument("source", type=Path, nargs="+")
+    command.add_argument("--mixture", required=True)
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_derive(options) -> None:
+    from tdro.weights import derive, write_weights
+
+    write_weights(options.output, derive(options.source, options.mixture))
+
+
+COMMANDS = (
+    _reference,
+    _optimize,
+    _derive,
+)

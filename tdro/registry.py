@@ -1,0 +1,77 @@
+"""Datasets: one entry each in ``config/tasks/*.yaml``, which becomes a :class:`Registry`."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tdro.sections import Checksum, Name, Section
+
+#: The benchmark made of the held-out rows of the training tasks.
+IN_DOMAIN = "in_domain"
+
+
+class Source(Section):
+    """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
+
+    reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
+    path: str | None = Field(None, description="Local file or folder, for readers of local data.")
+    package: str | None = Field(
+        None,
+        description="`NAME==VERSION` of the pip package that holds the data.",
+        pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+$",
+    )
+    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
+
+
+class Prompted(Section):
+    """How a retriever is told what is searched for."""
+
+    instruction: str = Field(description="What a searcher wants, in one English sentence.", min_length=1)
+    symmetric: bool = Field(False, description="Both sides are queries, so both carry the instruction.")
+
+
+class TaskRows(Section):
+    """What preparation reads of a training dataset's entry."""
+
+    source: Source
+    negatives: Literal["mined", "provided"] = Field("mined", description="Where hard negatives come from.")
+    rows: int | None = Field(None, ge=1, description="Largest number of training queries; null keeps all.")
+    held_out: int = Field(0, ge=0, description="Queries kept out of training, for the in-domain benchmark.")
+    held_out_corpus: int = Field(1000, ge=1, description="Passages of the in-domain benchmark's corpus.")
+
+
+class BenchmarkRows(Section):
+    """What preparation reads of a benchmark's entry."""
+
+    source: Source
+    queries: int | None = Field(None, ge=1, description="Largest number of queries; null keeps all.")
+
+
+class Described(Prompted):
+    """What is said of every dataset beside its rows."""
+
+    language: str = Field(description="ISO 639 codes, comma separated, or `multilingual`.")
+
+
+class Task(Described, TaskRows):
+    """One training dataset."""
+
+    category: str = Field(description="Kind of data (documentation, medical, ...), shown in the report.")
+
+
+class Benchmark(Described, BenchmarkRows):
+    """One evaluation dataset, beside the held-out rows of the tasks."""
+
+
+class Registry(Section):
+    """A file of datasets: ``config/tasks/*.yaml``."""
+
+    tasks: dict[Name, Task] = Field(min_length=1)
+    benchmarks: dict[Name, Benchmark] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN} & set(self.benchmarks)))
+        if shared:
+            raise ValueError(f"benchmark {shared[0]!r} has the name of a task or of the in-domain benchmark; rename it")
+        return self
