@@ -10,7 +10,7 @@ from tdro.artifacts import CORPUS, QUERIES, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
 from tdro.registry import Prompted
-from tdro.texts import passage_text, query_prompt
+from tdro.texts import choose, passage_text, query_prompt
 
 
 class Text(NamedTuple):
@@ -26,21 +26,24 @@ class Texts:
 
     Args:
         results: Folder of the results, which holds ``data/{task}/{corpus,queries}.parquet``.
-        tasks: Instruction and symmetry of each task.
+        tasks: Instructions and symmetry of each task.
+        seed: Decides which of several instructions a text carries.
     """
 
-    def __init__(self, results: str | Path, tasks: Mapping[str, Prompted]) -> None:
+    def __init__(self, results: str | Path, tasks: Mapping[str, Prompted], seed: int) -> None:
         self._layout = Layout(results)
         self._tasks = tasks
+        self._seed = seed
         self._tables: dict[tuple[str, str], pa.Table] = {}
 
     def __getitem__(self, text: Text) -> str:
         """The text as the retriever reads it, instruction included."""
         prompted = self._prompted(text.task)
+        prompt = query_prompt(choose(prompted.instruction, self._seed, *text))
         if text.kind == "query":
-            return query_prompt(prompted.instruction) + self._cell(text, "queries.parquet", QUERIES, "query")
+            return prompt + self._cell(text, "queries.parquet", QUERIES, "query")
         passage = passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
-        return query_prompt(prompted.instruction) + passage if prompted.symmetric else passage
+        return prompt + passage if prompted.symmetric else passage
 
     def files(self, plan: pa.Table) -> list[Path]:
         """The files that the texts of a plan are read from."""

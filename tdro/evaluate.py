@@ -78,7 +78,7 @@ def _evaluate_one(
     corpus, queries = _read(Path(dataset.folder))
     task = LocalRetrieval(name, dataset.language, corpus, queries)
     mteb.evaluate(
-        PromptedEncoder(retriever, dataset.instruction, dataset.symmetric, encoding.precision),
+        PromptedEncoder(retriever, dataset.instruction[0], dataset.symmetric, encoding.precision),
         task,
         co2_tracker=False,
         cache=None,

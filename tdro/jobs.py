@@ -59,6 +59,7 @@ class ReferenceJob(Section):
     encoding: Encoding = Encoding()
     temperature: float = Field(gt=0)
     tasks: dict[Name, Prompted]
+    seed: Seed = 42
 
 
 class OptimizeJob(Section):
@@ -161,10 +162,12 @@ class Jobs:
             model=self.model(model), encoding=config.encoding, training=config.training, tasks=self._prompts, seed=seed
         )
 
-    def reference(self) -> ReferenceJob:
+    def reference(self, seed: int) -> ReferenceJob:
         """Job that computes the reference losses."""
         config = self.config
-        return ReferenceJob(encoding=config.encoding, temperature=config.tdro.temperature, tasks=self._prompts)
+        return ReferenceJob(
+            encoding=config.encoding, temperature=config.tdro.temperature, tasks=self._prompts, seed=seed
+        )
 
     def optimize(self, model: str, seed: int) -> OptimizeJob:
         """Job that learns the weights."""
@@ -179,7 +182,7 @@ class Jobs:
             name: EvalDataset(
                 folder=layout.dataset(benchmark, name),
                 language=d.language,
-                instruction=d.instruction,
+                instruction=d.instruction[:1],
                 symmetric=d.symmetric,
             )
             for name, d in self.datasets(benchmark).items()

@@ -59,7 +59,7 @@ def optimize(
         UserError: when ``reference`` belongs to another plan.
     """
     rows, reference_losses = read_table(plan, PLAN), read_table(reference, REFERENCE)
-    texts = Texts(results, job.tasks)
+    texts = Texts(results, job.tasks, job.seed)
     training.check_plan(rows, plan, job.tdro, mixed=True)
     if read_origin(reference) != digest(plan):
         raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")

@@ -33,11 +33,11 @@ def reference(plan: Path, model: Path, results: Path, output: Path, job: Referen
         model: Folder of the reference retriever.
         results: Folder with the tasks' ``data/{task}/{corpus,queries}.parquet``.
         output: ``reference.parquet``.
-        job: Precision, temperature and instructions.
+        job: Precision, temperature, instructions, and the seed that chooses among them.
     """
     rows = read_table(plan, PLAN)
     retriever = load_trained(model)
-    texts = Texts(results, job.tasks)
+    texts = Texts(results, job.tasks, job.seed)
     losses = []
     for start in range(0, rows.num_rows, BLOCK):
         block = rows.slice(start, BLOCK).to_pylist()

@@ -1,13 +1,20 @@
 """Datasets: one entry each in ``config/tasks/*.yaml``, which becomes a :class:`Registry`."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from tdro.sections import Checksum, Name, Section
 
 #: The benchmark made of the held-out rows of the training tasks.
 IN_DOMAIN = "in_domain"
+
+
+Instruction = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class Source(Section):
@@ -26,7 +33,14 @@ class Source(Section):
 class Prompted(Section):
     """How a retriever is told what is searched for."""
 
-    instruction: str = Field(description="What a searcher wants, in one English sentence.", min_length=1)
+    instruction: Annotated[
+        list[Instruction],
+        BeforeValidator(_listed, json_schema_input_type=Instruction | list[Instruction]),
+        Field(
+            min_length=1,
+            description="What a searcher wants, in one English sentence; of several wordings each row takes one.",
+        ),
+    ]
     symmetric: bool = Field(False, description="Both sides are queries, so both carry the instruction.")
 
 

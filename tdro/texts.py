@@ -1,6 +1,8 @@
 """What a retriever is given to read. Training and evaluation both take their texts from here."""
 
 import re
+from collections.abc import Sequence
+from hashlib import blake2b
 
 import pyarrow as pa
 
@@ -21,6 +23,12 @@ def passage_text(title: str, text: str) -> str:
 def query_prompt(instruction: str) -> str:
     """What stands before a query (and before a passage of a symmetric task), in E5's style."""
     return f"Instruct: {instruction}\nQuery: "
+
+
+def choose(wordings: Sequence[str], *key: str | int) -> str:
+    """One of several wordings of an instruction, decided by ``key``: the same in every process and every run."""
+    digest = blake2b(repr(key).encode(), digest_size=8).digest()
+    return wordings[int.from_bytes(digest, "big") % len(wordings)]
 
 
 def identity(text: str) -> str:

@@ -33,7 +33,7 @@ def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboar
         tensorboard: Folder for TensorBoard's event files.
         job: Model, lengths, schedule, instructions and seed.
     """
-    rows, texts = read_table(plan, PLAN), Texts(results, job.tasks)
+    rows, texts = read_table(plan, PLAN), Texts(results, job.tasks, job.seed)
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
     training.keep_if_same(checkpoints, job, [plan], [*texts.files(rows), *base_files(job.model)])

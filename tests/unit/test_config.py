@@ -76,7 +76,8 @@ WRONG_REGISTRIES = {
         ["`tasks.news.source.url`", "package"],
     ),
     "task without category": ({"tasks": {"news": DATASET}}, ["`tasks.news.category`", "missing"]),
-    "empty instruction": ({"tasks": {"news": {**TASK, "instruction": ""}}}, ["`tasks.news.instruction`"]),
+    "empty instruction": ({"tasks": {"news": {**TASK, "instruction": ""}}}, ["`tasks.news.instruction.0`"]),
+    "no instruction": ({"tasks": {"news": {**TASK, "instruction": []}}}, ["`tasks.news.instruction`"]),
     "name with a space": ({"tasks": {"the news": TASK}}, ["the news"]),
     "package without version": (
         {"tasks": {"news": {**TASK, "source": {"reader": "r", "package": "ruff"}}}},
@@ -208,7 +209,8 @@ def test_configs_of_the_project_are_valid(path):
 def test_registries_of_the_project_are_valid(path):
     registry = load(path, Registry)
     for name, dataset in {**registry.tasks, **registry.benchmarks}.items():
-        assert dataset.instruction.endswith("."), f"{name}: the instruction is a sentence"
+        for instruction in dataset.instruction:
+            assert instruction.endswith((".", "?")), f"{name}: the instruction is a sentence"
         assert (dataset.source.path is None) or not Path(dataset.source.path).is_absolute()
 
 

@@ -350,7 +350,7 @@ def test_a_suite_is_read_from_yaml():
     text = "datasets: {scifact: {folder: results/benchmarks/scifact, language: en, instruction: Find it}}"
     suite = sections.settings(EvaluateJob, text)
     assert suite.datasets["scifact"] == EvalDataset(
-        folder="results/benchmarks/scifact", language="en", instruction="Find it", symmetric=False
+        folder="results/benchmarks/scifact", language="en", instruction=["Find it"], symmetric=False
     )
     with pytest.raises(UserError, match=r"datasets\.scifact\.qrels"):
         sections.settings(EvaluateJob, text.replace("instruction", "qrels: x, instruction"))

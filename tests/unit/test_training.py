@@ -1,6 +1,7 @@
 """The stages plan, train, reference and optimize on a tiny model, through their public functions."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -84,18 +85,43 @@ def parameters(folder):
 
 
 def test_texts_carry_the_instruction_on_the_query_and_on_both_sides_of_a_symmetric_task(results, make):
-    texts = Texts(results, TASKS)
+    texts = Texts(results, TASKS, 3)
     for row in read_table(make("mixed", 2), PLAN).to_pylist():
         query, *passages = [texts[t] for t in row_texts(row)]
-        prompt = f"Instruct: {TASKS[row['task']].instruction}\nQuery: "
+        prompt = f"Instruct: {TASKS[row['task']].instruction[0]}\nQuery: "
         assert query.startswith(prompt)
         for passage in passages:
             assert passage.startswith(f"{prompt}t " if row["task"] == "twin" else "t ")
 
 
+def test_each_row_takes_one_of_several_instructions_by_seed(results, make):
+    wordings = ["Find it.", "Look it up.", "Which passage says it?"]
+    tasks = {name: Prompted(instruction=wordings, symmetric=task.symmetric) for name, task in TASKS.items()}
+    plan = read_table(make("mixed", 20), PLAN).to_pylist()
+    places = {text for row in plan for text in row_texts(row)}
+
+    def read(seed):
+        texts = Texts(results, tasks, seed)
+        return {place: texts[place] for place in places}
+
+    first, again, other = read(3), read(3), read(4)
+    assert first == again
+    assert first != other
+    plain = Texts(results, TASKS, 3)
+    seen = set()
+    for place, text in first.items():
+        if place.kind == "passage" and not TASKS[place.task].symmetric:
+            assert text == plain[place]
+            continue
+        wording, content = re.fullmatch(r"Instruct: (.+)\nQuery: (.*)", text, re.DOTALL).groups()
+        assert plain[place].endswith(content)
+        seen.add(wording)
+    assert seen == set(wordings)
+
+
 def test_the_dataset_gives_the_plans_rows_in_order(results, make):
     plan = read_table(make("mixed", 3), PLAN)
-    texts = Texts(results, TASKS)
+    texts = Texts(results, TASKS, 3)
     items = dataset(plan, texts)
     assert items[5]["label"] == 5
     for item, row in zip(items, plan.to_pylist(), strict=True):
@@ -107,7 +133,7 @@ def test_training_learns_and_leaves_a_plain_model(tiny_base, results, make, tmp_
     job = train_job(tiny_base, steps=60, batch_size=8, learning_rate=5e-3, save_steps=60)
     train(plan, results, tmp_path / "model", tmp_path / "checkpoints", tmp_path / "tb", job)
     assert not (tmp_path / "checkpoints").exists()
-    rows, texts = read_table(plan, PLAN).to_pylist()[:40], Texts(results, TASKS)
+    rows, texts = read_table(plan, PLAN).to_pylist()[:40], Texts(results, TASKS, 3)
 
     def loss(retriever):
         losses = [
@@ -192,7 +218,7 @@ def reference_losses(tiny_base, results, make, tmp_path):
 
 def test_reference_losses_are_the_models_losses_row_by_row(reference_losses, results, tmp_path):
     plan, losses = reference_losses
-    retriever, texts = load_trained(tmp_path / "reference"), Texts(results, TASKS)
+    retriever, texts = load_trained(tmp_path / "reference"), Texts(results, TASKS, 3)
     for row, loss in zip(
         read_table(plan, PLAN).to_pylist(), read_table(losses, REFERENCE)["loss"].to_pylist(), strict=True
     ):

@@ -58,7 +58,7 @@ rule reference:
     resources:
         gpu=0,
     params:
-        settings=settings(JOBS.reference()),
+        settings=lambda wildcards: settings(JOBS.reference(wildcards.seed)),
     message:
         "Computing reference losses of {wildcards.model}, seed {wildcards.seed}"
     shell:
