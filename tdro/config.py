@@ -9,11 +9,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from tdro import mixtures
 from tdro.errors import UserError
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
 from tdro.sections import Checksum, Name, Section, Seed, Share
 
-Mixture = Annotated[str, StringConstraints(pattern=r"^(uniform|curr|mean|ema|top([1-9]\d?|100))$")]
+Mixture = Annotated[str, StringConstraints(pattern=f"^({mixtures.NAMES})$")]
 
 
 class Model(Section):

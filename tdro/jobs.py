@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from tdro import mixtures
 from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
 from tdro.errors import UserError
 from tdro.layout import Layout
@@ -16,7 +17,6 @@ from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registr
 from tdro.report.content import Content
 from tdro.sections import Name, Section, Seed, load, parse
 from tdro.sources import check_source
-from tdro.weights import heaviest_count
 
 
 class PrepareJob(Section):
@@ -93,7 +93,8 @@ class Jobs:
         self.config = config
         self.tasks, self.benchmarks = select(config, registry)
         for mixture in config.mixtures:
-            if mixture.startswith("top") and not heaviest_count(len(self.tasks), mixture):
+            parsed = mixtures.parse(mixture)
+            if parsed.kind in ("top", "bottom") and not mixtures.kept(parsed, len(self.tasks)):
                 raise UserError(
                     f"config: mixture {mixture!r} keeps none of {len(self.tasks)} tasks; raise its percentage."
                 )
@@ -155,6 +156,16 @@ class Jobs:
             layout=layout, steps=source.steps, batch_size=source.batch_size, negatives=source.negatives, seed=seed
         )
 
+    @property
+    def learns(self) -> bool:
+        """Whether any mixture needs tDRO."""
+        return any(mixtures.parse(mixture).learnt for mixture in self.config.mixtures)
+
+    @property
+    def training_rows(self) -> int:
+        """Rows that one training draws."""
+        return self.config.training.steps * self.config.training.batch_size
+
     def train(self, model: str, seed: int) -> TrainJob:
         """Job that trains a retriever."""
         config = self.config
@@ -200,7 +211,7 @@ class Jobs:
             tasks=list(self.tasks),
             kinds={name: f"{task.category}, {task.language}" for name, task in self.tasks.items()},
             benchmarks={b: list(self.datasets(b)) for b in config.benchmarks},
-            training_rows=config.training.steps * config.training.batch_size,
+            training_rows=self.training_rows,
             report=config.report,
         )
 

@@ -6,7 +6,6 @@ task when as many rows are trained on as there are).
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tdro import mixtures
 from tdro.artifacts import TRAJECTORY, column_names, count_rows, read_json, read_table, write_json
 from tdro.errors import UserError
 
@@ -70,43 +70,41 @@ def write_weights(path: str | Path, weights: Weights) -> None:
     )
 
 
-def derive(sources: Sequence[Path], mixture: str) -> Weights:
+def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> Weights:
     """Make a mixture out of what is known about the tasks.
 
     Args:
         sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
             folders name the tasks.
-        mixture: ``uniform``; ``curr``, ``mean`` or ``ema``, which need a trajectory; or ``topP``:
-            the floor(k P / 100) heaviest of k tasks with equal weights (paper, section on top-k).
+        mixture: One of :data:`tdro.mixtures.KNOWN`. Those of sizes are made from any source; ``curr``,
+            ``mean`` and ``ema`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
+            heaviest or lightest of k tasks with equal weights, need a trajectory or a weights JSON.
+        rows: Rows that a training draws, for ``unimaxN``.
 
     Raises:
         UserError: when ``sources`` do not hold what ``mixture`` needs.
     """
-    top = re.fullmatch(r"top([1-9]\d?|100)", mixture)
-    if not top and mixture not in ("uniform", *_COLUMNS):
-        raise UserError(f"unknown mixture {mixture!r}; known are uniform, {', '.join(_COLUMNS)} and top1 to top100.")
-    if mixture == "uniform":
-        return uniform(_sizes(sources))
-    weights = _learnt(sources, "curr" if top else mixture)
-    return _heaviest(weights, mixture) if top else weights
+    parsed = mixtures.parse(mixture)
+    if not parsed.learnt:
+        sizes = _sizes(sources)
+        return Weights(mixtures.of_sizes(parsed, sizes, rows), sizes)
+    if parsed.kind in _COLUMNS:
+        return _learnt(sources, parsed.kind)
+    return _selected(_learnt(sources, "curr"), parsed, mixture)
+
+
+def _selected(weights: Weights, mixture: mixtures.Mixture, name: str) -> Weights:
+    """The heaviest or lightest tasks, all alike."""
+    keep = mixtures.kept(mixture, len(weights.weights))
+    if keep < 1:
+        raise UserError(f"mixture {name} keeps none of {len(weights.weights)} tasks; choose a larger percentage.")
+    ordered = sorted(weights.weights, key=weights.weights.__getitem__, reverse=mixture.kind == "top")
+    return uniform({task: weights.sizes[task] for task in ordered[:keep]})
 
 
 def uniform(sizes: dict[str, int]) -> Weights:
     """The same weight for every task."""
-    return Weights({task: 1 / len(sizes) for task in sizes}, sizes)
-
-
-def heaviest_count(tasks: int, mixture: str) -> int:
-    """How many of ``tasks`` tasks ``topP`` keeps: floor(k P / 100)."""
-    return tasks * int(mixture.removeprefix("top")) // 100
-
-
-def _heaviest(weights: Weights, mixture: str) -> Weights:
-    keep = heaviest_count(len(weights.weights), mixture)
-    if keep < 1:
-        raise UserError(f"mixture {mixture} keeps none of {len(weights.weights)} tasks; choose a larger percentage.")
-    heaviest = sorted(weights.weights, key=weights.weights.__getitem__, reverse=True)[:keep]
-    return uniform({task: weights.sizes[task] for task in heaviest})
+    return Weights(mixtures.of_sizes(mixtures.Mixture("uniform"), sizes), sizes)
 
 
 def _learnt(sources: Sequence[Path], mixture: str) -> Weights:
@@ -118,7 +116,9 @@ def _learnt(sources: Sequence[Path], mixture: str) -> Weights:
         return Weights(dict(zip(last["task"].to_pylist(), values, strict=True)), _sizes(sources))
     if len(sources) == 1 and source.suffix == ".json" and mixture == "curr":
         return read_weights(source)
-    raise UserError(f"{source} holds no learnt weights; name a trajectory.parquet, or for topP also a weights JSON.")
+    raise UserError(
+        f"{source} holds no learnt weights; name a trajectory.parquet, or for topP and bottomP also a weights JSON."
+    )
 
 
 def _sizes(sources: Sequence[Path]) -> dict[str, int]:

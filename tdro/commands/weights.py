@@ -71,11 +71,19 @@ def _derive(commands) -> None:
     command = add_command(
         commands,
         "derive",
-        "Make a mixture: uniform, curr, mean, ema or top1 to top100.",
+        "Make a mixture: the share of each task.",
         """
-        input    a trajectory.parquet, or a weights JSON (also the released ones), or, for uniform,
-                 the train.parquet of every task
+        input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task
         output   a weights JSON: domain_ids, domain_weights, size, epoch
+
+        mixtures of sizes, from any input
+          uniform        every task alike
+          proportional   by the number of rows
+          temperatureT   by the number of rows to the power 1/T
+          unimaxN        as uniform as at most N passes over each task allow, for --rows in all
+        learnt mixtures
+          curr           the last weights of a trajectory; mean, ema: averages over its steps
+          topP, bottomP  the heaviest or lightest P % of the tasks, alike; from a weights JSON as well
 
         tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json
         """,
@@ -84,13 +92,14 @@ def _derive(commands) -> None:
     )
     command.add_argument("source", type=Path, nargs="+")
     command.add_argument("--mixture", required=True)
+    command.add_argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN")
     command.add_argument("--output", type=Path, required=True)
 
 
 def _run_derive(options) -> None:
     from tdro.weights import derive, write_weights
 
-    write_weights(options.output, derive(options.source, options.mixture))
+    write_weights(options.output, derive(options.source, options.mixture, options.rows))
 
 
 COMMANDS = (

@@ -1,10 +1,14 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tdro.artifacts import TRAIN, TRAJECTORY, write_table
 from tdro.errors import UserError
+from tdro.mixtures import Mixture, of_sizes, parse
 from tdro.weights import Weights, derive, read_weights, uniform, write_weights
 
 RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"
@@ -59,12 +63,67 @@ def trajectory(path, steps=(0, 1)):
         ("uniform", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
         ("top70", {"a": 0.5, "b": 0.5}),
         ("top34", {"a": 1.0}),
+        ("bottom70", {"b": 0.5, "c": 0.5}),
+        ("bottom34", {"c": 1.0}),
+        ("proportional", {"a": 0.1, "b": 0.2, "c": 0.7}),
+        ("temperature1", {"a": 0.1, "b": 0.2, "c": 0.7}),
+        ("temperature2", {t: n**0.5 / sum(m**0.5 for m in (10, 20, 70)) for t, n in (("a", 10), ("b", 20), ("c", 70))}),
     ],
 )
 def test_mixtures_of_a_trajectory(mixture, expected, tmp_path):
     weights = derive([trajectory(tmp_path / "trajectory.parquet")], mixture)
     assert weights.weights == pytest.approx(expected)
     assert weights.sizes == {t: {"a": 10, "b": 20, "c": 70}[t] for t in expected}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (15, {"a": 5, "b": 5, "c": 5}),  # 2 passes are far away
+        (90, {"a": 20, "b": 35, "c": 35}),  # a is capped at 2 x 10, the others share what is left
+        (150, {"a": 20, "b": 40, "c": 90}),
+        (400, {"a": 20, "b": 40, "c": 140}),  # 2 passes over everything are 200 rows
+    ],
+)
+def test_unimax_by_hand(rows, expected, tmp_path):
+    weights = derive([trajectory(tmp_path / "trajectory.parquet")], "unimax2", rows).weights
+    total = sum(expected.values())
+    assert weights == pytest.approx({task: n / total for task, n in expected.items()})
+
+
+SIZES = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(1, 10**9), min_size=1, max_size=9)
+
+
+@given(SIZES, st.integers(1, 10**9), st.floats(0.5, 20))
+def test_unimax_is_as_uniform_as_its_cap_allows(sizes, rows, passes):
+    weights = of_sizes(Mixture("unimax", passes), sizes, rows)
+    assert list(weights) == list(sizes)
+    assert sum(weights.values()) == pytest.approx(1)
+    drawn = {task: weight * rows for task, weight in weights.items()}
+    if rows <= passes * sum(sizes.values()):
+        free = [drawn[task] for task in sizes if drawn[task] < passes * sizes[task] * (1 - 1e-9)]
+        assert all(drawn[task] <= passes * sizes[task] * (1 + 1e-9) for task in sizes)
+        assert free == pytest.approx([max(drawn.values())] * len(free))  # who is not capped has the most
+    else:
+        assert drawn == pytest.approx({task: rows * size / sum(sizes.values()) for task, size in sizes.items()})
+
+
+@given(SIZES, st.floats(0.1, 1000))
+def test_a_temperature_lies_between_proportional_and_uniform(sizes, temperature):
+    weights = of_sizes(Mixture("temperature", temperature), sizes)
+    assert sum(weights.values()) == pytest.approx(1)
+    order = sorted(sizes, key=sizes.__getitem__)
+    assert all(weights[a] <= weights[b] * (1 + 1e-12) for a, b in pairwise(order))
+    hot = of_sizes(Mixture("temperature", 1e9), sizes)
+    assert hot == pytest.approx(of_sizes(Mixture("uniform"), sizes), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["top0", "top101", "bottom", "temperature0", "temperature", "unimax-1", "curr2", "Uniform", "uniform1", ""]
+)
+def test_names_that_are_no_mixture(name):
+    with pytest.raises(UserError, match="unknown mixture"):
+        parse(name)
 
 
 def test_uniform_from_the_training_rows(tmp_path):
@@ -105,5 +164,7 @@ def test_what_a_source_cannot_give_is_said(tmp_path):
         derive([tmp_path / "w.json"], "best")
     with pytest.raises(UserError, match="keeps none of 2 tasks"):
         derive([tmp_path / "w.json"], "top10")
+    with pytest.raises(UserError, match="give --rows"):
+        derive([tmp_path / "w.json"], "unimax4")
     with pytest.raises(UserError, match="cannot be read"):
         derive([tmp_path / "missing.json"], "top50")

@@ -204,6 +204,15 @@ def test_another_mixture_of_the_same_trajectory_trains_nothing(project):
     assert len(read_weights(project / RUN / "weights/top40.json").weights) == 1
 
 
+def test_a_mixture_of_sizes_needs_no_learning(project):
+    mixtures = ("proportional", "temperature2", "unimax3")
+    files = [f"{RUN}/weights/{mixture}.json" for mixture in mixtures]
+    assert rules_to_run(project, *files, "--forcerun", "optimize") == {"derive"}
+    snakemake(project, *files)
+    for file in files:
+        assert sum(read_weights(project / file).weights.values()) == pytest.approx(1)
+
+
 def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
     path = project / RUN / "weights/top70.json"
     trajectory = project / RUN / "tdro/trajectory.parquet"

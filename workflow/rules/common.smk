@@ -5,6 +5,7 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
+from tdro import mixtures
 from tdro.errors import UserError
 from tdro.jobs import Jobs
 from tdro.layout import Layout
@@ -51,7 +52,7 @@ wildcard_constraints:
     task="|".join(JOBS.tasks),
     benchmark="|".join(JOBS.config.benchmarks),
     model="|".join(m.name for m in JOBS.config.models),
-    mixture=r"uniform|curr|mean|ema|top\d+",
+    mixture=mixtures.NAMES,
     seed=r"\d+",
 
 
@@ -125,6 +126,23 @@ def mixture_weights(wildcards):
     return PATHS.weights(model, wildcards.seed, wildcards.mixture)
 
 
+def mixture_source(wildcards):
+    """What a mixture is derived from: the course of tDRO, or just the sizes that the uniform weights list."""
+    model, seed = wildcards.model, wildcards.seed
+    if mixtures.parse(wildcards.mixture).learnt:
+        return PATHS.run(model, seed, "tdro/trajectory.parquet")
+    return PATHS.weights(model, seed, "uniform")
+
+
+def mixture_rows(wildcards):
+    """Rows of a training, for the mixture that depends on them."""
+    return (
+        f"--rows {JOBS.training_rows}"
+        if mixtures.parse(wildcards.mixture).kind == "unimax"
+        else ""
+    )
+
+
 def report_inputs(wildcards):
     """Everything the report reads."""
     c = JOBS.config
@@ -141,7 +159,7 @@ def report_inputs(wildcards):
         for seed in c.seeds
         for mixture in c.mixtures
     ]
-    if c.mixtures != ["uniform"]:
+    if JOBS.learns:
         files += [
             PATHS.run(c.proxy, seed, "tdro/trajectory.parquet") for seed in c.seeds
         ]

@@ -105,7 +105,7 @@ rule optimize:
 
 rule derive:
     input:
-        trajectory=rules.optimize.output.trajectory,
+        source=mixture_source,
     output:
         weights=ensure(PATHS.weights("{model}", "{seed}", "{mixture}"), non_empty=True),
     log:
@@ -114,11 +114,13 @@ rule derive:
         "logs/derive/{model}.seed{seed}.{mixture}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        rows=mixture_rows,
     message:
         "Deriving the weights {wildcards.mixture}"
     shell:
-        "python -m tdro derive {input.trajectory} --mixture {wildcards.mixture} --output {output.weights} --threads {threads}"
-        " 2>&1 | tee {log}"
+        "python -m tdro derive {input.source} --mixture {wildcards.mixture} {params.rows} --output {output.weights}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 ruleorder: uniform_weights > derive

@@ -1,0 +1,97 @@
+"""What the name of a mixture means: which share of the training rows each task gets.
+
+Mixtures of sizes (``uniform``, ``proportional``, ``temperatureT``, ``unimaxN``) need the number of
+rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``) need tDRO.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tdro.errors import UserError
+
+_NUMBER = r"(?:0\.\d*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
+_PERCENT = r"(?:[1-9]\d?|100)"
+_PATTERNS = {
+    "uniform": "",
+    "proportional": "",
+    "temperature": _NUMBER,
+    "unimax": _NUMBER,
+    "curr": "",
+    "mean": "",
+    "ema": "",
+    "top": _PERCENT,
+    "bottom": _PERCENT,
+}
+_LEARNT = ("curr", "mean", "ema", "top", "bottom")
+
+#: Every name, as a regular expression without groups.
+NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
+
+#: The names, as people read them.
+KNOWN = "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100)"
+
+
+class Mixture(NamedTuple):
+    """A mixture's name, taken apart: ``top70`` is kind ``top`` with number 70."""
+
+    kind: str
+    number: float = 0
+
+    @property
+    def learnt(self) -> bool:
+        """Whether tDRO has to run first."""
+        return self.kind in _LEARNT
+
+
+def parse(name: str) -> Mixture:
+    """Take a name apart.
+
+    Raises:
+        UserError: for a name that is none of :data:`KNOWN`.
+    """
+    if not re.fullmatch(NAMES, name):
+        raise UserError(f"unknown mixture {name!r}; known are {KNOWN}.")
+    kind, number = re.fullmatch(r"([a-z]+)(.*)", name).groups()
+    return Mixture(kind, float(number or 0))
+
+
+def kept(mixture: Mixture, tasks: int) -> int:
+    """How many of ``tasks`` tasks ``topP`` or ``bottomP`` keeps: floor(k P / 100) (paper, section on top-k)."""
+    return tasks * int(mixture.number) // 100
+
+
+def of_sizes(mixture: Mixture, sizes: Mapping[str, int], rows: int | None = None) -> dict[str, float]:
+    """Weights of a mixture that follows from the number of rows of each task; they sum to 1.
+
+    - ``uniform``: the same for every task.
+    - ``proportional``: n_g / sum(n).
+    - ``temperatureT``: n_g^(1/T), normalised; T = 1 is proportional, a large T nearly uniform
+      (Devlin's smoothing of mBERT; Arivazhagan et al. 2019).
+    - ``unimaxN``: as uniform as no task is passed over more than N times (Chung et al. 2023, UniMax).
+      Where the budget exceeds N passes over everything, every task is passed over alike.
+
+    Args:
+        mixture: A mixture that is not learnt.
+        sizes: Training rows of each task.
+        rows: Rows that a training draws, for ``unimaxN``.
+    """
+    if mixture.kind == "unimax":
+        return _unimax(sizes, mixture.number, rows)
+    exponent = {"uniform": 0.0, "proportional": 1.0}.get(mixture.kind)
+    if exponent is None:
+        exponent = 1 / mixture.number
+    largest = max(sizes.values())  # powers of shares cannot overflow
+    powers = {task: (size / largest) ** exponent for task, size in sizes.items()}
+    return {task: power / sum(powers.values()) for task, power in powers.items()}
+
+
+def _unimax(sizes: Mapping[str, int], passes: float, rows: int | None) -> dict[str, float]:
+    if rows is None:
+        raise UserError(f"mixture unimax{passes:g} depends on how many rows a training draws; give --rows.")
+    budget, drawn = float(rows), {}
+    smallest_first = sorted(sizes, key=sizes.__getitem__)
+    for done, task in enumerate(smallest_first):
+        drawn[task] = min(budget / (len(sizes) - done), passes * sizes[task])
+        budget -= drawn[task]
+    return {task: drawn[task] / sum(drawn.values()) for task in sizes}
