@@ -129,6 +129,7 @@ class Report(Section):
     title: str = "tDRO report"
     bootstrap_samples: int = Field(10_000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    max_passes: float = Field(10, gt=0, description="More passes over a dataset in one training are pointed out.")
     seed: Seed = 42
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from polars import DataFrame
 
 from tdro.artifacts import METRICS, replacing
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
-from tdro.report import figures, formats, mixtures, reading, stages, tables
+from tdro.report import figures, formats, mixtures, reading, stability, stages, tables
 from tdro.report.content import BASELINE, Content
 from tdro.report.scores import Results, collect
 
@@ -64,6 +65,7 @@ def _environment() -> Environment:
 
 def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dict:
     """What the template shows."""
+    courses = mixtures.trajectories(settings, layout)
     return {
         "settings": settings,
         "baseline": BASELINE,
@@ -75,7 +77,9 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "seeds": tables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
         "datasets": tables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
         "weights": mixtures.weights(settings, layout),
-        "courses": _courses(settings, layout),
+        "repetitions": stability.repetitions(settings, layout),
+        "courses": _courses(courses),
+        "remarks": stability.of_courses(courses),
         "stages": stages.stages(settings.tasks, layout),
         "duplicates": stages.duplicates(settings.tasks, layout),
         "rules": stages.rules(logs),
@@ -89,7 +93,7 @@ def _forests(settings: Content, results: Results) -> list[tuple[str, Markup]]:
     return [(model, Markup(figures.forest(settings, results, model))) for model in settings.models]
 
 
-def _courses(settings: Content, layout: Layout) -> list[dict]:
+def _courses(trajectories: dict[int, DataFrame]) -> list[dict]:
     """The figures of every seed's tDRO."""
     return [
         {
@@ -99,7 +103,7 @@ def _courses(settings: Content, layout: Layout) -> list[dict]:
             "losses": Markup(figures.loss_panels(trajectory, f"seed{seed}")),
             "measurements": Markup(figures.measurement_panels(trajectory, f"seed{seed}")),
         }
-        for seed, trajectory in mixtures.trajectories(settings, layout).items()
+        for seed, trajectory in trajectories.items()
     ]
 
 

@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from tdro.config import Mixture, Report
+from tdro.mixtures import parse
 from tdro.registry import IN_DOMAIN
 from tdro.sections import Name, Section
 
@@ -41,6 +42,11 @@ class Content(Section):
     def challengers(self) -> list[str]:
         """The mixtures that are compared with the baseline."""
         return [mixture for mixture in self.mixtures if mixture != BASELINE]
+
+    @property
+    def learns(self) -> bool:
+        """Whether any mixture was learnt by tDRO."""
+        return any(parse(mixture).learnt for mixture in self.mixtures)
 
     @property
     def out_of_domain(self) -> list[str]:

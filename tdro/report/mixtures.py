@@ -8,7 +8,6 @@ import polars as pl
 from tdro.artifacts import TRAJECTORY, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
-from tdro.mixtures import parse
 from tdro.report import formats
 from tdro.report.content import BASELINE, Content
 from tdro.weights import Weights, read_weights
@@ -85,7 +84,7 @@ def trajectories(settings: Content, layout: Layout) -> dict[int, pl.DataFrame]:
     Raises:
         UserError: when a learnt mixture is shown but its trajectory is missing or holds no step.
     """
-    if not any(parse(mixture).learnt for mixture in settings.mixtures):
+    if not settings.learns:
         return {}
     runs = {}
     for seed in settings.seeds:

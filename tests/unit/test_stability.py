@@ -1,0 +1,76 @@
+import numpy as np
+import polars as pl
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdro.layout import Layout
+from tdro.report.content import Content
+from tdro.report.stability import of_courses, repetitions
+from tdro.weights import Weights, write_weights
+
+TASKS = ["a", "b", "c", "d"]
+
+
+def course(last, steps=50, still_until=None):
+    """From equal weights to ``last`` in equal moves, and no further after ``still_until`` steps."""
+    last = np.array(last) / sum(last)
+    shares = np.minimum(np.linspace(0, 1, steps) * (steps / still_until if still_until else 1), 1)[:, None]
+    weights = (1 - shares) / len(last) + shares * last
+    return pl.DataFrame(
+        {
+            "step": np.repeat(np.arange(steps), len(last)),
+            "task": TASKS[: len(last)] * steps,
+            "weight": weights.ravel(),
+        }
+    ).sample(fraction=1, shuffle=True, seed=0)
+
+
+def test_a_course_that_still_moves_at_the_end_has_not_settled():
+    (moving,) = of_courses({7: course([4, 2, 1, 1])})
+    (still,) = of_courses({7: course([4, 2, 1, 1], still_until=25)})
+    assert moving.startswith("Seed 7: in the last 5 of 50 steps")
+    assert "had not settled" in moving
+    assert "They had settled." in still
+    assert "total variation of 0.0000" in still
+    assert "against 0.2500 since" in still  # from (1/4, ...) to (1/2, 1/4, 1/8, 1/8)
+
+
+def test_too_short_a_course_is_not_judged():
+    assert of_courses({1: course([2, 1], steps=9)}) == []
+    assert of_courses({}) == []
+
+
+@given(st.lists(st.permutations([1.0, 2.0, 3.0, 4.0]), min_size=2, max_size=4))
+def test_rank_correlation_is_scipys(lasts):
+    sentence = of_courses({seed: course(last, steps=5) for seed, last in enumerate(lasts)})[-1]
+    pairs = [scipy.stats.spearmanr(a, b).statistic for i, a in enumerate(lasts) for b in lasts[i + 1 :]]
+    assert f"between seeds: {np.mean(pairs):.2f} on average" in sentence.replace("-0.00", "0.00")
+    assert ("not stable" in sentence) == (np.mean(pairs) < 0.7)
+
+
+def test_seeds_that_weigh_all_alike_have_no_order_to_agree_on():
+    assert "not stable" in of_courses({1: course([1, 1, 1]), 2: course([1, 1, 1])})[-1]
+
+
+@pytest.mark.parametrize(("limit", "named"), [(3, ["b", "a"]), (7, ["b"]), (9, [])])
+def test_datasets_gone_over_too_often_are_named(tmp_path, limit, named):
+    settings = Content(
+        models=["tiny"],
+        proxy="tiny",
+        seeds=[1, 2],
+        mixtures=["uniform"],
+        tasks=TASKS,
+        benchmarks={"web": ["web"]},
+        training_rows=100,
+        report={"max_passes": limit},
+    )
+    layout = Layout(tmp_path)
+    # Of 100 rows a gets 50 in the first seed, 5 passes over its 10; b 40 in the second, 8 passes over its 5.
+    for seed, weights in ((1, {"a": 0.5, "c": 0.5}), (2, {"b": 0.4, "c": 0.6})):
+        sizes = {task: {"a": 10, "b": 5, "c": 1000}[task] for task in weights}
+        write_weights(layout.weights("tiny", seed, "uniform"), Weights(weights, sizes))
+    sentences = repetitions(settings, layout)
+    assert len(sentences) == bool(named)
+    assert [name for name in ("b", "a") if sentences and f"{name} (" in sentences[0]] == named
