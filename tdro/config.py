@@ -109,7 +109,13 @@ class Tdro(Optimisation):
     negatives: int = Field(7, ge=1, description="Hard negatives a row.")
     accumulation: int = Field(4, ge=1, description="Micro-batches a step; the measurement is averaged over them.")
     step_size: float = Field(0.02, gt=0, description="Eta: step size of the ascent on the log weights.")
-    weight_grad_norm: float = Field(1.0, gt=0, description="The measurement vector is clipped to this l2 norm.")
+    weight_optimizer: Literal["sgd", "adamw", "rmsprop", "adagrad"] = Field(
+        "sgd", description="Optimiser of the log weights; plain ascent is the paper's."
+    )
+    weight_clip: Literal["norm", "value", "none"] = Field(
+        "norm", description="What `weight_grad_norm` limits: the measurement vector's l2 norm, each value, or nothing."
+    )
+    weight_grad_norm: float = Field(1.0, gt=0, description="Limit of the measurement vector, see `weight_clip`.")
     ema: Share = Field(0.1, description="Share of the newest weights in the exponential moving average.")
     measure: Literal["released", "ratio", "difference", "proxy"] = Field(
         "released", description="Loss measurement of a task, see docs/algorithm.md."

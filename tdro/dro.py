@@ -4,12 +4,23 @@ No model and no files: :class:`TaskWeights` sees losses and answers with weights
 replayed from recorded losses.
 """
 
+import copy
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 Measure = Literal["released", "ratio", "difference", "proxy"]
+Clip = Literal["norm", "value", "none"]
+
+#: Optimisers of the log weights, with torch's defaults beside the step size and no weight decay.
+OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
 
 
 class TaskWeights:
@@ -19,10 +30,12 @@ class TaskWeights:
         num_tasks: Number of tasks, k.
         step_size: Eta of the ascent.
         ema: Share of the newest weights in the exponential moving average.
-        max_grad_norm: l2 norm to which the measurement vector is clipped.
+        max_grad_norm: Limit of the measurement vector, see ``clip``.
         measure: How a task's loss is set against the reference, see docs/algorithm.md.
         floor: Normalised reference losses below it count as 1 (``released`` only).
         initial: Weights to start from, shape (k,), positive; uniform when None.
+        optimizer: One of :data:`OPTIMIZERS`; plain ascent (``sgd``) is the paper's.
+        clip: Whether ``max_grad_norm`` limits the vector's l2 norm, each of its values, or nothing.
 
     The update follows the released code operation by operation in float32, so that recorded runs
     of it are reproduced.
@@ -38,14 +51,19 @@ class TaskWeights:
         measure: Measure = "released",
         floor: float = 1e-4,
         initial: Tensor | None = None,
+        optimizer: str = "sgd",
+        clip: Clip = "norm",
     ) -> None:
-        self.step_size, self.ema_share, self.max_grad_norm = step_size, ema, max_grad_norm
+        self.ema_share, self.max_grad_norm, self.clip = ema, max_grad_norm, clip
         self.measure, self.floor = measure, floor
         start = torch.ones(num_tasks) if initial is None else torch.as_tensor(initial, dtype=torch.float32)
         if start.shape != (num_tasks,) or not (start > 0).all():
             raise ValueError(f"initial must hold {num_tasks} positive weights")
         start = start / start.sum()
         self._log_weights = start.log()
+        # Decay would pull the log weights to 0, that is the weights apart from each other by no measurement.
+        decay = {"weight_decay": 0.0}
+        self._optimizer = OPTIMIZERS[optimizer]([self._log_weights], lr=step_size, maximize=True, **decay)
         self._ema = start.clone()
         self._sum = torch.zeros(num_tasks)
         self._steps = 0
@@ -100,12 +118,15 @@ class TaskWeights:
             "sum": self._sum.clone(),
             "steps": self._steps,
             "window": [m.clone() for m in self._window],
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that :meth:`state_dict` gave."""
-        self._log_weights, self._ema, self._sum = state["log_weights"], state["ema"], state["sum"]
+        self._log_weights.copy_(state["log_weights"])  # in place: the optimiser holds this very tensor
+        self._ema, self._sum = state["ema"], state["sum"]
         self._steps, self._window = state["steps"], list(state["window"])
+        self._optimizer.load_state_dict(state["optimizer"])
 
     def _measure(self, task_ids: Tensor, proxy_loss: Tensor, reference_loss: Tensor) -> Tensor:
         """Measurement M_g of each task on one micro-batch, shape (k,); 0 for a task with no row."""
@@ -126,9 +147,18 @@ class TaskWeights:
     def _update(self) -> None:
         self.measurement = torch.stack(self._window).mean(0)
         self._window = []
-        norm = self.measurement.norm()
-        self.gradient = self.measurement * torch.clamp(self.max_grad_norm / (norm + 1e-6), max=1.0)
-        self._log_weights = torch.log_softmax(self._log_weights + self.step_size * self.gradient, 0)
+        self.gradient = self._clipped(self.measurement)
+        self._log_weights.grad = self.gradient.clone()
+        self._optimizer.step()
+        # A common shift of the log weights changes no weight and no later step; normalised they stay small.
+        self._log_weights.copy_(torch.log_softmax(self._log_weights, 0))
         self._steps += 1
         self._sum = self._sum + self.current
         self._ema = self.ema_share * self.current + (1 - self.ema_share) * self._ema
+
+    def _clipped(self, vector: Tensor) -> Tensor:
+        if self.clip == "none":
+            return vector
+        if self.clip == "value":
+            return vector.clamp(-self.max_grad_norm, self.max_grad_norm)
+        return vector * torch.clamp(self.max_grad_norm / (vector.norm() + 1e-6), max=1.0)

@@ -197,6 +197,8 @@ def _task_weights(initial: Mapping[str, float], where: Path, job: OptimizeJob) -
         max_grad_norm=tdro.weight_grad_norm,
         measure=tdro.measure,
         floor=tdro.floor,
+        optimizer=tdro.weight_optimizer,
+        clip=tdro.weight_clip,
     )
 
 

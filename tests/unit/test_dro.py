@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -87,6 +88,63 @@ def test_one_step_is_ascent_on_the_log_weights():
     weights.observe(TASKS, PROXY, REFERENCE)
     grown = torch.exp(0.5 * torch.tensor([2.0, 0.5]))
     assert weights.current.tolist() == pytest.approx((grown / grown.sum()).tolist())
+
+
+class _Oracle:
+    """One update of each optimiser by its published formula, on unnormalised log weights."""
+
+    def __init__(self, kind, k, eta):
+        self.kind, self.eta, self.log, self.t = kind, eta, np.log(np.full(k, 1 / k)), 0
+        self.first, self.second = np.zeros(k), np.zeros(k)
+
+    def step(self, g):
+        self.t += 1
+        if self.kind == "sgd":
+            self.log += self.eta * g
+        elif self.kind == "adagrad":
+            self.second += g * g
+            self.log += self.eta * g / (np.sqrt(self.second) + 1e-10)
+        elif self.kind == "rmsprop":
+            self.second = 0.99 * self.second + 0.01 * g * g
+            self.log += self.eta * g / (np.sqrt(self.second) + 1e-8)
+        else:
+            self.first = 0.9 * self.first + 0.1 * g
+            self.second = 0.999 * self.second + 0.001 * g * g
+            first, second = self.first / (1 - 0.9**self.t), self.second / (1 - 0.999**self.t)
+            self.log += self.eta * first / (np.sqrt(second) + 1e-8)
+        weights = np.exp(self.log - self.log.max())
+        return weights / weights.sum()
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "rmsprop", "adagrad"])
+def test_optimisers_follow_their_formulas_whether_normalised_every_step_or_not(kind):
+    rng = np.random.default_rng(0)
+    weights, oracle = TaskWeights(3, optimizer=kind, measure="proxy", step_size=0.1), _Oracle(kind, 3, 0.1)
+    for _ in range(30):
+        measured = rng.gamma(2, 1, 3) * (1, 1.5, 0.7)
+        gradient = measured * min(1, 1 / (np.linalg.norm(measured) + 1e-6))
+        weights.observe(torch.arange(3), torch.tensor(measured), torch.ones(3))
+        assert weights.current.tolist() == pytest.approx(oracle.step(gradient).tolist(), rel=2e-5)
+
+
+@pytest.mark.parametrize(("clip", "expected"), [("norm", [0.6, -0.8]), ("value", [1.0, -1.0]), ("none", [3.0, -4.0])])
+def test_what_is_clipped(clip, expected):
+    weights = TaskWeights(2, measure="difference", clip=clip)
+    weights.observe(torch.tensor([0, 1]), torch.tensor([4.0, 1.0]), torch.tensor([1.0, 5.0]))
+    assert weights.gradient.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "rmsprop", "adagrad"])
+def test_an_optimisers_history_is_part_of_the_state(kind):
+    whole, first, second = (TaskWeights(2, optimizer=kind) for _ in range(3))
+    for number in range(6):
+        if number == 3:
+            state = first.state_dict()
+            first.observe(TASKS, PROXY, REFERENCE)  # what is saved does not change afterwards
+            second.load_state_dict(state)
+        for weights in (whole, first if number < 3 else second):
+            weights.observe(TASKS, PROXY * (number + 1), REFERENCE)
+    assert torch.equal(whole.current, second.current)
 
 
 def test_rows_share_the_weights_of_their_tasks():
