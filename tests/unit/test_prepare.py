@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table
-from tdro.collection import count_words, cut, normalise
 from tdro.config import Data
 from tdro.errors import UserError
+from tdro.lists import Lists
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
 from tdro.registry import Benchmark, Source, Task
+from tdro.texts import count_words, cut, normalise
 
 
 def task(path, **keys):
@@ -242,10 +243,12 @@ def test_same_seed_same_files_and_another_seed_another_split(prepare):
 @settings(max_examples=200, deadline=None)
 def test_hold_out_splits_by_passage(positives, wanted, seed):
     counted = Counter()
-    split = hold_out(positives, range(len(positives)), wanted, np.random.default_rng(seed), counted)
+    usable = np.arange(len(positives))
+    split = hold_out(Lists.of(positives), usable, wanted, np.random.default_rng(seed), counted)
+    drawn = set(split.passages.tolist())
     assert len(split.held_out) == len(set(split.held_out)) <= wanted
-    assert all(split.passages.isdisjoint(positives[query]) for query in split.training)
-    assert all(split.passages.issuperset(positives[query]) for query in split.held_out)
+    assert all(drawn.isdisjoint(positives[query]) for query in split.training)
+    assert all(drawn.issuperset(positives[query]) for query in split.held_out)
     assert len(split.training) + len(split.held_out) + sum(counted.values()) == len(positives)
 
 
