@@ -290,7 +290,7 @@ class _Identifiers:
 
 
 def _identifier(given: str | None) -> str | None:
-    return normalise(given or "") or None
+    return normalise(given) or None if given else None
 
 
 def _moved(lists: Lists, place: np.ndarray) -> Lists:

@@ -6,6 +6,7 @@ name beside the output: the system takes it back when the process ends, however 
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class Spool:
             self._writer = None
         reader = pa.ipc.open_file(self._file)
         bounds = np.searchsorted(rows, self._starts)
-        for batch, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for batch, (start, end) in enumerate(pairwise(bounds)):
             if start < end:
                 piece = rows[start:end]
                 yield piece, reader.get_batch(batch).take(pa.array(piece - self._starts[batch]))

@@ -11,6 +11,9 @@ import pyarrow as pa
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
 
+# Sentence marks and quotes: they do not make two texts different.
+_MARKS = str.maketrans(dict.fromkeys(".,;:!?'\"`\u2018\u2019\u201c\u201d\u2026\u3002\uff0c\uff01\uff1f", " "))
+
 
 def passage_texts(corpus: pa.Table) -> list[str]:
     """Text of every row of a corpus: title, a space, text (paper, settings)."""
@@ -35,8 +38,7 @@ def identity(text: str) -> str:
 
     A text of nothing but sentence marks is its own.
     """
-    words = re.sub(r"[\s.,;:!?'\"`\u2018\u2019\u201c\u201d\u2026\u3002\uff0c\uff01\uff1f]+", " ", text.casefold())
-    return " ".join(words.split()) or text
+    return " ".join(text.casefold().translate(_MARKS).split()) or text
 
 
 def text_key(text: str) -> bytes:
@@ -63,7 +65,7 @@ def text_keys(texts: Iterable[str]) -> np.ndarray:
 
 def normalise(text: str) -> str:
     """Text with single spaces, and question marks for code points that UTF-8 cannot hold."""
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    return " ".join((text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")).split())
 
 
 def count_words(text: str) -> int:

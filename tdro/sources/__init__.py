@@ -100,7 +100,7 @@ def rows(source: Source, split: Split = "train") -> Iterator[Item]:
 
 
 def check_source(source: Source) -> None:
-    """Raises UserError: when the reader is unknown, lacks a key that it needs or has `columns` that it does not read."""
+    """Raises UserError: when the reader is unknown, lacks a key that it needs or has columns that it cannot use."""
     if source.reader not in READERS:
         raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
     needs = READERS[source.reader]
