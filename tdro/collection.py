@@ -100,9 +100,10 @@ class Collection:
         if not kept:
             self.counts["positive equals query"] += 1
             return
+        negatives = self._long_enough(row.negatives)  # may flush, so that it comes before the row has a place
         owner = self._queries.add(key, (_identifier(row.query_id), query))
         self._positives.add(owner, map(self._member, kept))
-        self._negatives.add(owner, map(self._member, self._long_enough(row.negatives)))
+        self._negatives.add(owner, map(self._member, negatives))
         self._flush_full()
 
     def finish(self) -> None:
