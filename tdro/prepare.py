@@ -208,12 +208,13 @@ class _Malformed:
             return
         quoted = "; ".join(f"{place} {reason}" for place, reason in self._first)
         more = f"; and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
+        found = f"{self.count} malformed row{'s' if self.count > 1 else ''}"
         if self.count > most:
             raise UserError(
-                f"{dataset} has {self.count} malformed rows, and `data.max_bad_rows` allows {most}: {quoted}{more}. "
+                f"{dataset} has {found}, and `data.max_bad_rows` allows {most}: {quoted}{more}. "
                 "Correct them, or raise `data.max_bad_rows` to leave them out."
             )
-        _LOG.warning("%s: %d malformed rows are left out: %s%s", dataset, self.count, quoted, more)
+        _LOG.warning("%s: %s left out: %s%s", dataset, found, quoted, more)
 
 
 def _with_progress(name: str, items: Iterable[Item]) -> Iterator[Item]:

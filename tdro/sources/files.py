@@ -5,7 +5,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from tdro.sources import BadRow
 #: Endings of the files that readers of local data understand.
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".tar.gz", ".tgz")
 
-# A longer line is cut into pieces, none of which is a row: memory stays bounded whatever the file holds.
+# Of a longer line only the beginning is read, which is no row: memory stays bounded whatever the file holds.
 _LONGEST_LINE = 1 << 26
 
 #: What reading a broken file or archive raises.
@@ -68,8 +67,11 @@ def lines(path: Path) -> Iterator[bytes]:
 
 
 def split_lines(file: Any) -> Iterator[bytes]:
-    """Lines of an open file."""
-    return iter(partial(file.readline, _LONGEST_LINE), b"")
+    """Lines of an open file; of one that is too long, the beginning."""
+    while line := file.readline(_LONGEST_LINE):
+        yield line
+        while len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+            line = file.readline(_LONGEST_LINE)
 
 
 def parsed(stream: Iterable[bytes], where: str, parse: Callable[[int, bytes], Parsed]) -> Iterator[Parsed | BadRow]:

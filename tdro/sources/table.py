@@ -7,7 +7,6 @@ tab always ends a cell, a line always a row.
 """
 
 import csv
-import gzip
 import re
 from collections.abc import Callable, Iterator
 from itertools import repeat
@@ -95,16 +94,19 @@ def _tsv(path: Path, names: list[str], parse: Callable[[dict], Row]) -> Iterator
 def _cells(path: Path, names: list[str], parse: Callable[[dict], Row], **dialect: Any) -> Iterator[Row | BadRow]:
     """Rows of lines with separators; bytes that are not UTF-8 are carried through, to be found in their row."""
     csv.field_size_limit(_LONGEST_CELL)
-    opener = gzip.open if path.name.endswith("gz") else open
+    reader = csv.reader(_decoded(path), strict=True, **dialect)
     try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True, **dialect)
-            header = next(reader, [])
-            _require(path, names, header)
-            while (record := _next(reader, header)) is not None:
-                yield _parsed(record[1], f"{path}, line {record[0]}", parse)
-    except BROKEN as error:
+        header = next(reader, [])
+    except csv.Error as error:
         raise unreadable(path, error) from None
+    _require(path, names, header)
+    while (record := _next(reader, header)) is not None:
+        yield _parsed(record[1], f"{path}, line {record[0]}", parse)
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    for number, line in enumerate(lines(path)):
+        yield line.decode("utf-8" if number else "utf-8-sig", "surrogateescape")
 
 
 def _next(reader: Any, header: list[str]) -> tuple[int, dict | Malformed] | None:

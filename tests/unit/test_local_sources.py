@@ -103,6 +103,13 @@ def test_jsonl_counts_lines_that_are_not_utf8(tmp_path):
     assert bad(found("jsonl", tmp_path / "rows.jsonl")) == [("rows.jsonl, line 2", "is not UTF-8")]
 
 
+def test_a_line_beyond_all_measure_is_malformed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tdro.sources.files._LONGEST_LINE", 50)
+    items = jsonl(tmp_path, ["q", "p"], ["long", "p" * 200], ["r", "x" * 41], ["q", "p" * 42], ["s", "p"])
+    assert [row.query for row in items if isinstance(row, Row)] == ["q", "r", "s"]
+    assert [place for place, _ in bad(items)] == ["rows.jsonl, line 2", "rows.jsonl, line 4"]
+
+
 def test_jsonl_missing_and_empty(tmp_path):
     with pytest.raises(UserError, match=r"none\.jsonl cannot be read: No such file"):
         found("jsonl", tmp_path / "none.jsonl")
@@ -410,6 +417,9 @@ def test_tables_that_cannot_be_read(tmp_path):
             table(path, **names)
     (tmp_path / "t.csv").write_text("")
     with pytest.raises(UserError, match="it has none"):
+        table(tmp_path / "t.csv", **names)
+    (tmp_path / "t.csv").write_text('"q"x,missing\n')
+    with pytest.raises(UserError, match=r"t\.csv cannot be read"):
         table(tmp_path / "t.csv", **names)
     (tmp_path / "t.csv").write_text("q,missing\n")
     with pytest.raises(UserError, match=r"t\.csv holds no rows"):

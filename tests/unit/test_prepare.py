@@ -1,6 +1,7 @@
 """Preparation through its files, on rows of JSON lines."""
 
 import json
+import re
 import tarfile
 from collections import Counter
 
@@ -213,8 +214,16 @@ def test_fewer_malformed_rows_are_left_out_counted_and_warned_of(malformed, tmp_
     assert list(load(tmp_path / "out")[1]) == [f"query {i}" for i in range(1, 14, 2)]
     assert counts(tmp_path / "out")["malformed"] == 7
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning.startswith("task toy: 7 malformed rows are left out: ")
+    assert warning.startswith("task toy: 7 malformed rows left out: ")
     assert warning.endswith("; and 2 more")
+
+
+def test_a_long_source_tells_its_progress(prepare, monkeypatch, caplog):
+    monkeypatch.setattr("tdro.prepare._PROGRESS", 0)
+    with caplog.at_level("INFO", logger="tdro"):
+        prepare([[f"query {i}", f"passage {i}"] for i in range(2050)])
+    found = [re.match(r"toy: (\d+) rows read, \d+ a second", record.getMessage()) for record in caplog.records]
+    assert [match[1] for match in found if match] == ["1024", "2048"]
 
 
 def test_max_bad_rows_does_not_excuse_a_broken_file(tmp_path):
