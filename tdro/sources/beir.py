@@ -39,16 +39,17 @@ def read(path: Path, split: Split) -> Iterator[Item]:
     relevant = relevant.with_columns(known=_among(relevant["passage"], known))
     texts = yield from _texts(queries, relevant.select("query").unique())
     rows = relevant.group_by("query", maintain_order=True).agg("passage", "line", "known")
-    for query_id, passages, numbers, held, text in rows.join(
-        texts, on="query", how="left", maintain_order="left"
-    ).iter_rows():
+    rows = rows.join(texts, on="query", how="left", maintain_order="left")
+    for query_id, passages, numbers, held, text in rows.iter_rows():
+        positives = []
         for passage, number, is_held in zip(passages, numbers, held, strict=True):
             if text is None:
                 yield BadRow(f"{qrels}, line {number}", f"names query {query_id!r}, which {queries} does not hold")
             elif not is_held:
                 yield BadRow(f"{qrels}, line {number}", f"names passage {passage!r}, which {corpus} does not hold")
-        positives = [PassageId(passage) for passage, is_held in zip(passages, held, strict=True) if is_held]
-        if text is not None and positives:
+            else:
+                positives.append(PassageId(passage))
+        if positives:
             yield Row(text, positives, query_id=query_id)
 
 
