@@ -3,7 +3,7 @@
 # Both set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
-PATHS := tdro tests
+PATHS := tdro tests benchmarks
 SMK := Snakefile workflow
 
 .PHONY: demo test lint format schema dry-runs clean

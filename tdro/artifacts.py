@@ -95,6 +95,10 @@ METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
 
+# A row group of a file written piece by piece: small enough to hold, large enough to compress.
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 1 << 25
+
 
 @contextmanager
 def replacing(path: str | Path):
@@ -128,10 +132,45 @@ def write_table(
     if not isinstance(table, pa.Table):
         table = pa.table({name: table[name] for name in schema.names}, schema=schema)
     table = table.select(schema.names).cast(schema)
-    metadata = {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
-    table = table.replace_schema_metadata(metadata | ({_ORIGIN: origin} if origin else {}))
+    table = table.replace_schema_metadata(_counts_metadata(counts) | ({_ORIGIN: origin} if origin else {}))
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+class TableWriter:
+    """Rows of a file that is written piece by piece, row group by row group; see :func:`table_writer`."""
+
+    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._writer, self._schema = writer, schema
+        self._waiting: list[pa.Table] = []
+
+    def append(self, columns: Mapping[str, Any]) -> None:
+        """Add rows: a mapping of the schema's columns."""
+        self._waiting.append(pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema))
+        if sum(map(len, self._waiting)) >= _GROUP_ROWS or sum(t.nbytes for t in self._waiting) >= _GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as one row group."""
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+        self._waiting.clear()
+
+
+@contextmanager
+def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] | None = None):
+    """Yield a :class:`TableWriter`: :func:`write_table` for tables too large for memory."""
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema.with_metadata(_counts_metadata(counts)), compression="zstd") as file,
+    ):
+        writer = TableWriter(file, schema)
+        yield writer
+        writer.flush()
+
+
+def _counts_metadata(counts: Mapping[str, int] | None) -> dict[bytes, str]:
+    return {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
 
 
 def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:

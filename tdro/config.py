@@ -35,6 +35,9 @@ class Data(Section):
         1, ge=0, description="Shorter queries and passages are dropped; a Chinese or Japanese character is a word."
     )
     max_words: int | None = Field(None, ge=1, description="Longer passages are cut after this many words.")
+    max_bad_rows: int = Field(
+        0, ge=0, description="Malformed lines of a dataset that are counted and left out; with more, preparation stops."
+    )
     seed: Seed = Field(42, description="Seed of the held-out split and of the choice of rows.")
 
 

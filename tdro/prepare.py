@@ -10,10 +10,12 @@ share their answer would be no independent measurements.
 """
 
 import logging
+import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sized
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +23,29 @@ import numpy as np
 from tdro.collection import Collection
 from tdro.config import Data
 from tdro.errors import UserError
-from tdro.registry import BenchmarkRows, TaskRows
-from tdro.sources import Passage, Row, rows
+from tdro.lists import Lists
+from tdro.registry import BenchmarkRows, Source, TaskRows
+from tdro.sources import BadRow, Item, Passage, Row, rows
+from tdro.sources import Split as Part
 
 _LOG = logging.getLogger(__name__)
 
 # Of a passage that answers hundreds of queries only so many are held out, so that none rules the benchmark.
 MOST_HELD_OUT_OF_A_PASSAGE = 1
 
+# Malformed rows that are quoted.
+_QUOTED = 5
+# Seconds between two lines of progress.
+_PROGRESS = 15
+
 
 @dataclass
 class Split:
-    """Rows of a collection: the queries held out and what answers them, and the queries left to train on."""
+    """Rows of a collection, int arrays: the queries to train on, those held out, and the passages drawn for them."""
 
-    training: list[int]
-    held_out: list[int] = field(default_factory=list)
-    passages: set[int] = field(default_factory=set)
+    training: np.ndarray
+    held_out: np.ndarray
+    passages: np.ndarray
 
 
 def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
@@ -52,35 +61,40 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
     Raises:
         UserError: when the source cannot be read, or nothing is left to train on or to hold out.
     """
+    with closing(_collect(f"task {name}", name, task.source, "train", data, output)) as collection:
+        _write_task(name, task, data, collection, output)
+    _LOG.info("%s: %s", name, _listed(collection.counts))
+
+
+def _write_task(name: str, task: TaskRows, data: Data, collection: Collection, output: Path) -> None:
     provided = task.negatives == "provided"
-    collection = _collect(name, rows(task.source, "train"), data, filtered=True)
     counts = collection.counts
     random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
-    usable = list(range(len(collection.queries)))
-    _require(usable, f"task {name}", "rows", counts)
+    usable = np.arange(collection.queries)
     if provided:
-        usable = [query for query in usable if collection.negatives[query]]
-        counts["without a negative"] = len(collection.queries) - len(usable)
-        _require(usable, f"task {name}", "queries with provided negatives; set `negatives: mined`", counts)
+        usable = usable[collection.negatives.lengths > 0]
+        counts["without a negative"] = collection.queries - len(usable)
+        _require(len(usable), f"task {name}", "queries with provided negatives; set `negatives: mined`", counts)
     split = hold_out(collection.positives, usable, task.held_out, random, counts)
+    drawn = _mask(collection.passages, split.passages)
     if provided:  # what is held out is no negative either
-        usable = [q for q in split.training if not split.passages.issuperset(collection.negatives[q])]
-        counts["all negatives held out"] = len(split.training) - len(usable)
-        split.training = usable
+        left = collection.negatives.lengths > collection.negatives.count(drawn)
+        counts["all negatives held out"] = int(np.count_nonzero(~left[split.training]))
+        split.training = split.training[left[split.training]]
     counts["held out"] = len(split.held_out)
-    if len(split.held_out) < task.held_out or not split.training:
+    if len(split.held_out) < task.held_out or not len(split.training):
         raise UserError(
             f"task {name}: holding {task.held_out} queries out leaves {len(split.training)} to train on "
             f"and finds {len(split.held_out)}; lower `held_out` ({_listed(counts)})."
         )
-    others = _sample(set(range(len(collection.passages))) - split.passages, task.held_out_corpus, random)
+    others = _sample(np.flatnonzero(~drawn), task.held_out_corpus, random)
     distractors = others[: max(0, task.held_out_corpus - len(split.passages))]
-    collection.write(output / "heldout", split.held_out, split.passages.union(distractors) if split.held_out else ())
-    chosen = _sample(split.training, task.rows, random)
-    passages = _passages_of(collection, chosen) - split.passages
+    searched = np.union1d(split.passages, distractors) if task.held_out else split.passages
+    collection.write(output / "heldout", np.sort(split.held_out), searched)
+    chosen = np.sort(_sample(split.training, task.rows, random))
+    passages = np.flatnonzero(_used(collection, chosen) & ~drawn)
     counts["training queries"], counts["training passages"] = len(chosen), len(passages)
     collection.write(output, chosen, passages, negatives=provided, counts=dict(counts))
-    _LOG.info("%s: %s", name, _listed(counts))
 
 
 def prepare_benchmark(name: str, benchmark: BenchmarkRows, data: Data, output: Path) -> None:
@@ -98,18 +112,17 @@ def prepare_benchmark(name: str, benchmark: BenchmarkRows, data: Data, output: P
     Raises:
         UserError: when the source cannot be read or holds nothing.
     """
-    collection = _collect(name, rows(benchmark.source, "test"), data, filtered=False)
-    counts = collection.counts
-    _require(collection.queries, f"benchmark {name}", "rows", counts)
-    random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
-    chosen = _sample(range(len(collection.queries)), benchmark.queries, random)
-    counts["queries"], counts["passages"] = len(chosen), len(collection.passages)
-    collection.write(output, chosen, range(len(collection.passages)), counts=dict(counts))
+    with closing(_collect(f"benchmark {name}", name, benchmark.source, "test", data, output)) as collection:
+        counts = collection.counts
+        random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
+        chosen = np.sort(_sample(np.arange(collection.queries), benchmark.queries, random))
+        counts["queries"], counts["passages"] = len(chosen), collection.passages
+        collection.write(output, chosen, np.arange(collection.passages), counts=dict(counts))
     _LOG.info("%s: %s", name, _listed(counts))
 
 
 def hold_out(
-    positives: list[list[int]], usable: Iterable[int], wanted: int, random: np.random.Generator, counts: Counter[str]
+    positives: Lists, usable: np.ndarray, wanted: int, random: np.random.Generator, counts: Counter[str]
 ) -> Split:
     """Split queries by passage: passages are drawn until ``wanted`` queries are held out.
 
@@ -118,62 +131,123 @@ def hold_out(
 
     Args:
         positives: passages' rows of each query.
-        usable: the queries to split.
+        usable: the queries to split, rising.
         wanted: number of queries to hold out.
         random: source of the drawing order.
         counts: gets the number of queries dropped, by reason.
     """
-    usable = list(usable)
+    nothing = np.empty(0, dtype=np.int64)
     if not wanted:
-        return Split(training=usable)
-    queries_of: dict[int, list[int]] = {}
-    for query in usable:
-        for passage in positives[query]:
-            queries_of.setdefault(passage, []).append(query)
-    drawn: set[int] = set()
+        return Split(usable, nothing, nothing)
+    answered = positives.take(usable)
+    passages, queries_of = _inverse(answered)
+    drawn = np.zeros(int(passages[-1]) + 1 if len(passages) else 0, dtype=bool)
     held_out: list[int] = []
-    for passage in random.permutation(sorted(queries_of)).tolist():
-        drawn.add(passage)
-        answered = [query for query in queries_of[passage] if drawn.issuperset(positives[query])]
+    for place in random.permutation(len(passages)):
+        drawn[passages[place]] = True
+        complete = [query for query in queries_of[place] if drawn[answered[query]].all()]
         most = min(MOST_HELD_OUT_OF_A_PASSAGE, wanted - len(held_out))
-        held_out += _sample(answered, most, random)
+        held_out += _sample(usable[complete], most, random).tolist()
         if len(held_out) == wanted:
             break
-    kept = set(held_out)
-    training = [query for query in usable if drawn.isdisjoint(positives[query])]
-    surplus = sum(1 for query in usable if query not in kept and drawn.issuperset(positives[query]))
-    counts["surplus of a held-out passage"] = surplus
-    counts["positives on both sides of the split"] = len(usable) - len(training) - len(kept) - surplus
-    return Split(training, held_out, drawn)
+    known = answered.count(drawn)
+    training = usable[known == 0]
+    counts["surplus of a held-out passage"] = int(np.count_nonzero(known == answered.lengths)) - len(held_out)
+    counts["positives on both sides of the split"] = int(np.count_nonzero((known > 0) & (known < answered.lengths)))
+    return Split(training, np.array(held_out, dtype=np.int64), np.flatnonzero(drawn))
 
 
-def _collect(name: str, items: Iterable[Row | Passage], data: Data, *, filtered: bool) -> Collection:
-    """Read a whole source into memory, each text once."""
-    collection = Collection(name, data)
-    for item in items:
+def _inverse(answered: Lists) -> tuple[np.ndarray, Lists]:
+    """The distinct passages, rising, and for each of them the lists that hold it."""
+    passages, places = np.unique(answered.values, return_inverse=True)
+    owners = np.repeat(np.arange(len(answered), dtype=np.int32), answered.lengths)
+    return passages, Lists.from_pairs(places, owners, len(passages))
+
+
+def _collect(dataset: str, name: str, source: Source, part: Part, data: Data, output: Path) -> Collection:
+    """Read a whole source, each text once.
+
+    Raises:
+        UserError: when it cannot be read, holds nothing, or has more malformed rows than the settings allow.
+    """
+    items = rows(source, part)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    collection = Collection(name, data, output.parent, filtered=part == "train")
+    malformed = _Malformed()
+    for item in _with_progress(name, items):
         if isinstance(item, Row):
-            collection.add_row(item, filtered=filtered)
-        elif (row := collection.add_passage(item)) is not None:
-            collection.named.add(row)
-    collection.drop_false_negatives()
+            collection.add_row(item)
+        elif isinstance(item, Passage):
+            collection.add_passage(item)
+        else:
+            malformed.add(item)
+    malformed.check(dataset, data.max_bad_rows)
+    collection.finish()
+    if malformed.count:
+        collection.counts["malformed"] = malformed.count
+    _require(collection.queries, dataset, "rows", collection.counts)
     return collection
 
 
-def _passages_of(collection: Collection, queries: Iterable[int]) -> set[int]:
-    """What the queries point to, and the passages that the source's own corpus lists."""
-    used = set(collection.named)
-    for query in queries:
-        used.update(collection.positives[query], collection.negatives[query])
+class _Malformed:
+    """The malformed rows of a source: all are counted, the first ones quoted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[BadRow] = []
+
+    def add(self, row: BadRow) -> None:
+        """Count one."""
+        self.count += 1
+        if len(self._first) < _QUOTED:
+            self._first.append(row)
+
+    def check(self, dataset: str, most: int) -> None:
+        """Warn of malformed rows; raises UserError: when there are more than ``most``."""
+        if not self.count:
+            return
+        quoted = "; ".join(f"{place} {reason}" for place, reason in self._first)
+        more = f"; and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
+        found = f"{self.count} malformed row{'s' if self.count > 1 else ''}"
+        if self.count > most:
+            raise UserError(
+                f"{dataset} has {found}, and `data.max_bad_rows` allows {most}: {quoted}{more}. "
+                "Correct them, or raise `data.max_bad_rows` to leave them out."
+            )
+        _LOG.warning("%s: %s left out: %s%s", dataset, found, quoted, more)
+
+
+def _with_progress(name: str, items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; now and then a line tells how many there were."""
+    started = last = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % 1024 == 0 and (now := time.monotonic()) - last > _PROGRESS:
+            last = now
+            _LOG.info("%s: %d rows read, %d a second", name, number, number / (now - started))
+
+
+def _used(collection: Collection, queries: np.ndarray) -> np.ndarray:
+    """What the queries point to, and the passages that the source's own corpus lists, as a bool a passage."""
+    used = _mask(collection.passages, collection.named)
+    used[collection.positives.take(queries).values] = True
+    used[collection.negatives.take(queries).values] = True
     return used
 
 
-def _sample(population: Iterable[int], most: int | None, random: np.random.Generator) -> list[int]:
-    """At most ``most`` elements in random order; null takes all of them."""
-    return random.permutation(np.array(sorted(population), dtype=np.int64))[:most].tolist()
+def _mask(total: int, rows: np.ndarray) -> np.ndarray:
+    mask = np.zeros(total, dtype=bool)
+    mask[rows] = True
+    return mask
 
 
-def _require(found: Sized, dataset: str, what: str, counts: Counter[str]) -> None:
-    if not len(found):
+def _sample(population: np.ndarray, most: int | None, random: np.random.Generator) -> np.ndarray:
+    """At most ``most`` elements of a rising population in random order; null takes all of them."""
+    return random.permutation(population)[:most]
+
+
+def _require(found: int, dataset: str, what: str, counts: Counter[str]) -> None:
+    if not found:
         raise UserError(f"{dataset} has no {what} ({_listed(counts) or 'its source is empty'}).")
 
 

@@ -17,11 +17,24 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+class Columns(Section):
+    """Names of the columns (of JSON lines: the keys) that the reader `table` reads."""
+
+    query: str = Field(description="Column of the queries, each a string.")
+    positive: str = Field(description="Column of the passages that answer them: a string or a list of strings.")
+    negatives: str | None = Field(None, description="Column of hard negatives: a string or a list of strings.")
+    title: str | None = Field(None, description="Column of the positives' titles: a string, or one a positive.")
+    query_id: str | None = Field(None, description="Column of the queries' identifiers.")
+
+
 class Source(Section):
     """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
 
     reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
-    path: str | None = Field(None, description="Local file or folder, for readers of local data.")
+    path: str | None = Field(
+        None, description="Local file or folder, for readers of local data; for `table` also a pattern."
+    )
+    columns: Columns | None = Field(None, description="Names of columns, for the reader `table`.")
     package: str | None = Field(
         None,
         description="`NAME==VERSION` of the pip package that holds the data.",

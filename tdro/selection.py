@@ -6,12 +6,11 @@ queries nor the other queries change its negatives.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
 from tdro.config import Mining
-from tdro.texts import identity
+from tdro.texts import text_keys
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Query:
 
     Attributes:
         row: Its row in the queries; seeds its sample.
-        key: Key of its text, see :func:`text_keys`.
+        key: Key of its text, see :func:`tdro.texts.text_keys`.
         positives: Rows of the corpus, shape (p,).
         positive_score: Lowest score among its positives, for the margin.
     """
@@ -72,14 +71,6 @@ class Passages:
         first = np.searchsorted(self._sorted, keys, side="left")
         end = np.searchsorted(self._sorted, keys, side="right")
         return np.concatenate([self._order[a:b] for a, b in zip(first, end, strict=True)])
-
-
-def text_keys(texts: Iterable[str]) -> np.ndarray:
-    """A 64-bit key a text, uint64 of shape (n,); equal for texts with one ``identity``."""
-    # A digest of 8 bytes instead of the text keeps a corpus of millions small; two texts that
-    # collide (about 1 in a million corpora of five million) would cost one candidate.
-    digests = b"".join(blake2b(identity(text).encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(digests, dtype=np.uint64)
 
 
 def select(query: Query, ranking: Ranking, passages: Passages, mining: Mining) -> Selection:

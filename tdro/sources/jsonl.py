@@ -1,51 +1,43 @@
-"""Your own data: a file of JSON lines, plain or gzipped, read as a stream.
+"""Your own data and the common exchange formats: a file of JSON lines, plain or gzipped.
 
-A line is an object with ``query`` and its passages::
+A line is one of these, in any mixture::
 
     {"query": "...", "positive": "one passage", "negatives": ["another", {"title": "T", "text": "..."}]}
+    ["query", "positive"]
+    ["query", "positive", "negative"]
+    {"set": ["text", "equivalent text", "another one"]}
 
-or a list ``[query, positive]`` or ``[query, positive, negative]``. The passages may stand under
-``positive``, ``positives``, ``pos`` or ``positive_passages`` (and likewise for the negatives): a
-string, which is one passage, an object with ``text`` and perhaps ``title``, or a list of these.
+The passages may stand under ``positive``, ``positives``, ``pos`` or ``positive_passages`` (and
+likewise for the negatives): a string, which is one passage, an object with ``text`` and perhaps
+``title`` and ``docid``, or a list of these. That covers the lines of
+``sentence-transformers/embedding-training-data`` (pairs, triplets, ``query`` with ``pos`` and
+``neg``, sets) and those of Tevatron.
+
+A set holds equivalent texts. Its first text becomes the query and all others are its positives: one
+row a set, so that its size counts once, and no text of it can be mined as a negative of that query.
 """
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tdro.errors import UserError
-from tdro.sources import Passage, Row, Split
+from tdro.sources import BadRow, Passage, Row, Split
+from tdro.sources.files import Malformed, json_value, lines, parsed, some
 
 _POSITIVES = ("positive", "positives", "pos", "positive_passages")
 _NEGATIVES = ("negative", "negatives", "neg", "negative_passages")
 
 
-def read(path: Path, split: Split) -> Iterator[Row]:
+def read(path: Path, split: Split) -> Iterator[Row | BadRow]:
     """Yield a row a line; the file is one split.
 
     Raises:
-        UserError: for a missing or empty file, or a line that is no row, with its number.
+        UserError: for a file that is missing, broken or empty.
     """
     yield from rows_of(lines(path), str(path))
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """Lines of a file, which is unpacked on the way when its name ends in ``.gz``.
-
-    Raises:
-        UserError: when the file cannot be read.
-    """
-    try:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as file:
-            yield from file
-    except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(path, error) from None
-
-
-def rows_of(stream: Iterable[bytes], where: str) -> Iterator[Row]:
+def rows_of(stream: Iterable[bytes], where: str) -> Iterator[Row | BadRow]:
     """Rows of JSON lines; blank lines are skipped.
 
     Args:
@@ -53,56 +45,41 @@ def rows_of(stream: Iterable[bytes], where: str) -> Iterator[Row]:
         where: name of their file, for messages.
 
     Raises:
-        UserError: naming ``where`` and the line, for one that is no row, or when there is none at all.
+        UserError: when there is no line at all.
     """
-    empty = True
-    for value, place in objects(stream, where):
-        empty = False
-        yield _row(value, place)
-    if empty:
-        raise UserError(f"{where} holds no rows; put one JSON object a line into it or correct the path.")
+    found = parsed(stream, where, lambda number, line: _row(json_value(line)))
+    yield from some(found, f"{where} holds no rows; put one JSON object a line into it or correct the path.")
 
 
-def objects(stream: Iterable[bytes], where: str) -> Iterator[tuple[Any, str]]:
-    """The JSON values of a stream of lines, each with its place for messages."""
-    for number, line in enumerate(stream, start=1):
-        if line.strip():
-            place = f"{where}, line {number}"
-            try:
-                yield json.loads(line), place
-            except ValueError as error:
-                raise UserError(f"{place} is not JSON ({error}); each line must hold one JSON value.") from None
-
-
-def unreadable(path: Path, error: Exception) -> UserError:
-    """What to raise when a file or folder of a source cannot be read."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return UserError(f"{path} cannot be read: {reason}; correct `path` of the source in the registry.")
-
-
-def _row(value: Any, place: str) -> Row:
+def _row(value: Any) -> Row:
     if isinstance(value, list):
         value = dict(zip(("query", "positive", "negative"), value, strict=False)) if 2 <= len(value) <= 3 else {}
+    if isinstance(value, dict) and "set" in value:
+        value = _set(value["set"])
     if not isinstance(value, dict) or not isinstance(value.get("query"), str):
-        raise UserError(f"{place} has no query: expected an object with the string `query`, or [query, positive].")
-    positives = _passages(value, _POSITIVES, place)
+        raise Malformed("has no query: expected an object with the string `query`, a `set`, or [query, positive]")
+    positives = _passages(value, _POSITIVES)
     if not positives:
-        raise UserError(f"{place} has no positive: expected {' or '.join(f'`{key}`' for key in _POSITIVES)}.")
+        raise Malformed(f"has no positive: expected {' or '.join(f'`{key}`' for key in _POSITIVES)}")
     query_id = value.get("query_id")
-    return Row(
-        value["query"], positives, _passages(value, _NEGATIVES, place), None if query_id is None else str(query_id)
-    )
+    return Row(value["query"], positives, _passages(value, _NEGATIVES), None if query_id is None else str(query_id))
 
 
-def _passages(row: dict, keys: tuple[str, ...], place: str) -> list[Passage]:
+def _set(texts: Any) -> dict:
+    if not isinstance(texts, list) or len(texts) < 2 or not all(isinstance(text, str) for text in texts):
+        raise Malformed("has a `set` that is no list of two or more strings")
+    return {"query": texts[0], "positives": texts[1:]}
+
+
+def _passages(row: dict, keys: tuple[str, ...]) -> list[Passage]:
     found = next((row[key] for key in keys if row.get(key) is not None), [])
-    return [_passage(item, place) for item in (found if isinstance(found, list) else [found])]
+    return [_passage(item) for item in (found if isinstance(found, list) else [found])]
 
 
-def _passage(value: Any, place: str) -> Passage:
+def _passage(value: Any) -> Passage:
     if isinstance(value, str):
         return Passage(value)
     if isinstance(value, dict) and isinstance(value.get("text"), str):
         identifier = value.get("docid")
         return Passage(value["text"], str(value.get("title") or ""), None if identifier is None else str(identifier))
-    raise UserError(f"{place} has a passage that is neither a string nor an object with the string `text`.")
+    raise Malformed("has a passage that is neither a string nor an object with the string `text`")

@@ -83,6 +83,10 @@ def test_threads_reach_every_library(tmp_path, monkeypatch):
             ("prepare", "x", "--output", "out", "--settings", "{task: {source: {reader: nope}}}"),
             "reader 'nope' is unknown",
         ),
+        (
+            ("prepare", "x", "--output", "out", "--settings", "{task: {source: {reader: jsonl, path: text.txt}}}"),
+            "task x has 1 malformed row, and `data.max_bad_rows` allows 0: text.txt, line 1 is not JSON",
+        ),
         (("prepare", "x", "--output", "out", "--settings", "{}"), "either `task` or `benchmark`"),
         (("derive", RELEASED / "curr.json", "--mixture", "curr", "--output", "text.txt/out.json"), "text.txt"),
         (("plan", "--weights", "w.json", "--output", "out", "--settings", "{layout: mixed}"), "key `steps` is missing"),

@@ -25,6 +25,7 @@ SECTIONS = {
     "Registry: `tasks.*`": registry.Task,
     "Registry: `benchmarks.*`": registry.Benchmark,
     "Registry: `source`": registry.Source,
+    "Registry: `columns`": registry.Columns,
 }
 
 

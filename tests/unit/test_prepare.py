@@ -1,19 +1,25 @@
 """Preparation through its files, on rows of JSON lines."""
 
 import json
+import re
+import tarfile
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import csv
 
 from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table
-from tdro.collection import count_words, cut, normalise
 from tdro.config import Data
 from tdro.errors import UserError
+from tdro.lists import Lists
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
-from tdro.registry import Benchmark, Source, Task
+from tdro.registry import Benchmark, Columns, Source, Task
+from tdro.texts import count_words, cut, normalise
 
 
 def task(path, **keys):
@@ -152,17 +158,22 @@ def test_identifiers_are_the_sources_or_made_and_unique(prepare):
     assert passages == ["d", "toy-p1", "toy-p2"]
 
 
-def test_corpus_of_a_beir_task_is_kept_whole(tmp_path):
-    folder = tmp_path / "beir"
+def beir(folder, documents, qrels):
+    folder = folder / "beir"
     (folder / "qrels").mkdir(parents=True)
-    documents = [{"_id": f"d{i}", "text": f"document {i}"} for i in range(5)]
-    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)))
+    corpus = [{"_id": f"d{i}", "text": f"document {i}"} for i in range(documents)]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "query"}')
-    (folder / "qrels" / "train.tsv").write_text("q\td3\t1\n")
+    (folder / "qrels" / "train.tsv").write_text(qrels)
+    return folder
+
+
+def test_corpus_of_a_beir_task_is_kept_whole(tmp_path):
+    folder = beir(tmp_path, documents=5, qrels="q\td3\t1\n")
     entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
     prepare_task("toy", entry, Data(), tmp_path / "out")
     passages, queries = load(tmp_path / "out")
-    assert [text for _, text in passages] == [d["text"] for d in documents]
+    assert [text for _, text in passages] == [f"document {i}" for i in range(5)]
     assert queries == {"query": (["document 3"], [])}
 
 
@@ -173,6 +184,94 @@ def test_benchmarks_are_not_filtered_and_keep_their_corpus(prepare):
     assert len(queries) == 2
     assert set(queries) < {"Same", "x", "b"}
     assert [text for _, text in passages] == ["same", "y z", "c"]
+
+
+# --- malformed rows
+
+
+@pytest.fixture
+def malformed(tmp_path):
+    """A file with seven malformed lines among its rows."""
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps([f"query {i}", f"passage {i}"]) if i % 2 else "{broken" for i in range(14)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("most", [0, 6])
+def test_too_many_malformed_rows_stop_and_write_nothing(malformed, tmp_path, most):
+    with pytest.raises(UserError) as error:
+        prepare_task("toy", task(malformed), Data(max_bad_rows=most), tmp_path / "out")
+    message = str(error.value)
+    assert message.startswith(f"task toy has 7 malformed rows, and `data.max_bad_rows` allows {most}: ")
+    assert [f"rows.jsonl, line {n} is not JSON" in message for n in (1, 3, 5, 7, 9, 11)] == [True] * 5 + [False]
+    assert "; and 2 more. Correct them, or raise `data.max_bad_rows`" in message
+    assert list(tmp_path.iterdir()) == [malformed]
+
+
+def test_fewer_malformed_rows_are_left_out_counted_and_warned_of(malformed, tmp_path, caplog):
+    prepare_task("toy", task(malformed), Data(max_bad_rows=7), tmp_path / "out")
+    assert list(load(tmp_path / "out")[1]) == [f"query {i}" for i in range(1, 14, 2)]
+    assert counts(tmp_path / "out")["malformed"] == 7
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("task toy: 7 malformed rows left out: ")
+    assert warning.endswith("; and 2 more")
+
+
+def test_a_long_source_tells_its_progress(prepare, monkeypatch, caplog):
+    monkeypatch.setattr("tdro.prepare._PROGRESS", 0)
+    with caplog.at_level("INFO", logger="tdro"):
+        prepare([[f"query {i}", f"passage {i}"] for i in range(2050)])
+    found = [re.match(r"toy: (\d+) rows read, \d+ a second", record.getMessage()) for record in caplog.records]
+    assert [match[1] for match in found if match] == ["1024", "2048"]
+
+
+def test_max_bad_rows_does_not_excuse_a_broken_file(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.jsonl cannot be read"):
+        prepare_task("toy", task(tmp_path / "gone.jsonl"), Data(max_bad_rows=10**9), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_qrels_that_name_nothing_known_are_malformed_rows(tmp_path):
+    folder = beir(tmp_path, documents=3, qrels="q\td1\t1\nq\td9\t1\n")
+    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
+    with pytest.raises(UserError, match=r"train\.tsv, line 2 names passage 'd9', which .*corpus\.jsonl does not hold"):
+        prepare_task("toy", entry, Data(), tmp_path / "out")
+    prepare_task("toy", entry, Data(max_bad_rows=1), tmp_path / "out")
+    assert load(tmp_path / "out")[1] == {"query": (["document 1"], [])}
+
+
+# --- every format
+
+
+def test_a_task_of_each_format(tmp_path):
+    """The same pairs in every format become the same files."""
+    pairs = [(f"query {i}", f"passage {i}") for i in range(30)]
+    lines = {
+        "pairs.jsonl": pairs,
+        "sets.jsonl": [{"set": pair} for pair in pairs],
+        "pos.jsonl": [{"query": query, "pos": [passage]} for query, passage in pairs],
+        "tevatron.jsonl": [{"query": q, "positive_passages": [{"text": p}], "negative_passages": []} for q, p in pairs],
+    }
+    sources = [Source(reader="jsonl", path=str(tmp_path / name)) for name in lines]
+    for name, values in lines.items():
+        (tmp_path / name).write_text("\n".join(map(json.dumps, values)))
+    (tmp_path / "packed").mkdir()
+    with tarfile.open(tmp_path / "packed" / "task.jsonl.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "tevatron.jsonl", "task.jsonl")
+    sources.append(Source(reader="released", path=str(tmp_path / "packed")))
+    columns = Columns(query="q", positive="p")
+    frame = pa.table({"q": [q for q, _ in pairs], "p": [p for _, p in pairs]})
+    pq.write_table(frame, tmp_path / "t.parquet")
+    csv.write_csv(frame, tmp_path / "t.csv")
+    sources += [Source(reader="table", path=str(tmp_path / name), columns=columns) for name in ("t.parquet", "t.csv")]
+    found = []
+    for source in sources:
+        entry = task("").model_copy(update={"source": source, "held_out": 5})
+        prepare_task("toy", entry, Data(), tmp_path / "out")
+        found.append((load(tmp_path / "out"), load(tmp_path / "out" / "heldout")))
+    assert len(found[0][0][1]) == 25
+    assert all(other == found[0] for other in found)
 
 
 # --- held out
@@ -242,10 +341,12 @@ def test_same_seed_same_files_and_another_seed_another_split(prepare):
 @settings(max_examples=200, deadline=None)
 def test_hold_out_splits_by_passage(positives, wanted, seed):
     counted = Counter()
-    split = hold_out(positives, range(len(positives)), wanted, np.random.default_rng(seed), counted)
+    usable = np.arange(len(positives))
+    split = hold_out(Lists.of(positives), usable, wanted, np.random.default_rng(seed), counted)
+    drawn = set(split.passages.tolist())
     assert len(split.held_out) == len(set(split.held_out)) <= wanted
-    assert all(split.passages.isdisjoint(positives[query]) for query in split.training)
-    assert all(split.passages.issuperset(positives[query]) for query in split.held_out)
+    assert all(drawn.isdisjoint(positives[query]) for query in split.training)
+    assert all(drawn.issuperset(positives[query]) for query in split.held_out)
     assert len(split.training) + len(split.held_out) + sum(counted.values()) == len(positives)
 
 

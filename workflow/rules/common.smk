@@ -9,6 +9,7 @@ from tdro import mixtures
 from tdro.errors import UserError
 from tdro.jobs import Jobs
 from tdro.layout import Layout
+from tdro.sources.files import local_files
 
 ROOT = Path(workflow.current_basedir).parent.parent
 
@@ -68,11 +69,7 @@ def accelerate_config(wildcards):
 
 def local_data(name):
     """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
-    source = {**JOBS.tasks, **JOBS.benchmarks}[name].source
-    path = Path(source.path or "")
-    if path.is_dir():
-        return sorted(map(str, [*path.glob("*.jsonl"), *path.glob("qrels/*.tsv")]))
-    return [source.path] if path.is_file() else []
+    return local_files({**JOBS.tasks, **JOBS.benchmarks}[name].source.path)
 
 
 def train_files(wildcards):

@@ -1,0 +1,234 @@
+"""Parts of preparation against simple ones in memory: keys, lists, spools and the whole collection."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tdro import lists, spool
+from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table, table_writer
+from tdro.collection import Collection
+from tdro.config import Data
+from tdro.keys import KeyRows
+from tdro.lists import Lists
+from tdro.sources import Passage, PassageId, Row
+from tdro.spool import Distinct, Spool
+from tdro.texts import count_words, cut, identity, text_keys
+
+# --- keys
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=8), st.integers(0, 2**63))
+def test_rows_of_keys_are_those_of_a_dictionary(blocks, spread):
+    """Keys that share their low bits want one slot."""
+    table, known = KeyRows(), {}
+    for block in blocks:
+        keys = np.array([(number << 40) ^ spread for number in block], dtype=np.uint64)
+        new = [place for place, key in enumerate(block) if key not in known and key not in block[:place]]
+        for place in new:
+            known[block[place]] = len(known)
+        rows, first = table.add(keys)
+        assert rows.tolist() == [known[key] for key in block]
+        assert first.tolist() == new
+    assert len(table) == len(known)
+    assert table.find(np.array([(99 << 40) ^ spread], dtype=np.uint64)).tolist() == [-1]
+
+
+def test_a_table_of_keys_grows():
+    keys = np.random.default_rng(0).integers(0, 2**64, 300_000, dtype=np.uint64)
+    table = KeyRows()
+    for block in np.array_split(keys, 7):
+        table.add(block)
+    assert np.array_equal(table.find(keys), np.arange(len(keys)))
+
+
+# --- lists
+
+pairs = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=40)
+
+
+@pytest.fixture(params=[1, 4, 1 << 20])
+def block(request, monkeypatch):
+    monkeypatch.setattr(lists, "_BLOCK", request.param)
+
+
+def python(found):
+    return [found[row].tolist() for row in range(len(found))]
+
+
+def grouped(some):
+    return [list(dict.fromkeys(value for owner, value in some if owner == row)) for row in range(7)]
+
+
+def of_pairs(some):
+    owners, values = np.array(some, dtype=np.int32).reshape(-1, 2).T
+    return Lists.from_pairs(owners, values, 7)
+
+
+@pytest.mark.usefixtures("block")
+@settings(suppress_health_check=["function_scoped_fixture"], deadline=None)
+@given(pairs, pairs, st.lists(st.booleans(), min_size=6, max_size=6), st.lists(st.integers(0, 6), max_size=9))
+def test_lists_are_those_of_python(some, others, marked, rows):
+    found, expected = of_pairs(some), grouped(some)
+    assert python(found) == expected == python(Lists.of(expected))
+    assert found.lengths.tolist() == list(map(len, expected))
+    assert found.count(np.array(marked)).tolist() == [sum(marked[value] for value in values) for values in expected]
+    assert python(found.take(np.array(rows, dtype=np.int64))) == [expected[row] for row in rows]
+    assert found.arrow().to_pylist() == expected
+    without = [[v for v in values if v not in other] for values, other in zip(expected, grouped(others), strict=True)]
+    assert python(found.without(of_pairs(others))) == without
+
+
+# --- texts on disk
+
+
+@given(st.lists(st.integers(0, 5), max_size=6), st.data())
+def test_a_spool_gives_back_what_it_got(tmp_path_factory, sizes, data):
+    folder = tmp_path_factory.mktemp("spool")
+    records = [(str(number), None if number % 3 else f"text {number}") for number in range(sum(sizes))]
+    store, start = Spool(folder, ("a", "b")), 0
+    for size in sizes:
+        store.append(records[start : start + size])
+        start += size
+    for _ in range(2):
+        rows = sorted(data.draw(st.sets(st.integers(0, len(records) - 1)))) if records else []
+        found = list(store.select(np.array(rows, dtype=np.int64)))
+        assert [tuple(r.values()) for _, batch in found for r in batch.to_pylist()] == [records[row] for row in rows]
+        assert [row for piece, _ in found for row in piece] == rows
+    assert list(folder.iterdir()) == []
+    store.close()
+
+
+def test_distinct_texts_wait_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "_MOST_RECORDS", 3)
+    texts = Distinct(tmp_path, ("text",))
+    for text in ("a", "b", "A."):
+        assert not texts.full
+        texts.add(text_keys([text]).tobytes(), (text,))
+    assert texts.full
+    rows, new = texts.flush()
+    assert (rows.tolist(), new, len(texts), texts.full) == ([0, 1, 0], 2, 2, False)
+    monkeypatch.setattr(spool, "_MOST_CHARACTERS", 10)
+    texts.add(text_keys(["c" * 11]).tobytes(), ("c" * 11,))
+    assert texts.full
+
+
+def test_a_table_written_in_pieces_is_one(tmp_path):
+    path = tmp_path / "corpus.parquet"
+    expected = [{"passage_id": str(i), "title": "", "text": "text " * 1000} for i in range(20_000)]
+    with table_writer(path, CORPUS, {"rows read": 7}) as file:
+        for start in range(0, len(expected), 4000):
+            file.append(pa.Table.from_pylist(expected[start : start + 4000]).to_pydict())
+    assert read_table(path, CORPUS).to_pylist() == expected
+    assert read_counts(path) == {"rows read": 7}
+    with pytest.raises(RuntimeError, match="half way"), table_writer(path, CORPUS) as file:
+        file.append({"passage_id": ["x"], "title": [""], "text": [""]})
+        raise RuntimeError("half way")
+    assert read_table(path, CORPUS).num_rows == len(expected)
+    assert [file.name for file in tmp_path.iterdir()] == ["corpus.parquet"]
+
+
+# --- the collection
+
+WORDS = ["a", "A", "b", "b.", "c d", "C  d", "e f g", "", " ", "中文", "!"]
+texts = st.sampled_from(WORDS)
+passages = st.builds(Passage, texts, st.sampled_from(["", "T", "t"]), st.sampled_from([None, "x", "y"]))
+own_passages = st.builds(Passage, texts, st.sampled_from(["", "T"]), st.sampled_from(["1", "2", "3", "4"]))
+
+
+def rows_naming(known):
+    """Rows whose passages are written out or name one of the corpus."""
+    named = [PassageId(passage.passage_id) for passage in known]
+    one = st.one_of(passages, st.sampled_from(named)) if named else passages
+    some = st.lists(one, max_size=3)
+    return st.lists(st.builds(Row, texts, some, some, st.none()), max_size=12)
+
+
+streams = st.lists(own_passages, max_size=5).flatmap(lambda known: rows_naming(known).map(lambda rows: (known, rows)))
+
+
+class InMemory:
+    """What the collection does, with dictionaries of whole texts and no blocks."""
+
+    def __init__(self, known, rows, data, filtered):
+        self.data, self.passages, self.queries, self.counts = data, {}, {}, dict.fromkeys(COUNTED, 0)
+        by_id = {}
+        for passage in known:
+            by_id.setdefault(passage.passage_id, passage)
+            self.store(passage)
+        for row in rows:
+            self.counts["rows read"] += 1
+            resolve = [[by_id[p.passage_id] if isinstance(p, PassageId) else p for p in side] for side in row[1:3]]
+            self.add(row.query, *resolve, fewest=max(1, data.min_words if filtered else 1), filtered=filtered)
+
+    def add(self, query, positives, negatives, fewest, filtered):
+        positives, negatives = (
+            [p for p in side if count_words(p.title) + count_words(p.text) >= fewest] for side in (positives, negatives)
+        )
+        kept = [p for p in positives if not filtered or identity(p.text.strip()) != identity(query.strip())]
+        for found, reason in (
+            (count_words(query) >= fewest, "query too short"),
+            (positives, "positive too short"),
+            (kept, "positive equals query"),
+        ):
+            if not found:
+                self.counts[reason] += 1
+                return
+        query = " ".join(query.split())
+        if identity(query) in self.queries:
+            self.counts["merged with an equal query"] += 1
+        entry = self.queries.setdefault(identity(query), (query, {}, {}))
+        for side, members in ((entry[1], kept), (entry[2], negatives)):
+            side.update(dict.fromkeys(map(self.store, members)))
+
+    def store(self, passage):
+        title, text = " ".join(passage.title.split()), cut(" ".join(passage.text.split()), self.data.max_words)
+        if not title and not text:
+            return None
+        key = identity(f"{title} {text}".strip())
+        self.passages.setdefault(key, (title, text))
+        return key
+
+    def lists(self):
+        order = {key: row for row, key in enumerate(self.passages)}
+        positives = [[order[key] for key in entry[1]] for entry in self.queries.values()]
+        negatives = [[order[key] for key in entry[2]] for entry in self.queries.values()]
+        return positives, [[n for n in ns if n not in ps] for ps, ns in zip(positives, negatives, strict=True)]
+
+
+COUNTED = ["rows read", "query too short", "positive too short", "positive equals query", "merged with an equal query"]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=["function_scoped_fixture"])
+@given(streams, st.integers(1, 2), st.sampled_from([None, 1]), st.booleans(), st.integers(1, 4))
+def test_a_collection_holds_what_one_in_memory_would(
+    monkeypatch, tmp_path_factory, stream, fewest, most, filtered, size
+):
+    monkeypatch.setattr(spool, "_MOST_RECORDS", size)
+    folder, data = tmp_path_factory.mktemp("out"), Data(min_words=fewest, max_words=most)
+    expected = InMemory(*stream, data, filtered)
+    collection = Collection("toy", data, folder, filtered=filtered)
+    for passage in stream[0]:
+        collection.add_passage(passage)
+    for row in stream[1]:
+        collection.add_row(row)
+    collection.finish()
+    everything = np.arange(collection.queries), np.arange(collection.passages)
+    collection.write(folder, *everything, negatives=True)
+    collection.close()
+    queries = read_table(folder / "queries.parquet", QUERIES).to_pydict()
+    corpus = read_table(folder / "corpus.parquet", CORPUS).to_pydict()
+    assert list(zip(corpus["title"], corpus["text"], strict=True)) == list(expected.passages.values())
+    assert queries["query"] == [entry[0] for entry in expected.queries.values()]
+    assert (queries["positives"], queries["negatives"]) == expected.lists()
+    assert {key: collection.counts[key] for key in COUNTED} == expected.counts
+    assert len(set(corpus["passage_id"])) == len(corpus["passage_id"])
+    assert sorted(file.name for file in folder.iterdir()) == ["corpus.parquet", "queries.parquet"]
+
+
+def test_an_unknown_identifier_is_an_error_of_the_reader(tmp_path):
+    collection = Collection("toy", Data(), tmp_path, filtered=True)
+    collection.add_passage(Passage("text", "", "1"))
+    with pytest.raises(KeyError, match="no passage '2' came before"):
+        collection.add_row(Row("q", [PassageId("2")]))
