@@ -18,11 +18,11 @@ from multiprocessing import get_context
 import numpy as np
 import pyarrow as pa
 
-#: Characters hashed at a time; bounds the working memory of a process at about 150 MB (a longer text takes more).
-CHUNK = 1 << 20
+#: Characters hashed at a time; bounds the working memory of a process at about 300 MB (a longer text takes more).
+CHUNK = 1 << 21
 
 #: Chunks from which other processes are worth their start (a chunk takes about as long).
-PARALLEL_FROM = 4
+PARALLEL_FROM = 3
 
 _WIDTH = 4  # characters a shingle
 _BITS = 64
@@ -154,7 +154,7 @@ def _shingle_bits(shingles: pa.Array) -> np.ndarray:
 
 @lru_cache(maxsize=1 << 19)
 def _digest(shingle: str) -> bytes:
-    return md5(shingle.rstrip("\0").encode(), usedforsecurity=False).digest()[8:]
+    return md5(shingle.rstrip("\0").encode()).digest()[8:]
 
 
 def _majorities(bits: np.ndarray, indices: np.ndarray, counts: np.ndarray) -> np.ndarray:
