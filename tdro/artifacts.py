@@ -7,7 +7,7 @@ Counts of a stage (rows read, rows dropped and why) travel in the Parquet file's
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,12 @@ NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", p
 #: ``train.parquet``: the rows a plan draws from.
 TRAIN = pa.schema([("query", pa.int32()), ("positives", _ROWS), ("negatives", _ROWS)])
 
-#: ``duplicates.parquet``: the training queries removed, and the evaluation query each matched.
+#: ``duplicates.parquet``: the training queries removed, and the query of which source each matched.
 DUPLICATES = pa.schema(
     [
         ("query", pa.int32()),
         ("text", pa.string()),
-        ("benchmark", pa.string()),
+        ("source", pa.string()),
         ("matched", pa.string()),
         ("distance", pa.int8()),
     ]
@@ -174,18 +174,19 @@ def _counts_metadata(counts: Mapping[str, int] | None) -> dict[bytes, str]:
 
 
 def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
-    """Read a Parquet file that must have ``schema``'s columns.
+    """Read ``schema``'s columns of a Parquet file, which must have them.
 
     Raises:
         UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
     """
-    table = _open(path, lambda: pq.read_table(path, memory_map=True))
-    missing = [name for name in schema.names if name not in table.column_names]
+    known = column_names(path)
+    missing = [name for name in schema.names if name not in known]
     if missing:
         raise UserError(
             f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
             "Delete the file and let the workflow make it again."
         )
+    table = _open(path, lambda: pq.read_table(path, columns=schema.names, memory_map=True))
     try:
         return table.select(schema.names).cast(schema)
     except pa.ArrowException as error:
@@ -193,6 +194,23 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
             f"{path} has a column of another type than expected ({error}). "
             "Delete the file and let the workflow make it again."
         ) from None
+
+
+def read_texts(path: str | Path, column: str) -> Iterator[str]:
+    """The texts of one column in order, a batch of them in memory at a time; null reads as empty.
+
+    Raises:
+        UserError: when the file is missing or is no Parquet file, or the column is missing or of another type.
+    """
+    with _open(path, lambda: pq.ParquetFile(path, memory_map=True)) as file:
+        if column not in file.schema_arrow.names or not _is_text(file.schema_arrow.field(column).type):
+            raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(file.schema_arrow.names)}.")
+        for batch in file.iter_batches(columns=[column]):
+            yield from (text or "" for text in batch.column(0).to_pylist())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def read_counts(path: str | Path) -> dict[str, int]:

@@ -5,6 +5,7 @@ only, so that a change of one section reruns only what depends on it.
 """
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,6 +14,9 @@ from tdro import mixtures
 from tdro.errors import UserError
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
 from tdro.sections import Checksum, Name, Section, Seed, Share
+
+#: Endings of the files of queries that `tdro/queryfiles.py` reads.
+KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
 
 Mixture = Annotated[str, StringConstraints(pattern=f"^({mixtures.NAMES})$")]
 
@@ -69,11 +73,24 @@ class Mining(Section):
 
 
 class Dedup(Section):
-    """Training queries that nearly equal an evaluation query are removed."""
+    """Training queries that nearly equal an evaluation query, or each other, are removed."""
 
     distance: int = Field(
         2, ge=0, le=15, description="Largest Hamming distance of 64-bit SimHashes that counts as equal."
     )
+    within: bool = Field(False, description="Remove a query that nearly equals an earlier one of its task, too.")
+    queries: list[str] = Field([], description="Local files of further queries to compare with: " + ", ".join(KINDS))
+
+    @model_validator(mode="after")
+    def _files_are_told_apart(self) -> Self:
+        names = [Path(file).name for file in self.queries]
+        twice = [name for i, name in enumerate(names) if name in names[:i]]
+        if twice:
+            raise ValueError(f"queries names two files {twice[0]!r}; `duplicates.parquet` knows a file by its name")
+        for file in self.queries:
+            if Path(file).suffix.lower() not in KINDS:
+                raise ValueError(f"queries: {file!r} must end in one of {', '.join(KINDS)}")
+        return self
 
 
 class Encoding(Section):

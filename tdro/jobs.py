@@ -127,6 +127,9 @@ class Jobs:
                 raise UserError(
                     f"config: model {model.name!r}: no launch configuration {model.accelerate!r}; there are {known}."
                 )
+        for file in self.config.dedup.queries:
+            if not Path(file).is_file():
+                raise UserError(f"config: `dedup.queries`: {file} is no file; correct the path or take it out.")
         for name, dataset in {**self.tasks, **self.benchmarks}.items():
             try:
                 check_source(dataset.source)

@@ -1,12 +1,9 @@
-"""Texts that nearly equal each other, by the Hamming distance of their 64-bit SimHashes.
+"""Hashes of 64 bits that nearly equal each other, by Hamming distance.
 
-Charikar (2002), Similarity estimation techniques from rounding algorithms;
 Manku, Jain, Das Sarma (2007), Detecting near-duplicates for web crawling.
 """
 
-import logging
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -16,37 +13,6 @@ BITS = 64
 
 #: Pairs compared at a time; bounds the working memory of a join at about 150 MB.
 CHUNK = 1 << 21
-
-# The characters of GB 13000.1, which decide in the released script whether a text is segmented.
-_CHINESE = re.compile("[\u4e00-\u9fa5]")
-
-
-def fingerprints(texts: Iterable[str]) -> np.ndarray:
-    """SimHash of each text, uint64 of shape (n,).
-
-    Bit for bit ``simhash.Simhash(normalise(text)).value``: 4-grams of the lower-cased word
-    characters, each hashed with MD5. A text without a word character has the hash of the empty text.
-    """
-    from simhash import Simhash
-
-    known: dict[str, int] = {}
-    values = []
-    for text in texts:
-        if text not in known:
-            known[text] = Simhash(normalise(text)).value
-        values.append(known[text])
-    return np.array(values, dtype=np.uint64)
-
-
-def normalise(text: str) -> str:
-    """``text`` without underscores, and in segmented words when it holds a Chinese character."""
-    text = text.replace("_", "")
-    if _CHINESE.search(text):
-        import jieba
-
-        jieba.setLogLevel(logging.WARNING)
-        text = " ".join(jieba.lcut(text))
-    return text
 
 
 def near_duplicates(left: np.ndarray, right: np.ndarray, distance: int) -> pl.DataFrame:
@@ -97,6 +63,42 @@ def closest(left: np.ndarray, right: np.ndarray, distance: int) -> pl.DataFrame:
         .select("left", "right", "distance")
         .sort("left")
     )
+
+
+def repeats(hashes: np.ndarray, distance: int) -> pl.DataFrame:
+    """Positions that nearly equal an earlier one which is kept.
+
+    Greedy in the order of the positions: one goes when an earlier one that was kept is at most
+    ``distance`` bits apart. Hence no two that are kept are so near, and each that goes is near one that
+    is kept. Chains do not add up: a near b and b near c removes b alone, unless a is near c, too.
+
+    Args:
+        hashes: uint64 of shape (n,).
+        distance: Largest Hamming distance, 0 to 63.
+
+    Returns:
+        Columns as in :func:`near_duplicates`, a row for each ``left`` that goes, sorted by it. ``right``
+        is the nearest kept position before the first of equal hash, the first of several.
+    """
+    _, first, value_of = np.unique(hashes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    distinct = hashes[first[order]]
+    pairs = near_duplicates(distinct, distinct, distance).filter(pl.col("right") < pl.col("left"))
+    target, bits = np.arange(len(distinct), dtype=np.uint32), np.zeros(len(distinct), dtype=np.int8)
+    for left, right, apart in pairs.iter_rows():
+        if target[right] == right and target[left] == left:
+            target[left], bits[left] = right, apart
+    value = rank[value_of]
+    found = pl.DataFrame(
+        {
+            "left": np.arange(len(hashes), dtype=np.uint32),
+            "right": first[order][target[value]].astype(np.uint32),
+            "distance": bits[value],
+        }
+    )
+    return found.filter(pl.col("left") != pl.col("right"))
 
 
 _VALUES = pl.Schema({"left_value": pl.UInt32, "right_value": pl.UInt32, "distance": pl.Int8})

@@ -1,5 +1,6 @@
 """Raw datasets to training rows."""
 
+import os
 from pathlib import Path
 
 from tdro.commands.arguments import add_command, named_path, read_settings
@@ -42,7 +43,7 @@ def _dedup(commands) -> None:
         "Remove training queries that nearly equal an evaluation query (64-bit SimHash).",
         """
         input    queries.parquet, negatives.parquet (without it, the negatives that the source provides),
-                 and the queries.parquet of every benchmark as NAME=PATH
+                 the queries.parquet of every benchmark as NAME=PATH, and the files that the settings name
         output   train.parquet, duplicates.parquet
         settings section `dedup` of the config
 
@@ -67,7 +68,8 @@ def _run_dedup(options) -> None:
     if len(evaluation) < len(options.evaluation):
         raise UserError("--evaluation gives two files one name; every NAME must differ.")
     settings = read_settings(options, Dedup)
-    dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings)
+    threads = options.threads or len(os.sched_getaffinity(0))
+    dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings, threads)
 
 
 COMMANDS = (

@@ -52,16 +52,18 @@ def stages(tasks: list[str], layout: Layout) -> list[Stage]:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Training queries removed: a line a task with a number a benchmark, and a few of them."""
+    """Training queries removed: a line a source with a number a task, both only where there are some, and examples."""
 
-    benchmarks: list[str]
+    tasks: list[str]
     lines: list[tuple[str, list[int]]]
     totals: list[int]
     examples: list[dict]
 
 
 def duplicates(tasks: list[str], layout: Layout) -> Duplicates:
-    """Near-duplicates by task and benchmark, with examples spread over both.
+    """Near-duplicates by source and task, with sums of both, and examples spread over them.
+
+    Only tasks and sources with near-duplicates appear; the source with the most comes first.
 
     Raises:
         UserError: when a task's ``duplicates.parquet`` is missing.
@@ -73,23 +75,21 @@ def duplicates(tasks: list[str], layout: Layout) -> Duplicates:
         for task in tasks
     ]
     rows = pl.concat(frames)
-    benchmarks = rows["benchmark"].unique().sort().to_list()
-    number = {(task, name): n for task, name, n in rows.group_by("task", "benchmark").len().iter_rows()}
-    lines = [(task, [number.get((task, name), 0) for name in benchmarks]) for task in tasks]
-    return Duplicates(
-        benchmarks,
-        [line for line in lines if any(line[1])],
-        [sum(values[column] for _, values in lines) for column in range(len(benchmarks))],
-        _examples(rows),
-    )
+    number = {(source, task): n for source, task, n in rows.group_by("source", "task").len().iter_rows()}
+    concerned = [task for task in tasks if any(task == name for _, name in number)]
+    lines = []
+    for source, total in sorted(rows.group_by("source").len().iter_rows(), key=lambda row: (-row[1], row[0])):
+        lines.append((source, [*(number.get((source, task), 0) for task in concerned), total]))
+    totals = [sum(column) for column in zip(*(values for _, values in lines), strict=True)]
+    return Duplicates(concerned, lines, totals, _examples(rows))
 
 
 def _examples(rows: pl.DataFrame) -> list[dict]:
-    """The first rows of every task and benchmark in turn; those that differ in wording come first."""
+    """The first rows of every task and source in turn; those that differ in wording come first."""
     ordered = rows.sort("distance", "query", descending=[True, False], maintain_order=True)
-    turn = pl.int_range(pl.len()).over("task", "benchmark")
+    turn = pl.int_range(pl.len()).over("task", "source")
     chosen = ordered.with_columns(turn=turn).sort("turn", maintain_order=True).head(_EXAMPLES)
-    chosen = chosen.sort("task", "benchmark", "query")
+    chosen = chosen.sort("task", "source", "query")
     return [{**row, "text": _cut(row["text"]), "matched": _cut(row["matched"])} for row in chosen.iter_rows(named=True)]
 
 

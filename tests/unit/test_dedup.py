@@ -7,7 +7,7 @@ from tdro.artifacts import DUPLICATES, NEGATIVES, QUERIES, TRAIN, read_counts, r
 from tdro.config import Dedup
 from tdro.dedup import dedup
 from tdro.errors import UserError
-from tdro.nearduplicates import normalise
+from tdro.fingerprints import normalise
 
 ENGLISH = "how does a lithium battery lose its charge over time when it is stored in cold weather without use"
 CHINESE = "如何 学习 自然 语言 处理 以及 检索 系统 的 基本 原理 北京 天气 明天 会 下雨 吗 大学 图书馆 在 哪里"
@@ -31,7 +31,7 @@ class Stage:
         self.folder = folder
         self.train, self.duplicates = folder / "train.parquet", folder / "duplicates.parquet"
 
-    def run(self, queries, evaluation, mined=None, distance=2):
+    def run(self, queries, evaluation, mined=None, distance=2, within=False, files=()):
         negatives = None
         if mined is not None:
             negatives = self.folder / "negatives.parquet"
@@ -39,7 +39,9 @@ class Stage:
             write_table(negatives, columns, NEGATIVES)
         path = write_queries(self.folder / "queries.parquet", queries, negatives=[7, 8])
         tests = {name: write_queries(self.folder / f"{name}.parquet", texts) for name, texts in evaluation.items()}
-        dedup(path, negatives, tests, self.train, self.duplicates, Dedup(distance=distance))
+        dedup(
+            path, negatives, tests, self.train, self.duplicates, Dedup(distance=distance, within=within, queries=files)
+        )
         train, duplicates = read_table(self.train, TRAIN), read_table(self.duplicates, DUPLICATES)
         return train.to_pylist(), duplicates.to_pylist()
 
@@ -80,7 +82,7 @@ def test_the_nearest_match_is_named_and_the_first_benchmark_on_ties(stage):
     evaluation = {"z": ["quite another question"], "b": ["Where is Rome?"], "a": ["where is rome", "where is rome"]}
     train, duplicates = stage.run(["where is rome", "who wrote it"], evaluation)
     assert duplicates == [
-        {"query": 0, "text": "where is rome", "benchmark": "b", "matched": "Where is Rome?", "distance": 0}
+        {"query": 0, "text": "where is rome", "source": "b", "matched": "Where is Rome?", "distance": 0}
     ]
     assert train == [{"query": 1, "positives": [1], "negatives": [7, 8]}]
 
@@ -97,6 +99,7 @@ def test_mined_negatives_and_queries_that_mining_left_out(stage):
         "queries": 4,
         "dropped by mining": 1,
         "near-duplicates of evaluation queries": 1,
+        "near-duplicates within the task": 0,
         "training rows": 2,
         "training rows without a negative": 1,
     }
@@ -125,3 +128,48 @@ def test_a_task_without_rows_left_is_refused(stage):
 def test_negatives_of_other_queries_are_refused(stage):
     with pytest.raises(UserError, match=r"negatives\.parquet has negatives for query 9, but .* has 1 rows"):
         stage.run(["one"], {}, mined={0: [1], 9: [2]})
+
+
+def test_within_a_task_the_first_row_that_is_left_stays(stage):
+    queries = ["where is rome", "who wrote it", "Where is Rome?", "Who wrote it", "who wrote it!"]
+    train, duplicates = stage.run(queries, {"a": ["where is rome!"]}, within=True)
+    assert [row["query"] for row in train] == [1]
+    assert [(r["query"], r["source"], r["matched"]) for r in duplicates] == [
+        (0, "a", "where is rome!"),
+        (2, "a", "where is rome!"),
+        (3, "(itself)", "who wrote it"),
+        (4, "(itself)", "who wrote it"),
+    ]
+
+
+def test_query_files_of_every_kind(stage):
+    texts = {
+        "a.txt": "first question here\n\n",
+        "b.tsv": "q1\tsecond question here\n",
+        "c.jsonl": '{"_id": "1", "text": "third question here"}\n{"question": "fourth question here", "text": "x"}\n',
+    }
+    for name, text in texts.items():
+        (stage.folder / name).write_text(text)
+    write_queries(stage.folder / "d.parquet", ["fifth question here"])
+    files = [str(stage.folder / name) for name in (*texts, "d.parquet")]
+    queries = [f"{n} question here" for n in ("First", "Second", "Third", "Fourth", "Fifth")]
+    train, duplicates = stage.run([*queries, "something else"], {}, files=files)
+    assert [row["source"] for row in duplicates] == ["a.txt", "b.tsv", "c.jsonl", "c.jsonl", "d.parquet"]
+    assert [row["matched"] for row in duplicates] == [text.lower() for text in queries]
+    assert [row["query"] for row in train] == [5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.tsv", b"q1\tgood\nbad\n", r"a\.tsv, line 2: expected an identifier, a tab"),
+        ("a.jsonl", b'{"query": 3}\n', r"a\.jsonl, line 1: expected an object"),
+        ("a.txt", b"\xff\xfe\n", r"a\.txt is not UTF-8"),
+        ("a.parquet", b"x", r"a\.parquet is not a readable Parquet file"),
+    ],
+)
+def test_a_malformed_query_file_is_refused(stage, name, content, said):
+    (stage.folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        stage.run(["one"], {}, files=[str(stage.folder / name)])
+    assert not stage.train.exists()

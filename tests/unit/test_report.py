@@ -123,7 +123,7 @@ class Tree:
         found = {
             "query": [3, 5],
             "text": [f"what is {task} {script}", "same"],
-            "benchmark": ["nfcorpus", "scifact"],
+            "source": ["nfcorpus", "scifact"],
             "matched": [f"What is {task}?", "same"],
             "distance": [2, 0],
         }
@@ -283,7 +283,7 @@ def test_counts_duplicates_and_jobs(built):
     text = built[0].text
     assert "task rows too short news 4,321 21" in text and "zero" not in text.split("Preparation")[1][:60]
     assert "all 2,331" in text, "three mined tasks of 777 candidates"
-    assert re.search(r"task nfcorpus scifact code 1 1 medical 1 1 forum 1 1 all 3 3", text)
+    assert re.search(r"source code medical forum all nfcorpus 1 1 1 3 scifact 1 1 1 3 all 2 2 2 6", text)
     assert "train 2 2 min 10 s 1 min 40 s 2.0 GB tiny/seed1/curr" in text
 
 

@@ -133,7 +133,7 @@ def test_training_queries_that_repeat_a_benchmark_are_gone(project):
     counts = read_counts(project / "results/data/given/train.parquet")
     assert counts["near-duplicates of evaluation queries"] == 3
     duplicates = read_table(project / "results/data/given/duplicates.parquet", DUPLICATES)
-    assert duplicates["benchmark"].to_pylist() == ["web"] * 3
+    assert duplicates["source"].to_pylist() == ["web"] * 3
     assert duplicates["distance"].to_pylist() == [0] * 3
 
 

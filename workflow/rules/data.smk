@@ -79,6 +79,7 @@ rule dedup:
         queries=rules.prepare_task.output.queries,
         negatives=negatives,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
+        files=JOBS.config.dedup.queries,
     output:
         train=ensure(PATHS.task("{task}", "train.parquet"), non_empty=True),
         duplicates=ensure(PATHS.task("{task}", "duplicates.parquet"), non_empty=True),
@@ -95,7 +96,7 @@ rule dedup:
         ),
         settings=settings(JOBS.config.dedup),
     message:
-        "Removing near-duplicates of evaluation queries from {wildcards.task}"
+        "Removing near-duplicates from {wildcards.task}"
     shell:
         "python -m tdro dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
         " --train {output.train} --duplicates {output.duplicates} --threads {threads}"
