@@ -39,7 +39,7 @@ class Split:
     passages: set[int] = field(default_factory=set)
 
 
-def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
+def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: Path | None = None) -> None:
     """Write a training task and its in-domain benchmark, which is empty when ``task.held_out`` is 0.
 
     Args:
@@ -48,12 +48,13 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
         data: limits on text length, seed of the split and of the choice of rows.
         output: folder for ``corpus.parquet``, ``queries.parquet`` (with the counts of what was
             dropped and why) and the same two below ``heldout/``.
+        fetched: manifest of what was fetched ahead; null fetches on demand.
 
     Raises:
         UserError: when the source cannot be read, or nothing is left to train on or to hold out.
     """
     provided = task.negatives == "provided"
-    collection = _collect(name, rows(task.source, "train"), data, filtered=True)
+    collection = _collect(name, rows(task.source, "train", fetched), data, filtered=True)
     counts = collection.counts
     random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
     usable = list(range(len(collection.queries)))
@@ -83,7 +84,9 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
     _LOG.info("%s: %s", name, _listed(counts))
 
 
-def prepare_benchmark(name: str, benchmark: BenchmarkRows, data: Data, output: Path) -> None:
+def prepare_benchmark(
+    name: str, benchmark: BenchmarkRows, data: Data, output: Path, fetched: Path | None = None
+) -> None:
     """Write a benchmark: its whole corpus, and all of its queries or ``benchmark.queries`` of them.
 
     Texts are cut and normalised as those of the tasks, but only empty ones are dropped: what is
@@ -94,11 +97,12 @@ def prepare_benchmark(name: str, benchmark: BenchmarkRows, data: Data, output: P
         benchmark: its entry of the registry.
         data: longest passage, seed of the choice of queries.
         output: folder for ``corpus.parquet`` and ``queries.parquet``.
+        fetched: manifest of what was fetched ahead; null fetches on demand.
 
     Raises:
         UserError: when the source cannot be read or holds nothing.
     """
-    collection = _collect(name, rows(benchmark.source, "test"), data, filtered=False)
+    collection = _collect(name, rows(benchmark.source, "test", fetched), data, filtered=False)
     counts = collection.counts
     _require(collection.queries, f"benchmark {name}", "rows", counts)
     random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])

