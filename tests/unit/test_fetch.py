@@ -9,16 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from fakehub import COMMIT, FakeHub
 
 from tdro.artifacts import QUERIES, read_table
 from tdro.config import Encoding, Model
 from tdro.errors import UserError
 from tdro.fetched import dataset_job, find, model_job
-from tdro.jobs import PrepareJob
+from tdro.jobs import Jobs, PrepareJob
 from tdro.models import load_retriever
 from tdro.registry import Source
+from tdro.sections import parse
 
+ROOT = Path(__file__).parents[2]
 BIG = bytes(range(256)) * 4000
 ROWS = b"".join(b'{"query": "query %d", "positive": "passage %d"}\n' % (n, n) for n in range(20))
 FILES = {"rows.jsonl": ROWS, "other/big.bin": BIG, "README.md": b"words"}
@@ -181,3 +184,29 @@ def test_beir_brings_corpus_queries_and_qrels(hub, tmp_path, path):
         fetch(hub, tmp_path, dataset_job(Source(reader="beir", hub="org/beir", path=path))).read_text()
     )
     assert {file["path"] for file in manifest["files"]} == names
+
+
+@pytest.mark.parametrize(
+    "keys, sentence",
+    [
+        ({"hub": "org/data", "package": "a==1"}, "`hub` and `package` exclude each other"),
+        ({"revision": "main", "path": "x"}, "`revision` is that of a hub dataset"),
+        ({"hub": "org/data", "path": "../x"}, "must lie inside the repository"),
+        ({"hub": "org/data", "path": "/x"}, "must lie inside the repository"),
+    ],
+)
+def test_a_source_has_one_place(keys, sentence):
+    with pytest.raises(UserError, match=sentence):
+        parse(Source, {"reader": "jsonl", **keys}, "registry")
+
+
+def test_only_what_is_not_local_is_fetched_and_each_once():
+    demo = Jobs.read(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
+    sources = [d.source for d in (*demo.tasks.values(), *demo.benchmarks.values())]
+    references = [*(m.base for m in demo.config.models), demo.config.mining.model]
+    packages = {s.package for s in sources if s.package}
+    packages |= {r.removeprefix("package:").split("/")[0] for r in references if r.startswith("package:")}
+    assert sorted(job.name for job in demo.fetches().values()) == sorted(packages)
+    paper = Jobs.read(yaml.safe_load((ROOT / "config/paper.yaml").read_text()), ROOT)
+    models = {job.name for job in paper.fetches().values() if job.kind == "model"}
+    assert models == {m.base for m in paper.config.models} | {paper.config.mining.model}
