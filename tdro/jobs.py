@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from tdro import mixtures
 from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
 from tdro.errors import UserError
+from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
@@ -151,6 +152,27 @@ class Jobs:
         if dataset in self.tasks:
             return PrepareJob(task=_part(self.tasks[dataset], TaskRows), data=self.config.data)
         return PrepareJob(benchmark=_part(self.benchmarks[dataset], BenchmarkRows), data=self.config.data)
+
+    def dataset_fetch(self, name: str) -> FetchJob | None:
+        """What a task or benchmark needs fetched; None for local data."""
+        return dataset_job({**self.tasks, **self.benchmarks}[name].source)
+
+    def model_fetch(self, name: str) -> FetchJob | None:
+        """What a model's base needs fetched; None for a local folder."""
+        model = self.model(name)
+        return model_job(model.base, model.revision, model.sha256)
+
+    def miner_fetch(self) -> FetchJob | None:
+        """What the miner needs fetched; None for a local folder."""
+        return model_job(self.config.mining.model, sha256=self.config.mining.sha256)
+
+    def fetches(self) -> dict[str, FetchJob]:
+        """Everything to fetch, by key: what several datasets or models share stands here once."""
+        jobs = [self.dataset_fetch(name) for name in (*self.tasks, *self.benchmarks)]
+        jobs += [self.model_fetch(model.name) for model in self.config.models]
+        if any(task.negatives == "mined" for task in self.tasks.values()):
+            jobs.append(self.miner_fetch())
+        return {job.key: job for job in jobs if job}
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Job that plans the training on a mixture, or, for None, tDRO."""

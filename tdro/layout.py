@@ -23,6 +23,10 @@ class Layout:
         """A file of a training task: corpus, queries, negatives, train or duplicates (.parquet)."""
         return f"{self.results}/data/{task}/{file}"
 
+    def fetched(self, key: str) -> str:
+        """The manifest of a fetched dataset, model or package; ``key`` is that of its FetchJob."""
+        return f"{self.results}/fetched/{key}.json"
+
     def held_out(self, task: str, file: str) -> str:
         """A file of a task's in-domain benchmark: corpus.parquet or queries.parquet."""
         return f"{self.results}/data/{task}/heldout/{file}"

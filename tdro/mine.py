@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 BLOCK = 8192
 
 
-def mine(corpus: Path, queries: Path, output: Path, mining: Mining) -> None:
+def mine(corpus: Path, queries: Path, output: Path, mining: Mining, fetched: Path | None = None) -> None:
     """Write the hard negatives of every query of a task.
 
     The miner's embeddings have unit length, so scores are cosines. Their search is exact. Which
@@ -40,6 +40,7 @@ def mine(corpus: Path, queries: Path, output: Path, mining: Mining) -> None:
         queries: The task's ``queries.parquet``.
         output: The ``negatives.parquet`` to write.
         mining: The validated section of the configuration.
+        fetched: Manifest of the miner, fetched ahead; null fetches on demand.
 
     Raises:
         UserError: when a file is empty, a query has no positive or one that the corpus lacks, or
@@ -48,7 +49,7 @@ def mine(corpus: Path, queries: Path, output: Path, mining: Mining) -> None:
     asked = read_table(queries, QUERIES)
     texts = passage_texts(read_table(corpus, CORPUS))
     _check(asked, queries, len(texts), corpus)
-    miner = Miner(mining)
+    miner = Miner(mining, fetched)
     passages = Passages(texts)
     index = miner.index(texts)
     search = _on_gpus(index)
@@ -74,13 +75,13 @@ def mine(corpus: Path, queries: Path, output: Path, mining: Mining) -> None:
 class Miner:
     """The model that ranks passages."""
 
-    def __init__(self, mining: Mining) -> None:
+    def __init__(self, mining: Mining, fetched: Path | None = None) -> None:
         from sentence_transformers import SentenceTransformer
 
         from tdro.models import resolve
 
         self.mining = mining
-        folder = resolve(mining.model, mining.sha256)
+        folder = resolve(mining.model, mining.sha256, fetched=fetched)
         try:
             # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
             self.model = SentenceTransformer(folder, model_kwargs={"dtype": "float32"})

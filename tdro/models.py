@@ -12,34 +12,35 @@ from pathlib import Path
 from tdro.config import Encoding, Model
 from tdro.eos import append_eos
 from tdro.errors import UserError
-from tdro.packages import Archive, cache_folder, fetch
+from tdro.fetched import PREFIX, find, is_local, model_job
+from tdro.packages import Archive, cache_folder
 
 log = logging.getLogger(__name__)
 
-PREFIX = "package:"
 
-
-def resolve(reference: str, sha256: str | None = None) -> str:
+def resolve(reference: str, sha256: str | None = None, revision: str | None = None, fetched: Path | None = None) -> str:
     """Local folder, GGUF file or hub id that ``reference`` stands for.
 
     Args:
         reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
         sha256: Expected checksum of the package's archive.
+        revision: Revision of a hub model.
+        fetched: Manifest of what was fetched ahead; without it a hub id is returned as it is.
 
     Raises:
         UserError: when a local folder lacks a model or a package cannot be had.
     """
     if reference.startswith(PREFIX):
-        return str(_unpacked(reference, sha256))
-    if reference.startswith((".", "/", "~")) or Path(reference).exists():
+        return str(_unpacked(reference, sha256, fetched))
+    if is_local(reference):
         folder = Path(reference).expanduser()
         if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
             raise UserError(f"{reference} holds no model: expected a folder with config.json; correct the path.")
         return str(folder)
-    return reference
+    return str(find(model_job(reference, revision), fetched)) if fetched else reference
 
 
-def load_retriever(model: Model, encoding: Encoding):
+def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None):
     """A SentenceTransformer of ``model``'s base: last-token pooling over an appended EOS, unit length.
 
     Weights are float32 whatever the checkpoint holds: AdamW on bfloat16 weights does not learn at
@@ -52,7 +53,7 @@ def load_retriever(model: Model, encoding: Encoding):
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
     try:
-        transformer = _transformer(model, encoding)
+        transformer = _transformer(model, encoding, fetched)
     except (OSError, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
@@ -89,11 +90,11 @@ def load_trained(folder: Path):
         raise UserError(f"{folder} cannot be loaded as a SentenceTransformer: {reason}; save it again.") from error
 
 
-def _transformer(model: Model, encoding: Encoding):
+def _transformer(model: Model, encoding: Encoding, fetched: Path | None):
     from sentence_transformers.sentence_transformer.modules import Transformer
 
     return Transformer(
-        _base_folder(model),
+        _base_folder(model, fetched),
         model_kwargs={"dtype": "float32", "revision": model.revision},
         config_kwargs={"revision": model.revision},
         processor_kwargs={"revision": model.revision},
@@ -106,20 +107,20 @@ def _transformer(model: Model, encoding: Encoding):
     )
 
 
-def _unpacked(reference: str, sha256: str | None) -> Path:
+def _unpacked(reference: str, sha256: str | None, fetched: Path | None) -> Path:
     package, _, path = reference.removeprefix(PREFIX).partition("/")
     if not path:
         raise UserError(f"model {reference!r} names no file; write package:NAME==VERSION/PATH.")
     folder = cache_folder() / "models" / package / (sha256 or "unchecked")[:12] / path
     if not folder.exists():
-        Archive(fetch(package, sha256)).extract(path, folder)
+        Archive(find(model_job(reference, sha256=sha256), fetched)).extract(path, folder)
     file = folder / Path(path).name
     return file if file.is_file() else folder
 
 
-def _base_folder(model: Model) -> str:
+def _base_folder(model: Model, fetched: Path | None) -> str:
     """The base as something transformers can load: a GGUF file is converted once."""
-    source = resolve(model.base, model.sha256)
+    source = resolve(model.base, model.sha256, model.revision, fetched)
     if not source.endswith(".gguf"):
         return source
     key = hashlib.sha256(f"{source} {model.layers}".encode()).hexdigest()[:12]

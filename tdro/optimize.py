@@ -42,6 +42,7 @@ def optimize(
     checkpoints: Path,
     tensorboard: Path,
     job: OptimizeJob,
+    fetched: Path | None = None,
 ) -> None:
     """Learn the task weights and write ``trajectory.parquet``.
 
@@ -54,6 +55,7 @@ def optimize(
         checkpoints: Folder to resume from after a kill; removed at the end.
         tensorboard: Folder for TensorBoard's event files.
         job: Model, lengths, schedule, instructions and seed.
+        fetched: Manifest of the base, fetched ahead; null fetches on demand.
 
     Raises:
         UserError: when ``reference`` belongs to another plan.
@@ -63,10 +65,15 @@ def optimize(
     training.check_plan(rows, plan, job.tdro, mixed=True)
     if read_origin(reference) != digest(plan):
         raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
-    training.keep_if_same(checkpoints, job, [plan, reference, initial], [*texts.files(rows), *base_files(job.model)])
+    training.keep_if_same(
+        checkpoints,
+        job,
+        [plan, reference, initial, *([fetched] if fetched else [])],
+        [*texts.files(rows), *base_files(job.model)],
+    )
     set_seed(job.seed)
     start = read_weights(initial)
-    model = load_retriever(job.model, job.encoding)
+    model = load_retriever(job.model, job.encoding, fetched)
     loss = RobustLoss(
         model,
         _task_weights(start.weights, initial, job),

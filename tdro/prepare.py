@@ -24,9 +24,8 @@ from tdro.collection import Collection
 from tdro.config import Data
 from tdro.errors import UserError
 from tdro.lists import Lists
-from tdro.registry import BenchmarkRows, Source, TaskRows
+from tdro.registry import BenchmarkRows, TaskRows
 from tdro.sources import BadRow, Item, Passage, Row, rows
-from tdro.sources import Split as Part
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class Split:
     passages: np.ndarray
 
 
-def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
+def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: Path | None = None) -> None:
     """Write a training task and its in-domain benchmark, which is empty when ``task.held_out`` is 0.
 
     Args:
@@ -57,11 +56,14 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path) -> None:
         data: limits on text length, seed of the split and of the choice of rows.
         output: folder for ``corpus.parquet``, ``queries.parquet`` (with the counts of what was
             dropped and why) and the same two below ``heldout/``.
+        fetched: manifest of what was fetched ahead; null fetches on demand.
 
     Raises:
         UserError: when the source cannot be read, or nothing is left to train on or to hold out.
     """
-    with closing(_collect(f"task {name}", name, task.source, "train", data, output)) as collection:
+    with closing(
+        _collect(f"task {name}", name, rows(task.source, "train", fetched), data, output, filtered=True)
+    ) as collection:
         _write_task(name, task, data, collection, output)
     _LOG.info("%s: %s", name, _listed(collection.counts))
 
@@ -97,7 +99,9 @@ def _write_task(name: str, task: TaskRows, data: Data, collection: Collection, o
     collection.write(output, chosen, passages, negatives=provided, counts=dict(counts))
 
 
-def prepare_benchmark(name: str, benchmark: BenchmarkRows, data: Data, output: Path) -> None:
+def prepare_benchmark(
+    name: str, benchmark: BenchmarkRows, data: Data, output: Path, fetched: Path | None = None
+) -> None:
     """Write a benchmark: its whole corpus, and all of its queries or ``benchmark.queries`` of them.
 
     Texts are cut and normalised as those of the tasks, but only empty ones are dropped: what is
@@ -108,11 +112,14 @@ def prepare_benchmark(name: str, benchmark: BenchmarkRows, data: Data, output: P
         benchmark: its entry of the registry.
         data: longest passage, seed of the choice of queries.
         output: folder for ``corpus.parquet`` and ``queries.parquet``.
+        fetched: manifest of what was fetched ahead; null fetches on demand.
 
     Raises:
         UserError: when the source cannot be read or holds nothing.
     """
-    with closing(_collect(f"benchmark {name}", name, benchmark.source, "test", data, output)) as collection:
+    with closing(
+        _collect(f"benchmark {name}", name, rows(benchmark.source, "test", fetched), data, output, filtered=False)
+    ) as collection:
         counts = collection.counts
         random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
         chosen = np.sort(_sample(np.arange(collection.queries), benchmark.queries, random))
@@ -164,15 +171,14 @@ def _inverse(answered: Lists) -> tuple[np.ndarray, Lists]:
     return passages, Lists.from_pairs(places, owners, len(passages))
 
 
-def _collect(dataset: str, name: str, source: Source, part: Part, data: Data, output: Path) -> Collection:
+def _collect(dataset: str, name: str, items: Iterable[Item], data: Data, output: Path, *, filtered: bool) -> Collection:
     """Read a whole source, each text once.
 
     Raises:
         UserError: when it cannot be read, holds nothing, or has more malformed rows than the settings allow.
     """
-    items = rows(source, part)
     output.parent.mkdir(parents=True, exist_ok=True)
-    collection = Collection(name, data, output.parent, filtered=part == "train")
+    collection = Collection(name, data, output.parent, filtered=filtered)
     malformed = _Malformed()
     for item in _with_progress(name, items):
         if isinstance(item, Row):

@@ -32,15 +32,34 @@ class Source(Section):
 
     reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
     path: str | None = Field(
-        None, description="Local file or folder, for readers of local data; for `table` also a pattern."
+        None,
+        description="File or folder: local, or with `hub` inside the repository; for `table` also a pattern.",
     )
     columns: Columns | None = Field(None, description="Names of columns, for the reader `table`.")
+    hub: str | None = Field(
+        None,
+        description="`ORG/NAME` of the hub dataset that holds the data.",
+        pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$",
+    )
+    revision: str | None = Field(None, description="Commit, tag or branch of the hub dataset; null is main.")
     package: str | None = Field(
         None,
         description="`NAME==VERSION` of the pip package that holds the data.",
         pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+$",
     )
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.hub and self.package:
+            raise ValueError("`hub` and `package` exclude each other; remove one")
+        if self.revision and not self.hub:
+            raise ValueError("`revision` is that of a hub dataset; name it as `hub` or remove the key")
+        if self.hub and self.path and (self.path.startswith(("/", "~")) or ".." in self.path.split("/")):
+            raise ValueError(
+                f"with `hub`, `path` {self.path!r} must lie inside the repository; remove `hub` for local data"
+            )
+        return self
 
 
 class Prompted(Section):

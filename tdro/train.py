@@ -22,7 +22,15 @@ from tdro.models import base_files, load_retriever
 log = logging.getLogger(__name__)
 
 
-def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboard: Path, job: TrainJob) -> None:
+def train(
+    plan: Path,
+    results: Path,
+    output: Path,
+    checkpoints: Path,
+    tensorboard: Path,
+    job: TrainJob,
+    fetched: Path | None = None,
+) -> None:
     """Train on ``plan`` and write a SentenceTransformer folder.
 
     Args:
@@ -32,13 +40,16 @@ def train(plan: Path, results: Path, output: Path, checkpoints: Path, tensorboar
         checkpoints: Folder to resume from after a kill; removed at the end.
         tensorboard: Folder for TensorBoard's event files.
         job: Model, lengths, schedule, instructions and seed.
+        fetched: Manifest of the base, fetched ahead; null fetches on demand.
     """
     rows, texts = read_table(plan, PLAN), Texts(results, job.tasks, job.seed)
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
-    training.keep_if_same(checkpoints, job, [plan], [*texts.files(rows), *base_files(job.model)])
+    training.keep_if_same(
+        checkpoints, job, [plan, *([fetched] if fetched else [])], [*texts.files(rows), *base_files(job.model)]
+    )
     set_seed(job.seed)
-    model = load_retriever(job.model, job.encoding)
+    model = load_retriever(job.model, job.encoding, fetched)
     training.run(
         model,
         ContrastiveLoss(model, job.training.temperature),

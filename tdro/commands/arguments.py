@@ -32,6 +32,13 @@ def add_paths(command: argparse.ArgumentParser, *names: str) -> None:
         command.add_argument(f"--{name}", type=Path, required=True)
 
 
+def add_fetched(command: argparse.ArgumentParser) -> None:
+    """Add the manifest of what was fetched ahead."""
+    command.add_argument(
+        "--fetched", type=Path, metavar="MANIFEST", help="written by `tdro fetch`; default: fetch what is needed now"
+    )
+
+
 def add_results(command: argparse.ArgumentParser) -> None:
     """Add the folder of results."""
     command.add_argument("--results", type=Path, default=Path("results"), help="folder of results; default: results")

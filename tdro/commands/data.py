@@ -3,8 +3,30 @@
 import os
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, named_path, read_settings
+from tdro.commands.arguments import add_command, add_fetched, named_path, read_settings
 from tdro.errors import UserError
+
+
+def _fetch(commands) -> None:
+    command = add_command(
+        commands,
+        "fetch",
+        "Download a dataset, model or pip package ahead, pinned and verified.",
+        """
+        output   a manifest: the commit, where the files lie, their sizes and hashes; NAME stands in the log
+
+        tdro fetch nq --output nq.json --settings '{kind: dataset, name: BeIR/nq, patterns: ["corpus/*"]}'
+        """,
+        _run_fetch,
+    )
+    command.add_argument("name", help="what to call it")
+    command.add_argument("--output", type=Path, required=True, help="manifest to write")
+
+
+def _run_fetch(options) -> None:
+    from tdro.fetched import FetchJob, write
+
+    write(read_settings(options, FetchJob), options.output)
 
 
 def _prepare(commands) -> None:
@@ -23,6 +45,7 @@ def _prepare(commands) -> None:
     )
     command.add_argument("name", help="name of the task or benchmark")
     command.add_argument("--output", type=Path, required=True, help="folder to write to")
+    add_fetched(command)
 
 
 def _run_prepare(options) -> None:
@@ -31,9 +54,9 @@ def _run_prepare(options) -> None:
 
     job = read_settings(options, PrepareJob)
     if job.task:
-        prepare_task(options.name, job.task, job.data, options.output)
+        prepare_task(options.name, job.task, job.data, options.output, options.fetched)
     else:
-        prepare_benchmark(options.name, job.benchmark, job.data, options.output)
+        prepare_benchmark(options.name, job.benchmark, job.data, options.output, options.fetched)
 
 
 def _dedup(commands) -> None:
@@ -73,6 +96,7 @@ def _run_dedup(options) -> None:
 
 
 COMMANDS = (
+    _fetch,
     _prepare,
     _dedup,
 )

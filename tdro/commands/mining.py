@@ -1,6 +1,6 @@
 """Hard negatives."""
 
-from tdro.commands.arguments import add_command, add_paths, read_settings
+from tdro.commands.arguments import add_command, add_fetched, add_paths, read_settings
 
 
 def _mine(commands) -> None:
@@ -19,13 +19,14 @@ def _mine(commands) -> None:
         _run_mine,
     )
     add_paths(command, "corpus", "queries", "output")
+    add_fetched(command)
 
 
 def _run_mine(options) -> None:
     from tdro.config import Mining
     from tdro.mine import mine
 
-    mine(options.corpus, options.queries, options.output, read_settings(options, Mining))
+    mine(options.corpus, options.queries, options.output, read_settings(options, Mining), options.fetched)
 
 
 COMMANDS = (_mine,)

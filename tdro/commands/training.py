@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+from tdro.commands.arguments import add_command, add_fetched, add_paths, add_results, read_settings
 
 
 def _plan(commands) -> None:
@@ -52,6 +52,7 @@ def _train(commands) -> None:
         _run_train,
     )
     add_paths(command, "plan", "output", "checkpoints", "tensorboard")
+    add_fetched(command)
     add_results(command)
 
 
@@ -60,7 +61,7 @@ def _run_train(options) -> None:
     from tdro.train import train
 
     folders = (options.results, options.output, options.checkpoints, options.tensorboard)
-    train(options.plan, *folders, read_settings(options, TrainJob))
+    train(options.plan, *folders, read_settings(options, TrainJob), options.fetched)
 
 
 COMMANDS = (

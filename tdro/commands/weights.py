@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+from tdro.commands.arguments import add_command, add_fetched, add_paths, add_results, read_settings
 
 
 def _reference(commands) -> None:
@@ -48,6 +48,7 @@ def _optimize(commands) -> None:
         _run_optimize,
     )
     add_paths(command, "plan", "reference", "initial", "output", "checkpoints", "tensorboard")
+    add_fetched(command)
     add_results(command)
 
 
@@ -64,6 +65,7 @@ def _run_optimize(options) -> None:
         options.checkpoints,
         options.tensorboard,
         read_settings(options, OptimizeJob),
+        options.fetched,
     )
 
 

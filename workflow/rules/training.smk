@@ -30,6 +30,7 @@ rule train:
     input:
         plan=rules.plan.output.plan,
         texts=task_texts,
+        fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
     output:
         model=directory(PATHS.run("{model}", "{seed}", "{mixture}/model")),
     log:
@@ -43,6 +44,7 @@ rule train:
         gpu=0,
     params:
         accelerate=accelerate_config,
+        fetched=fetched_option,
         # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{mixture}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{mixture}",
@@ -52,5 +54,5 @@ rule train:
     shell:
         launch(
             "train --plan {input.plan} --output {output.model}"
-            " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} --settings {params.settings:q}"
+            " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched} --settings {params.settings:q}"
         )

@@ -72,6 +72,7 @@ rule optimize:
         reference=rules.reference.output.losses,
         initial=rules.uniform_weights.output.weights,
         texts=task_texts,
+        fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
     output:
         trajectory=ensure(
             PATHS.run("{model}", "{seed}", "tdro/trajectory.parquet"), non_empty=True
@@ -87,6 +88,7 @@ rule optimize:
         gpu=0,
     params:
         accelerate=accelerate_config,
+        fetched=fetched_option,
         # No rule's output, so that Snakemake leaves it alone and a killed run resumes.
         checkpoints="checkpoints/{model}/seed{seed}/tdro",
         tensorboard="logs/tensorboard/{model}/seed{seed}/tdro",
@@ -98,7 +100,7 @@ rule optimize:
     shell:
         launch(
             "optimize --plan {input.plan} --reference {input.reference} --initial {input.initial}"
-            " --output {output.trajectory} --checkpoints {params.checkpoints} --tensorboard {params.tensorboard}"
+            " --output {output.trajectory} --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched}"
             " --settings {params.settings:q}"
         )
 

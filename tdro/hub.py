@@ -1,0 +1,122 @@
+"""Files of the Hugging Face hub: one commit, only what is wanted, each checked against what the hub states.
+
+The files lie in huggingface_hub's own cache, which other programs share. Nothing of a repository is
+executed or unpickled: of a model only configuration, tokenizer and safetensors are fetched.
+"""
+
+import fnmatch
+import glob
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+from tdro.artifacts import digest
+from tdro.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+
+Kind = Literal["dataset", "model"]
+
+_MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+# The same weights for other programs.
+_OTHER_FORMATS = ("onnx/*", "openvino/*", "original/*", "*consolidated*.safetensors")
+_KEYS = {"dataset": "`source.hub` in the registry", "model": "the model's name in the configuration"}
+
+
+class Snapshot(NamedTuple):
+    """A commit, the folder that holds its files, and of each file path, size in bytes and sha256."""
+
+    commit: str
+    folder: Path
+    files: list[tuple[str, int, str]]
+
+
+def download(kind: Kind, name: str, revision: str | None, patterns: Sequence[str] = ()) -> Snapshot:
+    """Fetch a dataset or model repository; what the cache holds already is not fetched again.
+
+    Args:
+        kind: ``dataset`` or ``model``.
+        name: ``ORG/NAME``.
+        revision: commit, tag or branch; null is ``main``.
+        patterns: of a dataset, which files (``*`` matches slashes too); none takes all.
+
+    Raises:
+        UserError: when it cannot be had, has no such file or only pickled weights, or a file's
+            content is not what the hub states; such a file is removed.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        info = huggingface_hub.HfApi().repo_info(name, repo_type=kind, revision=revision, files_metadata=True)
+        stated = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+        wanted = _model_files(name, stated) if kind == "model" else _dataset_files(name, stated, patterns)
+        _LOG.info("%s %s: %s is commit %s%s", kind, name, revision or "main", info.sha, _advice(revision, info.sha))
+        _LOG.info("%d files, %.1f MB", len(wanted), sum(stated[file].size or 0 for file in wanted) / 1e6)
+        folder = huggingface_hub.snapshot_download(
+            name, repo_type=kind, revision=info.sha, allow_patterns=[glob.escape(file) for file in wanted]
+        )
+    except (HTTPError, OSError, ValueError) as error:
+        raise UserError(_sentence(error, kind, name, revision)) from None
+    return Snapshot(info.sha, Path(folder), [_verified(Path(folder), stated[file], name) for file in wanted])
+
+
+def _advice(revision: str | None, commit: str) -> str:
+    return "" if revision == commit else "; write it as `revision` to pin it"
+
+
+def _dataset_files(name: str, files: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    wanted = sorted(f for f in files if not patterns or any(fnmatch.fnmatchcase(f, p) for p in patterns))
+    if not wanted:
+        raise UserError(
+            f"dataset {name} on the hub has no file {' or '.join(patterns) or 'at all'}; "
+            "correct `source.path` or `source.revision` in the registry."
+        )
+    return wanted
+
+
+def _model_files(name: str, files: Iterable[str]) -> list[str]:
+    """Configuration, tokenizer and safetensors; never pickles, never code."""
+    ours = [f for f in files if not any(fnmatch.fnmatchcase(f, p) for p in _OTHER_FORMATS)]
+    safe = {PurePosixPath(f).parent for f in ours if f.endswith(".safetensors")}
+    pickled = [f for f in ours if fnmatch.fnmatchcase(PurePosixPath(f).name, "pytorch_model*.bin")]
+    unsafe = [f for f in pickled if PurePosixPath(f).parent not in safe]
+    if unsafe or not safe:
+        found = f"only pickled weights ({unsafe[0]})" if unsafe else "no weights"
+        raise UserError(
+            f"model {name} on the hub has {found}; expected safetensors, as a pickle can run code; "
+            "choose another model or revision."
+        )
+    return sorted(f for f in ours if any(fnmatch.fnmatchcase(f, p) for p in _MODEL_FILES))
+
+
+def _verified(folder: Path, stated, name: str) -> tuple[str, int, str]:
+    """Path, size and sha256 of a file that is what the hub states; another one is removed."""
+    path = folder / stated.rfilename
+    size, sha256 = path.stat().st_size, digest(path)
+    expected = stated.lfs.sha256 if stated.lfs else sha256
+    if sha256 != expected or stated.size not in (None, size):
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise UserError(
+            f"{stated.rfilename} of {name} arrived with {size} bytes and sha256 {sha256}, expected {stated.size} bytes "
+            f"and {expected}; it was removed: fetch again."
+        )
+    return stated.rfilename, size, sha256
+
+
+def _sentence(error: Exception, kind: Kind, name: str, revision: str | None) -> str:
+    from huggingface_hub import errors
+
+    what, key = f"{kind} {name} (revision {revision or 'main'})", _KEYS[kind]
+    if isinstance(error, errors.GatedRepoError):
+        return f"{what} is gated: accept its licence at the hub with your account, then run `hf auth login`."
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"{what} is not on the hub, or is private: correct {key}, or run `hf auth login`."
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{what} has no such revision; correct `revision` beside {key}."
+    if isinstance(error, errors.HFValidationError):
+        return f"{name!r} is no name of a {kind} on the hub; correct {key} to ORG/NAME."
+    reason = " ".join(str(error).split())
+    return f"{what} cannot be fetched ({reason}); with a network, fetch again: finished files are kept."

@@ -1,0 +1,114 @@
+"""A hub on 127.0.0.1 that speaks what huggingface_hub asks for: revision info, tree, and files with ranges."""
+
+import hashlib
+import json
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "c" * 40
+
+
+class FakeHub:
+    """Repositories as dictionaries of path to bytes, by kind and name; one commit each, on branch ``main``.
+
+    ``wrong`` holds paths that are served with other bytes than stated, ``cut`` how often a file's
+    connection breaks halfway; ``gated`` names repositories whose files need a token. ``served``
+    counts GET requests of files, ``ranges`` lists those that asked for a part.
+    """
+
+    def __init__(self):
+        self.repositories, self.wrong, self.cut, self.gated = {}, set(), Counter(), set()
+        self.served, self.ranges = Counter(), []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+        api = parts[0] == "api"
+        parts = parts[1:] if api else parts
+        kind = "dataset" if parts[0] == "datasets" else "model"
+        parts = parts[1:] if parts[0] in ("datasets", "models") else parts
+        name, parts = "/".join(parts[:2]), parts[2:]
+        files = self.hub.repositories.get((kind, name))
+        if files is None:
+            return self.fail(404, "RepoNotFound")
+        revision = parts[1] if len(parts) > 1 else "main"
+        if revision not in ("main", COMMIT):
+            return self.fail(404, "RevisionNotFound")
+        if not api:
+            return self.file(name, "/".join(parts[2:]), files)
+        if parts[:1] == ["tree"]:
+            return self.answer([{"type": "file", "path": p, "oid": "0" * 40, **_lfs(c)} for p, c in files.items()])
+        siblings = [{"rfilename": path, "blobId": "0" * 40, **_lfs(content)} for path, content in files.items()]
+        return self.answer({"id": name, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False})
+
+    def file(self, name, path, files):
+        if name in self.hub.gated:
+            return self.fail(401, "GatedRepo")
+        if path not in files:
+            return self.fail(404, "EntryNotFound")
+        content = files[path]
+        etag = hashlib.sha256(content).hexdigest()
+        body = bytes(len(content)) if path in self.hub.wrong else content
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        if self.command == "GET":
+            self.hub.served[path] += 1
+            if start:
+                self.hub.ranges.append((path, start))
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        for key, value in (("ETag", f'"{etag}"'), ("X-Repo-Commit", COMMIT), ("Content-Length", len(body) - start)):
+            self.send_header(key, str(value))
+        self.end_headers()
+        if self.command != "GET":
+            return None
+        if self.hub.cut[path] > 0:
+            self.hub.cut[path] -= 1
+            self.wfile.write(body[start : start + (len(body) - start) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            return self.connection.shutdown(2)
+        return self.wfile.write(body[start:])
+
+    def fail(self, status, code):
+        return self.answer({"error": code}, status, {"X-Error-Code": code, "X-Error-Message": code})
+
+    def answer(self, value, status=200, headers=None):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        for key, text in {"Content-Type": "application/json", "Content-Length": len(body), **(headers or {})}.items():
+            self.send_header(key, str(text))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+def _lfs(content):
+    size = len(content)
+    return {
+        "size": size,
+        "lfs": {
+            "oid": hashlib.sha256(content).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": size,
+            "pointerSize": 130,
+        },
+    }
