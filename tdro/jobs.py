@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
 from tdro.errors import UserError
+from tdro.indices import check_index
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
@@ -119,6 +120,7 @@ class Jobs:
 
     def _check_names(self, root: Path) -> None:
         """Names that only a job would miss, after hours perhaps."""
+        check_index(self.config.mining.search.index)
         for model in self.config.models:
             if not (root / "config" / "accelerate" / f"{model.accelerate}.yaml").is_file():
                 known = ", ".join(sorted(file.stem for file in (root / "config" / "accelerate").glob("*.yaml")))
