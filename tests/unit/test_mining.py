@@ -24,23 +24,6 @@ from tdro.select import select_negatives
 
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
 WORDS += ["sings", "in", "the", "park", "house", "river", "near", "old"]
-    "red",
-    "green",
-    "blue",
-    "cat",
-    "dog",
-    "bird",
-    "runs",
-    "sleeps",
-    "sings",
-    "in",
-    "the",
-    "park",
-    "house",
-    "river",
-    "near",
-    "old",
-]
 
 
 def bert(folder, kind, **config):
