@@ -26,6 +26,17 @@ CORPUS = pa.schema([("passage_id", pa.string()), ("title", pa.string()), ("text"
 #: ``negatives`` holds what the source provides and is empty where they are to be mined.
 QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positives", _ROWS), ("negatives", _ROWS)])
 
+#: ``candidates.parquet`` and ``rescored.parquet``: the passages nearest to a query by falling score, its
+#: positives among them; ``positive_scores`` are those of its positives, in their order.
+CANDIDATES = pa.schema(
+    [
+        ("query", pa.int32()),
+        ("candidates", _ROWS),
+        ("scores", pa.list_(pa.float32())),
+        ("positive_scores", pa.list_(pa.float32())),
+    ]
+)
+
 #: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` the miner's inner products;
 #: a score is null where a random passage filled a gap.
 NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", pa.list_(pa.float32()))])
@@ -92,6 +103,9 @@ QUERY_SCORES = pa.schema(
 )
 METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 
+# Rows that a streaming reader decodes at a time.
+_BATCH = 16_384
+
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
 
@@ -144,9 +158,11 @@ class TableWriter:
         self._writer, self._schema = writer, schema
         self._waiting: list[pa.Table] = []
 
-    def append(self, columns: Mapping[str, Any]) -> None:
-        """Add rows: a mapping of the schema's columns."""
-        self._waiting.append(pa.table({name: columns[name] for name in self._schema.names}, schema=self._schema))
+    def append(self, table: pa.Table | Mapping[str, Any]) -> None:
+        """Add rows: a table, or a mapping of the schema's columns."""
+        if not isinstance(table, pa.Table):
+            table = pa.table({name: table[name] for name in self._schema.names}, schema=self._schema)
+        self._waiting.append(table.select(self._schema.names).cast(self._schema))
         if sum(map(len, self._waiting)) >= _GROUP_ROWS or sum(t.nbytes for t in self._waiting) >= _GROUP_BYTES:
             self.flush()
 
@@ -159,18 +175,44 @@ class TableWriter:
 
 @contextmanager
 def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] | None = None):
-    """Yield a :class:`TableWriter`: :func:`write_table` for tables too large for memory."""
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema.with_metadata(_counts_metadata(counts)), compression="zstd") as file,
-    ):
+    """Yield a :class:`TableWriter`: :func:`write_table` for tables too large for memory.
+
+    ``counts`` is read when the file is closed, so that it may be filled while rows are written.
+    """
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
         writer = TableWriter(file, schema)
         yield writer
         writer.flush()
+        file.add_key_value_metadata(_counts_metadata(counts))
 
 
 def _counts_metadata(counts: Mapping[str, int] | None) -> dict[bytes, str]:
     return {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
+
+
+def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """Tables of ``rows`` rows, the last one of fewer, without holding the file in memory.
+
+    Raises:
+        UserError: as :func:`read_table`.
+    """
+    missing = [name for name in schema.names if name not in column_names(path)]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            "Delete the file and let the workflow make it again."
+        )
+    held, number = [], 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(min(rows, _BATCH), columns=schema.names):
+            held.append(batch)
+            number += len(batch)
+            while number >= rows:
+                table = pa.Table.from_batches(held)
+                yield table.slice(0, rows).cast(schema)
+                held, number = table.slice(rows).to_batches(), number - rows
+    if number:
+        yield pa.Table.from_batches(held).cast(schema)
 
 
 def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
@@ -215,7 +257,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def read_counts(path: str | Path) -> dict[str, int]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
-    metadata = _open(path, lambda: pq.read_schema(path)).metadata or {}
+    metadata = _open(path, lambda: pq.read_metadata(path)).metadata or {}
     return json.loads(metadata.get(_COUNTS, b"{}"))
 
 

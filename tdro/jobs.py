@@ -13,6 +13,7 @@ from tdro import mixtures
 from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
+from tdro.indices import check_index
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
@@ -122,6 +123,7 @@ class Jobs:
 
     def _check_names(self, root: Path) -> None:
         """Names that only a job would miss, after hours perhaps."""
+        check_index(self.config.mining.search.index)
         for model in self.config.models:
             if not (root / "config" / "accelerate" / f"{model.accelerate}.yaml").is_file():
                 known = ", ".join(sorted(file.stem for file in (root / "config" / "accelerate").glob("*.yaml")))
@@ -164,14 +166,20 @@ class Jobs:
 
     def miner_fetch(self) -> FetchJob | None:
         """What the miner needs fetched; None for a local folder."""
-        return model_job(self.config.mining.model, sha256=self.config.mining.sha256)
+        encode = self.config.mining.encode
+        return model_job(encode.model, encode.revision, encode.sha256)
+
+    def rescorer_fetch(self) -> FetchJob | None:
+        """What the cross-encoder needs fetched; None for a local folder, or without one."""
+        rescore = self.config.mining.rescore
+        return model_job(rescore.model, rescore.revision, rescore.sha256) if rescore else None
 
     def fetches(self) -> dict[str, FetchJob]:
         """Everything to fetch, by key: what several datasets or models share stands here once."""
         jobs = [self.dataset_fetch(name) for name in (*self.tasks, *self.benchmarks)]
         jobs += [self.model_fetch(model.name) for model in self.config.models]
         if any(task.negatives == "mined" for task in self.tasks.values()):
-            jobs.append(self.miner_fetch())
+            jobs += [self.miner_fetch(), self.rescorer_fetch()]
         return {job.key: job for job in jobs if job}
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:

@@ -68,7 +68,12 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
 
 def base_files(model: Model) -> list[Path]:
     """Files of a base that lies in a local folder; none for a hub id or a package, whose names say which they are."""
-    folder = Path(model.base).expanduser()
+    return model_files(model.base)
+
+
+def model_files(reference: str) -> list[Path]:
+    """The same of any model."""
+    folder = Path(reference).expanduser()
     return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
 
 

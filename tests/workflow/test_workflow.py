@@ -99,7 +99,7 @@ def project(tiny_base, tmp_path_factory):
         "proxy": "tiny",
         "seeds": [1],
         "mixtures": ["uniform", "top70"],
-        "mining": {"model": str(folder / "miner"), "ranks": [0, 20], "samples": 4},
+        "mining": {"encode": {"model": str(folder / "miner")}, "select": {"ranks": [0, 20], "samples": 4}},
         "encoding": encoding,
         "training": steps | {"steps": 4},
         "tdro": steps | {"steps": 3, "negatives": 2, "accumulation": 2},
@@ -127,6 +127,7 @@ def test_every_edge_has_its_schema_and_every_mixture_its_model(project):
         model = SentenceTransformer(str(project / RUN / mixture / "model"))
         assert model.encode(["red shelf"]).shape == (1, 32)
     assert not list((project / "checkpoints").glob("*/*/*"))
+    assert not list((project / "checkpoints/embeddings").glob("*"))
     assert list((project / "logs/tensorboard/tiny/seed1/top70").glob("events.*"))
 
 
@@ -140,7 +141,9 @@ def test_training_queries_that_repeat_a_benchmark_are_gone(project):
 
 def test_only_tasks_without_negatives_of_their_own_are_mined(project):
     assert (project / "results/data/mined/negatives.parquet").exists()
-    assert not (project / "results/data/given/negatives.parquet").exists()
+    for file in ("negatives.parquet", "candidates.parquet", "embeddings"):
+        assert (project / "results/data/mined" / file).exists()
+        assert not (project / "results/data/given" / file).exists()
 
 
 def test_the_report_and_the_table_hold_every_score(project):
@@ -164,7 +167,7 @@ def test_the_report_and_the_table_hold_every_score(project):
 
 
 def test_logs_are_lines_of_ours_and_no_progress_bars(project):
-    for stage in ("mine", "train", "optimize", "evaluate"):
+    for stage in ("encode", "search", "select", "train", "optimize", "evaluate"):
         for log in (project / "logs" / stage).glob("*.log"):
             text = log.read_text()
             assert re.search(r"^\d\d:\d\d:\d\d tdro\.", text, re.MULTILINE), log
@@ -183,8 +186,8 @@ def test_a_second_run_does_nothing(project):
         ("report={title: Another}", {"report"}),
         ("training={temperature: 0.1}", {"train", "reference", "optimize", "derive", "plan", "evaluate", "report"}),
         (
-            "mining={samples: 3}",
-            {"mine", "dedup", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize", "derive"}
+            "mining={select: {samples: 3}}",
+            {"select", "dedup", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize", "derive"}
             | {"evaluate", "report"},
         ),
     ],
@@ -231,6 +234,7 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
         ("benchmarks=[typo]", "has no benchmark 'typo'"),
         ("proxy=typo", "proxy 'typo' is none of the models: tiny"),
         ("mixtures=[uniform, top0]", "mixtures.1"),
+        ("mining={search: {index: Flatt}}", "faiss knows no index 'Flatt'"),
         ("registry=missing.yaml", "missing.yaml cannot be read"),
     ],
 )

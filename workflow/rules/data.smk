@@ -1,4 +1,4 @@
-# Raw datasets to training rows: fetch, prepare, mine, dedup.
+# Raw datasets to training rows: fetch, prepare, dedup.
 
 
 # Downloads want a network, which compute nodes may lack.
@@ -82,29 +82,6 @@ rule prepare_benchmark:
         "Preparing benchmark {wildcards.benchmark}"
     shell:
         "python -m tdro prepare {wildcards.benchmark} --output {params.folder} {params.fetched} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
-
-
-rule mine:
-    input:
-        corpus=rules.prepare_task.output.corpus,
-        queries=rules.prepare_task.output.queries,
-        fetched=manifest(JOBS.miner_fetch()),
-    output:
-        negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
-    log:
-        "logs/mine/{task}.log",
-    benchmark:
-        "logs/mine/{task}.tsv"
-    conda:
-        "../../envs/data.yaml"
-    params:
-        fetched=fetched_option,
-        settings=settings(JOBS.config.mining),
-    message:
-        "Mining hard negatives of {wildcards.task}"
-    shell:
-        "python -m tdro mine --corpus {input.corpus} --queries {input.queries} --output {output.negatives} {params.fetched} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
