@@ -2,16 +2,13 @@
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from fakehub import FakeHub
+from running import snakemake
 
 from tdro.artifacts import DUPLICATES, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
 from tdro.config import Encoding, Model
@@ -20,19 +17,8 @@ from tdro.weights import read_weights
 
 pytestmark = pytest.mark.workflow
 
-ROOT = Path(__file__).parents[2]
 WORDS = ["red", "green", "blue", "wide", "narrow", "old", "new", "warm", "cold", "quick", "slow", "bright", "dark"]
 RUN = "results/tiny/seed1"
-
-
-def snakemake(folder, *arguments, check=True):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(folder / "config.yaml"), "--cores", "2", *arguments]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TDRO_CACHE": str(folder / "cache")}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
-    output = result.stdout + result.stderr
-    assert (result.returncode == 0) == check, output
-    return output
 
 
 def rules_to_run(folder, *arguments):
