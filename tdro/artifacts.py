@@ -80,17 +80,19 @@ TRAJECTORY = pa.schema(
     ]
 )
 
-#: ``eval/{benchmark}.queries.parquet``: the metrics of each query, so that differences can be tested.
+#: Metrics of a test set with relevance judgements, and of one with answer strings; the first of each is its main one.
+RELEVANCE_METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
+ANSWER_METRICS = ("acc_at_100", "acc_at_20", "acc_at_10")
+METRICS = RELEVANCE_METRICS + ANSWER_METRICS
+
+#: ``eval/{dataset}.queries.parquet``: the metrics of each query, so that differences can be tested.
+#: A test set has one of the two kinds of metrics; the other kind is null.
 QUERY_SCORES = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("query_id", pa.string()),
-        ("ndcg_at_10", pa.float64()),
-        ("mrr_at_10", pa.float64()),
-        ("recall_at_100", pa.float64()),
-    ]
+    [("dataset", pa.string()), ("query_id", pa.string()), *((metric, pa.float64()) for metric in METRICS)]
 )
-METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
+
+#: ``leaks.parquet``: evaluation queries that still have a near-duplicate among the training queries of any task.
+LEAKS = pa.schema([("dataset", pa.string()), ("queries", pa.int64()), ("leaked", pa.int64())])
 
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"

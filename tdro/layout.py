@@ -37,6 +37,11 @@ class Layout:
         return file.rstrip("/")
 
     @property
+    def leaks(self) -> str:
+        """Evaluation queries that still have a near-duplicate in training."""
+        return f"{self.results}/leaks.parquet"
+
+    @property
     def report(self) -> ReportFiles:
         """The report's files."""
         return ReportFiles(f"{self.results}/report/index.html", f"{self.results}/report/results.csv")
@@ -49,10 +54,23 @@ class Layout:
         """The weights JSON of a mixture."""
         return self.run(model, seed, f"weights/{mixture}.json")
 
-    def scores(self, model: str, seed: int | str, mixture: str, benchmark: str) -> str:
-        """Mean scores of a retriever on a benchmark; the scores of each query lie beside it."""
-        return self.run(model, seed, f"{mixture}/eval/{benchmark}.json")
+    def scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
+        """Mean scores of a retriever on a dataset, or on all of the in-domain benchmark."""
+        return self.run(model, seed, f"{mixture}/eval/{dataset}.json")
 
-    def query_scores(self, model: str, seed: int | str, mixture: str, benchmark: str) -> str:
-        """Scores of each query of a benchmark."""
-        return self.run(model, seed, f"{mixture}/eval/{benchmark}.queries.parquet")
+    def query_scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
+        """Scores of each query beside them."""
+        return self.run(model, seed, f"{mixture}/eval/{dataset}.queries.parquet")
+
+    def untrained_scores(self, name: str, dataset: str) -> str:
+        """Mean scores of a retriever that nothing was trained for, such as ``bm25``."""
+        return f"{self.results}/untrained/{name}/eval/{dataset}.json"
+
+    def untrained_query_scores(self, name: str, dataset: str) -> str:
+        """Scores of each query beside them."""
+        return f"{self.results}/untrained/{name}/eval/{dataset}.queries.parquet"
+
+    @staticmethod
+    def evaluated(benchmark: str, dataset: str) -> str:
+        """What one job evaluates: a dataset, or the held-out rows of all tasks at once."""
+        return IN_DOMAIN if benchmark == IN_DOMAIN else dataset
