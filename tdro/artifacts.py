@@ -26,6 +26,11 @@ CORPUS = pa.schema([("passage_id", pa.string()), ("title", pa.string()), ("text"
 #: ``negatives`` holds what the source provides and is empty where they are to be mined.
 QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positives", _ROWS), ("negatives", _ROWS)])
 
+#: ``queries.parquet`` of a benchmark in its own format: the same, with what decides whether a passage is relevant.
+#: ``grades`` are those of the positives, in their order; ``answers`` are strings that a relevant passage
+#: contains, in the place of positives. The one or the other is null.
+TEST_QUERIES = pa.schema([*QUERIES, ("grades", pa.list_(pa.int32())), ("answers", pa.list_(pa.string()))])
+
 #: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` the miner's inner products;
 #: a score is null where a random passage filled a gap.
 NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", pa.list_(pa.float32()))])

@@ -1,0 +1,76 @@
+"""Benchmarks in their own formats: a corpus, queries, and what is relevant to each.
+
+One module a format, with a class ``Format``. Texts stay as they are, equal queries stay apart, and
+relevance keeps its grades, so that scores can be compared with published ones.
+
+| reader | a local folder (``source.path``) | parts |
+|---|---|---|
+| ``beir`` | ``corpus.jsonl``, ``queries.jsonl``, ``qrels/test.tsv`` (else ``dev.tsv``); or one qrels file | by path |
+| ``miracl`` | ``topics*dev.tsv``, ``qrels*dev.tsv``, ``docs-*.jsonl`` at any depth | languages |
+| ``mkqa`` | ``mkqa.jsonl``, and ``psgs_w100.tsv`` or ``corpus.jsonl`` unless the entry names a ``corpus`` | languages |
+| ``mteb`` | none: ``source.path`` is the name of a task of mteb, which loads it from the hub | subsets |
+
+Every file may be gzipped (``.gz``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+from tdro.errors import UserError
+from tdro.registry import Source
+
+#: The readers, and whether all parts of a benchmark search one corpus.
+SHARED_CORPUS = {"beir": False, "miracl": False, "mkqa": True, "mteb": False}
+
+
+class Document(NamedTuple):
+    """A passage of a corpus."""
+
+    passage_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TestQuery:
+    """A query with the grades (above 0) of its relevant passages, or with the answers that a passage may contain."""
+
+    query_id: str
+    text: str
+    grades: dict[str, int] | None = None
+    answers: tuple[str, ...] | None = None
+
+
+class TestSet(Protocol):
+    """What each format offers."""
+
+    def documents(self) -> Iterator[Document]:
+        """Stream the corpus, each time in the same order."""
+
+    def queries(self) -> Iterator[TestQuery]:
+        """Stream the queries that can be scored, each time in the same order."""
+
+
+def is_testset(source: Source) -> bool:
+    """Whether the source is a benchmark in its own format, not rows of query and passages."""
+    return source.reader in SHARED_CORPUS
+
+
+def open_testset(source: Source, part: str | None = None) -> TestSet:
+    """The benchmark, or one part of it, that ``source`` names.
+
+    Args:
+        source: Reader and path; ``{part}`` in the path stands for ``part``.
+        part: A language or sub-collection.
+
+    Raises:
+        UserError: for a path that is missing, or holds ``{part}`` where there are no parts.
+    """
+    if not source.path:
+        raise UserError(f"reader {source.reader!r} needs the key `path`; add it under `source` in the registry.")
+    if "{part}" in source.path and part is None:
+        raise UserError(f"path {source.path} has a {{part}}, but the benchmark lists no `parts`; add them.")
+    path = source.path.replace("{part}", part or "")
+    return import_module(f"tdro.testsets.{source.reader}").Format(path, part)
