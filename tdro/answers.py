@@ -11,10 +11,13 @@ from collections.abc import Sequence
 
 import regex
 
-_SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_SCRIPTS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+#: A character of a script without spaces.
+SPACELESS = regex.compile(rf"[{_SCRIPTS}--\p{{M}}]", flags=regex.V1)
+
 # One token: a character of a script without spaces and its marks; a run of other letters, digits and marks; a symbol.
 _TOKEN = regex.compile(
-    rf"[{_SPACELESS}--\p{{M}}]\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}]--[{_SPACELESS}--\p{{M}}]]+|[^\p{{Z}}\p{{C}}]",
+    rf"[{_SCRIPTS}--\p{{M}}]\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}]--[{_SCRIPTS}--\p{{M}}]]+|[^\p{{Z}}\p{{C}}]",
     flags=regex.V1,
 )
 

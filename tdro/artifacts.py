@@ -147,13 +147,8 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
     Raises:
         UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
     """
+    check_columns(path, schema)
     table = _open(path, lambda: pq.read_table(path, memory_map=True))
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise UserError(
-            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
-            "Delete the file and let the workflow make it again."
-        )
     try:
         return table.select(schema.names).cast(schema)
     except pa.ArrowException as error:
@@ -161,6 +156,22 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
             f"{path} has a column of another type than expected ({error}). "
             "Delete the file and let the workflow make it again."
         ) from None
+
+
+def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
+    """Names of all columns of a Parquet file, which must have ``schema``'s.
+
+    Raises:
+        UserError: when the file is missing, is no Parquet file, or lacks a column.
+    """
+    names = _open(path, lambda: pq.read_schema(path)).names
+    missing = [name for name in schema.names if name not in names]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            "Delete the file and let the workflow make it again."
+        )
+    return names
 
 
 def read_counts(path: str | Path) -> dict[str, int]:

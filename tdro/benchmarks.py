@@ -23,7 +23,7 @@ from tdro.collection import cut
 from tdro.config import Data
 from tdro.errors import UserError
 from tdro.registry import Source
-from tdro.testsets import Document, TestQuery, open_testset
+from tdro.testsets import Document, Topic, open_testset
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def _rows_of(passages: set[str], corpus: Path) -> dict[str, int]:
     return dict(found.iter_rows())
 
 
-def _table(queries: list[TestQuery], rows: dict[str, int]) -> tuple[pa.Table, int]:
+def _table(queries: list[Topic], rows: dict[str, int]) -> tuple[pa.Table, int]:
     """The queries that have a relevant passage or answers, and how many judged passages are missing."""
     columns: dict[str, list] = {name: [] for name in TEST_QUERIES.names}
     missing = 0

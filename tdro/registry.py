@@ -98,6 +98,9 @@ class Registry(Section):
         shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN} & set(self.benchmarks)))
         if shared:
             raise ValueError(f"benchmark {shared[0]!r} has the name of a task or of the in-domain benchmark; rename it")
+        suites = {entry.suite for entry in self.benchmarks.values()} & {*self.benchmarks, "out_of_domain"}
+        if suites:
+            raise ValueError(f"suite {min(suites)!r} has the name of a benchmark or of the average; rename it")
         known = [name for benchmark, entry in self.benchmarks.items() for name in entry.datasets(benchmark)]
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:

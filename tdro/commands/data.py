@@ -35,6 +35,60 @@ def _run_prepare(options) -> None:
         prepare_benchmark(options.name, job.benchmark, job.data, options.output)
 
 
+def _prepare_corpus(commands) -> None:
+    command = add_command(
+        commands,
+        "prepare-corpus",
+        "Read the corpus of a benchmark in its own format.",
+        """
+        input    what `source` of the settings names: reader beir, miracl, mkqa or mteb
+        output   corpus.parquet
+
+        tdro prepare-corpus nq --output results/benchmarks/nq/corpus.parquet --settings \\
+          '{source: {reader: beir, path: data/beir/nq}}'
+        """,
+        _run_prepare_corpus,
+    )
+    command.add_argument("name", help="name of the benchmark")
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_prepare_corpus(options) -> None:
+    from tdro.benchmarks import prepare_corpus
+    from tdro.jobs import CorpusJob
+
+    job = read_settings(options, CorpusJob)
+    prepare_corpus(options.name, job.source, job.part, job.data, options.output)
+
+
+def _prepare_queries(commands) -> None:
+    command = add_command(
+        commands,
+        "prepare-queries",
+        "Read a query set of a benchmark in its own format.",
+        """
+        input    what `source` of the settings names, and the corpus.parquet that is searched
+        output   queries.parquet, with relevant passages and their grades, or with answers
+
+        tdro prepare-queries mkqa-ar --corpus results/benchmarks/nq/corpus.parquet \\
+          --output results/benchmarks/mkqa-ar/queries.parquet --settings \\
+          '{source: {reader: mkqa, path: data/mkqa}, part: ar}'
+        """,
+        _run_prepare_queries,
+    )
+    command.add_argument("name", help="name of the benchmark or part")
+    command.add_argument("--corpus", type=Path, required=True)
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_prepare_queries(options) -> None:
+    from tdro.benchmarks import prepare_queries
+    from tdro.jobs import QueriesJob
+
+    job = read_settings(options, QueriesJob)
+    prepare_queries(options.name, job.source, job.part, job.queries, job.data, options.corpus, options.output)
+
+
 def _dedup(commands) -> None:
     command = add_command(
         commands,
@@ -72,5 +126,7 @@ def _run_dedup(options) -> None:
 
 COMMANDS = (
     _prepare,
+    _prepare_corpus,
+    _prepare_queries,
     _dedup,
 )

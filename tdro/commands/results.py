@@ -3,24 +3,29 @@
 from pathlib import Path
 
 from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+from tdro.errors import UserError
 
 
 def _evaluate(commands) -> None:
     command = add_command(
         commands,
         "evaluate",
-        "Score a retriever on a benchmark with mteb.",
+        "Score a retriever on test sets.",
         """
-        input    a SentenceTransformer folder, and corpus.parquet and queries.parquet of each dataset
-        output   mean scores as JSON, and the scores of each query as Parquet
+        input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet
+                 of each test set
+        output   mean scores as JSON, the scores of each query as Parquet; with --runs the rankings, {dataset}.trec
 
         tdro evaluate --model uniform/model --benchmark web --scores web.json --query-scores web.queries.parquet \\
-          --settings '{datasets: {web: {folder: results/benchmarks/web, language: en, instruction: Find pages.}}}'
+          --settings '{datasets: {web: {corpus: web/corpus.parquet, queries: web/queries.parquet,
+                                        instruction: Find pages.}}}'
         """,
         _run_evaluate,
     )
     command.add_argument("--benchmark", required=True)
-    add_paths(command, "model", "scores", "query-scores")
+    command.add_argument("--model", type=Path)
+    command.add_argument("--runs", type=Path, help="folder for the rankings; default: they are not kept")
+    add_paths(command, "scores", "query-scores")
 
 
 def _run_evaluate(options) -> None:
@@ -28,7 +33,10 @@ def _run_evaluate(options) -> None:
     from tdro.jobs import EvaluateJob
 
     job = read_settings(options, EvaluateJob)
-    evaluate(options.model, options.benchmark, job.datasets, job.encoding, options.scores, options.query_scores)
+    if (options.model is None) == (job.retriever is None):
+        raise UserError("give either --model or `retriever` in the settings.")
+    retriever, outputs = options.model or job.retriever, (options.scores, options.query_scores, options.runs)
+    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs)
 
 
 def _report(commands) -> None:

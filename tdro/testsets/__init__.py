@@ -13,9 +13,10 @@ relevance keeps its grades, so that scores can be compared with published ones.
 Every file may be gzipped (``.gz``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tdro.errors import UserError
@@ -34,7 +35,7 @@ class Document(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TestQuery:
+class Topic:
     """A query with the grades (above 0) of its relevant passages, or with the answers that a passage may contain."""
 
     query_id: str
@@ -49,13 +50,29 @@ class TestSet(Protocol):
     def documents(self) -> Iterator[Document]:
         """Stream the corpus, each time in the same order."""
 
-    def queries(self) -> Iterator[TestQuery]:
+    def queries(self) -> Iterator[Topic]:
         """Stream the queries that can be scored, each time in the same order."""
+
+    def corpus_files(self) -> list[Path]:
+        """Local files that the documents are read from, those that exist."""
+
+    def query_files(self) -> list[Path]:
+        """Local files that the queries are read from, those that exist."""
 
 
 def is_testset(source: Source) -> bool:
     """Whether the source is a benchmark in its own format, not rows of query and passages."""
     return source.reader in SHARED_CORPUS
+
+
+def check_testset(source: Source, parts: Sequence[str]) -> None:
+    """Raises UserError: when the path is missing, or parts and path disagree."""
+    if not source.path:
+        raise UserError(f"reader {source.reader!r} needs the key `path`; add it under `source` in the registry.")
+    if "{part}" in source.path and not parts:
+        raise UserError(f"path {source.path} has a {{part}}, but the benchmark lists no `parts`; add them.")
+    if source.reader == "beir" and parts and "{part}" not in source.path:
+        raise UserError(f"`parts` of the reader 'beir' need a {{part}} in the path; {source.path} has none.")
 
 
 def open_testset(source: Source, part: str | None = None) -> TestSet:
@@ -66,11 +83,8 @@ def open_testset(source: Source, part: str | None = None) -> TestSet:
         part: A language or sub-collection.
 
     Raises:
-        UserError: for a path that is missing, or holds ``{part}`` where there are no parts.
+        UserError: see :func:`check_testset`.
     """
-    if not source.path:
-        raise UserError(f"reader {source.reader!r} needs the key `path`; add it under `source` in the registry.")
-    if "{part}" in source.path and part is None:
-        raise UserError(f"path {source.path} has a {{part}}, but the benchmark lists no `parts`; add them.")
+    check_testset(source, [part] if part else [])
     path = source.path.replace("{part}", part or "")
     return import_module(f"tdro.testsets.{source.reader}").Format(path, part)

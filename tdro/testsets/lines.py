@@ -16,6 +16,11 @@ def either(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
+def existing(*paths: Path | None) -> list[Path]:
+    """Those that are there."""
+    return [path for path in paths if path and path.is_file()]
+
+
 def need(folder: Path, name: str, layout: str) -> Path:
     """The same, which must be there.
 

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.testsets import Document, TestQuery
+from tdro.testsets import Document, Topic
 from tdro.testsets.lines import lines, objects, qrels, string
+
+_DOCUMENTS = r"docs-(\d+)\.jsonl(\.gz)?"
+_TOPICS = r"topics.*dev\.tsv(\.gz)?"
+_QRELS = r"qrels.*dev\.tsv(\.gz)?"
 
 
 class Format:
@@ -21,26 +25,33 @@ class Format:
 
     def documents(self) -> Iterator[Document]:
         """The passages of all files, in the order of their numbers."""
-        files = self._files(r"docs-(\d+)\.jsonl(\.gz)?")
-        for file in sorted(files, key=lambda file: int(re.search(r"docs-(\d+)", file.name)[1])):
+        for file in self._need(_DOCUMENTS):
             for value, place in objects(file):
                 yield Document(string(value, "docid", place), value.get("title") or "", string(value, "text", place))
 
-    def queries(self) -> Iterator[TestQuery]:
+    def queries(self) -> Iterator[Topic]:
         """The topics of dev that the qrels judge, in their order."""
-        topics, judged = (self._only(rf"{kind}.*dev\.tsv(\.gz)?") for kind in ("topics", "qrels"))
+        topics, judged = self._only(_TOPICS), self._only(_QRELS)
         grades = qrels(judged, columns=4)
         for line, place in lines(topics):
             query_id, tab, text = line.partition("\t")
             if not tab or not text.strip():
                 raise UserError(f"{place} is not `query-id<TAB>query`.")
             if query_id in grades:
-                yield TestQuery(query_id, text, grades=grades.pop(query_id))
+                yield Topic(query_id, text, grades=grades.pop(query_id))
         if grades:
             raise UserError(f"{judged} names query {next(iter(grades))!r}, which {topics} does not hold.")
 
+    def corpus_files(self) -> list[Path]:
+        """The documents."""
+        return self._files(_DOCUMENTS)
+
+    def query_files(self) -> list[Path]:
+        """Topics and judgements."""
+        return self._files(_TOPICS) + self._files(_QRELS)
+
     def _only(self, pattern: str) -> Path:
-        files = self._files(pattern)
+        files = self._need(pattern)
         if len(files) > 1:
             raise UserError(
                 f"{self._folder} has several files for one part, such as {files[0]} and {files[1]}; "
@@ -48,16 +59,20 @@ class Format:
             )
         return files[0]
 
-    def _files(self, pattern: str) -> list[Path]:
-        """Files of that name; with a part, those whose path has it between ``-`` or ``/``."""
-        found = sorted(path for path in self._folder.rglob("*") if re.fullmatch(pattern, path.name) and path.is_file())
-        if self._part:
-            named = re.compile(rf"[-/]{re.escape(self._part)}[-/]")
-            found = [path for path in found if named.search(str(path))]
-        if not found:
+    def _need(self, pattern: str) -> list[Path]:
+        files = self._files(pattern)
+        if not files:
             of = f" of {self._part!r}" if self._part else ""
             raise UserError(
                 f"{self._folder} holds no file{of} named like {pattern}; expected MIRACL's topics*dev.tsv, "
                 "qrels*dev.tsv and docs-*.jsonl(.gz)."
             )
-        return found
+        return files
+
+    def _files(self, pattern: str) -> list[Path]:
+        """Files of that name, by the number in it; with a part, those whose path has it between ``-`` or ``/``."""
+        found = [path for path in self._folder.rglob("*") if re.fullmatch(pattern, path.name) and path.is_file()]
+        if self._part:
+            named = re.compile(rf"[-/]{re.escape(self._part)}[-/]")
+            found = [path for path in found if named.search(f"{path.parent}/")]
+        return sorted(found, key=lambda path: (int((re.search(r"\d+", path.name) or [0])[0]), str(path)))

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.testsets import Document, TestQuery
-from tdro.testsets.lines import either, lines, need, objects, string
+from tdro.testsets import Document, Topic
+from tdro.testsets.lines import either, existing, lines, need, objects, string
 
 #: Types of answers that no passage contains as a string.
 UNMATCHED = ("unanswerable", "binary", "long_answer")
@@ -42,7 +42,7 @@ class Format:
         for value, place in objects(file):
             yield Document(string(value, "_id", place), value.get("title") or "", string(value, "text", place))
 
-    def queries(self) -> Iterator[TestQuery]:
+    def queries(self) -> Iterator[Topic]:
         """The questions in one language that have an answer which can be matched."""
         file = self._file or need(self._folder, "mkqa.jsonl", "MKQA")
         empty = True
@@ -50,9 +50,17 @@ class Format:
             answers = _answers(value, place)
             if answers:
                 empty = False
-                yield TestQuery(str(value["example_id"]), self._question(value, place), answers=answers)
+                yield Topic(str(value["example_id"]), self._question(value, place), answers=answers)
         if empty:
             raise UserError(f"{file} holds no question with an answer that a passage could contain.")
+
+    def corpus_files(self) -> list[Path]:
+        """The passages."""
+        return existing(either(self._folder, "psgs_w100.tsv") or either(self._folder, "corpus.jsonl"))
+
+    def query_files(self) -> list[Path]:
+        """The questions with their answers."""
+        return existing(self._file or either(self._folder, "mkqa.jsonl"))
 
     def _question(self, value: dict, place: str) -> str:
         queries = value.get("queries")

@@ -1,4 +1,5 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
+import re
 import sys
 from pathlib import Path
 from shlex import quote
@@ -8,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from tdro.errors import UserError
 from tdro.jobs import Jobs
 from tdro.layout import Layout
+from tdro.testsets import is_testset, open_testset
 
 ROOT = Path(workflow.current_basedir).parent.parent
 
@@ -47,9 +49,23 @@ PATHS = Layout("results")
 REPORT = PATHS.report
 
 
+def one_of(names):
+    """A pattern of these names and no other, which matches nothing when there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+TEST_SETS = JOBS.test_sets
+# Benchmarks of rows are prepared whole; of the others, corpora and query sets apart.
+CORPORA = {test.corpus: JOBS.corpus(test.corpus) for test in TEST_SETS.values()}
+OF_ROWS = [name for name, test in CORPORA.items() if not is_testset(test.entry.source)]
+
+
 wildcard_constraints:
-    task="|".join(JOBS.tasks),
-    benchmark="|".join(JOBS.config.benchmarks),
+    task=one_of(JOBS.tasks),
+    benchmark=one_of(OF_ROWS),
+    corpus=one_of(set(CORPORA) - set(OF_ROWS)),
+    dataset=one_of(JOBS.evaluated),
+    untrained=one_of(JOBS.untrained),
     model="|".join(m.name for m in JOBS.config.models),
     mixture=r"uniform|curr|mean|ema|top\d+",
     seed=r"\d+",
@@ -67,11 +83,25 @@ def accelerate_config(wildcards):
 
 def local_data(name):
     """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
-    source = {**JOBS.tasks, **JOBS.benchmarks}[name].source
+    source = (
+        JOBS.tasks[name].source if name in JOBS.tasks else CORPORA[name].entry.source
+    )
     path = Path(source.path or "")
     if path.is_dir():
         return sorted(map(str, [*path.glob("*.jsonl"), *path.glob("qrels/*.tsv")]))
     return [source.path] if path.is_file() else []
+
+
+def corpus_data(wildcards):
+    """Local files of a benchmark's corpus."""
+    job = JOBS.prepare_corpus(wildcards.corpus)
+    return open_testset(job.source, job.part).corpus_files()
+
+
+def queries_data(wildcards):
+    """Local files of a query set."""
+    job = JOBS.prepare_queries(wildcards.dataset)
+    return open_testset(job.source, job.part).query_files()
 
 
 def train_files(wildcards):
@@ -100,23 +130,26 @@ def negatives(wildcards):
 def evaluation_queries(wildcards=None):
     """Queries of every dataset that is evaluated on, by name."""
     return {
-        name: f"{PATHS.dataset(benchmark, name)}/queries.parquet"
+        name: JOBS.files(benchmark, name, PATHS)[1]
         for benchmark in JOBS.config.benchmarks
         for name in JOBS.datasets(benchmark)
     }
 
 
-def benchmark_files(wildcards):
-    """Corpus and queries of every dataset of a benchmark."""
-    folders = [
-        PATHS.dataset(wildcards.benchmark, name)
-        for name in JOBS.datasets(wildcards.benchmark)
-    ]
-    return [
-        f"{folder}/{file}"
-        for folder in folders
-        for file in ("corpus.parquet", "queries.parquet")
-    ]
+def test_files(wildcards):
+    """Corpora and queries of what a job evaluates."""
+    job = JOBS.evaluate(wildcards.dataset, PATHS)
+    return [file for d in job.datasets.values() for file in (d.corpus, d.queries)]
+
+
+def run_files(path):
+    """The rankings as a further output of an evaluation, where they are asked for."""
+    return {"runs": directory(path)} if JOBS.config.evaluation.run_files else {}
+
+
+def keep_runs(wildcards, output):
+    """The option that keeps the rankings."""
+    return f"--runs {output.runs}" if JOBS.config.evaluation.run_files else ""
 
 
 def mixture_weights(wildcards):
@@ -130,11 +163,17 @@ def report_inputs(wildcards):
     c = JOBS.config
     runs = [(m.name, seed) for m in c.models for seed in c.seeds]
     files = [
-        file(model, seed, mixture, benchmark)
+        file(model, seed, mixture, dataset)
         for model, seed in runs
         for mixture in c.mixtures
-        for benchmark in c.benchmarks
+        for dataset in JOBS.evaluated
         for file in (PATHS.scores, PATHS.query_scores)
+    ]
+    files += [
+        file(name, dataset)
+        for name in JOBS.untrained
+        for dataset in JOBS.evaluated
+        for file in (PATHS.untrained_scores, PATHS.untrained_query_scores)
     ]
     files += [
         PATHS.weights(c.proxy, seed, mixture)

@@ -53,6 +53,53 @@ rule prepare_benchmark:
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
+rule prepare_corpus:
+    input:
+        data=corpus_data,
+    output:
+        corpus=ensure(PATHS.benchmark("{corpus}", "corpus.parquet"), non_empty=True),
+    log:
+        "logs/prepare_corpus/{corpus}.log",
+    benchmark:
+        "logs/prepare_corpus/{corpus}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(JOBS.prepare_corpus(wildcards.corpus)),
+    message:
+        "Preparing the corpus of {wildcards.corpus}"
+    shell:
+        "python -m tdro prepare-corpus {wildcards.corpus} --output {output.corpus} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule prepare_queries:
+    input:
+        data=queries_data,
+        corpus=lambda wildcards: PATHS.benchmark(
+            TEST_SETS[wildcards.dataset].corpus, "corpus.parquet"
+        ),
+    output:
+        queries=ensure(PATHS.benchmark("{dataset}", "queries.parquet"), non_empty=True),
+    log:
+        "logs/prepare_queries/{dataset}.log",
+    benchmark:
+        "logs/prepare_queries/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(
+            name for name, test in TEST_SETS.items() if is_testset(test.entry.source)
+        ),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(JOBS.prepare_queries(wildcards.dataset)),
+    message:
+        "Preparing the queries of {wildcards.dataset}"
+    shell:
+        "python -m tdro prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}"
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+
+
 rule mine:
     input:
         corpus=rules.prepare_task.output.corpus,
