@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, named_path, read_settings
+from tdro.commands.arguments import add_command, add_results, named_path, read_settings
 from tdro.errors import UserError
 
 
@@ -124,9 +124,43 @@ def _run_dedup(options) -> None:
     dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings)
 
 
+def _leaks(commands) -> None:
+    command = add_command(
+        commands,
+        "leaks",
+        "Count evaluation queries that still have a near-duplicate in training.",
+        """
+        input    RESULTS/data/{task}/{queries,train}.parquet of each --tasks, and the queries.parquet of every
+                 dataset that is evaluated on as NAME=PATH
+        output   leaks.parquet: dataset, queries, leaked
+        settings section `dedup` of the config
+
+        tdro leaks --tasks nq msmarco --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
+          --output results/leaks.parquet
+        """,
+        _run_leaks,
+    )
+    add_results(command)
+    command.add_argument("--tasks", nargs="+", required=True)
+    command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_leaks(options) -> None:
+    from tdro.config import Dedup
+    from tdro.layout import Layout
+    from tdro.leaks import leaks
+
+    layout = Layout(options.results)
+    files = ("queries.parquet", "train.parquet")
+    training = {task: tuple(Path(layout.task(task, file)) for file in files) for task in options.tasks}
+    leaks(dict(options.evaluation), training, options.output, read_settings(options, Dedup))
+
+
 COMMANDS = (
     _prepare,
     _prepare_corpus,
     _prepare_queries,
     _dedup,
+    _leaks,
 )

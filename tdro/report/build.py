@@ -78,6 +78,7 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "courses": _courses(settings, layout),
         "stages": stages.stages(settings.tasks, layout),
         "duplicates": stages.duplicates(settings.tasks, layout),
+        "leaks": stages.leaks(settings.benchmarks, layout),
         "rules": stages.rules(logs),
         "versions": [(name, _version(name)) for name in _PACKAGES],
     }

@@ -11,6 +11,7 @@ import scipy.stats
 from tdro.artifacts import (
     ANSWER_METRICS,
     DUPLICATES,
+    LEAKS,
     NEGATIVES,
     QUERIES,
     QUERY_SCORES,
@@ -79,6 +80,7 @@ class Tree:
             self.weights(seed, sizes, steps)
         for task in settings.tasks:
             self.data(task, script)
+        self.leaks()
         self.jobs()
 
     def evaluation(self, model, seed, mixture, benchmark, values: dict, metrics=RELEVANCE_METRICS) -> None:
@@ -99,6 +101,12 @@ class Tree:
                 members = {d: values[d] for d in datasets if self.layout.evaluated(benchmark, d) == job}
                 paths = self.layout.untrained_scores(name, job), self.layout.untrained_query_scores(name, job)
                 write_scores(*paths, members)
+
+    def leaks(self, leaked=None) -> None:
+        names = [d for datasets in self.settings.benchmarks.values() for d in datasets]
+        found = [(leaked or {}).get(name, 0) for name in names]
+        columns = {"dataset": names, "queries": [60] * len(names), "leaked": found}
+        write_table(self.layout.leaks, columns, LEAKS)
 
     def weights(self, seed, sizes, steps) -> None:
         k = len(sizes)
@@ -325,6 +333,20 @@ def test_counts_duplicates_and_jobs(built):
     assert "all 2,331" in text, "three mined tasks of 777 candidates"
     assert re.search(r"task nfcorpus scifact code 1 1 medical 1 1 forum 1 1 all 3 3", text)
     assert "train 2 2 min 10 s 1 min 40 s 2.0 GB tiny/seed1/curr" in text
+
+
+def test_leaks_by_benchmark(tree, tmp_path):
+    text = _Text((tree.root / "report/index.html").read_text()).text
+    assert "None of 300 evaluation queries has a near-duplicate" in text
+    leaky = Tree(tmp_path, content())
+    leaky.leaks({"news": 3, "code": 6, "scifact": 60})
+    text = _Text(leaky.build()[0]).text
+    assert "queries left in training share in_domain 180 9 5% nfcorpus 60 0 0% scifact 60 60 100%" in text
+    leaky.leaks()
+    frame = {"dataset": ["news"], "queries": [60], "leaked": [0]}
+    write_table(leaky.layout.leaks, frame, LEAKS)
+    with pytest.raises(UserError, match="says nothing of 'code'"):
+        leaky.build()
 
 
 def test_missing_job_records_are_no_error(tmp_path):

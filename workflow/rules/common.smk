@@ -184,8 +184,12 @@ def report_inputs(wildcards):
         files += [
             PATHS.run(c.proxy, seed, "tdro/trajectory.parquet") for seed in c.seeds
         ]
-    return files + [
-        PATHS.task(task, f)
-        for task in JOBS.tasks
-        for f in ("train.parquet", "duplicates.parquet")
+    return [
+        *files,
+        PATHS.leaks,
+        *(
+            PATHS.task(task, f)
+            for task in JOBS.tasks
+            for f in ("train.parquet", "duplicates.parquet")
+        ),
     ]

@@ -147,3 +147,27 @@ rule dedup:
         "python -m tdro dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
         " --train {output.train} --duplicates {output.duplicates} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule leaks:
+    input:
+        train=train_files,
+        texts=task_texts,
+        evaluation=lambda wildcards: list(evaluation_queries().values()),
+    output:
+        leaks=ensure(PATHS.leaks, non_empty=True),
+    log:
+        "logs/leaks/leaks.log",
+    benchmark:
+        "logs/leaks/leaks.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        tasks=list(JOBS.tasks),
+        evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
+        settings=settings(JOBS.config.dedup),
+    message:
+        "Looking for evaluation queries in the training data"
+    shell:
+        "python -m tdro leaks --tasks {params.tasks} --evaluation {params.evaluation} --output {output.leaks}"
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
