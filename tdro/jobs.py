@@ -116,6 +116,13 @@ class EvaluateJob(Section):
     retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
 
 
+class TablesJob(Section):
+    """``tdro tables``: what the run's figures are of."""
+
+    measure: str = "released"
+    evaluated: dict[Name, int] = Field({}, description="Datasets evaluated of each suite.")
+
+
 class TestSet(NamedTuple):
     """A benchmark or a part of it: what is prepared and evaluated as one."""
 
@@ -308,6 +315,14 @@ class Jobs:
             untrained=list(self.untrained),
             report=config.report,
         )
+
+    def paper_tables(self) -> TablesJob:
+        """Job that prints the paper's tables; a suite of one benchmark counts its parts."""
+        sizes = {
+            suite: len(members) if len(members) > 1 else len(self.datasets(members[0]))
+            for suite, members in self._suites().items()
+        }
+        return TablesJob(measure=self.config.tdro.measure, evaluated=sizes)
 
     def _suites(self) -> dict[str, list[str]]:
         """Benchmarks that are averaged under one name."""

@@ -41,6 +41,11 @@ class Layout:
         """The report's files."""
         return ReportFiles(f"{self.results}/report/index.html", f"{self.results}/report/results.csv")
 
+    @property
+    def paper_tables(self) -> str:
+        """The paper's tables with our figures."""
+        return f"{self.results}/report/tables.md"
+
     def run(self, model: str, seed: int | str, file: str) -> str:
         """A file of a model and seed, such as ``tdro/trajectory.parquet``."""
         return f"{self.results}/{model}/seed{seed}/{file}"

@@ -67,6 +67,32 @@ def _run_report(options) -> None:
     print(build(content, Layout(options.results), str(options.logs), options.html, options.csv))
 
 
+def _tables(commands) -> None:
+    command = add_command(
+        commands,
+        "tables",
+        "Print the paper's tables 3 and 5 with our figures beside its own.",
+        """
+        input    the report's results.csv, and the paper's figures
+        output   tables.md; empty cells for what was not run
+        settings `measure` (tdro.measure of the run), `evaluated` (datasets evaluated of BEIR, MIRACL and MKQA)
+
+        tdro tables --results-csv results/report/results.csv --paper resources/paper_results.csv --output tables.md \\
+          --settings '{evaluated: {BEIR: 15, MIRACL: 18, MKQA: 25}}'
+        """,
+        _run_tables,
+    )
+    add_paths(command, "results-csv", "paper", "output")
+
+
+def _run_tables(options) -> None:
+    from tdro.jobs import TablesJob
+    from tdro.papertables import tables
+
+    job = read_settings(options, TablesJob)
+    print(tables(options.results_csv, options.paper, job.measure, job.evaluated, options.output))
+
+
 def _show(commands) -> None:
     command = add_command(
         commands,
@@ -94,5 +120,6 @@ def _run_show(options) -> None:
 COMMANDS = (
     _evaluate,
     _report,
+    _tables,
     _show,
 )
