@@ -18,6 +18,7 @@ SECTIONS = {
     "Configuration: `mining`": config.Mining,
     "Configuration: `dedup`": config.Dedup,
     "Configuration: `encoding`": config.Encoding,
+    "Configuration: `evaluation`": config.Evaluation,
     "Configuration: `training`": config.Training,
     "Configuration: `tdro`": config.Tdro,
     "Configuration: `report`": config.Report,
