@@ -5,9 +5,9 @@
 
 Every run is a process of its own, so that its peak memory is its own. Both start from the same prepared
 texts and end with the metrics of every query; what loading the model and the libraries takes stands apart as `load`:
-the same process without a corpus. CPU seconds are those of all threads; on a busy machine they say more than the wall's.
+the same process without a corpus. CPU seconds are those of all threads; on a busy machine they say more.
 Model: the first two layers of all-MiniLM-L6-v2 as a pip package holds it (downloaded once), float32. The corpus is made
-up: words of a Zipf distribution, lengths log-normal around 25 words; a query shares words with its passage.
+up: words of a Zipf distribution, lengths log-normal around 15 words; a query shares words with its passage.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def make_test_set(folder: Path, passages: int, queries: int) -> None:
     random = np.random.default_rng(0)
     syllables = np.array(["ka", "lo", "mi", "ren", "tas", "vor", "el", "shi", "pan", "dur", "o", "ques"])
     words = np.array(["".join(random.choice(syllables, random.integers(1, 4))) for _ in range(20_000)])
-    lengths = np.clip(random.lognormal(3.2, 0.6, passages).astype(int), 4, 400)
+    lengths = np.clip(random.lognormal(2.7, 0.6, passages).astype(int), 4, 400)
     texts = [" ".join(words[np.minimum(random.zipf(1.3, length), len(words)) - 1]) for length in lengths]
     ids = [f"d{row}" for row in range(passages)]
     write_table(folder / "corpus.parquet", {"passage_id": ids, "title": [""] * passages, "text": texts}, CORPUS)
@@ -51,7 +51,7 @@ def save_model(folder: Path) -> None:
     """Write the embedding model that both load."""
     from tdro.models import load_embedder
 
-    model = load_embedder(MODEL, SHA256, MAX_LENGTH, "model")
+    model = load_embedder(MODEL, SHA256, MAX_LENGTH)
     encoder = model[0].auto_model.encoder
     encoder.layer = encoder.layer[:LAYERS]
     model[0].auto_model.config.num_hidden_layers = LAYERS
@@ -62,7 +62,7 @@ def read_model(folder: Path):
     """The embedding model."""
     from tdro.models import load_embedder
 
-    return load_embedder(str(folder / "model"), None, MAX_LENGTH, "model")
+    return load_embedder(str(folder / "model"), None, MAX_LENGTH)
 
 
 def ours(folder: Path) -> dict[str, float]:

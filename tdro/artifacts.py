@@ -7,7 +7,7 @@ Counts of a stage (rows read, rows dropped and why) travel in the Parquet file's
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,17 @@ QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positi
 #: ``grades`` are those of the positives, in their order; ``answers`` are strings that a relevant passage
 #: contains, in the place of positives. The one or the other is null.
 TEST_QUERIES = pa.schema([*QUERIES, ("grades", pa.list_(pa.int32())), ("answers", pa.list_(pa.string()))])
+
+#: ``candidates.parquet`` and ``rescored.parquet``: the passages nearest to a query by falling score, its
+#: positives among them; ``positive_scores`` are those of its positives, in their order.
+CANDIDATES = pa.schema(
+    [
+        ("query", pa.int32()),
+        ("candidates", _ROWS),
+        ("scores", pa.list_(pa.float32())),
+        ("positive_scores", pa.list_(pa.float32())),
+    ]
+)
 
 #: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` the miner's inner products;
 #: a score is null where a random passage filled a gap.
@@ -99,6 +110,9 @@ QUERY_SCORES = pa.schema(
 #: ``leaks.parquet``: evaluation queries that still have a near-duplicate among the training queries of any task.
 LEAKS = pa.schema([("dataset", pa.string()), ("queries", pa.int64()), ("leaked", pa.int64())])
 
+# Rows that a streaming reader decodes at a time.
+_BATCH = 16_384
+
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
 
@@ -141,6 +155,48 @@ def write_table(
         pq.write_table(table, temporary, compression="zstd")
 
 
+@contextmanager
+def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] | None = None):
+    """Yield a function that appends a table (or columns) as a row group; the file appears at the end.
+
+    ``counts`` is read when the file is closed, so that it may be filled while rows are written.
+    """
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+
+        def write(table: pa.Table | Mapping[str, Any]) -> None:
+            if not isinstance(table, pa.Table):
+                table = pa.table({name: table[name] for name in schema.names}, schema=schema)
+            writer.write_table(table.select(schema.names).cast(schema))
+
+        yield write
+        writer.add_key_value_metadata({} if counts is None else {_COUNTS: json.dumps(dict(counts))})
+
+
+def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """Tables of ``rows`` rows, the last one of fewer, without holding the file in memory.
+
+    Raises:
+        UserError: as :func:`read_table`.
+    """
+    missing = [name for name in schema.names if name not in column_names(path)]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            "Delete the file and let the workflow make it again."
+        )
+    held, number = [], 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(min(rows, _BATCH), columns=schema.names):
+            held.append(batch)
+            number += len(batch)
+            while number >= rows:
+                table = pa.Table.from_batches(held)
+                yield table.slice(0, rows).cast(schema)
+                held, number = table.slice(rows).to_batches(), number - rows
+    if number:
+        yield pa.Table.from_batches(held).cast(schema)
+
+
 def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet file that must have ``schema``'s columns.
 
@@ -176,7 +232,7 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
 
 def read_counts(path: str | Path) -> dict[str, int]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
-    metadata = _open(path, lambda: pq.read_schema(path)).metadata or {}
+    metadata = _open(path, lambda: pq.read_metadata(path)).metadata or {}
     return json.loads(metadata.get(_COUNTS, b"{}"))
 
 

@@ -37,14 +37,42 @@ class Data(Section):
     seed: Seed = Field(42, description="Seed of the held-out split and of the choice of rows.")
 
 
-class Mining(Section):
-    """Hard negatives: what a miner model ranks high and nobody marked relevant."""
+class Encode(Section):
+    """The miner, an embedding model, and how it reads texts."""
 
     model: str = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
+    revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     query_prompt: str = Field("", description="Text put before each query, if the miner wants one.")
+    passage_prompt: str = Field("", description="Text put before each passage, if the miner wants one.")
     max_length: int = Field(512, ge=8, description="Tokens of a text that the miner sees.")
     batch_size: int = Field(64, ge=1, description="Texts a forward pass.")
+    shard_size: int = Field(16_384, ge=1, description="Texts a file of embeddings; what a killed run loses at most.")
+
+
+class Search(Section):
+    """The nearest passages of each query."""
+
+    index: str = Field("Flat", description="faiss factory string: `Flat` is exact; `IVF4096,Flat`, `HNSW32`.")
+    depth: int = Field(100, ge=1, description="Candidates a query, its positives not counted.")
+    nprobe: int | None = Field(None, ge=1, description="Lists that an IVF index looks into.")
+    ef_search: int | None = Field(None, ge=1, description="Nodes that an HNSW index keeps in view.")
+
+
+class Rescore(Section):
+    """A cross-encoder that scores the best candidates anew."""
+
+    model: str = Field(description="Cross-encoder: hub id, local folder or `package:...`.")
+    revision: str | None = Field(None, description="Revision of a hub model.")
+    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
+    depth: int = Field(100, ge=1, description="Candidates rescored a query; those behind them are left out.")
+    max_length: int = Field(512, ge=8, description="Tokens of a pair that the cross-encoder sees.")
+    batch_size: int = Field(64, ge=1, description="Pairs a forward pass.")
+
+
+class Select(Section):
+    """Which candidates become hard negatives."""
+
     ranks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] = Field(
         (2, 100), description="First rank kept, and the rank before which to stop; ranks start at 0."
     )
@@ -52,15 +80,39 @@ class Mining(Section):
     margin: float | None = Field(
         None, ge=0, lt=1, description="Drop candidates scoring above pos - |pos| * margin; null keeps them."
     )
-    too_few: Literal["fill_random", "drop"] = Field(
-        "fill_random", description="A query left with too few negatives: random passages fill it up, or it is dropped."
+    min_score: float | None = Field(None, description="Drop candidates scoring below it.")
+    max_score: float | None = Field(None, description="Drop candidates scoring above it.")
+    too_few: Literal["fill_random", "keep_with", "drop"] = Field(
+        "fill_random", description="A query left with too few: random passages fill it up, it keeps them, or it goes."
     )
     seed: Seed = 42
 
     @model_validator(mode="after")
-    def _ranks_ordered(self) -> Self:
+    def _limits_ordered(self) -> Self:
         if self.ranks[0] >= self.ranks[1]:
             raise ValueError(f"ranks {list(self.ranks)} must be [first, end) with first < end")
+        if None not in (self.min_score, self.max_score) and self.min_score > self.max_score:
+            raise ValueError(f"min_score {self.min_score} is above max_score {self.max_score}; no candidate fits")
+        return self
+
+
+class Mining(Section):
+    """Hard negatives: what a miner model ranks high and nobody marked relevant."""
+
+    encode: Encode = Encode()
+    search: Search = Search()
+    rescore: Rescore | None = Field(None, description="Rescoring of the candidates; null leaves it out.")
+    select: Select = Select()
+
+    @model_validator(mode="after")
+    def _deep_enough(self) -> Self:
+        deepest = self.rescore.depth if self.rescore else self.search.depth
+        if self.select.ranks[1] > self.search.depth:
+            raise ValueError(
+                f"select.ranks {list(self.select.ranks)} end behind search.depth {self.search.depth}; raise the depth"
+            )
+        if self.select.ranks[0] >= deepest:
+            raise ValueError(f"select.ranks {list(self.select.ranks)} start behind rescore.depth {deepest}")
         return self
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
 from tdro.errors import UserError
+from tdro.indices import check_index
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Source, Task, TaskRows
 from tdro.report.content import Content
@@ -98,8 +99,10 @@ class Miner(Section):
     """The miner as a retriever."""
 
     model: str
+    revision: str | None = None
     sha256: str | None = None
     query_prompt: str = ""
+    passage_prompt: str = ""
     max_length: int = 512
     batch_size: int = 64
 
@@ -168,6 +171,7 @@ class Jobs:
 
     def _check_names(self, root: Path) -> None:
         """Names that only a job would miss, after hours perhaps."""
+        check_index(self.config.mining.search.index)
         for model in self.config.models:
             if not (root / "config" / "accelerate" / f"{model.accelerate}.yaml").is_file():
                 known = ", ".join(sorted(file.stem for file in (root / "config" / "accelerate").glob("*.yaml")))
@@ -227,7 +231,7 @@ class Jobs:
             if kind == "bm25":
                 found[kind] = "bm25"
             elif kind == "miner":
-                found[kind] = _part(self.config.mining, Miner)
+                found[kind] = _part(self.config.mining.encode, Miner)
             else:
                 found |= {f"base-{model.name}": model for model in self.config.models}
         return found

@@ -67,18 +67,23 @@ def load_retriever(model: Model, encoding: Encoding):
 
 def base_files(model: Model) -> list[Path]:
     """Files of a base that lies in a local folder; none for a hub id or a package, whose names say which they are."""
-    folder = Path(model.base).expanduser()
+    return model_files(model.base)
+
+
+def model_files(reference: str) -> list[Path]:
+    """The same of any model."""
+    folder = Path(reference).expanduser()
     return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
 
 
-def load_embedder(reference: str, sha256: str | None, max_length: int, key: str):
+def load_embedder(reference: str, sha256: str | None, max_length: int, *, revision: str | None = None):
     """An embedding model as it is, in float32, reading at most ``max_length`` tokens of a text.
 
     Args:
         reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
         sha256: Expected checksum of the package's archive.
         max_length: Tokens; the model's own limit, where that is lower.
-        key: The configuration's key of it, for messages.
+        revision: Revision of a hub model.
 
     Raises:
         UserError: when it cannot be loaded.
@@ -87,13 +92,13 @@ def load_embedder(reference: str, sha256: str | None, max_length: int, key: str)
 
     try:
         # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
-        model = SentenceTransformer(resolve(reference, sha256), model_kwargs={"dtype": "float32"}).eval()
+        model = SentenceTransformer(resolve(reference, sha256), revision=revision, model_kwargs={"dtype": "float32"})
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{key} {reference} cannot be loaded ({reason}); correct the name.") from None
+        raise UserError(f"embedding model {reference} cannot be loaded ({reason}); correct the name.") from None
     limit = model.max_seq_length
     model.max_seq_length = max_length if limit is None else min(limit, max_length)
-    return model
+    return model.eval()
 
 
 def load_trained(folder: Path):

@@ -49,11 +49,11 @@ def _instructed(model, encoding: Encoding) -> Rank:
 
 
 def _miner(miner: Miner, encoding: Encoding) -> Rank:
-    """The miner reads what it reads when it mines: its own prompt before queries, no instruction."""
+    """The miner reads what it reads when it mines: its own prompts, no instruction."""
     from tdro.models import load_embedder
 
-    model = load_embedder(miner.model, miner.sha256, miner.max_length, "mining.model")
-    encoder = Encoder(model, miner.query_prompt, "", encoding.precision, miner.batch_size)
+    model = load_embedder(miner.model, miner.sha256, miner.max_length, revision=miner.revision)
+    encoder = Encoder(model, miner.query_prompt, miner.passage_prompt, encoding.precision, miner.batch_size)
     return lambda dataset, queries, depth: rank(encoder, Path(dataset.corpus), queries, depth)
 
 

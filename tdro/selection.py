@@ -1,7 +1,7 @@
 """Which of the passages that a miner ranked become a query's hard negatives. No model and no files.
 
-Each query is decided alone, with a random generator of its own, so that neither the order of the
-queries nor the other queries change its negatives.
+The filters run over a block of queries at once; the draw is each query's own, with a random generator of
+its own, so that neither the order of the queries nor the other queries change its negatives.
 """
 
 from collections.abc import Iterable
@@ -10,32 +10,50 @@ from hashlib import blake2b
 
 import numpy as np
 
-from tdro.config import Mining
+from tdro.config import Select
 from tdro.texts import identity
 
 
 @dataclass(frozen=True)
-class Query:
-    """A query that wants negatives.
+class Lists:
+    """Lists of numbers, one after the other: list i has ``lengths[i]`` of the ``values``."""
 
-    Attributes:
-        row: Its row in the queries; seeds its sample.
-        key: Key of its text, see :func:`text_keys`.
-        positives: Rows of the corpus, shape (p,).
-        positive_score: Lowest score among its positives, for the margin.
-    """
+    values: np.ndarray
+    lengths: np.ndarray
 
-    row: int
-    key: np.uint64
-    positives: np.ndarray
-    positive_score: float
+    @property
+    def owners(self) -> np.ndarray:
+        """Which list each value is of."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Where each list ends."""
+        return np.cumsum(self.lengths)
+
+    def places(self) -> np.ndarray:
+        """Place of each value in its list, from 0."""
+        return np.arange(len(self.values)) - np.repeat(self.ends - self.lengths, self.lengths)
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Passages by falling score: ``rows`` of the corpus and their ``scores``, both of shape (depth,)."""
+class Block:
+    """Queries that want negatives, and their rankings.
+
+    Attributes:
+        rows: Rows in the queries, shape (q,); each seeds its query's sample.
+        keys: Keys of their texts, shape (q,), see :func:`text_keys`.
+        positives: Rows of the corpus.
+        positive_scores: Lowest score among each query's positives, shape (q,), for the margin.
+        candidates: Rows of the corpus, by falling score.
+        scores: Score of each of those candidates.
+    """
 
     rows: np.ndarray
+    keys: np.ndarray
+    positives: Lists
+    positive_scores: np.ndarray
+    candidates: Lists
     scores: np.ndarray
 
 
@@ -46,29 +64,30 @@ class Selection:
     Attributes:
         mined: Positions in the ranking, rising, at most ``samples``.
         filled: Rows of the corpus that fill up what ``mined`` lacks; [] unless ``too_few`` says so.
-        dropped: How many candidates each filter dropped, in the order in which the filters ran.
     """
 
     mined: np.ndarray
     filled: np.ndarray
-    dropped: dict[str, int]
 
 
 class Passages:
-    """The corpus as selection sees it: which rows hold the same text."""
+    """The corpus as selection sees it: which rows hold the same text.
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        keys = text_keys(texts)
-        self._keys = keys
+    Args:
+        keys: Key of every passage's text, shape (passages,), see :func:`text_keys`.
+    """
+
+    def __init__(self, keys: np.ndarray) -> None:
+        self.keys = keys
         self._order = np.argsort(keys, kind="stable")
         self._sorted = keys[self._order]
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
-    def equal(self, query: Query) -> np.ndarray:
-        """Rows whose text equals the query's or one of its positives' (which are among them)."""
-        keys = np.unique(np.append(self._keys[query.positives], query.key))
+    def equal(self, keys: np.ndarray) -> np.ndarray:
+        """Rows whose text has one of the ``keys``."""
+        keys = np.unique(keys)
         first = np.searchsorted(self._sorted, keys, side="left")
         end = np.searchsorted(self._sorted, keys, side="right")
         return np.concatenate([self._order[a:b] for a, b in zip(first, end, strict=True)])
@@ -82,44 +101,79 @@ def text_keys(texts: Iterable[str]) -> np.ndarray:
     return np.frombuffer(digests, dtype=np.uint64)
 
 
-def select(query: Query, ranking: Ranking, passages: Passages, mining: Mining) -> Selection:
-    """Filter a query's ranking and sample its hard negatives.
+def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Selection], dict[str, int]]:
+    """Filter the rankings of a block of queries and sample their hard negatives.
 
     The filters run in this order, and a candidate counts for the first that drops it:
 
-    1. its rank lies outside ``mining.ranks``. Ranks are positions in the raw ranking, positives
-       included, as in the released code (``ranks[2:100]`` first, positives taken out after);
+    1. its rank lies outside ``ranks``. Ranks are positions in the raw ranking, positives included, as in
+       the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
+       first moves the end back by one, so that many positives do not use up the room;
     2. it is a positive of the query;
     3. its text equals the query's or a positive's, but for case and white space;
-    4. it scores above ``pos - |pos| * margin``, pos being the query's lowest-scoring positive.
+    4. it scores above ``pos - |pos| * margin``, pos being the query's lowest-scoring positive;
+    5. it scores above ``max_score``;
+    6. it scores below ``min_score``.
 
-    Of the rest ``mining.samples`` are drawn without replacement and kept in the order of their ranks.
-    When there are fewer and ``mining.too_few`` is ``fill_random``, :func:`_fill` makes up for them.
+    Of the rest ``samples`` are drawn without replacement and kept in the order of their ranks. When there
+    are fewer and ``too_few`` is ``fill_random``, :func:`_fill` makes up for them.
+
+    Returns:
+        A selection a query, and how many candidates each filter dropped, in the order of the filters.
     """
-    equal = passages.equal(query)
-    ranks = np.arange(len(ranking.rows))
-    filters = {
-        "outside the ranks": (ranks < mining.ranks[0]) | (ranks >= mining.ranks[1]),
-        "positives": np.isin(ranking.rows, query.positives),
-        "equal texts": np.isin(ranking.rows, equal),
-        "above the margin": ranking.scores > _limit(query.positive_score, mining.margin),
-    }
-    kept = np.ones(len(ranks), dtype=bool)
+    kept = np.ones(len(block.scores), dtype=bool)
     dropped = {}
-    for name, hits in filters.items():
+    for name, hits in _filters(block, passages, settings).items():
         dropped[name] = int(np.count_nonzero(kept & hits))
         kept &= ~hits
-    generator = np.random.default_rng([mining.seed, query.row])
-    mined = np.flatnonzero(kept)
-    if len(mined) > mining.samples:
-        mined = np.sort(generator.choice(mined, mining.samples, replace=False))
-    missing = mining.samples - len(mined) if mining.too_few == "fill_random" else 0
-    filled = _fill(missing, ranking.rows, mined, equal, len(passages), generator)
-    return Selection(mined, filled, dropped)
+    starts = block.candidates.ends - block.candidates.lengths
+    chosen = []
+    for query, (start, end) in enumerate(zip(starts.tolist(), block.candidates.ends.tolist(), strict=True)):
+        generator = np.random.default_rng([settings.seed, int(block.rows[query])])
+        mined = np.flatnonzero(kept[start:end])
+        if len(mined) > settings.samples:
+            mined = np.sort(generator.choice(mined, settings.samples, replace=False))
+        filled = np.empty(0, dtype=np.int64)
+        if len(mined) < settings.samples and settings.too_few == "fill_random":
+            missing = settings.samples - len(mined)
+            ranked = block.candidates.values[start:end]
+            filled = _fill(missing, ranked, mined, _equal_rows(block, query, passages), len(passages), generator)
+        chosen.append(Selection(mined, filled))
+    return chosen, dropped
 
 
-def _limit(positive_score: float, margin: float | None) -> float:
-    return np.inf if margin is None else positive_score - abs(positive_score) * margin
+def _filters(block: Block, passages: Passages, settings: Select) -> dict[str, np.ndarray]:
+    """What each filter would drop by itself, a mask over the block's candidates."""
+    candidates, positives, owners = block.candidates, block.positives, block.candidates.owners
+    ranks, end = candidates.places(), settings.ranks[1] + np.maximum(positives.lengths - 1, 0)
+    limits = np.full(len(block.rows), np.inf)
+    if settings.margin is not None:
+        limits = block.positive_scores - np.abs(block.positive_scores) * settings.margin
+    own_keys = np.concatenate([passages.keys[positives.values], block.keys])
+    key_owners = np.concatenate([positives.owners, np.arange(len(block.keys))])
+    return {
+        "outside the ranks": (ranks < settings.ranks[0]) | (ranks >= end[owners]),
+        "positives": _among(candidates.values, owners, positives.values, positives.owners),
+        "equal texts": _among(passages.keys[candidates.values], owners, own_keys, key_owners),
+        "above the margin": block.scores > limits[owners],
+        "above the maximum score": block.scores > (np.inf if settings.max_score is None else settings.max_score),
+        "below the minimum score": block.scores < (-np.inf if settings.min_score is None else settings.min_score),
+    }
+
+
+def _among(values: np.ndarray, owners: np.ndarray, others: np.ndarray, other_owners: np.ndarray) -> np.ndarray:
+    """Whether each value is one of the others of the same owner."""
+    known, places = np.unique(others, return_inverse=True)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    pairs = owners * len(known) + at
+    return (known[at] == values) & np.isin(pairs, other_owners * len(known) + places)
+
+
+def _equal_rows(block: Block, query: int, passages: Passages) -> np.ndarray:
+    """Rows whose text equals the query's or one of its positives' (which are among them)."""
+    end = block.positives.ends[query]
+    positives = block.positives.values[end - block.positives.lengths[query] : end]
+    return passages.equal(np.append(passages.keys[positives], block.keys[query]))
 
 
 def _fill(
@@ -131,8 +185,6 @@ def _fill(
     just dropped as too near a positive must not come back by chance. Only a corpus without enough
     others gives those back, the lowest ranked first.
     """
-    if missing == 0:
-        return np.empty(0, dtype=np.int64)
     drawn = _draw(missing, total, np.union1d(ranked, equal), generator)
     returned = np.delete(ranked, mined)[::-1]
     returned = returned[~np.isin(returned, equal)][: missing - len(drawn)]

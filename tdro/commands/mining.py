@@ -1,31 +1,115 @@
-"""Hard negatives."""
+"""Hard negatives: encode, search, rescore, select."""
 
 from tdro.commands.arguments import add_command, add_paths, read_settings
 
 
-def _mine(commands) -> None:
+def _encode(commands) -> None:
     command = add_command(
         commands,
-        "mine",
-        "Find hard negatives with an embedding model.",
+        "encode",
+        "Embed a task's corpus and queries with the miner.",
         """
         input    corpus.parquet, queries.parquet
-        output   negatives.parquet, with the miner's scores
-        settings section `mining` of the config
+        output   OUTPUT/corpus/, OUTPUT/queries/: float16 shards and manifest.json;
+                 a killed run resumes from CHECKPOINTS
+        settings section `mining.encode` of the config
 
-        tdro mine --corpus results/data/nq/corpus.parquet --queries results/data/nq/queries.parquet \\
-          --output results/data/nq/negatives.parquet --settings '{model: BAAI/bge-base-en-v1.5, margin: 0.05}'
+        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode \\
+          --corpus results/data/nq/corpus.parquet --queries results/data/nq/queries.parquet \\
+          --output results/data/nq/embeddings --checkpoints checkpoints/embeddings/nq \\
+          --settings '{model: BAAI/bge-base-en-v1.5, batch_size: 256}'
         """,
-        _run_mine,
+        _run_encode,
     )
-    add_paths(command, "corpus", "queries", "output")
+    add_paths(command, "corpus", "queries", "output", "checkpoints")
 
 
-def _run_mine(options) -> None:
-    from tdro.config import Mining
-    from tdro.mine import mine
+def _run_encode(options) -> None:
+    from tdro.config import Encode
+    from tdro.encode import encode
 
-    mine(options.corpus, options.queries, options.output, read_settings(options, Mining))
+    settings = read_settings(options, Encode)
+    encode(options.corpus, options.queries, options.output, options.checkpoints, settings)
 
 
-COMMANDS = (_mine,)
+def _search(commands) -> None:
+    command = add_command(
+        commands,
+        "search",
+        "Find the passages nearest to each query.",
+        """
+        input    embeddings/ of `tdro encode`, corpus.parquet, queries.parquet
+        output   candidates.parquet, with scores
+        settings section `mining.search` of the config
+
+        tdro search --embeddings results/data/nq/embeddings --corpus results/data/nq/corpus.parquet \\
+          --queries results/data/nq/queries.parquet --output candidates.parquet --settings '{index: Flat, depth: 100}'
+        """,
+        _run_search,
+    )
+    add_paths(command, "embeddings", "corpus", "queries", "output")
+
+
+def _run_search(options) -> None:
+    from tdro.config import Search
+    from tdro.search import search
+
+    settings = read_settings(options, Search)
+    search(options.embeddings, options.corpus, options.queries, options.output, settings)
+
+
+def _rescore(commands) -> None:
+    command = add_command(
+        commands,
+        "rescore",
+        "Score the best candidates anew with a cross-encoder.",
+        """
+        input    candidates.parquet, corpus.parquet, queries.parquet
+        output   rescored.parquet, of the same columns
+        settings section `mining.rescore` of the config
+
+        tdro rescore --candidates candidates.parquet --corpus results/data/nq/corpus.parquet \\
+          --queries results/data/nq/queries.parquet --output rescored.parquet \\
+          --settings '{model: cross-encoder/ms-marco-MiniLM-L6-v2, depth: 50}'
+        """,
+        _run_rescore,
+    )
+    add_paths(command, "candidates", "corpus", "queries", "output")
+
+
+def _run_rescore(options) -> None:
+    from tdro.config import Rescore
+    from tdro.rescore import rescore
+
+    settings = read_settings(options, Rescore)
+    rescore(options.candidates, options.corpus, options.queries, options.output, settings)
+
+
+def _select(commands) -> None:
+    command = add_command(
+        commands,
+        "select",
+        "Choose hard negatives among the candidates; takes seconds.",
+        """
+        input    candidates.parquet or rescored.parquet, corpus.parquet, queries.parquet
+        output   negatives.parquet, with the miner's scores
+        settings section `mining.select` of the config
+
+        tdro select --candidates candidates.parquet --corpus results/data/nq/corpus.parquet \\
+          --queries results/data/nq/queries.parquet --output results/data/nq/negatives.parquet \\
+          --settings '{ranks: [2, 100], samples: 16, margin: 0.05}'
+        """,
+        _run_select,
+    )
+    add_paths(command, "candidates", "corpus", "queries", "output")
+
+
+def _run_select(options) -> None:
+    from tdro.config import Select
+    from tdro.select import select_negatives
+
+    settings = read_settings(options, Select)
+    select_negatives(options.candidates, options.corpus, options.queries, options.output, settings)
+
+
+COMMANDS = (_encode, _search, _rescore, _select)

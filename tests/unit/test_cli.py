@@ -11,7 +11,10 @@ from tdro.cli import main
 RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"
 COMMANDS = [
     "prepare",
-    "mine",
+    "encode",
+    "search",
+    "rescore",
+    "select",
     "dedup",
     "plan",
     "train",
@@ -22,6 +25,7 @@ COMMANDS = [
     "report",
     "show",
 ]
+SELECT = ("select", "--candidates", "c", "--corpus", "a", "--queries", "b", "--output", "out")
 
 
 def run(*arguments):
@@ -67,16 +71,55 @@ def test_threads_reach_every_library(tmp_path, monkeypatch):
         (("derive", "missing.json", "--mixture", "top70", "--output", "out.json"), "missing.json cannot be read"),
         (("derive", "text.txt", "--mixture", "curr", "--output", "out.json"), "holds no learnt weights"),
         (
-            ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "{a: ["),
+            (
+                "select",
+                "--candidates",
+                "c",
+                "--corpus",
+                "a",
+                "--queries",
+                "b",
+                "--output",
+                "out",
+                "--settings",
+                "{a: [",
+            ),
             "--settings is not YAML",
         ),
         (
-            ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "{modle: x}"),
+            (
+                "select",
+                "--candidates",
+                "c",
+                "--corpus",
+                "a",
+                "--queries",
+                "b",
+                "--output",
+                "out",
+                "--settings",
+                "{modle: x}",
+            ),
             "unknown key `modle`",
         ),
-        (("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "[1]"), "--settings"),
         (
-            ("mine", "--corpus", "a", "--queries", "b", "--output", "out", "--settings", "@gone.yaml"),
+            (*SELECT, "--settings", "[1]"),
+            "--settings",
+        ),
+        (
+            (
+                "select",
+                "--candidates",
+                "c",
+                "--corpus",
+                "a",
+                "--queries",
+                "b",
+                "--output",
+                "out",
+                "--settings",
+                "@gone.yaml",
+            ),
             "gone.yaml cannot be read",
         ),
         (

@@ -49,9 +49,15 @@ WRONG_CONFIGS = {
     "unknown measure": ({"tdro": {"measure": "sum"}}, ["`tdro.measure`", "ratio"]),
     "tDRO without negatives": ({"tdro": {"negatives": 0}}, ["`tdro.negatives`"]),
     "accumulation does not divide": ({"tdro": {"batch_size": 10, "accumulation": 4}}, ["batch_size 10", "4"]),
-    "ranks reversed": ({"mining": {"ranks": [100, 2]}}, ["`mining`", "[100, 2]"]),
-    "one rank": ({"mining": {"ranks": [2]}}, ["`mining.ranks"]),
-    "margin of one": ({"mining": {"margin": 1}}, ["`mining.margin`"]),
+    "ranks reversed": ({"mining": {"select": {"ranks": [100, 2]}}}, ["`mining.select`", "[100, 2]"]),
+    "one rank": ({"mining": {"select": {"ranks": [2]}}}, ["`mining.select.ranks"]),
+    "ranks behind the candidates": ({"mining": {"search": {"depth": 50}}}, ["`mining`", "search.depth 50"]),
+    "scores that exclude all": (
+        {"mining": {"select": {"min_score": 0.5, "max_score": 0.4}}},
+        ["`mining.select`", "max_score 0.4"],
+    ),
+    "rescoring without a model": ({"mining": {"rescore": {"depth": 5}}}, ["`mining.rescore.model`"]),
+    "margin of one": ({"mining": {"select": {"margin": 1}}}, ["`mining.select.margin`"]),
     "distance beyond the search": ({"dedup": {"distance": 16}}, ["`dedup.distance`"]),
     "unknown precision": ({"encoding": {"precision": "fp16"}}, ["`encoding.precision`", "bf16"]),
     "model with a slash": ({"models": [{"name": "a/b", "base": "c"}]}, ["`models.0.name`"]),
@@ -104,7 +110,11 @@ def test_a_small_config_is_accepted_and_has_the_papers_defaults():
     config = parse(Config, CONFIG, "mine.yaml")
     assert (config.training.batch_size, config.training.steps, config.training.negatives) == (2048, 1000, 1)
     assert (config.tdro.negatives, config.tdro.accumulation, config.tdro.step_size) == (7, 4, 0.02)
-    assert (config.mining.ranks, config.mining.samples, config.mining.margin) == ((2, 100), 16, None)
+    assert (config.mining.select.ranks, config.mining.select.samples, config.mining.select.margin) == (
+        (2, 100),
+        16,
+        None,
+    )
 
 
 @pytest.mark.parametrize(("change", "words"), WRONG_CONFIGS.values(), ids=WRONG_CONFIGS)

@@ -51,7 +51,7 @@ def test_the_whole_environment_holds_everything():
 
 
 def test_every_part_of_the_workflow_has_an_environment():
-    assert [path.stem for path in ENVIRONMENTS[1:]] == ["data", "evaluation", "report", "training"]
+    assert [path.stem for path in ENVIRONMENTS[1:]] == ["data", "evaluation", "mining", "report", "training"]
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS[1:], ids=lambda path: path.name)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.config import Mining
-from tdro.selection import Passages, Query, Ranking, select, text_keys
+from tdro.config import Select
+from tdro.selection import Block, Lists, Passages, select, text_keys
 
 TEXTS = ["alpha", "beta", "gamma", "delta", "epsilon"]
 
@@ -15,23 +15,67 @@ def corpus_of(number):
     return [f"passage {i}" for i in range(number)]
 
 
-def chosen(selection, ranking):
-    return [*ranking.rows[selection.mined].tolist(), *selection.filled.tolist()]
+@dataclass
+class Decision:
+    mined: np.ndarray
+    filled: np.ndarray
+    dropped: dict
+
+
+def lists(values):
+    return Lists(np.concatenate([np.array(v, dtype=np.int64) for v in values]), np.array([len(v) for v in values]))
+
+
+def block_of(queries):
+    """A block of (row, text, positives, positive score, ranking, scores)."""
+    rows, texts, positives, positive_scores, rankings, scores = zip(*queries, strict=True)
+    return Block(
+        np.array(rows), text_keys(texts), lists(positives), np.array(positive_scores, dtype=float), lists(rankings),
+        np.concatenate([np.array(s, dtype=float) for s in scores]),
+    )  # fmt: skip
 
 
 def decide(texts, rows, positives, *, scores=None, text="the query", positive_score=1.0, row=0, **mining):
     """Rows chosen, and the selection, for a query whose ranking of ``texts`` is ``rows``."""
-    scores = np.linspace(1, 0, len(rows)) if scores is None else np.array(scores)
-    ranking = Ranking(np.array(rows), scores)
-    query = Query(row, text_keys([text])[0], np.array(positives), positive_score)
-    selection = select(query, ranking, Passages(texts), Mining(**mining))
-    return chosen(selection, ranking), selection
+    scores = np.linspace(1, 0, len(rows)) if scores is None else scores
+    block = block_of([(row, text, positives, positive_score, list(rows), scores)])
+    (selection,), dropped = select(block, Passages(text_keys(texts)), Select(**mining))
+    chosen = [*np.array(rows)[selection.mined].tolist(), *selection.filled.tolist()]
+    return chosen, Decision(selection.mined, selection.filled, dropped)
 
 
 def test_ranks_count_positives_as_the_released_code_does():
-    rows, selection = decide(corpus_of(10), [4, 0, 1, 2, 3, 5], [4, 0, 2], ranks=(1, 5), samples=9, too_few="drop")
-    assert rows == [1, 3]
-    assert selection.dropped == {"outside the ranks": 2, "positives": 2, "equal texts": 0, "above the margin": 0}
+    rows, selection = decide(corpus_of(10), [0, 4, 1, 2, 3, 5], [4], ranks=(1, 5), samples=9, too_few="drop")
+    assert rows == [1, 2, 3]
+    assert [n for n in selection.dropped.values() if n] == [2, 1]
+
+
+def test_positives_beyond_the_first_do_not_use_up_the_room():
+    rows, selection = decide(corpus_of(10), [4, 0, 1, 2, 3, 5, 6], [4, 0, 2], ranks=(1, 4), samples=9, too_few="drop")
+    assert rows == [1, 3, 5]
+    assert selection.dropped["outside the ranks"] == 2
+    assert selection.dropped["positives"] == 2
+
+
+def test_scores_beyond_the_limits_are_dropped_and_counted():
+    rows, selection = decide(
+        corpus_of(9), [0, 1, 2, 3, 4], [8], scores=[0.9, 0.7, 0.5, 0.3, 0.1], min_score=0.3, max_score=0.7,
+        ranks=(0, 9), samples=9, too_few="keep_with",
+    )  # fmt: skip
+    assert rows == [1, 2, 3]
+    assert (selection.dropped["above the maximum score"], selection.dropped["below the minimum score"]) == (1, 1)
+
+
+def test_a_query_that_keeps_what_it_has_is_not_filled_up():
+    rows, _ = decide(corpus_of(50), [0, 1, 2], [0], ranks=(0, 9), samples=9, too_few="keep_with")
+    assert rows == [1, 2]
+
+
+def test_a_fill_out_of_millions_is_drawn_outside_the_ranking():
+    keys = np.arange(3_000_000, dtype=np.uint64)
+    block = block_of([(0, "query", [7], 1.0, [3, 7], [0.9, 0.8])])
+    (selection,), _ = select(block, Passages(keys), Select(ranks=(0, 2), samples=200))
+    assert len(set(selection.filled.tolist()) - {3, 7}) == 199
 
 
 def test_texts_equal_but_for_case_and_white_space_are_dropped():
@@ -110,7 +154,7 @@ def cases(draw):
         "ranks": (first, first + draw(st.integers(1, 30))),
         "samples": draw(st.integers(1, 12)),
         "margin": draw(st.none() | st.floats(0, 0.9)),
-        "too_few": draw(st.sampled_from(["fill_random", "drop"])),
+        "too_few": draw(st.sampled_from(["fill_random", "keep_with", "drop"])),
     }
     return Case(texts, everything[:depth], positives, scores, draw(st.sampled_from(TEXTS)), mining)
 
@@ -131,7 +175,8 @@ def test_whatever_is_chosen_is_allowed(case):
     assert not set(rows) & set(case.positives)
     assert not {case.texts[row].lower() for row in rows} & forbidden
     assert mined == sorted(mined)
-    assert all(case.mining["ranks"][0] <= rank < case.mining["ranks"][1] for rank in mined)
+    end = case.mining["ranks"][1] + len(case.positives) - 1
+    assert all(case.mining["ranks"][0] <= rank < end for rank in mined)
     if case.mining["margin"] is not None:
         assert all(case.scores[rank] <= 0.5 - 0.5 * case.mining["margin"] for rank in mined)
 
@@ -145,6 +190,20 @@ def test_as_many_are_chosen_as_there_are(case):
     allowed = sum(text.lower() not in forbidden for text in case.texts)
     assert len(selection.mined) == min(samples, left)
     assert len(rows) == (min(samples, allowed) if case.mining["too_few"] == "fill_random" else len(selection.mined))
+
+
+@given(st.lists(cases(), min_size=2, max_size=4))
+def test_a_block_decides_as_its_queries_do_alone(several):
+    texts, settings = several[0].texts, Select(**several[0].mining)
+    queries = [
+        (row, case.text, [p % len(texts) for p in case.positives[:1]], 0.5, several[0].rows, several[0].scores)
+        for row, case in enumerate(several)
+    ]
+    together, dropped = select(block_of(queries), Passages(text_keys(texts)), settings)
+    alone = [select(block_of([query]), Passages(text_keys(texts)), settings) for query in queries]
+    for one, ((other,), _) in zip(together, alone, strict=True):
+        assert (one.mined.tolist(), one.filled.tolist()) == (other.mined.tolist(), other.filled.tolist())
+    assert dropped == {name: sum(counts[name] for _, counts in alone) for name in dropped}
 
 
 @given(cases(), st.integers(0, 5))

@@ -25,7 +25,7 @@ RUN = "results/tiny/seed1"
 
 
 AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
-AFTER_MINING |= {"derive", "evaluate", "report"}
+AFTER_MINING |= {"derive", "evaluate", "evaluate_untrained", "report"}
 
 
 def snakemake(folder, *arguments, check=True):
@@ -128,7 +128,7 @@ def project(tiny_base, tmp_path_factory):
         "proxy": "tiny",
         "seeds": [1],
         "mixtures": ["uniform", "top70"],
-        "mining": {"model": str(folder / "miner"), "ranks": [0, 20], "samples": 4},
+        "mining": {"encode": {"model": str(folder / "miner")}, "select": {"ranks": [0, 20], "samples": 4}},
         "encoding": encoding,
         "evaluation": {"untrained": ["bm25", "miner", "base"], "run_files": True},
         "training": steps | {"steps": 4},
@@ -157,6 +157,7 @@ def test_every_edge_has_its_schema_and_every_mixture_its_model(project):
         model = SentenceTransformer(str(project / RUN / mixture / "model"))
         assert model.encode(["red shelf"]).shape == (1, 32)
     assert not list((project / "checkpoints").glob("*/*/*"))
+    assert not list((project / "checkpoints/embeddings").glob("*"))
     assert list((project / "logs/tensorboard/tiny/seed1/top70").glob("events.*"))
 
 
@@ -170,7 +171,9 @@ def test_training_queries_that_repeat_a_benchmark_are_gone(project):
 
 def test_only_tasks_without_negatives_of_their_own_are_mined(project):
     assert (project / "results/data/mined/negatives.parquet").exists()
-    assert not (project / "results/data/given/negatives.parquet").exists()
+    for file in ("negatives.parquet", "candidates.parquet", "embeddings"):
+        assert (project / "results/data/mined" / file).exists()
+        assert not (project / "results/data/given" / file).exists()
 
 
 def test_the_report_and_the_table_hold_every_score(project):
@@ -222,7 +225,7 @@ def test_the_papers_tables_have_our_figures(project):
 
 
 def test_logs_are_lines_of_ours_and_no_progress_bars(project):
-    for stage in ("mine", "train", "optimize", "evaluate", "evaluate_untrained", "leaks"):
+    for stage in ("encode", "search", "select", "train", "optimize", "evaluate", "evaluate_untrained", "leaks"):
         for log in (project / "logs" / stage).glob("*.log"):
             text = log.read_text()
             assert re.search(r"^\d\d:\d\d:\d\d tdro\.", text, re.MULTILINE), log
@@ -239,11 +242,11 @@ def test_a_second_run_does_nothing(project):
     [
         ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "evaluate", "report"}),
         ("report={title: Another}", {"report"}),
-        ("mining={query_prompt: 'query: '}", {"mine", "evaluate_untrained"} | AFTER_MINING),
+        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING}),
         ("training={temperature: 0.1}", {"train", "reference", "optimize", "derive", "plan", "evaluate", "report"}),
         (
-            "mining={samples: 3}",
-            {"mine", "dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
+            "mining={select: {samples: 3}}",
+            {"select", "dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
             | {"derive", "evaluate", "report"},
         ),
     ],
@@ -281,6 +284,7 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
         ("benchmarks=[typo]", "has no benchmark 'typo'"),
         ("proxy=typo", "proxy 'typo' is none of the models: tiny"),
         ("mixtures=[uniform, top0]", "mixtures.1"),
+        ("mining={search: {index: Flatt}}", "faiss knows no index 'Flatt'"),
         ("registry=missing.yaml", "missing.yaml cannot be read"),
     ],
 )

@@ -29,13 +29,18 @@ if "conda" not in str(workflow.deployment_settings.deployment_method).lower():
 shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
 
 
-def launch(command):
+# Launch configuration of a command that only runs a model forwards. Chosen by the shell, so that a profile's GPUs are
+# no reason to run a job again.
+INFERENCE_LAUNCH = "$( [ {resources.gpu} -gt 0 ] && echo ddp || echo cpu )"
+
+
+def launch(command, configuration="{params.accelerate}"):
     """A command under accelerate: one launcher a job, which starts the processes, one a GPU."""
     return (
         "processes=$(( {resources.gpu} > 1 ? {resources.gpu} : 1 ));"
         " threads=$(( ({threads} + processes - 1) / processes ));"
         f" {KEEP_MEMORY} accelerate launch --quiet"
-        ' --config_file "$TDRO_ROOT/config/accelerate/{params.accelerate}.yaml"'
+        f' --config_file "$TDRO_ROOT/config/accelerate/{configuration}.yaml"'
         " --num_processes $processes --num_cpu_threads_per_process $threads"
         f" -m tdro {command} --threads $threads 2>&1 | tee {{log}}"
     )
@@ -47,6 +52,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 PATHS = Layout("results")
 REPORT = PATHS.report
+
+# What hard negatives are selected from.
+CANDIDATES = "rescored.parquet" if JOBS.config.mining.rescore else "candidates.parquet"
 
 
 def one_of(names):

@@ -1,4 +1,4 @@
-# Raw datasets to training rows: prepare, mine, dedup.
+# Raw datasets to training rows: prepare, dedup.
 
 
 rule prepare_task:
@@ -98,27 +98,6 @@ rule prepare_queries:
     shell:
         "python -m tdro prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}"
         " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
-
-
-rule mine:
-    input:
-        corpus=rules.prepare_task.output.corpus,
-        queries=rules.prepare_task.output.queries,
-    output:
-        negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
-    log:
-        "logs/mine/{task}.log",
-    benchmark:
-        "logs/mine/{task}.tsv"
-    conda:
-        "../../envs/data.yaml"
-    params:
-        settings=settings(JOBS.config.mining),
-    message:
-        "Mining hard negatives of {wildcards.task}"
-    shell:
-        "python -m tdro mine --corpus {input.corpus} --queries {input.queries} --output {output.negatives} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
 rule dedup:

@@ -1,0 +1,126 @@
+"""Embeddings of many texts on disk: memory-mapped float16 shards beside a manifest.
+
+    FOLDER/00000.npy, 00001.npy, ...   float16, shape (rows, dimension), unit length
+    FOLDER/manifest.json               what made them, and how many there are
+
+A :class:`Workspace` is where shards are made, one by one and by several processes; :class:`Embeddings`
+reads a finished folder. This module knows neither models nor what the embeddings are for.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tdro.artifacts import read_json, replacing, write_json
+from tdro.errors import UserError
+
+MANIFEST = "manifest.json"
+_IDENTITY = "identity.json"
+
+
+class Embeddings:
+    """A finished folder, opened as memory maps: what is not read takes no memory.
+
+    Attributes:
+        manifest: Content of ``manifest.json``.
+        dimension: Length of a vector.
+
+    Raises:
+        UserError: when the folder is not there or lacks a shard.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = read_json(folder / MANIFEST)
+        self.dimension: int = self.manifest["dimension"]
+        self._size: int = self.manifest["shard_size"]
+        try:
+            self._shards = [np.load(folder / name, mmap_mode="r") for name in self.manifest["shards"]]
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder} has an unreadable shard ({error}); delete it and encode again.") from None
+        if sum(map(len, self._shards)) != len(self):
+            raise UserError(f"{folder} does not hold the {len(self)} rows of its manifest; delete it and encode again.")
+
+    def __len__(self) -> int:
+        return self.manifest["rows"]
+
+    def slice(self, start: int, end: int) -> np.ndarray:
+        """Rows ``start`` to ``end`` as float32, shape (end - start, dimension)."""
+        rows = np.empty((end - start, self.dimension), dtype=np.float32)
+        done = start
+        while done < end:
+            shard, offset = divmod(done, self._size)
+            part = self._shards[shard][offset : offset + end - done]
+            rows[done - start : done - start + len(part)] = part
+            done += len(part)
+        return rows
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Those rows as float32, shape (len(rows), dimension)."""
+        taken = np.empty((len(rows), self.dimension), dtype=np.float32)
+        shards, offsets = np.divmod(rows, self._size)
+        for shard in np.unique(shards):
+            places = np.flatnonzero(shards == shard)
+            taken[places] = self._shards[shard][offsets[places]]
+        return taken
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Number of the first row, and float32 rows, of one block of at most ``rows`` after the other."""
+        for start in range(0, len(self), rows):
+            yield start, self.slice(start, min(start + rows, len(self)))
+
+
+class Workspace:
+    """Where shards are made until all are there; survives a kill.
+
+    Args:
+        folder: Holds the shards; of no other use.
+        identity: What a shard depends on. Shards of another identity are not used.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.folder, self.identity = folder, dict(identity)
+
+    def open(self) -> None:
+        """Make the folder; throw away what has another identity. One process calls it, before all others go on."""
+        path = self.folder / _IDENTITY
+        if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != self.identity:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_json(path, self.identity)
+
+    def has(self, number: int) -> bool:
+        """Whether a shard is finished."""
+        return self._path(number).is_file()
+
+    def write(self, number: int, rows: np.ndarray, counts: Mapping[str, int]) -> None:
+        """Write a shard, counts first: where the shard is, they are."""
+        write_json(self._path(number).with_suffix(".json"), dict(counts))
+        with replacing(self._path(number)) as temporary, temporary.open("wb") as file:
+            np.save(file, rows.astype(np.float16))
+
+    def publish(self, output: Path, shards: int, rows: int, shard_size: int) -> dict[str, Any]:
+        """Move the finished shards to ``output``, with their manifest, which is returned."""
+        counts = [read_json(self._path(number).with_suffix(".json")) for number in range(shards)]
+        tokens = sum(count["tokens"] for count in counts)
+        padded = sum(count["padded"] for count in counts)
+        manifest = {
+            **self.identity,
+            "dimension": int(np.load(self._path(0), mmap_mode="r").shape[1]),
+            "rows": rows,
+            "shard_size": shard_size,
+            "shards": [self._path(number).name for number in range(shards)],
+            "tokens": tokens,
+            "padding": round(1 - tokens / padded, 4),
+        }
+        output.mkdir(parents=True)
+        for number in range(shards):
+            shutil.move(self._path(number), output / self._path(number).name)
+        write_json(output / MANIFEST, manifest)
+        shutil.rmtree(self.folder)
+        return manifest
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.npy"

@@ -1,0 +1,225 @@
+"""Embeddings of a task's corpus and queries, by the miner.
+
+    corpus.parquet, queries.parquet -> embeddings/corpus/, embeddings/queries/ (tdro.embeddings)
+
+Processes that ``accelerate launch`` starts share the shards out. Shards lie among the checkpoints until
+all are there, so that a killed run goes on with the first one missing.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tdro.artifacts import CORPUS, QUERIES, count_rows, digest, read_batches
+from tdro.asked import read_asked
+from tdro.config import Encode
+from tdro.embeddings import Workspace
+from tdro.errors import UserError
+from tdro.texts import passage_texts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Corpus or queries: where their texts are, and where their shards are made."""
+
+    name: str
+    prompt: str
+    rows: int
+    texts: Callable[[], Iterator[list[str]]]
+    workspace: Workspace
+
+    def shards(self, size: int) -> range:
+        return range(-(-self.rows // size))
+
+
+def encode(corpus: Path, queries: Path, output: Path, checkpoints: Path, settings: Encode) -> None:
+    """Write the embeddings of both sides.
+
+    Args:
+        corpus: The task's ``corpus.parquet``.
+        queries: The task's ``queries.parquet``.
+        output: Folder to write.
+        checkpoints: Folder for shards until all are there.
+        settings: The validated section ``mining.encode``.
+
+    Raises:
+        UserError: when a file is empty or the miner cannot be had.
+    """
+    read_asked(queries, corpus)
+    state = _processes()
+    sides = _sides(corpus, queries, checkpoints, settings)
+    if state.is_main_process:
+        for side in sides:
+            side.workspace.open()
+    state.wait_for_everyone()
+    _encode_missing(sides, settings, state)
+    state.wait_for_everyone()
+    if state.is_main_process:
+        shutil.rmtree(output, ignore_errors=True)
+        for side in sides:
+            number = len(side.shards(settings.shard_size))
+            manifest = side.workspace.publish(output / side.name, number, side.rows, settings.shard_size)
+            log.info("%s: %d tokens, %.1f %% padding", side.name, manifest["tokens"], 100 * manifest["padding"])
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    state.wait_for_everyone()
+
+
+def _processes():
+    """The processes of this job: rank, number and barrier; one a GPU, or on the CPU where there is none."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def _sides(corpus: Path, queries: Path, checkpoints: Path, settings: Encode) -> list[_Side]:
+    size = settings.shard_size
+    texts = {
+        "corpus": lambda: map(passage_texts, read_batches(corpus, CORPUS, size)),
+        "queries": lambda: (table["query"].to_pylist() for table in read_batches(queries, QUERIES, size)),
+    }
+    prompts = {"corpus": settings.passage_prompt, "queries": settings.query_prompt}
+    sides = []
+    for name, path in (("corpus", corpus), ("queries", queries)):
+        workspace = Workspace(checkpoints / name, _identity(path, prompts[name], settings))
+        sides.append(_Side(name, prompts[name], count_rows(path), texts[name], workspace))
+    return sides
+
+
+def _identity(path: Path, prompt: str, settings: Encode) -> dict:
+    """What a shard depends on; the number of processes and the batch size are not among it."""
+    from tdro.models import model_files
+
+    return {
+        "model": settings.model,
+        "revision": settings.revision,
+        "sha256": settings.sha256,
+        "files": [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in model_files(settings.model)],
+        "prompt": prompt,
+        "max_length": settings.max_length,
+        "shard_size": settings.shard_size,
+        "texts": digest(path),
+    }
+
+
+def _encode_missing(sides: list[_Side], settings: Encode, state) -> None:
+    """Make this process's part of the missing shards; the model is loaded only when there is one."""
+    size = settings.shard_size
+    missing = [(side.name, n) for side in sides for n in side.shards(size) if not side.workspace.has(n)]
+    total = sum(len(side.shards(size)) for side in sides)
+    mine = set(missing[state.process_index :: state.num_processes])
+    log.info("%d of %d shards are there", total - len(missing), total)
+    if not mine:
+        return
+    miner = Miner(settings, state.device)
+    progress = _Progress(sum(min(size, side.rows - n * size) for side in sides for n in side.shards(size)
+                             if (side.name, n) in mine))  # fmt: skip
+    for side in sides:
+        for number, texts in enumerate(side.texts()):
+            if (side.name, number) in mine:
+                embeddings, counts = miner.encode(texts, side.prompt, progress)
+                side.workspace.write(number, embeddings, counts)
+                log.info("shard %d of %s written", number, side.name)
+
+
+class _Progress:
+    """A line now and then: texts done, rate, time left."""
+
+    SECONDS = 10
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.started = self.said = time.monotonic()
+
+    def add(self, texts: int) -> None:
+        self.done += texts
+        now = time.monotonic()
+        if now - self.said >= self.SECONDS or self.done == self.total:
+            self.said = now
+            rate = self.done / max(now - self.started, 1e-9)
+            left = (self.total - self.done) / rate
+            log.info("encoded %d of %d texts, %.0f a second, %.0f s left", self.done, self.total, rate, left)
+
+
+class Miner:
+    """The model that embeds texts."""
+
+    def __init__(self, settings: Encode, device=None) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        from tdro.models import resolve
+
+        self.settings = settings
+        folder = resolve(settings.model, settings.sha256)
+        try:
+            # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
+            kind = {"dtype": "float32"}
+            self.model = SentenceTransformer(
+                folder, revision=settings.revision, device=str(device) if device else None, model_kwargs=kind
+            ).eval()
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"mining.encode.model {settings.model} cannot be loaded ({reason}); correct the name."
+            ) from None
+        limit = self.model.max_seq_length
+        self.model.max_seq_length = settings.max_length if limit is None else min(limit, settings.max_length)
+
+    def encode(self, texts: list[str], prompt: str, progress: _Progress) -> tuple[np.ndarray, dict[str, int]]:
+        """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
+
+        All texts are tokenised at once and batched by their number of tokens, so that little is padding.
+        """
+        features = self.model.preprocess(texts, prompt=prompt)
+        lengths = features["attention_mask"].sum(dim=1)
+        order = lengths.argsort(descending=True, stable=True)
+        batches, padded = [], 0
+        for start in range(0, len(texts), self.settings.batch_size):
+            rows = order[start : start + self.settings.batch_size]
+            batch = _rows(features, rows, len(texts))
+            padded += batch["attention_mask"].numel()
+            batches.append(self._forward(batch))
+            progress.add(len(rows))
+        embeddings = np.empty((len(texts), batches[0].shape[1]), dtype=np.float32)
+        embeddings[order.numpy()] = np.concatenate(batches)
+        return self._unit(embeddings), {"tokens": int(lengths.sum()), "padded": padded}
+
+    def _forward(self, batch: dict) -> np.ndarray:
+        import torch
+        from sentence_transformers.util import batch_to_device
+
+        from tdro.precision import autocast
+
+        with torch.inference_mode(), autocast("bf16", self.model.device):
+            output = self.model(batch_to_device(batch, self.model.device))["sentence_embedding"]
+        return output.float().cpu().numpy()
+
+    def _unit(self, embeddings: np.ndarray) -> np.ndarray:
+        """Normalised outside of autocast, where a norm would have three digits."""
+        if not np.isfinite(embeddings).all():
+            raise UserError(
+                f"mining.encode.model {self.settings.model} gives embeddings that are not finite; use another model."
+            )
+        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return embeddings / np.maximum(norms, np.finfo(np.float32).tiny)
+
+
+def _rows(features: dict, rows, total: int) -> dict:
+    """Those rows of tokenised texts, without the columns that are padding in all of them."""
+    import torch
+
+    used = features["attention_mask"][rows].any(dim=0)
+    batch = {}
+    for name, value in features.items():
+        if isinstance(value, torch.Tensor) and value.shape[:1] == (total,):
+            value = value[rows]
+            value = value[:, used] if value.shape[1:] == used.shape else value
+        batch[name] = value
+    return batch

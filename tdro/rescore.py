@@ -1,0 +1,127 @@
+"""Candidates scored anew by a cross-encoder, which reads query and passage together.
+
+    candidates.parquet, corpus.parquet, queries.parquet -> rescored.parquet (the same schema)
+
+Each query keeps its best ``depth`` candidates that are no positives, and the positives among its
+candidates; they stand in the order of the new scores. All its positives are scored, too.
+"""
+
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tdro.artifacts import CANDIDATES, CORPUS, read_batches, table_writer
+from tdro.asked import check_candidates, read_asked
+from tdro.config import Rescore
+from tdro.errors import UserError
+from tdro.texts import passage_texts
+
+log = logging.getLogger(__name__)
+
+#: Queries at a time.
+QUERIES_AT_ONCE = 256
+
+
+def rescore(candidates: Path, corpus: Path, queries: Path, output: Path, settings: Rescore) -> None:
+    """Write the rescored candidates.
+
+    Raises:
+        UserError: when the files do not belong together or the cross-encoder cannot be had.
+    """
+    asked = read_asked(queries, corpus)
+    check_candidates(candidates, asked)
+    judge = _CrossEncoder(settings)
+    counts = {"queries": len(asked), "pairs rescored": 0}
+    started, done = time.monotonic(), 0
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as write:
+        texts = _mapped_texts(corpus, Path(folder) / "corpus.arrow")
+        for table in read_batches(candidates, CANDIDATES, QUERIES_AT_ONCE):
+            rows = _rescored(table, asked.slice(done, len(table)), texts, judge, settings.depth, counts)
+            write(rows)
+            done += len(table)
+            rate = done / max(time.monotonic() - started, 1e-9)
+            log.info("rescored %d of %d queries, %.1f a second, %.0f s left", done, len(asked), rate,
+                     (len(asked) - done) / rate)  # fmt: skip
+
+
+class _CrossEncoder:
+    """The model that scores pairs."""
+
+    def __init__(self, settings: Rescore) -> None:
+        from sentence_transformers import CrossEncoder
+
+        from tdro.models import resolve
+
+        self.settings = settings
+        try:
+            self.model = CrossEncoder(
+                resolve(settings.model, settings.sha256),
+                revision=settings.revision,
+                max_length=settings.max_length,
+                model_kwargs={"dtype": "float32"},
+            )
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"mining.rescore.model {settings.model} cannot be loaded ({reason}); correct the name."
+            ) from None
+        if self.model.num_labels != 1:
+            raise UserError(
+                f"mining.rescore.model {settings.model} gives {self.model.num_labels} scores a pair; use another."
+            )
+
+    def score(self, pairs: list[tuple[str, str]]) -> np.ndarray:
+        """A score a pair, float32."""
+        from tdro.precision import autocast
+
+        with autocast("bf16", self.model.device):
+            scores = self.model.predict(pairs, batch_size=self.settings.batch_size, show_progress_bar=False)
+        return np.asarray(scores, dtype=np.float32)
+
+
+def _mapped_texts(corpus: Path, path: Path) -> pa.Table:
+    """Titles and texts of the corpus as a memory map, since they are read in any order."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, CORPUS) as writer:
+        for table in read_batches(corpus, CORPUS, 8192):
+            writer.write_table(table)
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _rescored(
+    table: pa.Table, asked: pa.Table, texts: pa.Table, judge: _CrossEncoder, depth: int, counts: dict[str, int]
+) -> dict[str, list]:
+    positives = asked["positives"].to_pylist()
+    chosen = [_kept(rows, own, depth) for rows, own in zip(table["candidates"].to_pylist(), positives, strict=True)]
+    # Candidates first, then the positives that are not among them: each pair once.
+    wanted = [[*rows, *(p for p in own if p not in rows)] for rows, own in zip(chosen, positives, strict=True)]
+    scores = _score(wanted, asked["query"].to_pylist(), texts, judge)
+    counts["pairs rescored"] += sum(map(len, wanted))
+    columns: dict[str, list] = {name: [] for name in CANDIDATES.names}
+    columns["query"] = table["query"].to_pylist()
+    for rows, own, score in zip(chosen, positives, scores, strict=True):
+        order = sorted(rows, key=lambda row: (-score[row], row))
+        columns["candidates"].append(order)
+        columns["scores"].append([score[row] for row in order])
+        columns["positive_scores"].append([score[row] for row in own])
+    return columns
+
+
+def _kept(rows: list[int], positives: list[int], depth: int) -> list[int]:
+    """The positives among the candidates, and the best ``depth`` others."""
+    others = [row for row in rows if row not in positives][:depth]
+    return [row for row in rows if row in positives] + others
+
+
+def _score(wanted: list[list[int]], queries: list[str], texts: pa.Table, judge: _CrossEncoder) -> list[dict]:
+    """Row of the corpus to score, for each query."""
+    rows, places = np.unique(np.concatenate(wanted), return_inverse=True)
+    passages = passage_texts(texts.take(pa.array(rows)))
+    owners = np.repeat(np.arange(len(wanted)), list(map(len, wanted)))
+    pairs = [(queries[owner], passages[place]) for owner, place in zip(owners, places, strict=True)]
+    scores = np.split(judge.score(pairs), np.cumsum(list(map(len, wanted)))[:-1])
+    return [dict(zip(rows, own.tolist(), strict=True)) for rows, own in zip(wanted, scores, strict=True)]

@@ -1,0 +1,108 @@
+"""Hard negatives out of the candidates: filter and sample.
+
+    candidates.parquet (or rescored.parquet), corpus.parquet, queries.parquet -> negatives.parquet
+
+``negatives.parquet`` has the schema :data:`tdro.artifacts.NEGATIVES`: a row a query, negatives by
+falling score, then those that filled a gap, whose score is null. Its counts tell how many candidates
+each filter dropped. Nothing is encoded here, so that another selection takes seconds.
+"""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, read_batches, table_writer
+from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
+from tdro.config import Select
+from tdro.errors import UserError
+from tdro.selection import Block, Lists, Passages, Selection, select, text_keys
+from tdro.texts import passage_texts
+
+log = logging.getLogger(__name__)
+
+#: Queries, and passages, at a time.
+ROWS = 8192
+
+
+def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path, settings: Select) -> None:
+    """Write the hard negatives of every query of a task.
+
+    Which candidates are kept, and what a rank is, says :func:`tdro.selection.select`. With
+    ``too_few: drop`` a query left with fewer than ``samples`` has no row in the output; otherwise it
+    may have fewer, or none, where the corpus is too small to give more.
+
+    Args:
+        candidates: ``candidates.parquet``, or ``rescored.parquet``.
+        corpus: The task's ``corpus.parquet``.
+        queries: The task's ``queries.parquet``.
+        output: The ``negatives.parquet`` to write.
+        settings: The validated section ``mining.select``.
+
+    Raises:
+        UserError: when the files do not belong together, or ``too_few: drop`` leaves no query.
+    """
+    asked = read_asked(queries, corpus)
+    check_candidates(candidates, asked)
+    keys = [text_keys(passage_texts(table)) for table in read_batches(corpus, CORPUS, ROWS)]
+    passages = Passages(np.concatenate(keys))
+    counts: Counter[str] = Counter({"queries": len(asked)})
+    with table_writer(output, NEGATIVES, counts) as write:
+        start = 0
+        for table in read_batches(candidates, CANDIDATES, ROWS):
+            block = _block(table, asked.slice(start, len(table)), len(passages), candidates)
+            selections, dropped = select(block, passages, settings)
+            counts.update({"candidates": len(block.scores), **dropped})
+            write(_rows(block, selections, settings, counts))
+            start += len(table)
+        for name, number in counts.items():
+            log.info("%s: %d", name, number)
+        if counts["queries dropped"] == len(asked):
+            raise UserError(
+                f"no query of {queries} keeps {settings.samples} hard negatives; lower mining.select.samples, "
+                "widen mining.select.ranks or set mining.select.too_few to fill_random."
+            )
+
+
+def _block(table: pa.Table, asked: pa.Table, passages: int, path: Path) -> Block:
+    """Queries and their candidates as selection takes them."""
+    candidates, positives = _lists(table["candidates"]), Lists(flat_positives(asked), positive_counts(asked))
+    own = _lists(table["positive_scores"])
+    if not np.array_equal(own.lengths, positives.lengths) or candidates.values.max(initial=0) >= passages:
+        raise UserError(f"{path} was made from other queries or another corpus; search again.")
+    return Block(
+        rows=table["query"].to_numpy(),
+        keys=text_keys(asked["query"].to_pylist()),
+        positives=positives,
+        positive_scores=np.minimum.reduceat(own.values, own.ends - own.lengths),
+        candidates=candidates,
+        scores=pc.list_flatten(table["scores"]).to_numpy(),
+    )
+
+
+def _lists(column: pa.ChunkedArray) -> Lists:
+    return Lists(pc.list_flatten(column).to_numpy(), pc.list_value_length(column).to_numpy())
+
+
+def _rows(block: Block, selections: list[Selection], settings: Select, counts: Counter[str]) -> dict[str, list]:
+    """The block's rows of the output; adds its counts to ``counts``."""
+    columns: dict[str, list] = {name: [] for name in NEGATIVES.names}
+    starts = block.candidates.ends - block.candidates.lengths
+    for row, start, selection in zip(block.rows.tolist(), starts.tolist(), selections, strict=True):
+        number, filled = len(selection.mined) + len(selection.filled), len(selection.filled)
+        short = len(selection.mined) < settings.samples
+        dropped = settings.too_few == "drop" and short
+        counts["queries filled up"] += filled > 0
+        counts["passages filled in"] += filled
+        counts["queries kept with too few"] += short and number < settings.samples and not dropped
+        counts["queries dropped"] += dropped
+        counts["queries with no negative"] += number == 0 and not dropped
+        if not dropped:
+            places = start + selection.mined
+            columns["query"].append(row)
+            columns["negatives"].append([*block.candidates.values[places].tolist(), *selection.filled.tolist()])
+            columns["scores"].append([*block.scores[places].tolist(), *[None] * filled])
+    return columns

@@ -1,0 +1,383 @@
+"""Encode, search, rescore and select, on a miner with random weights."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tdro import search as search_stage
+from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
+from tdro.config import Encode, Rescore, Search, Select
+from tdro.embeddings import Embeddings, Workspace
+from tdro.encode import encode
+from tdro.errors import UserError
+from tdro.indices import check_index
+from tdro.rescore import rescore
+from tdro.search import search
+from tdro.select import select_negatives
+
+WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
+WORDS += ["sings", "in", "the", "park", "house", "river", "near", "old"]
+
+
+def bert(folder, kind, **config):
+    """A BERT with two random layers and a vocabulary of whole words."""
+    import torch
+    import transformers
+
+    vocabulary = folder / "vocab.txt"
+    letters = [piece for letter in "abcdefghijklmnopqrstuvwxyz" for piece in (letter, f"##{letter}")]
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters]))
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape = {"vocab_size": 75, "max_position_embeddings": 64, "initializer_range": 0.5}
+    getattr(transformers, kind)(transformers.BertConfig(**shape, **size, **config)).save_pretrained(folder / "bert")
+    transformers.BertTokenizerFast(vocab=str(vocabulary)).save_pretrained(folder / "bert")
+    return str(folder / "bert")
+
+
+@pytest.fixture(scope="module")
+def miner(tmp_path_factory):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    folder = tmp_path_factory.mktemp("miner")
+    transformer = Transformer(bert(folder, "BertModel"), max_seq_length=32)
+    SentenceTransformer(modules=[transformer, Pooling(32)], device="cpu").save(str(folder / "model"))
+    return str(folder / "model")
+
+
+def write_data(folder, passages, queries):
+    """Corpus and queries; a passage is (title, text), a query (text, positives)."""
+    corpus, asked = folder / "corpus.parquet", folder / "queries.parquet"
+    titles, texts = zip(*passages, strict=True) if passages else ((), ())
+    write_table(corpus, {"passage_id": [f"p{i}" for i in range(len(texts))], "title": titles, "text": texts}, CORPUS)
+    columns = {
+        "query_id": [f"q{i}" for i in range(len(queries))],
+        "query": [text for text, _ in queries],
+        "positives": [positives for _, positives in queries],
+        "negatives": [[] for _ in queries],
+    }
+    write_table(asked, columns, QUERIES)
+    return corpus, asked
+
+
+@pytest.fixture
+def data(tmp_path):
+    passages = [
+        ("red" if i % 3 else "", " ".join(words)) for i, words in enumerate(itertools.permutations(WORDS[3:8], 4))
+    ]
+    queries = [(" ".join(words), [i, 2 * i + 1]) for i, words in enumerate(itertools.permutations(WORDS[8:13], 2))]
+    return passages, queries, *write_data(tmp_path, passages, queries)
+
+
+def embed(model, texts):
+    """Embeddings as sentence-transformers makes them by itself, in float32."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(model, device="cpu").encode(texts, normalize_embeddings=True)
+
+
+def true_scores(miner, passages, queries, prompt=""):
+    texts = [f"{title} {text}".strip() for title, text in passages]
+    return embed(miner, [prompt + text for text, _ in queries]) @ embed(miner, texts).T
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Encode in float32 whatever the processor can do, so that scores can be compared."""
+    monkeypatch.setattr("tdro.precision.supports_bf16", lambda device: False)
+
+
+def encoded(folder, corpus, asked, **settings):
+    encode(corpus, asked, folder / "embeddings", folder / "checkpoints", Encode(**settings))
+    return folder / "embeddings"
+
+
+def shards(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*.npy"))}
+
+
+@pytest.mark.parametrize("size", [7, 50, 16_384])
+def test_shards_hold_what_sentence_transformers_computes(data, miner, tmp_path, size):
+    passages, queries, corpus, asked = data
+    folder = encoded(tmp_path, corpus, asked, model=miner, query_prompt="the ", shard_size=size, batch_size=5)
+    found = Embeddings(folder / "corpus")
+    texts = [f"{title} {text}".strip() for title, text in passages]
+    expected = embed(miner, texts)
+    np.testing.assert_allclose(found.slice(0, len(found)), expected, atol=1e-3)
+    rows = np.array([119, 3, 3, 60])
+    np.testing.assert_allclose(found.take(rows), expected[rows], atol=1e-3)
+    own = Embeddings(folder / "queries").slice(0, len(queries))
+    np.testing.assert_allclose(own, embed(miner, [f"the {text}" for text, _ in queries]), atol=1e-3)
+    np.testing.assert_allclose(
+        own @ found.slice(0, len(found)).T, true_scores(miner, passages, queries, "the "), atol=1e-3
+    )
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_padding_is_below_five_per_cent_of_the_tokens(miner, tmp_path):
+    rng = np.random.default_rng(0)
+    texts = [("", " ".join(rng.choice(WORDS, int(n)))) for n in np.clip(rng.lognormal(2, 0.7, 3000), 1, 28)]
+    corpus, asked = write_data(tmp_path, texts, [(text, [i]) for i, (_, text) in enumerate(texts[:10])])
+    folder = encoded(tmp_path, corpus, asked, model=miner, batch_size=32)
+    manifest = Embeddings(folder / "corpus").manifest
+    assert manifest["padding"] < 0.05
+    assert manifest["tokens"] == sum(len(text.split()) + 2 for _, text in texts)
+
+
+def launch(folder, corpus, asked, settings, *launcher):
+    """`tdro encode` as a process of its own, or several under a launcher."""
+    paths = {"corpus": corpus, "queries": asked, "output": folder / "embeddings", "checkpoints": folder / "checkpoints"}
+    options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+    command = [*(launcher or [sys.executable]), "-m", "tdro", "encode", *options, "--threads", "1"]
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen([*command, "--settings", json.dumps(settings)], stderr=log, stdout=log)
+
+
+def test_a_killed_run_goes_on_without_redoing_finished_shards(miner, tmp_path):
+    rng = np.random.default_rng(0)
+    passages = [("", " ".join(rng.choice(WORDS, 20))) for _ in range(4000)]
+    corpus, asked = write_data(tmp_path, passages, [("red", [0])])
+    settings = {"model": miner, "shard_size": 100, "batch_size": 2}
+    process = launch(tmp_path, corpus, asked, settings)
+    while len(finished := list((tmp_path / "checkpoints/corpus").glob("0*.npy"))) < 3:
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints/corpus").glob("0*.npy")}
+    assert 3 <= len(finished) < 40
+    assert not (tmp_path / "embeddings").exists()
+    assert launch(tmp_path, corpus, asked, settings | {"batch_size": 50}).wait() == 0, (tmp_path / "log").read_text()
+    assert f"{len(finished)} of 41 shards are there" in (tmp_path / "log").read_text()
+    assert {name: (tmp_path / "embeddings/corpus" / name).stat().st_mtime_ns for name in finished} == finished
+    assert len(Embeddings(tmp_path / "embeddings/corpus")) == 4000
+
+
+def test_two_processes_make_the_shards_of_one(data, miner, tmp_path):
+    _, _, corpus, asked = data
+    settings = {"model": miner, "shard_size": 25, "batch_size": 8}
+    results = []
+    accelerate = [str(Path(sys.executable).with_name("accelerate")), "launch", "--config_file"]
+    accelerate += [str(Path(__file__).parents[2] / "config/accelerate/ddp.yaml")]
+    for processes in ("1", "2"):
+        folder = tmp_path / processes
+        folder.mkdir()
+        status = launch(folder, corpus, asked, settings, *accelerate, "--num_processes", processes).wait()
+        assert status == 0, (folder / "log").read_text()
+        results.append(shards(folder / "embeddings"))
+    assert results[0] == results[1]
+    assert len(results[0]) == 6
+
+
+def test_only_what_the_embeddings_depend_on_redoes_shards(tmp_path):
+    first = Workspace(tmp_path / "work", {"prompt": "", "texts": "a"})
+    first.open()
+    first.write(0, np.ones((2, 3), dtype=np.float32), {"tokens": 1, "padded": 1})
+    again = Workspace(tmp_path / "work", {"prompt": "", "texts": "a"})
+    again.open()
+    assert again.has(0)
+    other = Workspace(tmp_path / "work", {"prompt": "query: ", "texts": "a"})
+    other.open()
+    assert not other.has(0)
+
+
+def made_embeddings(folder, vectors, size=64):
+    """A finished folder of given vectors."""
+    work = Workspace(folder.with_name(f"{folder.name}-work"), {"prompt": ""})
+    work.open()
+    pieces = range(0, len(vectors), size)
+    for number, start in enumerate(pieces):
+        work.write(number, vectors[start : start + size], {"tokens": 1, "padded": 1})
+    work.publish(folder, len(pieces), len(vectors), size)
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    """Embeddings of 500 passages in 20 clusters, and of 40 queries near one of them."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(20, 16))
+    passages = centres[np.arange(500) % 20] + 0.3 * rng.normal(size=(500, 16))
+    queries = centres[np.arange(40) % 20] + 0.3 * rng.normal(size=(40, 16))
+    passages, queries = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (passages, queries))
+    made_embeddings(tmp_path / "e" / "corpus", passages.astype(np.float32))
+    made_embeddings(tmp_path / "e" / "queries", queries.astype(np.float32))
+    positives = [list(range(i, i + 1 + i % 4)) for i in range(40)]
+    files = write_data(tmp_path, [("", f"p {i}") for i in range(500)], [(f"q {i}", p) for i, p in enumerate(positives)])
+    return tmp_path / "e", files, positives
+
+
+@pytest.mark.parametrize(("rows", "queries"), [(500, 40), (33, 7), (1, 40)])
+def test_flat_search_in_blocks_is_exact(vectors, tmp_path, monkeypatch, rows, queries):
+    folder, files, positives = vectors
+    monkeypatch.setattr(search_stage, "BLOCK_BYTES", rows * 4 * 16)
+    monkeypatch.setattr(search_stage, "QUERIES_AT_ONCE", queries)
+    search(folder, *files, tmp_path / "out", Search(depth=30))
+    wanted, found = (Embeddings(folder / name) for name in ("queries", "corpus"))
+    scores = wanted.slice(0, 40) @ found.slice(0, 500).T
+    for row in read_table(tmp_path / "out", CANDIDATES).to_pylist():
+        own = scores[row["query"]]
+        assert row["candidates"] == np.argsort(-own, kind="stable")[: 30 + len(positives[row["query"]])].tolist()
+        np.testing.assert_allclose(row["scores"], own[row["candidates"]], atol=1e-6)
+        np.testing.assert_allclose(row["positive_scores"], own[positives[row["query"]]], atol=1e-6)
+
+
+def test_equal_scores_stand_in_the_order_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_stage, "BLOCK_BYTES", 3 * 4 * 4)
+    made_embeddings(tmp_path / "e" / "corpus", np.ones((8, 4), dtype=np.float32) / 2)
+    made_embeddings(tmp_path / "e" / "queries", np.ones((1, 4), dtype=np.float32) / 2)
+    files = write_data(tmp_path, [("", f"p {i}") for i in range(8)], [("q", [0])])
+    search(tmp_path / "e", *files, tmp_path / "out", Search(depth=20))
+    assert read_table(tmp_path / "out", CANDIDATES)["candidates"].to_pylist() == [list(range(8))]
+
+
+@pytest.mark.parametrize("index", [{"index": "IVF8,Flat", "nprobe": 4}, {"index": "HNSW16", "ef_search": 64}])
+@pytest.mark.parametrize("rows", [500, 120])
+def test_approximate_indices_find_most_of_what_is_near(vectors, tmp_path, monkeypatch, index, rows):
+    folder, files, _ = vectors
+    monkeypatch.setattr(search_stage, "BLOCK_BYTES", rows * 4 * 16)
+    found = {}
+    for name, settings in (("exact", {}), ("near", index)):
+        search(folder, *files, tmp_path / name, Search(depth=10, **settings))
+        found[name] = read_table(tmp_path / name, CANDIDATES)["candidates"].to_pylist()
+    hits = [len(set(a) & set(b)) / len(a) for a, b in zip(found["exact"], found["near"], strict=True)]
+    assert np.mean(hits) > 0.9
+
+
+def test_an_index_that_faiss_does_not_know_is_named(vectors, tmp_path):
+    with pytest.raises(UserError, match=r"mining.search.index.*'Flatt'"):
+        check_index("Flatt")
+    for known in ("Flat", "IVF4096,Flat", "HNSW32", "IVF64,PQ7"):
+        check_index(known)
+    folder, files, _ = vectors
+    with pytest.raises(UserError, match=r"mining.search.index.*cannot be used"):
+        search(folder, *files, tmp_path / "out", Search(index="PQ7"))
+    with pytest.raises(UserError, match=r"mining.search.index.*cannot be used"):
+        search(folder, *files, tmp_path / "out", Search(nprobe=3))
+    assert not (tmp_path / "out").exists()
+
+
+def test_embeddings_of_other_data_are_refused(vectors, tmp_path):
+    folder, files, _ = vectors
+    (tmp_path / "other").mkdir()
+    others = write_data(tmp_path / "other", [("", "a"), ("", "b")], [("q", [0])])
+    with pytest.raises(UserError, match="encode again"):
+        search(folder, *others, tmp_path / "out", Search())
+    search(folder, *files, tmp_path / "out", Search())
+    with pytest.raises(UserError, match="search again"):
+        select_negatives(tmp_path / "out", *others, tmp_path / "negatives", Select())
+
+
+def mine(folder, corpus, asked, miner, **settings):
+    search(encoded(folder, corpus, asked, model=miner), corpus, asked, folder / "candidates", Search(depth=200))
+    select_negatives(folder / "candidates", corpus, asked, folder / "out", Select(**settings))
+    return read_table(folder / "out", NEGATIVES).to_pylist()
+
+
+def test_the_margin_is_below_the_lowest_positive(data, miner, tmp_path):
+    passages, queries, corpus, asked = data
+    mined_rows = mine(tmp_path, corpus, asked, miner, ranks=(0, 120), samples=120, margin=0.1)
+    scores = true_scores(miner, passages, queries)
+    for row in mined_rows:
+        own, positives = scores[row["query"]], set(queries[row["query"]][1])
+        lowest = own[list(positives)].min()
+        limit = lowest - abs(lowest) * 0.1
+        mined = {p for p, score in zip(row["negatives"], row["scores"], strict=True) if score is not None}
+        assert set(np.flatnonzero(own < limit - 1e-3).tolist()) - positives <= mined
+        assert mined <= set(np.flatnonzero(own < limit + 1e-3).tolist()) - positives
+    counts = read_counts(tmp_path / "out")
+    assert counts["above the margin"] > 0
+    assert counts["candidates"] == len(queries) * len(passages)
+
+
+def test_queries_with_too_few_are_dropped_and_counted(miner, tmp_path):
+    passages = [("", "cat"), ("", "CAT"), ("", "dog"), ("", "bird")]
+    corpus, asked = write_data(tmp_path, passages, [("cat", [0]), ("blue", [1]), ("red", [0, 1, 2])])
+    rows = mine(tmp_path, corpus, asked, miner, ranks=(0, 9), samples=2, too_few="drop")
+    assert [(row["query"], sorted(row["negatives"])) for row in rows] == [(0, [2, 3]), (1, [2, 3])]
+    assert read_counts(tmp_path / "out") == {
+        "queries": 3,
+        "candidates": 12,
+        "outside the ranks": 0,
+        "positives": 5,
+        "equal texts": 2,
+        "above the margin": 0,
+        "above the maximum score": 0,
+        "below the minimum score": 0,
+        "queries filled up": 0,
+        "passages filled in": 0,
+        "queries kept with too few": 0,
+        "queries dropped": 1,
+        "queries with no negative": 0,
+    }
+
+
+def test_a_corpus_of_one_passage_gives_empty_lists(miner, tmp_path):
+    corpus, asked = write_data(tmp_path, [("", "cat")], [("red", [0]), ("blue", [0])])
+    assert mine(tmp_path, corpus, asked, miner) == [{"query": i, "negatives": [], "scores": []} for i in range(2)]
+    assert read_counts(tmp_path / "out")["queries with no negative"] == 2
+    with pytest.raises(UserError, match=r"no query of .*queries\.parquet keeps 16 hard negatives"):
+        select_negatives(tmp_path / "candidates", corpus, asked, tmp_path / "dropped", Select(too_few="drop"))
+    assert not (tmp_path / "dropped").exists()
+
+
+def test_selecting_loads_no_model_library():
+    code = "import sys, tdro.select; assert not {'torch', 'sentence_transformers', 'faiss'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rescoring_orders_by_the_cross_encoders_score(data, miner, tmp_path):
+    from sentence_transformers import CrossEncoder
+
+    passages, queries, corpus, asked = data
+    mine(tmp_path, corpus, asked, miner)
+    (tmp_path / "judge").mkdir()
+    judge = bert(tmp_path / "judge", "BertForSequenceClassification", num_labels=1)
+    settings = Rescore(model=judge, depth=12, max_length=32)
+    rescore(tmp_path / "candidates", corpus, asked, tmp_path / "rescored", settings)
+    model = CrossEncoder(judge, max_length=32)
+    texts = [f"{title} {text}".strip() for title, text in passages]
+
+    def score(query, rows):
+        return model.predict([(query, texts[row]) for row in rows])
+
+    before = read_table(tmp_path / "candidates", CANDIDATES).to_pylist()
+    for row, old in zip(read_table(tmp_path / "rescored", CANDIDATES).to_pylist(), before, strict=True):
+        text, positives = queries[row["query"]]
+        others = [p for p in old["candidates"] if p not in positives][:12]
+        assert set(row["candidates"]) == {*others, *positives}
+        assert row["scores"] == sorted(row["scores"], reverse=True)
+        np.testing.assert_allclose(
+            row["scores"], model.predict([(text, texts[p]) for p in row["candidates"]]), atol=1e-4
+        )
+        np.testing.assert_allclose(
+            row["positive_scores"], model.predict([(text, texts[p]) for p in positives]), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize(
+    ("passages", "queries", "message"),
+    [
+        ([], [("red", [0])], r"corpus\.parquet has no rows"),
+        ([("", "cat")], [], r"queries\.parquet has no rows"),
+        ([("", "cat")], [("red", [0]), ("blue", [])], r"query 'q1' of .* has no positive"),
+        ([("", "cat")], [("red", [0, 3])], r"query 'q0' of .* has positive 3, but .* has rows 0 to 0"),
+    ],
+)
+def test_unusable_data_is_refused_before_the_model_is_loaded(tmp_path, passages, queries, message):
+    corpus, asked = write_data(tmp_path, passages, queries)
+    with pytest.raises(UserError, match=message):
+        encoded(tmp_path, corpus, asked, model="/nonexistent")
+
+
+def test_a_miner_that_is_not_there_is_named(tmp_path):
+    corpus, asked = write_data(tmp_path, [("", "cat")], [("red", [0])])
+    with pytest.raises(UserError, match="nonexistent"):
+        encoded(tmp_path, corpus, asked, model="/nonexistent")

@@ -1,0 +1,104 @@
+# Hard negatives: encode, search, rescore (where it is asked for), select.
+
+
+rule encode:
+    input:
+        corpus=PATHS.task("{task}", "corpus.parquet"),
+        queries=PATHS.task("{task}", "queries.parquet"),
+    output:
+        embeddings=directory(PATHS.task("{task}", "embeddings")),
+    log:
+        "logs/encode/{task}.log",
+    benchmark:
+        "logs/encode/{task}.tsv"
+    conda:
+        "../../envs/mining.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
+        checkpoints="checkpoints/embeddings/{task}",
+        settings=settings(JOBS.config.mining.encode),
+    message:
+        "Encoding corpus and queries of {wildcards.task}"
+    shell:
+        launch(
+            "encode --corpus {input.corpus} --queries {input.queries} --output {output.embeddings}"
+            " --checkpoints {params.checkpoints} --settings {params.settings:q}",
+            INFERENCE_LAUNCH,
+        )
+
+
+rule search:
+    input:
+        embeddings=rules.encode.output.embeddings,
+        corpus=PATHS.task("{task}", "corpus.parquet"),
+        queries=PATHS.task("{task}", "queries.parquet"),
+    output:
+        candidates=ensure(PATHS.task("{task}", "candidates.parquet"), non_empty=True),
+    log:
+        "logs/search/{task}.log",
+    benchmark:
+        "logs/search/{task}.tsv"
+    conda:
+        "../../envs/mining.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        settings=settings(JOBS.config.mining.search),
+    message:
+        "Searching the passages nearest to the queries of {wildcards.task}"
+    shell:
+        "python -m tdro search --embeddings {input.embeddings} --corpus {input.corpus} --queries {input.queries}"
+        " --output {output.candidates} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+if JOBS.config.mining.rescore:
+
+    rule rescore:
+        input:
+            candidates=rules.search.output.candidates,
+            corpus=PATHS.task("{task}", "corpus.parquet"),
+            queries=PATHS.task("{task}", "queries.parquet"),
+        output:
+            candidates=ensure(PATHS.task("{task}", "rescored.parquet"), non_empty=True),
+        log:
+            "logs/rescore/{task}.log",
+        benchmark:
+            "logs/rescore/{task}.tsv"
+        conda:
+            "../../envs/mining.yaml"
+        threads: TRAINING_THREADS
+        resources:
+            gpu=0,
+        params:
+            settings=settings(JOBS.config.mining.rescore),
+        message:
+            "Rescoring the candidates of {wildcards.task}"
+        shell:
+            "python -m tdro rescore --candidates {input.candidates} --corpus {input.corpus} --queries {input.queries}"
+            " --output {output.candidates} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule select:
+    input:
+        candidates=PATHS.task("{task}", CANDIDATES),
+        corpus=PATHS.task("{task}", "corpus.parquet"),
+        queries=PATHS.task("{task}", "queries.parquet"),
+    output:
+        negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
+    log:
+        "logs/select/{task}.log",
+    benchmark:
+        "logs/select/{task}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=settings(JOBS.config.mining.select),
+    message:
+        "Selecting hard negatives of {wildcards.task}"
+    shell:
+        "python -m tdro select --candidates {input.candidates} --corpus {input.corpus} --queries {input.queries}"
+        " --output {output.negatives} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
