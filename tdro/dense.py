@@ -1,17 +1,24 @@
-"""Exact dense retrieval over a corpus of any size: encoded and searched block by block."""
+"""Exact dense retrieval over a corpus of any size: encoded, or read as embeddings, and searched block by block."""
 
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from tdro.config import Search
 from tdro.corpora import blocks, passages
+from tdro.embeddings import Embeddings
 from tdro.errors import UserError
+from tdro.indices import BlockIndex
 from tdro.precision import autocast
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)
+
+#: Bytes of stored embeddings that are in memory as float32 at a time, besides the copy in the index.
+BLOCK_BYTES = 256 * 2**20
 
 # Seconds between two lines of progress.
 _EVERY = 30
@@ -31,7 +38,7 @@ class Encoder:
     def __init__(self, model, query_prompt: str, passage_prompt: str, precision: str, batch_size: int) -> None:
         model.prompts, model.default_prompt_name = {}, None
         self._model, self._precision, self._batch_size = model, precision, batch_size
-        self._query_prompt, self._passage_prompt = query_prompt, passage_prompt
+        self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
 
     def queries(self, texts: list[str]) -> np.ndarray:
         """Embeddings of unit length, float32 of shape (len(texts), dimension).
@@ -39,11 +46,11 @@ class Encoder:
         Raises:
             UserError: when an embedding is not finite.
         """
-        return self._encode(self._model.encode_query, texts, self._query_prompt)
+        return self._encode(self._model.encode_query, texts, self.query_prompt)
 
     def passages(self, texts: list[str]) -> np.ndarray:
         """The same of passages."""
-        return self._encode(self._model.encode_document, texts, self._passage_prompt)
+        return self._encode(self._model.encode_document, texts, self.passage_prompt)
 
     def _encode(self, encode, texts: list[str], prompt: str) -> np.ndarray:
         with autocast(self._precision, self._model.device):
@@ -59,34 +66,58 @@ class Encoder:
         return embeddings / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-def rank(encoder: Encoder, corpus: Path, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
+def rank(
+    encoder: Encoder, corpus: Path, queries: list[str], depth: int, embeddings: Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The passages of the highest inner product with each query.
+
+    Memory depends on neither corpus nor embeddings: blocks are searched one by one, on a GPU where there is one.
 
     Args:
         encoder: What embeds queries and passages.
         corpus: A ``corpus.parquet``.
         queries: Texts.
         depth: Passages a query.
+        embeddings: Folder of the corpus' embeddings; None encodes the corpus on the way.
 
     Returns:
         Rows of the corpus and scores, best first, shape (queries, depth); row -1 where the corpus is
         smaller. Equal scores are in the order of the rows.
-    """
-    import faiss
 
+    Raises:
+        UserError: for embeddings that cannot be read or are of another corpus.
+    """
+    asked = encoder.queries(queries)
+    index = BlockIndex(Search(), asked.shape[1], None)
+    best = np.full((len(queries), depth), -1, dtype=np.int64), np.full((len(queries), depth), -np.inf, np.float32)
+    for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
+        index.hold(block)
+        scores, rows = index.search(asked, depth)
+        best = _merge(best, (rows + start, scores), depth)
+    return best
+
+
+def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of embeddings made before."""
+    embeddings = Embeddings(folder)
+    if len(embeddings) != passages(corpus):
+        raise UserError(
+            f"{folder} has {len(embeddings)} embeddings for the {passages(corpus)} passages of {corpus}; "
+            "delete it and encode again."
+        )
+    yield from embeddings.blocks(max(1, BLOCK_BYTES // (4 * embeddings.dimension)))
+
+
+def _encoded(encoder: Encoder, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of a corpus, encoded as they are asked for."""
     total, started = passages(corpus), time.monotonic()
     told = started
-    asked = encoder.queries(queries)
-    best = np.full((len(queries), depth), -1, dtype=np.int64), np.full((len(queries), depth), -np.inf, np.float32)
     for start, table in blocks(corpus):
-        embeddings = encoder.passages(passage_texts(table))
-        scores, rows = faiss.knn(asked, embeddings, min(depth, len(table)), metric=faiss.METRIC_INNER_PRODUCT)
-        best = _merge(best, (rows + start, scores), depth)
+        yield start, encoder.passages(passage_texts(table))
         if time.monotonic() - told > _EVERY:
             told, done = time.monotonic(), start + len(table)
             rate = done / (told - started)
             log.info("encoded %d of %d passages, %.0f a second, %.0f s left", done, total, rate, (total - done) / rate)
-    return best
 
 
 def _merge(

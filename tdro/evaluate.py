@@ -61,6 +61,7 @@ def evaluate(
     scores: Path,
     query_scores: Path,
     runs: Path | None = None,
+    embeddings: Path | None = None,
 ) -> None:
     """Evaluate a retriever on ``datasets``; write ``runs``, then ``query_scores``, then ``scores``.
 
@@ -74,12 +75,13 @@ def evaluate(
         scores: JSON to write.
         query_scores: Parquet to write.
         runs: Folder for the rankings; None keeps none.
+        embeddings: Those of the one corpus of all datasets, where they were made before; None encodes it.
 
     Raises:
         UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent.
     """
     asked = {name: read_queries(Path(dataset.queries), Path(dataset.corpus)) for name, dataset in datasets.items()}
-    rank = open_retriever(retriever, encoding)
+    rank = open_retriever(retriever, encoding, embeddings)
     tables, figures = [], {}
     for name, dataset in datasets.items():
         started = time.monotonic()

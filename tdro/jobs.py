@@ -111,6 +111,13 @@ class Miner(Section):
 Retriever = Literal["bm25"] | Miner | Model
 
 
+class EncodeCorpusJob(Section):
+    """``tdro encode-corpus``: how a corpus is read, and by what, unless it is a trained retriever."""
+
+    encoding: Encoding = Encoding()
+    retriever: Miner | Model | None = None
+
+
 class EvaluateJob(Section):
     """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
 
@@ -280,6 +287,23 @@ class Jobs:
         config = self.config
         return OptimizeJob(
             model=self.model(model), encoding=config.encoding, tdro=config.tdro, tasks=self._prompts, seed=seed
+        )
+
+    @property
+    def shared_corpora(self) -> set[str]:
+        """Corpora that several test sets search whose passages carry no instruction: each is encoded once."""
+        named = [test.corpus for test in self.test_sets.values() if not test.entry.symmetric]
+        return {name for name in named if named.count(name) > 1}
+
+    def reads_shared(self, dataset: str) -> bool:
+        """Whether a test set reads the embeddings that were made for several."""
+        test = self.test_sets.get(dataset)
+        return test is not None and not test.entry.symmetric and test.corpus in self.shared_corpora
+
+    def encode_corpus(self, untrained: str | None = None) -> EncodeCorpusJob:
+        """Job that embeds a corpus with a trained retriever, or the untrained one of that name."""
+        return EncodeCorpusJob(
+            encoding=self.config.encoding, retriever=self.untrained[untrained] if untrained else None
         )
 
     def evaluate(self, dataset: str, layout: Layout, untrained: str | None = None) -> EvaluateJob:

@@ -74,6 +74,14 @@ class Layout:
         """Folder of the rankings in TREC's format."""
         return self.run(model, seed, f"{mixture}/eval/{dataset}.runs")
 
+    def embeddings(self, model: str, seed: int | str, mixture: str, corpus: str) -> str:
+        """Folder of the embeddings of a corpus that several test sets search."""
+        return self.run(model, seed, f"{mixture}/embeddings/{corpus}")
+
+    def untrained_embeddings(self, name: str, corpus: str) -> str:
+        """The same of a retriever that nothing was trained for."""
+        return f"{self.results}/untrained/{name}/embeddings/{corpus}"
+
     def untrained_runs(self, name: str, dataset: str) -> str:
         """The same of a retriever that nothing was trained for."""
         return f"{self.results}/untrained/{name}/eval/{dataset}.runs"

@@ -14,7 +14,7 @@ from tdro.texts import query_prompt
 Rank = Callable[[EvalDataset, list[str], int], tuple[np.ndarray, np.ndarray]]
 
 
-def open_retriever(retriever: Retriever | Path, encoding: Encoding) -> Rank:
+def open_retriever(retriever: Retriever | Path, encoding: Encoding, embeddings: Path | None = None) -> Rank:
     """A retriever, ready to rank.
 
     Args:
@@ -22,39 +22,41 @@ def open_retriever(retriever: Retriever | Path, encoding: Encoding) -> Rank:
             or the miner.
         encoding: How the base reads texts, and the precision and batch size of the forward pass. How
             many tokens a trained retriever reads is saved with it.
+        embeddings: Those of the corpus, where they were made before (:mod:`tdro.encodecorpus`); with
+            None the corpus is encoded while it is searched.
 
     Raises:
-        UserError: for a model that cannot be loaded.
+        UserError: for a model or embeddings that cannot be loaded.
     """
     if retriever == "bm25":
         return _bm25
-    if isinstance(retriever, Miner):
-        return _miner(retriever, encoding)
-    from tdro.models import load_retriever, load_trained
-
-    if isinstance(retriever, Model):
-        return _instructed(load_retriever(retriever, encoding), encoding)
-    return _instructed(load_trained(retriever), encoding)
-
-
-def _instructed(model, encoding: Encoding) -> Rank:
-    """Queries carry their dataset's instruction, passages only where it is symmetric."""
+    encoder = open_encoder(retriever, encoding)
 
     def ranked(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
-        prompt = query_prompt(dataset.instruction[0])
-        encoder = Encoder(model, prompt, prompt if dataset.symmetric else "", encoding.precision, encoding.batch_size)
-        return rank(encoder, Path(dataset.corpus), queries, depth)
+        if not isinstance(retriever, Miner):
+            # Queries carry their dataset's instruction, passages only where it is symmetric.
+            prompt = query_prompt(dataset.instruction[0])
+            encoder.query_prompt, encoder.passage_prompt = prompt, prompt if dataset.symmetric else ""
+        return rank(encoder, Path(dataset.corpus), queries, depth, embeddings)
 
     return ranked
 
 
-def _miner(miner: Miner, encoding: Encoding) -> Rank:
-    """The miner reads what it reads when it mines: its own prompts, no instruction."""
-    from tdro.models import load_embedder
+def open_encoder(retriever: Miner | Model | Path, encoding: Encoding, device: str | None = None) -> Encoder:
+    """What embeds texts: the miner with its own prompts, all others with none yet.
 
-    model = load_embedder(miner.model, miner.sha256, miner.max_length, revision=miner.revision)
-    encoder = Encoder(model, miner.query_prompt, miner.passage_prompt, encoding.precision, miner.batch_size)
-    return lambda dataset, queries, depth: rank(encoder, Path(dataset.corpus), queries, depth)
+    Raises:
+        UserError: for a model that cannot be loaded.
+    """
+    from tdro.models import load_embedder, load_retriever, load_trained
+
+    if isinstance(retriever, Miner):
+        model = load_embedder(retriever.model, retriever.sha256, retriever.max_length, revision=retriever.revision)
+        prompts, batch_size = (retriever.query_prompt, retriever.passage_prompt), retriever.batch_size
+    else:
+        model = load_retriever(retriever, encoding) if isinstance(retriever, Model) else load_trained(retriever)
+        prompts, batch_size = ("", ""), encoding.batch_size
+    return Encoder(model.to(device) if device else model, *prompts, encoding.precision, batch_size)
 
 
 def _bm25(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:

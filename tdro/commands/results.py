@@ -24,6 +24,7 @@ def _evaluate(commands) -> None:
     )
     command.add_argument("--benchmark", required=True)
     command.add_argument("--model", type=Path)
+    command.add_argument("--embeddings", type=Path, help="those of the corpus, by encode-corpus; default: made anew")
     command.add_argument("--runs", type=Path, help="folder for the rankings; default: they are not kept")
     add_paths(command, "scores", "query-scores")
 
@@ -36,7 +37,37 @@ def _run_evaluate(options) -> None:
     if (options.model is None) == (job.retriever is None):
         raise UserError("give either --model or `retriever` in the settings.")
     retriever, outputs = options.model or job.retriever, (options.scores, options.query_scores, options.runs)
-    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs)
+    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs, options.embeddings)
+
+
+def _encode_corpus(commands) -> None:
+    command = add_command(
+        commands,
+        "encode-corpus",
+        "Embed a corpus once for all test sets that search it.",
+        """
+        input    a SentenceTransformer folder, or `retriever` of the settings, and a corpus.parquet
+        output   a folder of embeddings; a killed run resumes from CHECKPOINTS
+
+        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode-corpus \\
+          --model uniform/model --corpus results/benchmarks/nq/corpus.parquet --output embeddings/nq \\
+          --checkpoints checkpoints/nq
+        """,
+        _run_encode_corpus,
+    )
+    command.add_argument("--model", type=Path)
+    add_paths(command, "corpus", "output", "checkpoints")
+
+
+def _run_encode_corpus(options) -> None:
+    from tdro.encodecorpus import encode_corpus
+    from tdro.jobs import EncodeCorpusJob
+
+    job = read_settings(options, EncodeCorpusJob)
+    if (options.model is None) == (job.retriever is None):
+        raise UserError("give either --model or `retriever` in the settings.")
+    retriever = options.model or job.retriever
+    encode_corpus(retriever, job.encoding, options.corpus, options.output, options.checkpoints)
 
 
 def _report(commands) -> None:
@@ -118,6 +149,7 @@ def _run_show(options) -> None:
 
 
 COMMANDS = (
+    _encode_corpus,
     _evaluate,
     _report,
     _tables,

@@ -3,6 +3,7 @@ import json
 import logging
 import math
 import socket
+from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -303,9 +304,9 @@ def spy(monkeypatch):
 
 
 def test_bf16_is_for_the_forward_pass_only(tmp_path, monkeypatch):
-    import faiss
+    from tdro.indices import BlockIndex
 
-    seen, forward, knn = {}, StaticEmbedding.forward, faiss.knn
+    seen, forward, search = {}, StaticEmbedding.forward, BlockIndex.search
     monkeypatch.setattr(precision, "supports_bf16", lambda device_type: True)
 
     def record(name, function):
@@ -316,7 +317,7 @@ def test_bf16_is_for_the_forward_pass_only(tmp_path, monkeypatch):
         return wrapped
 
     monkeypatch.setattr(StaticEmbedding, "forward", record("forward", forward))
-    monkeypatch.setattr(faiss, "knn", record("search", knn))
+    monkeypatch.setattr(BlockIndex, "search", record("search", search))
     model, dataset = planted(tmp_path)
     run(tmp_path, model, {"planted": dataset}, config.Encoding(precision="bf16"))
     assert seen == {"forward": True, "search": False}
@@ -472,3 +473,59 @@ def test_blocks_do_not_change_a_ranking(tmp_path, monkeypatch):
     whole = run(tmp_path, model, {"random": dataset})
     monkeypatch.setattr(corpora, "BLOCK", 7)
     assert run(tmp_path, model, {"random": dataset}, out="blocks") == whole
+
+
+def encoded(tmp_path, model, dataset, name="embeddings"):
+    """Embeddings of the dataset's corpus, as the rule makes them."""
+    from tdro.encodecorpus import encode_corpus
+
+    encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / name, tmp_path / "checkpoints")
+    return tmp_path / name
+
+
+def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
+    from tdro import dense, encodecorpus
+
+    monkeypatch.setattr(encodecorpus, "SHARD", 40)
+    monkeypatch.setattr(dense, "BLOCK_BYTES", 64 * 4 * 16)
+    model, dataset, *_ = random_dataset(tmp_path)
+    expected = run(tmp_path, model, {"random": dataset})
+    folder = encoded(tmp_path, model, dataset)
+    assert len(list(folder.glob("*.npy"))) == 4
+    outputs = tmp_path / "stored.json", tmp_path / "stored.parquet"
+    monkeypatch.setattr(dense.Encoder, "passages", None)  # nothing is encoded again
+    evaluate(model, "b", {"random": dataset}, ENCODING, *outputs, embeddings=folder)
+    found = json.loads(outputs[0].read_text())["datasets"]["random"]
+    assert found == pytest.approx(expected[0]["datasets"]["random"], abs=1e-4)
+
+
+def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
+    from tdro import dense, encodecorpus
+
+    monkeypatch.setattr(encodecorpus, "SHARD", 40)
+    model, dataset, *_ = random_dataset(tmp_path)
+    whole = encoded(tmp_path, model, dataset, "whole")
+    encode, read = dense.Encoder.passages, []
+
+    def counted(self, texts):
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        read.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(dense.Encoder, "passages", counted)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(tmp_path, model, dataset)
+    assert not (tmp_path / "embeddings").exists()
+    read.clear()
+    folder = encoded(tmp_path, model, dataset)
+    assert read == [40, 30]
+    for shard in whole.glob("*.npy"):
+        assert (folder / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_embeddings_of_another_corpus_are_refused(tmp_path):
+    model, dataset = planted(tmp_path)
+    folder = encoded(tmp_path, model, save_dataset(tmp_path / "other", ["t0", "t1"], ["t0"], [[0]]))
+    with pytest.raises(UserError, match="2 embeddings for the 30 passages"):
+        evaluate(model, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet", embeddings=folder)

@@ -74,6 +74,7 @@ wildcard_constraints:
     corpus=one_of(set(CORPORA) - set(OF_ROWS)),
     dataset=one_of(JOBS.evaluated),
     untrained=one_of(JOBS.untrained),
+    shared=one_of(JOBS.shared_corpora),
     model="|".join(m.name for m in JOBS.config.models),
     mixture=r"uniform|curr|mean|ema|top\d+",
     seed=r"\d+",
@@ -148,6 +149,21 @@ def test_files(wildcards):
     """Corpora and queries of what a job evaluates."""
     job = JOBS.evaluate(wildcards.dataset, PATHS)
     return [file for d in job.datasets.values() for file in (d.corpus, d.queries)]
+
+
+def stored_embeddings(wildcards):
+    """Embeddings of the corpus, where several test sets search it; BM25 has none."""
+    if wildcards.get("untrained") == "bm25" or not JOBS.reads_shared(wildcards.dataset):
+        return []
+    corpus = TEST_SETS[wildcards.dataset].corpus
+    if "untrained" in wildcards.keys():
+        return PATHS.untrained_embeddings(wildcards.untrained, corpus)
+    return PATHS.embeddings(wildcards.model, wildcards.seed, wildcards.mixture, corpus)
+
+
+def use_embeddings(wildcards, input):
+    """The option that names them."""
+    return f"--embeddings {input.embeddings}" if input.embeddings else ""
 
 
 def run_files(path):
