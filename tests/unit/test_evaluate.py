@@ -3,6 +3,8 @@ import json
 import logging
 import math
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -529,3 +531,20 @@ def test_embeddings_of_another_corpus_are_refused(tmp_path):
     folder = encoded(tmp_path, model, save_dataset(tmp_path / "other", ["t0", "t1"], ["t0"], [[0]]))
     with pytest.raises(UserError, match="2 embeddings for the 30 passages"):
         evaluate(model, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet", embeddings=folder)
+
+
+def test_two_processes_make_the_shards_of_one(tmp_path):
+    from tdro.encodecorpus import SHARD
+
+    count = 2 * SHARD + 10
+    model = save_words(tmp_path / "model", one_hot(9))
+    dataset = save_dataset(tmp_path / "ds", [f"t{i % 9}" for i in range(count)], ["t0"], [[0]])
+    alone = encoded(tmp_path, model, dataset)
+    command = [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_processes", "2", "--config_file"]
+    command += [str(Path(__file__).parents[2] / "config/accelerate/ddp.yaml"), "-m", "tdro", "encode-corpus"]
+    command += ["--model", str(model), "--corpus", dataset.corpus, "--output", str(tmp_path / "two")]
+    command += ["--checkpoints", str(tmp_path / "work"), "--settings", "encoding: {precision: fp32}"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert sorted(path.name for path in (tmp_path / "two").glob("*.npy")) == ["00000.npy", "00001.npy", "00002.npy"]
+    for shard in alone.glob("*.npy"):
+        assert (tmp_path / "two" / shard.name).read_bytes() == shard.read_bytes()
