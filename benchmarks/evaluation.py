@@ -1,13 +1,14 @@
 """Encoding and search: ours against mteb's default path, on one model and one corpus.
 
     python benchmarks/evaluation.py                       # 20,000 passages, twice each, alternating
-    python benchmarks/evaluation.py --passages 60000 --queries 500 --repeats 1
+    python benchmarks/evaluation.py --static --passages 300000     # a model that costs nothing
 
 Every run is a process of its own, so that its peak memory is its own. Both start from the same prepared
 texts and end with the metrics of every query; what loading the model and the libraries takes stands apart as `load`:
 the same process without a corpus. CPU seconds are those of all threads; on a busy machine they say more.
 Model: the first two layers of all-MiniLM-L6-v2 as a pip package holds it (downloaded once), float32. The corpus is made
-up: words of a Zipf distribution, lengths log-normal around 15 words; a query shares words with its passage.
+up: words of a Zipf distribution, lengths log-normal around 15 words; a query shares words with its passage. With
+--static an embedding is the mean of the words' random vectors, so that time and memory are those of the path alone.
 """
 
 import argparse
@@ -34,8 +35,7 @@ def make_test_set(folder: Path, passages: int, queries: int) -> None:
     from tdro.artifacts import CORPUS, QUERIES, write_table
 
     random = np.random.default_rng(0)
-    syllables = np.array(["ka", "lo", "mi", "ren", "tas", "vor", "el", "shi", "pan", "dur", "o", "ques"])
-    words = np.array(["".join(random.choice(syllables, random.integers(1, 4))) for _ in range(20_000)])
+    words = _words(random)
     lengths = np.clip(random.lognormal(2.7, 0.6, passages).astype(int), 4, 400)
     texts = [" ".join(words[np.minimum(random.zipf(1.3, length), len(words)) - 1]) for length in lengths]
     ids = [f"d{row}" for row in range(passages)]
@@ -47,15 +47,37 @@ def make_test_set(folder: Path, passages: int, queries: int) -> None:
     write_table(folder / "queries.parquet", columns | {"positives": [[row] for row in rows]}, QUERIES)
 
 
-def save_model(folder: Path) -> None:
+def _words(random: np.random.Generator) -> np.ndarray:
+    syllables = np.array(["ka", "lo", "mi", "ren", "tas", "vor", "el", "shi", "pan", "dur", "o", "ques"])
+    return np.array(["".join(random.choice(syllables, random.integers(1, 5))) for _ in range(20_000)])
+
+
+def save_model(folder: Path, static: bool) -> None:
     """Write the embedding model that both load."""
     from tdro.models import load_embedder
 
+    if static:
+        return _save_static(folder)
     model = load_embedder(MODEL, SHA256, MAX_LENGTH)
     encoder = model[0].auto_model.encoder
     encoder.layer = encoder.layer[:LAYERS]
     model[0].auto_model.config.num_hidden_layers = LAYERS
     model.save_pretrained(str(folder / "model"))
+
+
+def _save_static(folder: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    words = _words(np.random.default_rng(0))
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(dict.fromkeys(words))}, unk_token=words[0]))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    vectors = np.random.default_rng(1).normal(size=(tokenizer.get_vocab_size(), 384)).astype(np.float32)
+    module = StaticEmbedding(tokenizer, embedding_weights=vectors)
+    SentenceTransformer(modules=[module], device="cpu").save_pretrained(str(folder / "model"))
 
 
 def read_model(folder: Path):
@@ -148,6 +170,7 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--static", action="store_true")
     parser.add_argument("--run", choices=RUNS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -157,7 +180,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        save_model(folder)
+        save_model(folder, options.static)
         make_test_set(folder, options.passages, options.queries)
         found = {name: [] for name in RUNS}
         for _ in range(options.repeats):

