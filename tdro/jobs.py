@@ -259,7 +259,7 @@ class Jobs:
         """Job that prepares a task, or a benchmark of rows."""
         if dataset in self.tasks:
             return PrepareJob(task=_part(self.tasks[dataset], TaskRows), data=self.config.data)
-        return PrepareJob(benchmark=_part(self.benchmarks[dataset], BenchmarkRows), data=self.config.data)
+        return PrepareJob(benchmark=_part(self._all_test_sets[dataset].entry, BenchmarkRows), data=self.config.data)
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Job that plans the training on a mixture, or, for None, tDRO."""
