@@ -31,7 +31,7 @@ from tdro.artifacts import (
 )
 from tdro.errors import UserError
 from tdro.evaluate import evaluate, without_themselves
-from tdro.jobs import EvalDataset, EvaluateJob
+from tdro.jobs import EvalDataset, EvaluateJob, Miner
 
 ENCODING = config.Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
@@ -548,3 +548,27 @@ def test_two_processes_make_the_shards_of_one(tmp_path):
     assert sorted(path.name for path in (tmp_path / "two").glob("*.npy")) == ["00000.npy", "00001.npy", "00002.npy"]
     for shard in alone.glob("*.npy"):
         assert (tmp_path / "two" / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_untrained_retrievers_rank_too(tmp_path, tiny_base):
+    model, dataset = planted(tmp_path)
+    outputs = tmp_path / "s.json", tmp_path / "q.parquet"
+    found = {}
+    for name, retriever in (
+        ("bm25", "bm25"),
+        ("miner", Miner(model=str(model))),
+        ("base", config.Model(name="tiny", base=str(tiny_base))),
+    ):
+        evaluate(retriever, "b", {"d": dataset}, ENCODING, *outputs)
+        found[name] = json.loads(outputs[0].read_text())["datasets"]["d"]["ndcg_at_10"]
+    assert found["bm25"] == found["miner"] == 1.0
+    assert 0 <= found["base"] < 1
+
+
+def test_the_miner_reads_its_own_prompts_and_no_instruction(tmp_path, monkeypatch):
+    model = save_letters(tmp_path / "model", ["abc q: p: "])
+    dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["c"], [[0]])
+    read = spy(monkeypatch)
+    miner = Miner(model=str(model), query_prompt="q: ", passage_prompt="p: ")
+    evaluate(miner, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet")
+    assert sorted(read) == ["p: a", "p: b", "q: c"]
