@@ -25,7 +25,8 @@ RUN = "results/tiny/seed1"
 
 
 AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
-AFTER_MINING |= {"derive", "evaluate", "evaluate_untrained", "report"}
+AFTER_MINING |= {"derive", "encode_corpus", "evaluate", "report"}
+UNTRAINED = {"encode_corpus_untrained", "evaluate_untrained"}
 
 
 def snakemake(folder, *arguments, check=True):
@@ -240,14 +241,16 @@ def test_a_second_run_does_nothing(project):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "evaluate", "report"}),
+        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
         ("report={title: Another}", {"report"}),
-        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING}),
-        ("training={temperature: 0.1}", {"train", "reference", "optimize", "derive", "plan", "evaluate", "report"}),
+        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING, *UNTRAINED}),
+        (
+            "training={temperature: 0.1}",
+            {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
+        ),
         (
             "mining={select: {samples: 3}}",
-            {"select", "dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
-            | {"derive", "evaluate", "report"},
+            {"select", *AFTER_MINING},
         ),
     ],
 )
