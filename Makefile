@@ -1,12 +1,13 @@
 # make demo    the whole workflow on embedded real data, on a CPU
-# make test    the tests: units in a minute, then the real workflow on tiny data in three
+# make test    the tests: units in a minute or two, then the real workflow on tiny data in five
+# make bench   the benchmarks behind docs/performance.md
 # Both set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 PATHS := tdro tests benchmarks
 SMK := Snakefile workflow
 
-.PHONY: demo test lint format schema dry-runs clean
+.PHONY: demo test lint format schema dry-runs bench clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
@@ -36,6 +37,10 @@ format: .venv/installed
 # What tdro/config.py says, for editors and for readers.
 schema: .venv/installed
 	$(BIN)/python -c "import tdro.config; print(tdro.config.schema(), end='')" >workflow/schemas/config.schema.json
+
+# Every benchmark at full size, one after the other: about an hour on two cores.
+bench: .venv/installed
+	set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else None"

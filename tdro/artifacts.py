@@ -26,6 +26,11 @@ CORPUS = pa.schema([("passage_id", pa.string()), ("title", pa.string()), ("text"
 #: ``negatives`` holds what the source provides and is empty where they are to be mined.
 QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positives", _ROWS), ("negatives", _ROWS)])
 
+#: ``queries.parquet`` of a benchmark in its own format: the same, with what decides whether a passage is relevant.
+#: ``grades`` are those of the positives, in their order; ``answers`` are strings that a relevant passage
+#: contains, in the place of positives. The one or the other is null.
+TEST_QUERIES = pa.schema([*QUERIES, ("grades", pa.list_(pa.int32())), ("answers", pa.list_(pa.string()))])
+
 #: ``candidates.parquet`` and ``rescored.parquet``: the passages nearest to a query by falling score, its
 #: positives among them; ``positive_scores`` are those of its positives, in their order.
 CANDIDATES = pa.schema(
@@ -91,17 +96,19 @@ TRAJECTORY = pa.schema(
     ]
 )
 
-#: ``eval/{benchmark}.queries.parquet``: the metrics of each query, so that differences can be tested.
+#: Metrics of a test set with relevance judgements, and of one with answer strings; the first of each is its main one.
+RELEVANCE_METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
+ANSWER_METRICS = ("acc_at_100", "acc_at_20", "acc_at_10")
+METRICS = RELEVANCE_METRICS + ANSWER_METRICS
+
+#: ``eval/{dataset}.queries.parquet``: the metrics of each query, so that differences can be tested.
+#: A test set has one of the two kinds of metrics; the other kind is null.
 QUERY_SCORES = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("query_id", pa.string()),
-        ("ndcg_at_10", pa.float64()),
-        ("mrr_at_10", pa.float64()),
-        ("recall_at_100", pa.float64()),
-    ]
+    [("dataset", pa.string()), ("query_id", pa.string()), *((metric, pa.float64()) for metric in METRICS)]
 )
-METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
+
+#: ``leaks.parquet``: evaluation queries that still have a near-duplicate among the training queries of any task.
+LEAKS = pa.schema([("dataset", pa.string()), ("queries", pa.int64()), ("leaked", pa.int64())])
 
 # Rows that a streaming reader decodes at a time.
 _BATCH = 16_384
@@ -221,13 +228,7 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
     Raises:
         UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
     """
-    known = column_names(path)
-    missing = [name for name in schema.names if name not in known]
-    if missing:
-        raise UserError(
-            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
-            "Delete the file and let the workflow make it again."
-        )
+    check_columns(path, schema)
     table = _open(path, lambda: pq.read_table(path, columns=schema.names, memory_map=True))
     try:
         return table.select(schema.names).cast(schema)
@@ -253,6 +254,22 @@ def read_texts(path: str | Path, column: str) -> Iterator[str]:
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
+    """Names of all columns of a Parquet file, which must have ``schema``'s.
+
+    Raises:
+        UserError: when the file is missing, is no Parquet file, or lacks a column.
+    """
+    names = _open(path, lambda: pq.read_schema(path)).names
+    missing = [name for name in schema.names if name not in names]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            "Delete the file and let the workflow make it again."
+        )
+    return names
 
 
 def read_counts(path: str | Path) -> dict[str, int]:

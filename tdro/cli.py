@@ -53,7 +53,7 @@ def _use_threads(threads: int | None) -> None:
 def _quieten_libraries() -> None:
     """Their progress bars make a log file unreadable; ours is a line now and then."""
     os.environ.update(TQDM_DISABLE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-    for library in ("mteb", "sentence_transformers", "transformers", "faiss.loader"):
+    for library in ("mteb", "sentence_transformers", "transformers", "faiss.loader", "bm25s"):
         logging.getLogger(library).setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
 

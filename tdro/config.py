@@ -154,6 +154,15 @@ class Encoding(Section):
     batch_size: int = Field(64, ge=1, description="Texts a forward pass outside training.")
 
 
+class Evaluation(Section):
+    """What is evaluated beside the trained retrievers, and what is kept."""
+
+    untrained: list[Literal["bm25", "miner", "base"]] = Field(
+        [], description="Rows that anchor the table: BM25, the miner, and each base model before any training."
+    )
+    run_files: bool = Field(False, description="Keep the rankings themselves, in TREC's format.")
+
+
 class Optimisation(Section):
     """What every training has: AdamW, linear warm-up, cosine decay (paper, settings)."""
 
@@ -205,8 +214,12 @@ class Report(Section):
     """The report and its statistics."""
 
     title: str = "tDRO report"
-    bootstrap_samples: int = Field(10_000, ge=100)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    bootstrap_samples: int = Field(
+        10_000, ge=100, description="Resamples behind the intervals, and assignments of signs behind the p-values."
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Level of the intervals; gains and losses are those with p below 1 minus it."
+    )
     max_passes: float = Field(10, gt=0, description="More passes over a dataset in one training are pointed out.")
     seed: Seed = 42
 
@@ -225,6 +238,7 @@ class Config(Section):
     mining: Mining = Mining()
     dedup: Dedup = Dedup()
     encoding: Encoding = Encoding()
+    evaluation: Evaluation = Evaluation()
     training: Training = Training()
     tdro: Tdro = Tdro()
     report: Report = Report()

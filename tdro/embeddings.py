@@ -104,16 +104,16 @@ class Workspace:
     def publish(self, output: Path, shards: int, rows: int, shard_size: int) -> dict[str, Any]:
         """Move the finished shards to ``output``, with their manifest, which is returned."""
         counts = [read_json(self._path(number).with_suffix(".json")) for number in range(shards)]
-        tokens = sum(count["tokens"] for count in counts)
-        padded = sum(count["padded"] for count in counts)
+        totals = {name: sum(count[name] for count in counts) for name in counts[0]}
+        padding = {"padding": round(1 - totals["tokens"] / totals.pop("padded"), 4)} if "padded" in totals else {}
         manifest = {
             **self.identity,
             "dimension": int(np.load(self._path(0), mmap_mode="r").shape[1]),
             "rows": rows,
             "shard_size": shard_size,
             "shards": [self._path(number).name for number in range(shards)],
-            "tokens": tokens,
-            "padding": round(1 - tokens / padded, 4),
+            **totals,
+            **padding,
         }
         output.mkdir(parents=True)
         for number in range(shards):

@@ -158,28 +158,17 @@ class Miner:
     """The model that embeds texts."""
 
     def __init__(self, settings: Encode, device=None, fetched: Path | None = None) -> None:
-        from sentence_transformers import SentenceTransformer
-
-        from tdro.models import resolve
+        from tdro.models import load_embedder
 
         self.settings = settings
-        folder = resolve(settings.model, settings.sha256, settings.revision, fetched)
-        try:
-            # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
-            kind = {"dtype": "float32"}
-            self.model = SentenceTransformer(
-                folder,
-                revision=None if fetched else settings.revision,
-                device=str(device) if device else None,
-                model_kwargs=kind,
-            ).eval()
-        except (OSError, ValueError, ImportError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"mining.encode.model {settings.model} cannot be loaded ({reason}); correct the name."
-            ) from None
-        limit = self.model.max_seq_length
-        self.model.max_seq_length = settings.max_length if limit is None else min(limit, settings.max_length)
+        self.model = load_embedder(
+            settings.model,
+            settings.sha256,
+            settings.max_length,
+            revision=settings.revision,
+            fetched=fetched,
+            device=str(device) if device else None,
+        )
 
     def encode(self, texts: list[str], prompt: str, progress: _Progress) -> tuple[np.ndarray, dict[str, int]]:
         """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.

@@ -1,117 +1,171 @@
-"""Evaluation: how well a retriever finds the positives of benchmark datasets, query by query.
+"""Evaluation: how well a retriever finds the relevant passages of test sets, query by query.
 
-    evaluate(model, "beir", {"scifact": EvalDataset(...)}, encoding, scores, query_scores)
+    evaluate(retriever, "scifact", {"scifact": EvalDataset(...)}, encoding, scores, query_scores)
 
-The search and the metrics are mteb's and trec_eval's; this module reads the datasets, gives every
-text the form it had in training, and writes two files:
+This module reads the test sets, has the retriever rank their passages, and writes:
 
-- ``scores``: ``{"benchmark": ..., "datasets": {name: {ndcg_at_10, mrr_at_10, recall_at_100, queries,
-  passages}}, "mean": {ndcg_at_10, mrr_at_10, recall_at_100}}``; a dataset's figure is the mean over
-  its queries, ``mean`` is unweighted over datasets.
-- ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query.
+- ``scores``: ``{"benchmark": ..., "datasets": {name: {metric: mean over its queries, ..., queries, passages}}}``;
+- ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query;
+- where asked for, ``runs``: a folder with ``{dataset}.trec``, the ranking itself in TREC's format.
 """
 
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import CORPUS, METRICS, QUERIES, QUERY_SCORES, read_table, write_json, write_table
+from tdro.artifacts import (
+    ANSWER_METRICS,
+    METRICS,
+    QUERIES,
+    QUERY_SCORES,
+    RELEVANCE_METRICS,
+    TEST_QUERIES,
+    check_columns,
+    read_table,
+    write_json,
+    write_table,
+)
 from tdro.config import Encoding
+from tdro.corpora import own_passages, passages
 from tdro.errors import UserError
-from tdro.jobs import EvalDataset
-from tdro.models import load_trained
+from tdro.jobs import EvalDataset, Retriever
+from tdro.metrics import DEPTH, answer_scores, relevance_scores
+from tdro.retrievers import Rank, open_retriever
+from tdro.runs import write_run
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Topics:
+    """The queries of a test set that can be scored: by the rows of relevant passages with grades, or by answers."""
+
+    ids: list[str]
+    texts: list[str]
+    positives: list[list[int]]
+    grades: list[list[int]]
+    answers: list[list[str]] | None
+
+
 def evaluate(
-    model: Path,
+    retriever: Retriever | Path,
     benchmark: str,
     datasets: Mapping[str, EvalDataset],
     encoding: Encoding,
     scores: Path,
     query_scores: Path,
+    runs: Path | None = None,
+    embeddings: Path | None = None,
+    fetched: Path | None = None,
 ) -> None:
-    """Evaluate the retriever in folder ``model`` on ``datasets``; write ``query_scores``, then ``scores``.
+    """Evaluate a retriever on ``datasets``; write ``runs``, then ``query_scores``, then ``scores``.
 
-    Queries carry their dataset's instruction, passages only where it is symmetric. How many tokens
-    of a text are read is saved with the model; ``encoding`` gives precision and batch size.
+    A passage that is the query itself (as in ArguAna and Quora) counts neither for nor against.
 
     Args:
-        model: A SentenceTransformer folder.
-        benchmark: Name of the benchmark.
-        datasets: Its datasets by name.
-        encoding: Precision and batch size of the forward pass.
+        retriever: Folder of a trained retriever, or one that needs no training (``tdro.jobs.Retriever``).
+        benchmark: What is evaluated, for messages and files.
+        datasets: Its test sets by name.
+        encoding: Precision and batch size of the forward pass; how a base model reads texts.
         scores: JSON to write.
         query_scores: Parquet to write.
+        runs: Folder for the rankings; None keeps none.
+        embeddings: Those of the one corpus of all datasets, where they were made before; None encodes it.
+        fetched: Manifest of an untrained model, fetched ahead.
 
     Raises:
-        UserError: for a model that cannot be loaded, or a dataset that is missing, empty or inconsistent.
+        UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent.
     """
-    # mteb makes its cache folder as soon as it is imported; ours goes unused and need not be in the home folder.
-    os.environ.setdefault("MTEB_CACHE", tempfile.gettempdir())
-    retriever = load_trained(Path(model))
+    asked = {name: read_queries(Path(dataset.queries), Path(dataset.corpus)) for name, dataset in datasets.items()}
+    rank = open_retriever(retriever, encoding, embeddings, fetched)
     tables, figures = [], {}
     for name, dataset in datasets.items():
         started = time.monotonic()
-        table, figures[name] = _evaluate_one(retriever, name, dataset, encoding)
+        table = _evaluate_one(rank, name, dataset, asked[name], runs)
+        figures[name] = _figures(table, dataset)
         tables.append(table)
         _report(benchmark, name, figures[name], time.monotonic() - started)
-    mean = {metric: sum(f[metric] for f in figures.values()) / len(figures) for metric in METRICS}
     write_table(query_scores, pa.concat_tables(tables), QUERY_SCORES)
-    write_json(scores, {"benchmark": benchmark, "datasets": figures, "mean": mean})
+    write_json(scores, {"benchmark": benchmark, "datasets": figures})
 
 
-def _evaluate_one(
-    retriever, name: str, dataset: EvalDataset, encoding: Encoding
-) -> tuple[pa.Table, dict[str, float | int]]:
-    import mteb
+def read_queries(queries: Path, corpus: Path) -> Topics:
+    """The queries of a test set that can be scored; those without a relevant passage are left out.
 
-    from tdro.localtask import LocalRetrieval, PromptedEncoder
-
-    corpus, queries = _read(Path(dataset.folder))
-    task = LocalRetrieval(name, dataset.language, corpus, queries)
-    mteb.evaluate(
-        PromptedEncoder(retriever, dataset.instruction[0], dataset.symmetric, encoding.precision),
-        task,
-        co2_tracker=False,
-        cache=None,
-        encode_kwargs={"batch_size": encoding.batch_size, "show_progress_bar": False},
-        show_progress_bar=False,
-    )
-    names = pa.array([name] * len(queries), pa.string())
-    table = pa.table({"dataset": names, "query_id": queries["query_id"], **task.query_scores}, schema=QUERY_SCORES)
-    figures = {metric: pc.mean(table[metric]).as_py() for metric in METRICS}
-    return table, {**figures, "queries": len(queries), "passages": len(corpus)}
-
-
-def _read(folder: Path) -> tuple[pa.Table, pa.Table]:
-    """Corpus and queries of a dataset; queries without a positive cannot be scored and are left out."""
-    corpus = read_table(folder / "corpus.parquet", CORPUS)
-    queries = read_table(folder / "queries.parquet", QUERIES)
-    if not len(corpus):
-        raise UserError(f"{folder / 'corpus.parquet'} holds no passage; evaluation needs at least one.")
-    queries = queries.filter(pc.greater(pc.fill_null(pc.list_value_length(queries["positives"]), 0), 0))
-    if not len(queries):
-        raise UserError(f"{folder / 'queries.parquet'} holds no query with a positive; evaluation needs at least one.")
-    rows = pc.min_max(pc.list_flatten(queries["positives"])).as_py()
-    if rows["min"] < 0 or rows["max"] >= len(corpus):
+    Raises:
+        UserError: when a file is missing or wrong, no query is left, or one names a passage that the corpus lacks.
+    """
+    number = passages(corpus)
+    judged = set(TEST_QUERIES.names) <= set(check_columns(queries, QUERIES))
+    table = read_table(queries, TEST_QUERIES if judged else QUERIES)
+    if judged and len(table) and not table["answers"].null_count:
+        empty = [[] for _ in range(len(table))]
+        return Topics(
+            table["query_id"].to_pylist(), table["query"].to_pylist(), empty, empty, table["answers"].to_pylist()
+        )
+    table = table.filter(pc.greater(pc.fill_null(pc.list_value_length(table["positives"]), 0), 0))
+    if not len(table):
+        raise UserError(f"{queries} holds no query with a positive; evaluation needs at least one.")
+    rows = pc.min_max(pc.list_flatten(table["positives"])).as_py()
+    if rows["min"] < 0 or rows["max"] >= number:
         wrong = rows["min"] if rows["min"] < 0 else rows["max"]
         raise UserError(
-            f"{folder / 'queries.parquet'} names passage {wrong} as a positive, but corpus.parquet beside it "
-            f"has rows 0 to {len(corpus) - 1}; prepare both files again."
+            f"{queries} names passage {wrong} as a positive, but {corpus} has rows 0 to {number - 1}; "
+            "prepare both files again."
         )
-    return corpus, queries
+    positives = table["positives"].to_pylist()
+    grades = table["grades"].to_pylist() if judged else [[1] * len(rows) for rows in positives]
+    return Topics(table["query_id"].to_pylist(), table["query"].to_pylist(), positives, grades, None)
+
+
+def _evaluate_one(rank: Rank, name: str, dataset: EvalDataset, asked: Topics, runs: Path | None) -> pa.Table:
+    """Scores of each query of a test set."""
+    corpus = Path(dataset.corpus)
+    rows, values = without_themselves(
+        *rank(dataset, asked.texts, DEPTH + 1), own_passages(corpus, asked.ids, asked.texts)
+    )
+    if runs:
+        write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)
+    if asked.answers is None:
+        metrics, scored = RELEVANCE_METRICS, relevance_scores(rows, asked.positives, asked.grades)
+    else:
+        metrics, scored = ANSWER_METRICS, answer_scores(rows, asked.answers, corpus)
+    columns = {m: scored[m] if m in metrics else [None] * len(asked.ids) for m in METRICS}
+    return pa.table({"dataset": [name] * len(asked.ids), "query_id": asked.ids, **columns}, schema=QUERY_SCORES)
+
+
+def without_themselves(rows: np.ndarray, scores: np.ndarray, own: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rankings one passage shorter: without the passage that a query is, else without the last.
+
+    Args:
+        rows: Shape (queries, depth + 1).
+        scores: The same shape.
+        own: Row of the passage that a query is, by the query's place.
+    """
+    kept = np.ones(rows.shape, dtype=bool)
+    kept[:, -1] = False
+    for place, row in own.items():
+        if (found := np.flatnonzero(rows[place] == row)).size:
+            kept[place, found[0]], kept[place, -1] = False, found[0] != rows.shape[1] - 1
+    shape = (len(rows), rows.shape[1] - 1)
+    return rows[kept].reshape(shape), scores[kept].reshape(shape)
+
+
+def _figures(table: pa.Table, dataset: EvalDataset) -> dict[str, float | int]:
+    """Means over the queries, of the metrics that the test set has."""
+    means = {metric: pc.mean(table[metric]).as_py() for metric in METRICS if not table[metric].null_count}
+    return {**means, "queries": len(table), "passages": passages(Path(dataset.corpus))}
 
 
 def _report(benchmark: str, name: str, figures: Mapping[str, float | int], seconds: float) -> None:
+    means = ", ".join(f"{metric} {figures[metric]:.4f}" for metric in METRICS if metric in figures)
     log.info(
-        "%s/%s: nDCG@10 %.4f, MRR@10 %.4f, recall@100 %.4f; %d queries, %d passages, %.1f s",
-        *(benchmark, name, *(figures[metric] for metric in METRICS), figures["queries"], figures["passages"], seconds),
+        "%s/%s: %s; %d queries, %d passages, %.1f s",
+        *(benchmark, name, means, figures["queries"], figures["passages"], seconds),
     )

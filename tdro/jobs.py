@@ -5,7 +5,7 @@ A rule's ``params`` hold one of these, so a changed key reruns the jobs that rea
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -15,10 +15,11 @@ from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.indices import check_index
 from tdro.layout import Layout
-from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
+from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Source, Task, TaskRows
 from tdro.report.content import Content
 from tdro.sections import Name, Section, Seed, load, parse
 from tdro.sources import check_source
+from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
 
 
 class PrepareJob(Section):
@@ -74,18 +75,73 @@ class OptimizeJob(Section):
     seed: Seed = 42
 
 
-class EvalDataset(Prompted):
-    """One dataset of a benchmark."""
+class CorpusJob(Section):
+    """``tdro prepare-corpus``: where a corpus lies."""
 
-    folder: str = Field(description="Holds corpus.parquet and queries.parquet; `positives` are the relevant passages.")
-    language: str = Field(description="ISO 639 codes, comma separated, or `multilingual`.")
+    source: Source
+    part: Name | None = None
+    data: Data = Data()
+
+
+class QueriesJob(CorpusJob):
+    """``tdro prepare-queries``: where a query set lies, and how much of it to keep."""
+
+    queries: int | None = Field(None, ge=1)
+
+
+class EvalDataset(Prompted):
+    """One test set."""
+
+    corpus: str = Field(description="Its corpus.parquet.")
+    queries: str = Field(description="Its queries.parquet: the relevant passages or the answers of each query.")
+
+
+class Miner(Section):
+    """The miner as a retriever."""
+
+    model: str
+    revision: str | None = None
+    sha256: str | None = None
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    max_length: int = 512
+    batch_size: int = 64
+
+
+#: What ranks without having been trained here.
+Retriever = Literal["bm25"] | Miner | Model
+
+
+class EncodeCorpusJob(Section):
+    """``tdro encode-corpus``: how a corpus is read, and by what, unless it is a trained retriever."""
+
+    encoding: Encoding = Encoding()
+    retriever: Miner | Model | None = None
 
 
 class EvaluateJob(Section):
-    """``tdro evaluate``: the datasets of a benchmark."""
+    """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
 
     datasets: dict[Name, EvalDataset] = Field(min_length=1)
     encoding: Encoding = Encoding()
+    retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
+
+
+class TablesJob(Section):
+    """``tdro tables``: what the run's figures are of."""
+
+    measure: str = "released"
+    evaluated: dict[Name, int] = Field({}, description="Datasets evaluated of each suite.")
+
+
+class TestSet(NamedTuple):
+    """A benchmark or a part of it: what is prepared and evaluated as one."""
+
+    name: str
+    benchmark: str
+    part: str | None
+    entry: Benchmark
+    corpus: str
 
 
 class Jobs:
@@ -94,6 +150,7 @@ class Jobs:
     def __init__(self, config: Config, registry: Registry) -> None:
         self.config = config
         self.tasks, self.benchmarks = select(config, registry)
+        self._all_test_sets = test_sets(registry)
         for mixture in config.mixtures:
             parsed = mixtures.parse(mixture)
             if parsed.kind in ("top", "bottom") and not mixtures.kept(parsed, len(self.tasks)):
@@ -135,25 +192,79 @@ class Jobs:
                 raise UserError(f"config: `dedup.queries`: {file} is no file; correct the path or take it out.")
         for name, dataset in {**self.tasks, **self.benchmarks}.items():
             try:
-                check_source(dataset.source)
+                _check_dataset(dataset)
             except UserError as error:
                 raise UserError(f"{self.config.registry}: {name}: {error}") from None
+        for test_set in self.test_sets.values():
+            self.corpus(test_set.corpus)
 
     def model(self, name: str) -> Model:
         """The model of that name."""
         return next(m for m in self.config.models if m.name == name)
 
+    @property
+    def test_sets(self) -> dict[str, TestSet]:
+        """What is evaluated, beside the in-domain benchmark, by name."""
+        return {name: test for name, test in self._all_test_sets.items() if test.benchmark in self.benchmarks}
+
+    def corpus(self, name: str) -> TestSet:
+        """The test set that a corpus is named after, or, where parts share a corpus, one of them.
+
+        Raises:
+            UserError: when the registry has none of that name, or it has no corpus of its own.
+        """
+        for test_set in self._all_test_sets.values():
+            if test_set.corpus == name and not test_set.entry.corpus:
+                return test_set
+        raise UserError(
+            f"{self.config.registry}: no benchmark has the corpus {name!r}; under `corpus` name a benchmark "
+            "(of one with parts, a part: NAME-PART)."
+        )
+
     def datasets(self, benchmark: str) -> Mapping[str, Task | Benchmark]:
-        """The datasets of a benchmark: the tasks with held-out rows, or the benchmark itself."""
+        """The datasets of a benchmark: the tasks with held-out rows, the benchmark's parts, or itself."""
         if benchmark == IN_DOMAIN:
             return {name: task for name, task in self.tasks.items() if task.held_out}
-        return {benchmark: self.benchmarks[benchmark]}
+        entry = self.benchmarks[benchmark]
+        return dict.fromkeys(entry.datasets(benchmark), entry)
+
+    @property
+    def evaluated(self) -> list[str]:
+        """What one job evaluates each: every test set, and the in-domain benchmark as a whole."""
+        return [
+            name for b in self.config.benchmarks for name in ([b] if b == IN_DOMAIN else self.benchmarks[b].datasets(b))
+        ]
+
+    @property
+    def untrained(self) -> dict[str, Retriever]:
+        """Retrievers that nothing is trained for, by name."""
+        found: dict[str, Retriever] = {}
+        for kind in self.config.evaluation.untrained:
+            if kind == "bm25":
+                found[kind] = "bm25"
+            elif kind == "miner":
+                found[kind] = _part(self.config.mining.encode, Miner)
+            else:
+                found |= {f"base-{model.name}": model for model in self.config.models}
+        return found
+
+    def prepare_corpus(self, corpus: str) -> CorpusJob:
+        """Job that prepares the corpus of a benchmark in its own format."""
+        test_set = self.corpus(corpus)
+        part = None if corpus == test_set.benchmark else test_set.part  # none where the parts share the corpus
+        return CorpusJob(source=test_set.entry.source, part=part, data=self.config.data)
+
+    def prepare_queries(self, dataset: str) -> QueriesJob:
+        """Job that prepares a query set of a benchmark in its own format."""
+        test_set = self._all_test_sets[dataset]
+        entry = test_set.entry
+        return QueriesJob(source=entry.source, part=test_set.part, data=self.config.data, queries=entry.queries)
 
     def prepare(self, dataset: str) -> PrepareJob:
-        """Job that prepares a task or benchmark."""
+        """Job that prepares a task, or a benchmark of rows."""
         if dataset in self.tasks:
             return PrepareJob(task=_part(self.tasks[dataset], TaskRows), data=self.config.data)
-        return PrepareJob(benchmark=_part(self.benchmarks[dataset], BenchmarkRows), data=self.config.data)
+        return PrepareJob(benchmark=_part(self._all_test_sets[dataset].entry, BenchmarkRows), data=self.config.data)
 
     def dataset_fetch(self, name: str) -> FetchJob | None:
         """What a task or benchmark needs fetched; None for local data."""
@@ -174,12 +285,20 @@ class Jobs:
         rescore = self.config.mining.rescore
         return model_job(rescore.model, rescore.revision, rescore.sha256) if rescore else None
 
+    def untrained_fetch(self, name: str) -> FetchJob | None:
+        """What a retriever of :attr:`untrained` needs fetched; None for BM25 and for a local folder."""
+        retriever = self.untrained[name]
+        if retriever == "bm25":
+            return None
+        return self.miner_fetch() if isinstance(retriever, Miner) else self.model_fetch(retriever.name)
+
     def fetches(self) -> dict[str, FetchJob]:
         """Everything to fetch, by key: what several datasets or models share stands here once."""
         jobs = [self.dataset_fetch(name) for name in (*self.tasks, *self.benchmarks)]
         jobs += [self.model_fetch(model.name) for model in self.config.models]
         if any(task.negatives == "mined" for task in self.tasks.values()):
             jobs += [self.miner_fetch(), self.rescorer_fetch()]
+        jobs += [self.untrained_fetch(name) for name in self.untrained]
         return {job.key: job for job in jobs if job}
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
@@ -220,18 +339,43 @@ class Jobs:
             model=self.model(model), encoding=config.encoding, tdro=config.tdro, tasks=self._prompts, seed=seed
         )
 
-    def evaluate(self, benchmark: str, layout: Layout) -> EvaluateJob:
-        """Job that scores a retriever on a benchmark."""
-        datasets = {
-            name: EvalDataset(
-                folder=layout.dataset(benchmark, name),
-                language=d.language,
-                instruction=d.instruction[:1],
-                symmetric=d.symmetric,
-            )
-            for name, d in self.datasets(benchmark).items()
-        }
-        return EvaluateJob(datasets=datasets, encoding=self.config.encoding)
+    @property
+    def shared_corpora(self) -> set[str]:
+        """Corpora that several test sets search whose passages carry no instruction: each is encoded once."""
+        named = [test.corpus for test in self.test_sets.values() if not test.entry.symmetric]
+        return {name for name in named if named.count(name) > 1}
+
+    def reads_shared(self, dataset: str) -> bool:
+        """Whether a test set reads the embeddings that were made for several."""
+        test = self.test_sets.get(dataset)
+        return test is not None and not test.entry.symmetric and test.corpus in self.shared_corpora
+
+    def encode_corpus(self, untrained: str | None = None) -> EncodeCorpusJob:
+        """Job that embeds a corpus with a trained retriever, or the untrained one of that name."""
+        return EncodeCorpusJob(
+            encoding=self.config.encoding, retriever=self.untrained[untrained] if untrained else None
+        )
+
+    def evaluate(self, dataset: str, layout: Layout, untrained: str | None = None) -> EvaluateJob:
+        """Job that scores a trained retriever, or the untrained one of that name, on a test set or in-domain."""
+        names = list(self.datasets(IN_DOMAIN)) if dataset == IN_DOMAIN else [dataset]
+        return EvaluateJob(
+            datasets={name: self._eval_dataset(dataset == IN_DOMAIN, name, layout) for name in names},
+            encoding=self.config.encoding,
+            retriever=self.untrained[untrained] if untrained else None,
+        )
+
+    def _eval_dataset(self, held_out: bool, name: str, layout: Layout) -> EvalDataset:
+        entry = self.tasks[name] if held_out else self._all_test_sets[name].entry
+        corpus, queries = self.files(IN_DOMAIN if held_out else name, name, layout)
+        return EvalDataset(corpus=corpus, queries=queries, instruction=entry.instruction[:1], symmetric=entry.symmetric)
+
+    def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
+        """Corpus and queries of a dataset."""
+        if benchmark == IN_DOMAIN:
+            return layout.held_out(dataset, "corpus.parquet"), layout.held_out(dataset, "queries.parquet")
+        corpus = self._all_test_sets[dataset].corpus
+        return layout.benchmark(corpus, "corpus.parquet"), layout.benchmark(dataset, "queries.parquet")
 
     def report(self) -> Content:
         """Job that writes the report."""
@@ -245,8 +389,46 @@ class Jobs:
             kinds={name: f"{task.category}, {task.language}" for name, task in self.tasks.items()},
             benchmarks={b: list(self.datasets(b)) for b in config.benchmarks},
             training_rows=self.training_rows,
+            suites=self._suites(),
+            untrained=list(self.untrained),
             report=config.report,
         )
+
+    def paper_tables(self) -> TablesJob:
+        """Job that prints the paper's tables; a suite of one benchmark counts its parts."""
+        sizes = {
+            suite: len(members) if len(members) > 1 else len(self.datasets(members[0]))
+            for suite, members in self._suites().items()
+        }
+        return TablesJob(measure=self.config.tdro.measure, evaluated=sizes)
+
+    def _suites(self) -> dict[str, list[str]]:
+        """Benchmarks that are averaged under one name."""
+        found: dict[str, list[str]] = {}
+        for benchmark in self.config.benchmarks:
+            if benchmark != IN_DOMAIN and (suite := self.benchmarks[benchmark].suite):
+                found.setdefault(suite, []).append(benchmark)
+        return found
+
+
+def test_sets(registry: Registry) -> dict[str, TestSet]:
+    """Every benchmark and part of the registry, with the name of the corpus that it searches."""
+    found = {}
+    for benchmark, entry in registry.benchmarks.items():
+        shared = SHARED_CORPUS.get(entry.source.reader, False)
+        for name, part in entry.datasets(benchmark).items():
+            corpus = entry.corpus or (benchmark if shared else name)
+            found[name] = TestSet(name, benchmark, part, entry, corpus)
+    return found
+
+
+def _check_dataset(dataset: Task | Benchmark) -> None:
+    """Raises UserError: for a source that cannot be read, or keys that only a benchmark in its own format has."""
+    if isinstance(dataset, Benchmark) and is_testset(dataset.source):
+        return check_testset(dataset.source, dataset.parts)
+    check_source(dataset.source)
+    if isinstance(dataset, Benchmark) and (dataset.parts or dataset.corpus):
+        raise UserError(f"`parts` and `corpus` are for the readers {', '.join(SHARED_CORPUS)}; remove them.")
 
 
 Part = TypeVar("Part", bound=Section)

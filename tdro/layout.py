@@ -32,18 +32,23 @@ class Layout:
         return f"{self.results}/data/{task}/heldout/{file}"
 
     def benchmark(self, benchmark: str, file: str) -> str:
-        """A file of an out-of-domain benchmark: corpus.parquet or queries.parquet."""
+        """A file of an out-of-domain benchmark or a part of it: corpus.parquet or queries.parquet."""
         return f"{self.results}/benchmarks/{benchmark}/{file}"
 
-    def dataset(self, benchmark: str, name: str) -> str:
-        """Folder with corpus and queries of one dataset of a benchmark."""
-        file = self.held_out(name, "") if benchmark == IN_DOMAIN else self.benchmark(name, "")
-        return file.rstrip("/")
+    @property
+    def leaks(self) -> str:
+        """Evaluation queries that still have a near-duplicate in training."""
+        return f"{self.results}/leaks.parquet"
 
     @property
     def report(self) -> ReportFiles:
         """The report's files."""
         return ReportFiles(f"{self.results}/report/index.html", f"{self.results}/report/results.csv")
+
+    @property
+    def paper_tables(self) -> str:
+        """The paper's tables with our figures."""
+        return f"{self.results}/report/tables.md"
 
     def run(self, model: str, seed: int | str, file: str) -> str:
         """A file of a model and seed, such as ``tdro/trajectory.parquet``."""
@@ -53,10 +58,39 @@ class Layout:
         """The weights JSON of a mixture."""
         return self.run(model, seed, f"weights/{mixture}.json")
 
-    def scores(self, model: str, seed: int | str, mixture: str, benchmark: str) -> str:
-        """Mean scores of a retriever on a benchmark; the scores of each query lie beside it."""
-        return self.run(model, seed, f"{mixture}/eval/{benchmark}.json")
+    def scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
+        """Mean scores of a retriever on a dataset, or on all of the in-domain benchmark."""
+        return self.run(model, seed, f"{mixture}/eval/{dataset}.json")
 
-    def query_scores(self, model: str, seed: int | str, mixture: str, benchmark: str) -> str:
-        """Scores of each query of a benchmark."""
-        return self.run(model, seed, f"{mixture}/eval/{benchmark}.queries.parquet")
+    def query_scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
+        """Scores of each query beside them."""
+        return self.run(model, seed, f"{mixture}/eval/{dataset}.queries.parquet")
+
+    def untrained_scores(self, name: str, dataset: str) -> str:
+        """Mean scores of a retriever that nothing was trained for, such as ``bm25``."""
+        return f"{self.results}/untrained/{name}/eval/{dataset}.json"
+
+    def untrained_query_scores(self, name: str, dataset: str) -> str:
+        """Scores of each query beside them."""
+        return f"{self.results}/untrained/{name}/eval/{dataset}.queries.parquet"
+
+    def runs(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
+        """Folder of the rankings in TREC's format."""
+        return self.run(model, seed, f"{mixture}/eval/{dataset}.runs")
+
+    def embeddings(self, model: str, seed: int | str, mixture: str, corpus: str) -> str:
+        """Folder of the embeddings of a corpus that several test sets search."""
+        return self.run(model, seed, f"{mixture}/embeddings/{corpus}")
+
+    def untrained_embeddings(self, name: str, corpus: str) -> str:
+        """The same of a retriever that nothing was trained for."""
+        return f"{self.results}/untrained/{name}/embeddings/{corpus}"
+
+    def untrained_runs(self, name: str, dataset: str) -> str:
+        """The same of a retriever that nothing was trained for."""
+        return f"{self.results}/untrained/{name}/eval/{dataset}.runs"
+
+    @staticmethod
+    def evaluated(benchmark: str, dataset: str) -> str:
+        """What one job evaluates: a dataset, or the held-out rows of all tasks at once."""
+        return IN_DOMAIN if benchmark == IN_DOMAIN else dataset

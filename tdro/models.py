@@ -7,6 +7,7 @@ package, where PATH is a model folder or a GGUF file. Packages are unpacked once
 import hashlib
 import logging
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tdro.config import Encoding, Model
@@ -75,6 +76,47 @@ def model_files(reference: str) -> list[Path]:
     """The same of any model."""
     folder = Path(reference).expanduser()
     return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
+
+
+def load_embedder(
+    reference: str,
+    sha256: str | None,
+    max_length: int,
+    *,
+    revision: str | None = None,
+    fetched: Path | None = None,
+    device: str | None = None,
+):
+    """An embedding model as it is, in float32, reading at most ``max_length`` tokens of a text.
+
+    Args:
+        reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
+        sha256: Expected checksum of the package's archive.
+        max_length: Tokens; the model's own limit, where that is lower.
+        revision: Revision of a hub model.
+        fetched: Manifest of what was fetched ahead.
+        device: Where to put it; null lets sentence-transformers choose.
+
+    Raises:
+        UserError: when it cannot be loaded.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
+        model = SentenceTransformer(
+            resolve(reference, sha256, revision, fetched),
+            revision=None if fetched else revision,
+            device=device,
+            model_kwargs={"dtype": "float32"},
+        )
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"embedding model {reference} cannot be loaded ({reason}); correct the name.") from None
+    limit = model.max_seq_length
+    with suppress(AttributeError):  # a static embedding has no limit to set
+        model.max_seq_length = max_length if limit is None else min(limit, max_length)
+    return model.eval()
 
 
 def load_trained(folder: Path):

@@ -90,6 +90,9 @@ class BenchmarkRows(Section):
     """What preparation reads of a benchmark's entry."""
 
     source: Source
+    parts: list[Name] = Field(
+        [], description="Languages or sub-collections, evaluated one by one and averaged; `{part}` in the path is each."
+    )
     queries: int | None = Field(None, ge=1, description="Largest number of queries; null keeps all.")
 
 
@@ -106,7 +109,14 @@ class Task(Described, TaskRows):
 
 
 class Benchmark(Described, BenchmarkRows):
-    """One evaluation dataset, beside the held-out rows of the tasks."""
+    """One benchmark, beside the held-out rows of the tasks."""
+
+    corpus: Name | None = Field(None, description="Another benchmark, the passages of which are searched.")
+    suite: Name | None = Field(None, description="Benchmarks of one suite are averaged under its name.")
+
+    def datasets(self, name: str) -> dict[str, str | None]:
+        """Names of what is evaluated, each with its part: the benchmark itself, or its parts one by one."""
+        return {f"{name}-{part}": part for part in self.parts} or {name: None}
 
 
 class Registry(Section):
@@ -120,4 +130,11 @@ class Registry(Section):
         shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN} & set(self.benchmarks)))
         if shared:
             raise ValueError(f"benchmark {shared[0]!r} has the name of a task or of the in-domain benchmark; rename it")
+        suites = {entry.suite for entry in self.benchmarks.values()} & {*self.benchmarks, "out_of_domain"}
+        if suites:
+            raise ValueError(f"suite {min(suites)!r} has the name of a benchmark or of the average; rename it")
+        known = [name for benchmark, entry in self.benchmarks.items() for name in entry.datasets(benchmark)]
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            raise ValueError(f"two parts of benchmarks have the name {twice[0]!r}; rename a benchmark or a part")
         return self

@@ -1,78 +1,151 @@
-"""How surely one retriever differs from another on the same queries."""
+"""How surely one retriever differs from another on the same queries.
 
-from collections.abc import Mapping
+    parts = [(0.5, resample(differences_nq, ...)), (0.5, resample(differences_fiqa, ...))]
+    combine(parts, confidence=0.95)    # one Difference a metric: mean, interval, p
+
+Every statistic is a weighted sum of means over datasets, and datasets are resampled apart from each
+other; so each dataset is resampled once, and any average over datasets is put together from that.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 # Resampled values held at once; bounds memory at about 50 MB whatever the number of queries.
 _BLOCK = 4_000_000
+# Two sums of the same numbers in another order differ by less than this; an equal statistic must count as equal.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean difference with its confidence interval, in the unit of the metric."""
+class Difference:
+    """A mean difference in the unit of the metric, its confidence interval, and the test against none.
+
+    ``p`` is two-sided, not corrected for other comparisons.
+    """
 
     mean: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside the interval: the difference is distinguishable from none."""
-        return self.low > 0 or self.high < 0
+    p: float
 
 
-def paired_bootstrap(
-    differences_by_dataset: Mapping[str, np.ndarray], *, samples: int, confidence: float, seed: int
-) -> Interval:
-    """Stratified percentile bootstrap of a macro-averaged difference.
+@dataclass(frozen=True)
+class Resamples:
+    """A dataset's mean difference: as observed, in bootstrap samples, and with signs flipped at random.
 
-    The statistic is the mean over datasets of the mean difference over the dataset's queries.
-    Queries are resampled with replacement within each dataset, so that every dataset keeps its
-    number of queries and its share of the average (Efron and Tibshirani, 1993, chapters 8 and 13;
-    for retrieval: Sakai, SIGIR 2006).
+    Shapes (metrics,), (samples, metrics), (samples, metrics).
+    """
+
+    observed: np.ndarray
+    bootstrap: np.ndarray
+    flipped: np.ndarray
+
+
+def resample(differences: np.ndarray, *, samples: int, seed: int | Sequence[int]) -> Resamples:
+    """Draw queries with replacement for the bootstrap, and signs for the randomisation test.
+
+    Bootstrap: Efron and Tibshirani (1993), chapters 8 and 13; for retrieval: Sakai (SIGIR 2006).
+    Randomisation test: if two retrievers were the same, swapping their scores of a query, that is
+    flipping the difference's sign, would be as likely; Smucker, Allan, Carterette (CIKM 2007).
 
     Args:
-        differences_by_dataset: for each dataset one value a query, shape (queries,): the metric of
-            one retriever minus that of the other on the same query. With several training seeds,
-            the mean of the query's differences over the seeds.
-        samples: number of bootstrap samples.
-        confidence: level of the interval, such as 0.95.
-        seed: of the resampling.
-
-    Returns:
-        The observed mean and the interval's two ends.
+        differences: Scores of one retriever minus those of the other on the same queries, shape
+            (queries, metrics). With several training seeds, each query's mean over the seeds.
+        samples: Number of bootstrap samples, and of assignments of signs.
+        seed: Decides the draws; datasets need different ones.
 
     Raises:
-        ValueError: without datasets, or for a dataset that is empty or not finite.
+        ValueError: for differences that are no finite matrix with a row.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
+        raise ValueError("differences must be a non-empty matrix of finite numbers")
+    drawing, flipping = np.random.default_rng(seed).spawn(2)
+    return Resamples(
+        values.mean(axis=0), _resampled_means(values, samples, drawing), _flipped_means(values, samples, flipping)
+    )
+
+
+def combine(parts: Sequence[tuple[float, Resamples]], *, confidence: float) -> list[Difference]:
+    """Weighted sum of datasets' mean differences: percentile interval and randomisation test of each metric.
+
+    Args:
+        parts: Weight and resamples of each dataset, all of as many samples; weights sum to 1 for an average.
+        confidence: Level of the interval, such as 0.95.
+
+    Returns:
+        One difference a metric.
+
+    Raises:
+        ValueError: without datasets.
 
     Example:
-        >>> paired_bootstrap({"nq": np.array([0.25, 0.5, 0.25, 0.0])}, samples=1000, confidence=0.95, seed=0)
-        Interval(mean=0.25, low=0.0625, high=0.4375)
+        >>> part = resample(np.array([[0.25], [0.5], [0.25], [0.0]]), samples=1000, seed=0)
+        >>> combine([(1.0, part)], confidence=0.95)
+        [Difference(mean=0.25, low=0.0625, high=0.4375, p=0.26573426573426573)]
     """
-    if not differences_by_dataset:
+    if not parts:
         raise ValueError("no dataset to compare on")
-    streams = np.random.default_rng(seed).spawn(len(differences_by_dataset))
-    mean, resampled = 0.0, np.zeros(samples)
-    for stream, (dataset, values) in zip(streams, differences_by_dataset.items(), strict=True):
-        differences = np.asarray(values, dtype=np.float64)
-        if differences.ndim != 1 or not len(differences) or not np.isfinite(differences).all():
-            raise ValueError(f"differences of {dataset!r} must be a non-empty vector of finite numbers")
-        mean += differences.mean()
-        resampled += _resampled_means(differences, samples, stream)
+    observed = sum(weight * part.observed for weight, part in parts)
+    bootstrap = sum(weight * part.bootstrap for weight, part in parts)
+    flipped = np.abs(sum(weight * part.flipped for weight, part in parts))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled / len(differences_by_dataset), [tail, 1 - tail])
-    return Interval(float(mean / len(differences_by_dataset)), float(low), float(high))
+    low, high = np.quantile(bootstrap, [tail, 1 - tail], axis=0)
+    # The assignment that was observed is one of all: it counts, so that p is never 0.
+    p = (1 + (flipped >= np.abs(observed) - _ROUNDING).sum(axis=0)) / (1 + len(flipped))
+    return [Difference(*map(float, values)) for values in zip(observed, low, high, p, strict=True)]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for testing all of them at once (Holm, 1979), in the order given.
+
+    Below alpha they reject with a probability of at most alpha of any false rejection among them.
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = len(order) - np.arange(len(order))
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    return adjusted.tolist()
+
+
+def seed_interval(means: Sequence[float], confidence: float) -> tuple[float, float]:
+    """Student's interval of the mean over training seeds, from each seed's mean difference.
+
+    It holds the randomness of training, for these queries; the bootstrap holds that of the queries.
+
+    Raises:
+        ValueError: for fewer than two seeds.
+    """
+    from scipy.stats import t
+
+    if len(means) < 2:
+        raise ValueError("an interval over seeds needs two of them")
+    half = t.ppf((1 + confidence) / 2, len(means) - 1) * np.std(means, ddof=1) / np.sqrt(len(means))
+    return float(np.mean(means) - half), float(np.mean(means) + half)
 
 
 def _resampled_means(values: np.ndarray, samples: int, random: np.random.Generator) -> np.ndarray:
-    """Means of ``samples`` resamples of ``values``, shape (samples,)."""
-    if np.all(values == values[0]):
-        return np.full(samples, values[0])
-    block = max(1, _BLOCK // len(values))
-    means = np.empty(samples)
-    for start in range(0, samples, block):
-        rows = random.integers(0, len(values), (min(block, samples - start), len(values)), dtype=np.int32)
-        means[start : start + len(rows)] = values[rows].mean(axis=1)
+    """Means of ``samples`` resamples of the rows of ``values``, shape (samples, metrics)."""
+    means = np.empty((samples, values.shape[1]))
+    for start, stop in _blocks(samples, values.size):
+        rows = random.integers(0, len(values), (stop - start, len(values)), dtype=np.int32)
+        for metric in range(values.shape[1]):
+            means[start:stop, metric] = values[:, metric][rows].mean(axis=1)
     return means
+
+
+def _flipped_means(values: np.ndarray, samples: int, random: np.random.Generator) -> np.ndarray:
+    """Means of the rows of ``values`` under ``samples`` random assignments of signs, shape (samples, metrics)."""
+    moved = values[np.any(values != 0, axis=1)]  # the others have no sign
+    means = np.zeros((samples, values.shape[1]))
+    for start, stop in _blocks(samples, max(1, moved.size)):
+        signs = random.integers(0, 2, (stop - start, len(moved)), dtype=np.int8) * 2.0 - 1
+        means[start:stop] = signs @ moved / len(values)
+    return means
+
+
+def _blocks(samples: int, size: int) -> list[tuple[int, int]]:
+    block = max(1, _BLOCK // size)
+    return [(start, min(start + block, samples)) for start in range(0, samples, block)]

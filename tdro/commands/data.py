@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, add_fetched, named_path, read_settings
+from tdro.commands.arguments import add_command, add_fetched, add_results, named_path, read_settings
 from tdro.errors import UserError
 
 
@@ -59,6 +59,60 @@ def _run_prepare(options) -> None:
         prepare_benchmark(options.name, job.benchmark, job.data, options.output, options.fetched)
 
 
+def _prepare_corpus(commands) -> None:
+    command = add_command(
+        commands,
+        "prepare-corpus",
+        "Read the corpus of a benchmark in its own format.",
+        """
+        input    what `source` of the settings names: reader beir, miracl, mkqa or mteb
+        output   corpus.parquet
+
+        tdro prepare-corpus nq --output results/benchmarks/nq/corpus.parquet --settings \\
+          '{source: {reader: beir, path: data/beir/nq}}'
+        """,
+        _run_prepare_corpus,
+    )
+    command.add_argument("name", help="name of the benchmark")
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_prepare_corpus(options) -> None:
+    from tdro.benchmarks import prepare_corpus
+    from tdro.jobs import CorpusJob
+
+    job = read_settings(options, CorpusJob)
+    prepare_corpus(options.name, job.source, job.part, job.data, options.output)
+
+
+def _prepare_queries(commands) -> None:
+    command = add_command(
+        commands,
+        "prepare-queries",
+        "Read a query set of a benchmark in its own format.",
+        """
+        input    what `source` of the settings names, and the corpus.parquet that is searched
+        output   queries.parquet, with relevant passages and their grades, or with answers
+
+        tdro prepare-queries mkqa-ar --corpus results/benchmarks/nq/corpus.parquet \\
+          --output results/benchmarks/mkqa-ar/queries.parquet --settings \\
+          '{source: {reader: mkqa, path: data/mkqa}, part: ar}'
+        """,
+        _run_prepare_queries,
+    )
+    command.add_argument("name", help="name of the benchmark or part")
+    command.add_argument("--corpus", type=Path, required=True)
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_prepare_queries(options) -> None:
+    from tdro.benchmarks import prepare_queries
+    from tdro.jobs import QueriesJob
+
+    job = read_settings(options, QueriesJob)
+    prepare_queries(options.name, job.source, job.part, job.queries, job.data, options.corpus, options.output)
+
+
 def _dedup(commands) -> None:
     command = add_command(
         commands,
@@ -95,8 +149,44 @@ def _run_dedup(options) -> None:
     dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings, threads)
 
 
+def _leaks(commands) -> None:
+    command = add_command(
+        commands,
+        "leaks",
+        "Count evaluation queries that still have a near-duplicate in training.",
+        """
+        input    RESULTS/data/{task}/{queries,train}.parquet of each --tasks, and the queries.parquet of every
+                 dataset that is evaluated on as NAME=PATH
+        output   leaks.parquet: dataset, queries, leaked
+        settings section `dedup` of the config
+
+        tdro leaks --tasks nq msmarco --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
+          --output results/leaks.parquet
+        """,
+        _run_leaks,
+    )
+    add_results(command)
+    command.add_argument("--tasks", nargs="+", required=True)
+    command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
+    command.add_argument("--output", type=Path, required=True)
+
+
+def _run_leaks(options) -> None:
+    from tdro.config import Dedup
+    from tdro.layout import Layout
+    from tdro.leaks import leaks
+
+    layout = Layout(options.results)
+    files = ("queries.parquet", "train.parquet")
+    training = {task: tuple(Path(layout.task(task, file)) for file in files) for task in options.tasks}
+    leaks(dict(options.evaluation), training, options.output, read_settings(options, Dedup))
+
+
 COMMANDS = (
     _fetch,
     _prepare,
+    _prepare_corpus,
+    _prepare_queries,
     _dedup,
+    _leaks,
 )

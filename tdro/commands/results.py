@@ -2,25 +2,32 @@
 
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, add_paths, add_results, read_settings
+from tdro.commands.arguments import add_command, add_fetched, add_paths, add_results, read_settings
+from tdro.errors import UserError
 
 
 def _evaluate(commands) -> None:
     command = add_command(
         commands,
         "evaluate",
-        "Score a retriever on a benchmark with mteb.",
+        "Score a retriever on test sets.",
         """
-        input    a SentenceTransformer folder, and corpus.parquet and queries.parquet of each dataset
-        output   mean scores as JSON, and the scores of each query as Parquet
+        input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet
+                 of each test set
+        output   mean scores as JSON, the scores of each query as Parquet; with --runs the rankings, {dataset}.trec
 
         tdro evaluate --model uniform/model --benchmark web --scores web.json --query-scores web.queries.parquet \\
-          --settings '{datasets: {web: {folder: results/benchmarks/web, language: en, instruction: Find pages.}}}'
+          --settings '{datasets: {web: {corpus: web/corpus.parquet, queries: web/queries.parquet,
+                                        instruction: Find pages.}}}'
         """,
         _run_evaluate,
     )
     command.add_argument("--benchmark", required=True)
-    add_paths(command, "model", "scores", "query-scores")
+    command.add_argument("--model", type=Path)
+    command.add_argument("--embeddings", type=Path, help="those of the corpus, by encode-corpus; default: made anew")
+    command.add_argument("--runs", type=Path, help="folder for the rankings; default: they are not kept")
+    add_paths(command, "scores", "query-scores")
+    add_fetched(command)
 
 
 def _run_evaluate(options) -> None:
@@ -28,7 +35,41 @@ def _run_evaluate(options) -> None:
     from tdro.jobs import EvaluateJob
 
     job = read_settings(options, EvaluateJob)
-    evaluate(options.model, options.benchmark, job.datasets, job.encoding, options.scores, options.query_scores)
+    if (options.model is None) == (job.retriever is None):
+        raise UserError("give either --model or `retriever` in the settings.")
+    retriever, outputs = options.model or job.retriever, (options.scores, options.query_scores, options.runs)
+    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs, options.embeddings, options.fetched)
+
+
+def _encode_corpus(commands) -> None:
+    command = add_command(
+        commands,
+        "encode-corpus",
+        "Embed a corpus once for all test sets that search it.",
+        """
+        input    a SentenceTransformer folder, or `retriever` of the settings, and a corpus.parquet
+        output   a folder of embeddings; a killed run resumes from CHECKPOINTS
+
+        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode-corpus \\
+          --model uniform/model --corpus results/benchmarks/nq/corpus.parquet --output embeddings/nq \\
+          --checkpoints checkpoints/nq
+        """,
+        _run_encode_corpus,
+    )
+    command.add_argument("--model", type=Path)
+    add_paths(command, "corpus", "output", "checkpoints")
+    add_fetched(command)
+
+
+def _run_encode_corpus(options) -> None:
+    from tdro.encodecorpus import encode_corpus
+    from tdro.jobs import EncodeCorpusJob
+
+    job = read_settings(options, EncodeCorpusJob)
+    if (options.model is None) == (job.retriever is None):
+        raise UserError("give either --model or `retriever` in the settings.")
+    retriever = options.model or job.retriever
+    encode_corpus(retriever, job.encoding, options.corpus, options.output, options.checkpoints, options.fetched)
 
 
 def _report(commands) -> None:
@@ -59,6 +100,32 @@ def _run_report(options) -> None:
     print(build(content, Layout(options.results), str(options.logs), options.html, options.csv))
 
 
+def _tables(commands) -> None:
+    command = add_command(
+        commands,
+        "tables",
+        "Print the paper's tables 3 and 5 with our figures beside its own.",
+        """
+        input    the report's results.csv, and the paper's figures
+        output   tables.md; empty cells for what was not run
+        settings `measure` (tdro.measure of the run), `evaluated` (datasets evaluated of BEIR, MIRACL and MKQA)
+
+        tdro tables --results-csv results/report/results.csv --paper resources/paper_results.csv --output tables.md \\
+          --settings '{evaluated: {BEIR: 15, MIRACL: 18, MKQA: 25}}'
+        """,
+        _run_tables,
+    )
+    add_paths(command, "results-csv", "paper", "output")
+
+
+def _run_tables(options) -> None:
+    from tdro.jobs import TablesJob
+    from tdro.papertables import tables
+
+    job = read_settings(options, TablesJob)
+    print(tables(options.results_csv, options.paper, job.measure, job.evaluated, options.output))
+
+
 def _show(commands) -> None:
     command = add_command(
         commands,
@@ -84,7 +151,9 @@ def _run_show(options) -> None:
 
 
 COMMANDS = (
+    _encode_corpus,
     _evaluate,
     _report,
+    _tables,
     _show,
 )

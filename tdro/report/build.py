@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from polars import DataFrame
 
-from tdro.artifacts import METRICS, replacing
+from tdro.artifacts import replacing
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
 from tdro.report import figures, formats, mixtures, reading, stability, stages, tables
@@ -36,7 +36,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
         csv: Table to write, one row a model, mixture, seed, dataset and metric.
 
     Returns:
-        A table of nDCG@10 and the place of the page, plain ASCII, at most 120 columns wide.
+        A table of the main metrics and the place of the page, plain ASCII, at most 120 columns wide.
 
     Raises:
         UserError: for a missing or wrong input, naming it.
@@ -70,7 +70,7 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "settings": settings,
         "baseline": BASELINE,
         "columns": tables.columns(settings),
-        "metrics": [(formats.METRIC_NAMES[m], tables.by_mixture(settings, results, m)) for m in METRICS],
+        "metrics": _metrics(settings, results),
         "forests": _forests(settings, results),
         "findings": reading.findings(settings, results),
         "cautions": reading.cautions(settings, results),
@@ -82,9 +82,19 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "remarks": stability.of_courses(courses),
         "stages": stages.stages(settings.tasks, layout),
         "duplicates": stages.duplicates(settings.tasks, layout),
+        "leaks": stages.leaks(settings.benchmarks, layout),
         "rules": stages.rules(logs),
         "versions": [(name, _version(name)) for name in _PACKAGES],
     }
+
+
+def _metrics(settings: Content, results: Results) -> list[tuple[str, list[tables.Group]]]:
+    """A table of the main metrics, and one of each other."""
+    others = [
+        (formats.METRIC_NAMES[metric], tables.by_mixture(settings, results, metric))
+        for metric in tables.further_metrics(settings, results)
+    ]
+    return [(tables.main_metrics(settings, results), tables.by_mixture(settings, results)), *others]
 
 
 def _forests(settings: Content, results: Results) -> list[tuple[str, Markup]]:

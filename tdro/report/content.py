@@ -27,6 +27,8 @@ class Content(Section):
     training_rows: int | None = Field(
         None, ge=1, description="Rows that one training draws (steps x batch size); null hides passes over a dataset."
     )
+    suites: dict[Name, list[Name]] = Field({}, description="Benchmarks that are averaged under one name, such as BEIR.")
+    untrained: list[Name] = Field([], description="Retrievers that nothing was trained for, such as `bm25`.")
     report: Report = Report()
 
     @model_validator(mode="after")
@@ -36,6 +38,9 @@ class Content(Section):
         empty = [name for name, datasets in self.benchmarks.items() if not datasets]
         if empty:
             raise ValueError(f"benchmark {empty[0]!r} lists no dataset")
+        strays = [(suite, b) for suite, members in self.suites.items() for b in members if b not in self.benchmarks]
+        if strays:
+            raise ValueError(f"suite {strays[0][0]!r} lists {strays[0][1]!r}, which is no benchmark of the report")
         return self
 
     @property

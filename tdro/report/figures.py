@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from tdro.report.content import Content
 from tdro.report.scores import Results
-from tdro.report.tables import columns, verdict
+from tdro.report.tables import columns, main_metrics
 
 # Colours that stand for the page's own; they occur nowhere else.
 _INK, _MUTED, _LINE = "#010203", "#707172", "#d0d1d2"
@@ -54,7 +54,7 @@ _STYLE = {
 
 
 def forest(settings: Content, results: Results, model: str) -> str:
-    """Differences in nDCG@10 to the baseline with their intervals, one line a benchmark."""
+    """Differences of the main metric to the baseline with their intervals, one line a benchmark."""
     shown = columns(settings)
     step = 1 / (len(settings.challengers) + 1)
     with _figure(f"forest-{model}", 9.5, 0.9 + len(shown) * max(0.42, 0.2 * len(settings.challengers))) as (
@@ -67,9 +67,11 @@ def forest(settings: Content, results: Results, model: str) -> str:
             colour = _HUES[number % len(_HUES)]
             for line, row in enumerate(rows):
                 place = line + (number + 1) * step - 0.5
-                sure = verdict(row) != "unclear"
-                axes.plot([row.interval.low, row.interval.high], [place, place], color=colour, lw=2)
-                axes.plot([row.interval.mean], [place], "o", ms=7, mew=1.6, mec=colour, mfc=colour if sure else "none")
+                sure = row.verdict != "unclear"
+                axes.plot([row.difference.low, row.difference.high], [place, place], color=colour, lw=2)
+                axes.plot(
+                    [row.difference.mean], [place], "o", ms=7, mew=1.6, mec=colour, mfc=colour if sure else "none"
+                )
             axes.plot([], [], "o-", color=colour, lw=2, ms=7, label=mixture)
         axes.axvline(0, color=_MUTED, lw=1, zorder=0)
         for line in range(1, len(shown)):
@@ -79,7 +81,7 @@ def forest(settings: Content, results: Results, model: str) -> str:
         for column, label in zip(shown, axes.get_yticklabels(), strict=True):
             label.set_fontweight("bold" if column.note else "normal")
         axes.set_ylim(len(shown) - 0.5, -0.5)
-        axes.set_xlabel("difference in nDCG@10 to uniform (right of the line: better)")
+        axes.set_xlabel(f"difference in {main_metrics(settings, results)} to uniform (right of the line: better)")
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, borderaxespad=0.2, handlelength=1.6)

@@ -1,9 +1,16 @@
 """How figures are written, in the terminal and on the page."""
 
-from tdro.statistics import Interval
+from tdro.statistics import Difference
 
 #: What readers call the metrics.
-METRIC_NAMES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
+METRIC_NAMES = {
+    "ndcg_at_10": "nDCG@10",
+    "mrr_at_10": "MRR@10",
+    "recall_at_100": "Recall@100",
+    "acc_at_100": "Acc@100",
+    "acc_at_20": "Acc@20",
+    "acc_at_10": "Acc@10",
+}
 
 
 def signed(value: float) -> str:
@@ -11,9 +18,19 @@ def signed(value: float) -> str:
     return f"{value:+.3f}"
 
 
-def bounds(interval: Interval) -> str:
-    """The two ends: ``[-0.003, +0.027]``."""
-    return f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+def bounds(difference: Difference) -> str:
+    """The interval's two ends: ``[-0.003, +0.027]``."""
+    return between(difference.low, difference.high)
+
+
+def between(low: float, high: float) -> str:
+    """Two ends of an interval of differences."""
+    return f"[{low:+.3f}, {high:+.3f}]"
+
+
+def probability(p: float) -> str:
+    """A p-value: ``p 0.012``, ``p <0.001``."""
+    return f"p {p:.3f}" if p >= 0.001 else "p <0.001"
 
 
 def count(value: int) -> str:

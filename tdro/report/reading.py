@@ -6,7 +6,7 @@ from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import bounds, listed, percent, plural, signed
 from tdro.report.scores import OUT_OF_DOMAIN, Results, Row
-from tdro.report.tables import columns, verdict
+from tdro.report.tables import columns
 
 # Below this many queries a percentile interval is known to be too narrow.
 _FEW_QUERIES = 30
@@ -27,7 +27,7 @@ class Finding:
 
 
 def findings(settings: Content, results: Results) -> list[Finding]:
-    """One finding a model and mixture, from nDCG@10."""
+    """One finding a model and mixture, from the main metrics."""
     return [
         Finding(f"{mixture} against {BASELINE}, {model}", _sentences(settings, results, model, mixture))
         for model in settings.models
@@ -42,7 +42,7 @@ def _sentences(settings: Content, results: Results, model: str, mixture: str) ->
             row = results.find(model, mixture, column.benchmark)
             sentences.append(
                 f"{column.heading.capitalize()} ({column.note}): {row.uniform:.3f} to {row.score:.3f}, "
-                f"{_difference(row)}, {_VERDICTS[verdict(row)]}{_agreement(settings, results, row)}."
+                f"{_difference(row)}, {_VERDICTS[row.verdict]}{_agreement(settings, results, row)}."
             )
     outside = [results.find(model, mixture, name) for name in settings.out_of_domain]
     inside = [results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])]
@@ -57,13 +57,13 @@ def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
     parts = []
     for kind in ("gain", "loss"):
         hits = sorted(
-            (item for item in named if verdict(item[1]) == kind), key=lambda item: -abs(item[1].interval.mean)
+            (item for item in named if item[1].verdict == kind), key=lambda item: -abs(item[1].difference.mean)
         )
         if hits:
-            names = listed([f"{name} ({signed(row.interval.mean)})" for name, row in hits])
+            names = listed([f"{name} ({signed(row.difference.mean)})" for name, row in hits])
             share = f"{len(hits)}" if parts else f"{len(hits)} of {plural(len(named), noun)}"
             parts.append(f"{kind} on {share}: {names}")
-    unclear = sum(verdict(row) == "unclear" for _, row in named)
+    unclear = sum(row.verdict == "unclear" for _, row in named)
     if unclear == len(named):
         return [f"On none of {plural(len(named), noun)} is the difference distinguishable from zero."]
     if unclear:
@@ -72,15 +72,15 @@ def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
 
 
 def _difference(row: Row) -> str:
-    return f"{signed(row.interval.mean)} {bounds(row.interval)}"
+    return f"{signed(row.difference.mean)} {bounds(row.difference)}"
 
 
 def _agreement(settings: Content, results: Results, row: Row) -> str:
     """Whether the seeds, each against the baseline of the same seed, point the same way."""
     if len(settings.seeds) < 2:
         return ""
-    means = [results.find(row.model, row.mixture, row.benchmark, seed=s).interval.mean for s in settings.seeds]
-    same = sum((mean > 0) == (row.interval.mean > 0) for mean in means)
+    means = [results.find(row.model, row.mixture, row.benchmark, seed=s).difference.mean for s in settings.seeds]
+    same = sum((mean > 0) == (row.difference.mean > 0) for mean in means)
     return f"; {same} of {len(means)} seeds point this way, from {signed(min(means))} to {signed(max(means))}"
 
 
@@ -96,14 +96,14 @@ def _about_seeds(settings: Content) -> str:
         return (
             f"One training seed ({settings.seeds[0]}): the intervals cover the choice of queries only, not the "
             "randomness of training. Two seeds of the same mixture can differ by as much as two mixtures do, so a "
-            "gain or loss below may be luck of the draw even where its interval excludes zero. To see the spread, "
+            "gain or loss below may be luck of the draw even where the test tells it from zero. To see the spread, "
             "list more seeds in the configuration, for example seeds: [42, 43, 44], and run again; "
             "finished seeds are kept."
         )
     return (
         f"{plural(len(settings.seeds), 'training seed')}: a query's difference is averaged over the seeds before "
-        "queries are resampled, so the intervals cover the choice of queries, and the table of seeds shows how far "
-        "training alone moves the figures. Trust a difference that is clearly larger than that spread."
+        "queries are resampled, so these intervals cover the choice of queries. The table of seeds has the interval "
+        "over the seeds, which covers the randomness of training. Trust a difference that both tell from zero."
     )
 
 
@@ -118,11 +118,14 @@ def _about_chance(settings: Content, results: Results) -> list[str]:
             *(results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])),
         )
     ]
-    expected = len(compared) * (1 - settings.report.confidence)
-    widths = sorted((row.interval.high - row.interval.low) / 2 for row in compared)
+    level = settings.report.confidence
+    widths = sorted((row.difference.high - row.difference.low) / 2 for row in compared)
     return [
-        f"{plural(len(compared), 'comparison')} of single datasets at {percent(settings.report.confidence)}: at "
-        f"least {expected:.1f} would exclude zero by chance if no mixture changed anything. Weigh the averages first.",
+        f"A gain or a loss is one whose p, corrected by Holm's procedure, lies below {1 - level:.2g}: within a model "
+        "and mixture that calls benchmarks different which are not in at most that share of reports; datasets within "
+        f"benchmarks are corrected as one family of their own. {plural(len(compared), 'interval')} at {percent(level)} "
+        f"are not corrected: {len(compared) * (1 - level):.1f} would exclude zero by chance if no mixture changed "
+        "anything. Weigh the averages first.",
         f"Not distinguishable is not the same as equal. On a typical dataset here the interval reaches "
         f"{widths[len(widths) // 2]:.3f} to either side, so a smaller difference stays invisible; "
         "more queries narrow it.",

@@ -1,19 +1,18 @@
-"""Scores of every retriever, and their differences to the baseline with intervals.
+"""Scores of every retriever, and how surely they differ from the baseline's.
 
-Everything is computed from the scores of single queries (``QUERY_SCORES``); the benchmark's JSON
-only confirms them, so that a file from another run cannot slip in unseen.
+Everything is computed from the scores of single queries. Three things have rows: a dataset, a
+benchmark (the mean over its datasets), and averages over benchmarks (of a suite, and of all that
+are out of domain), to which every benchmark counts the same.
 """
 
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-import polars as pl
-
-from tdro.artifacts import METRICS, QUERY_SCORES, read_json, read_table
-from tdro.errors import UserError
 from tdro.layout import Layout
 from tdro.report.content import BASELINE, Content
-from tdro.statistics import Interval, paired_bootstrap
+from tdro.report.queries import ORDER, Pair, Reader, Scores, averaged
+from tdro.statistics import Difference, Resamples, combine, holm, resample, seed_interval
 
 #: Stands for all seeds in the place of a seed.
 ALL_SEEDS = "all"
@@ -21,17 +20,21 @@ ALL_SEEDS = "all"
 MEAN = "(mean)"
 #: The macro average over all out-of-domain benchmarks, in the place of a benchmark.
 OUT_OF_DOMAIN = "out_of_domain"
+#: Stands in the place of a mixture for a retriever that nothing was trained for.
+UNTRAINED = "untrained"
 
-# Largest gap between a benchmark's JSON and the mean of its queries that rounding explains.
-_ROUNDING = 1e-4
-
-#: Scores of the queries of each (benchmark, dataset), shape (queries, metrics), sorted by query.
-Scores = dict[tuple[str, str], np.ndarray]
+#: Scores of every dataset, by mixture and seed.
+Runs = dict[tuple[str, int | str], dict[Pair, Scores]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One score and its difference to the baseline's; a row of ``results.csv``."""
+    """One score and its difference to the baseline's; a row of ``results.csv``.
+
+    ``holm`` corrects the difference's p for all benchmarks, or, in a dataset's row, for all datasets;
+    averages over benchmarks stand alone. ``seed_interval`` is that over training seeds, where there
+    are several. ``verdict`` is gain, loss or unclear by the corrected p, empty where nothing is compared.
+    """
 
     model: str
     mixture: str
@@ -41,8 +44,24 @@ class Row:
     metric: str
     queries: int
     score: float
-    uniform: float
-    interval: Interval | None
+    uniform: float | None = None
+    difference: Difference | None = None
+    holm: float | None = None
+    seed_interval: tuple[float, float] | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one row is about: datasets and the weight of each in the average.
+
+    ``family`` names the rows whose p are corrected together; averages over benchmarks have none.
+    """
+
+    benchmark: str
+    dataset: str
+    weights: dict[Pair, float]
+    family: str = ""
 
 
 class Results:
@@ -51,6 +70,15 @@ class Results:
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
         self._by_key = {(r.model, r.mixture, r.seed, r.benchmark, r.dataset, r.metric): r for r in rows}
+        self._metrics: dict[str, list[str]] = {}
+        for row in rows:
+            known = self._metrics.setdefault(row.benchmark, [])
+            if row.metric not in known:
+                known.append(row.metric)
+
+    def metrics(self, benchmark: str) -> list[str]:
+        """Metrics of a benchmark or average, its main one first."""
+        return sorted(self._metrics[benchmark], key=ORDER.__getitem__)
 
     def find(
         self,
@@ -59,125 +87,177 @@ class Results:
         benchmark: str,
         *,
         dataset: str = MEAN,
-        metric: str = "ndcg_at_10",
+        metric: str | None = None,
         seed: int | str = ALL_SEEDS,
     ) -> Row:
-        """The row of one retriever on one benchmark."""
-        return self._by_key[model, mixture, seed, benchmark, dataset, metric]
+        """The row of one retriever on one benchmark, of its main metric unless another is named."""
+        return self._by_key[model, mixture, seed, benchmark, dataset, metric or self.metrics(benchmark)[0]]
 
 
 def collect(settings: Content, layout: Layout) -> Results:
     """Read all scores and compare every mixture with the baseline.
 
     Raises:
-        UserError: for a missing file, a dataset or query that only some retrievers were evaluated
-            on, and scores that contradict the benchmark's JSON.
+        UserError: see :meth:`tdro.report.queries.Reader.read`.
     """
-    return Results([row for model in settings.models for row in _rows_of_model(settings, layout, model)])
-
-
-def _rows_of_model(settings: Content, layout: Layout, model: str) -> list[Row]:
-    scores = _read_model(settings, layout, model)
-    one = len(settings.seeds) == 1
-    rows = [
-        _compare(
-            Row(model, mixture, seed, benchmark, dataset, metric, 0, 0.0, 0.0, None),
-            _columns(scores[mixture, seed], pairs, metric),
-            _columns(scores[BASELINE, seed], pairs, metric),
-            settings,
+    reader = Reader(settings.benchmarks)
+    rows = [row for model in settings.models for row in _rows_of_model(settings, layout, reader, model)]
+    for name in settings.untrained:
+        scores = reader.read(
+            lambda job, name=name: layout.untrained_scores(name, job),
+            lambda job, name=name: layout.untrained_query_scores(name, job),
         )
-        for benchmark, dataset, pairs in _groups(settings)
-        for mixture in settings.mixtures
-        for seed in ([ALL_SEEDS] if one else [ALL_SEEDS, *settings.seeds])
-        for metric in METRICS
-    ]
-    # The only seed is all seeds: no need to resample again.
-    return rows + [replace(row, seed=settings.seeds[0]) for row in rows if one]
+        rows += _rows(settings, scores, lambda *key, name=name: Row(name, UNTRAINED, ALL_SEEDS, *key))
+    return Results(rows)
 
 
-def _groups(settings: Content) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """What is averaged: benchmark, dataset, and the (benchmark, dataset) pairs behind them."""
-    groups = []
-    for benchmark, datasets in settings.benchmarks.items():
-        pairs = [(benchmark, dataset) for dataset in datasets]
-        groups += [(benchmark, MEAN, pairs), *((benchmark, pair[1], [pair]) for pair in pairs)]
-    outside = [(b, dataset) for b in settings.out_of_domain for dataset in settings.benchmarks[b]]
-    return [*groups, (OUT_OF_DOMAIN, MEAN, outside)] if outside else groups
+def _rows_of_model(settings: Content, layout: Layout, reader: Reader, model: str) -> list[Row]:
+    runs = _read_model(settings, layout, reader, model)
+    rows = []
+    for mixture in settings.mixtures:
+        for seed in [ALL_SEEDS] if len(settings.seeds) == 1 else [ALL_SEEDS, *settings.seeds]:
+            of_run = _rows(settings, runs[mixture, seed], lambda *key, run=(mixture, seed): Row(model, *run, *key))
+            if mixture != BASELINE:
+                of_run = _compared(settings, of_run, runs[mixture, seed], runs[BASELINE, seed])
+            else:
+                of_run = [replace(row, uniform=row.score) for row in of_run]
+            rows += of_run
+    if len(settings.seeds) == 1:  # the only seed is all seeds: no need to resample again
+        return rows + [replace(row, seed=settings.seeds[0]) for row in rows]
+    return _with_seed_intervals(settings, rows)
 
 
-def _columns(scores: Scores, pairs: list[tuple[str, str]], metric: str) -> dict[str, np.ndarray]:
-    """One metric of the queries of each dataset."""
-    return {"/".join(pair): scores[pair][:, METRICS.index(metric)] for pair in pairs}
-
-
-def _compare(row: Row, here: dict[str, np.ndarray], base: dict[str, np.ndarray], settings: Content) -> Row:
-    """``row`` with its number of queries, scores and interval."""
-    interval = None
-    if row.mixture != BASELINE:
-        interval = paired_bootstrap(
-            {name: here[name] - base[name] for name in here},
-            samples=settings.report.bootstrap_samples,
-            confidence=settings.report.confidence,
-            seed=settings.report.seed,
-        )
-    score, uniform = (float(np.mean([values.mean() for values in side.values()])) for side in (here, base))
-    queries = sum(len(values) for values in here.values())
-    return replace(row, queries=queries, score=score, uniform=uniform, interval=interval)
-
-
-def _read_model(settings: Content, layout: Layout, model: str) -> dict[tuple[str, int | str], Scores]:
+def _read_model(settings: Content, layout: Layout, reader: Reader, model: str) -> Runs:
     """Scores of each mixture and seed, and of each mixture averaged over seeds query by query."""
-    expected: dict[tuple[str, str], list[str]] = {}
-    scores: dict[tuple[str, int | str], Scores] = {}
+    runs: Runs = {}
     for mixture in settings.mixtures:
         for seed in settings.seeds:
-            scores[mixture, seed] = {}
-            for benchmark, datasets in settings.benchmarks.items():
-                path = layout.query_scores(model, seed, mixture, benchmark)
-                read = _read_queries(path, datasets)
-                _confirm(layout.scores(model, seed, mixture, benchmark), read)
-                for dataset, (queries, values) in read.items():
-                    _require_same(path, dataset, queries, expected.setdefault((benchmark, dataset), queries))
-                    scores[mixture, seed][benchmark, dataset] = values
-        runs = [scores[mixture, seed] for seed in settings.seeds]
-        scores[mixture, ALL_SEEDS] = {pair: np.mean([run[pair] for run in runs], axis=0) for pair in runs[0]}
-    return scores
+            key = (model, seed, mixture)
+            runs[mixture, seed] = reader.read(
+                lambda job, key=key: layout.scores(*key, job), lambda job, key=key: layout.query_scores(*key, job)
+            )
+        runs[mixture, ALL_SEEDS] = averaged([runs[mixture, seed] for seed in settings.seeds])
+    return runs
 
 
-def _read_queries(path: str, datasets: list[str]) -> dict[str, tuple[list[str], np.ndarray]]:
-    """Query ids and scores, shape (queries, metrics), of each dataset of a benchmark."""
-    frame = pl.DataFrame(read_table(path, QUERY_SCORES)).sort("dataset", "query_id")
-    parts = {key[0]: part for key, part in frame.partition_by("dataset", as_dict=True).items()}
-    if set(parts) != set(datasets):
-        raise UserError(
-            f"{path} holds scores of {', '.join(sorted(parts)) or 'no dataset'}, but the report expects "
-            f"{', '.join(sorted(datasets))}. Delete the file and let the workflow evaluate again."
+def groups(settings: Content) -> list[Group]:
+    """What has rows: every benchmark, each of its datasets, every suite, and all out of domain."""
+    found = []
+    for benchmark, datasets in settings.benchmarks.items():
+        pairs = [(benchmark, dataset) for dataset in datasets]
+        found.append(Group(benchmark, MEAN, {pair: 1 / len(pairs) for pair in pairs}, "benchmarks"))
+        found += [Group(*pair, {pair: 1.0}, "datasets") for pair in pairs]
+    averages = {**settings.suites, OUT_OF_DOMAIN: settings.out_of_domain}
+    return found + [Group(name, MEAN, _average(settings, members)) for name, members in averages.items() if members]
+
+
+def _average(settings: Content, benchmarks: list[str]) -> dict[Pair, float]:
+    """Every benchmark counts the same, and within it every dataset."""
+    return {
+        (benchmark, dataset): 1 / len(benchmarks) / len(settings.benchmarks[benchmark])
+        for benchmark in benchmarks
+        for dataset in settings.benchmarks[benchmark]
+    }
+
+
+def _measured(group: Group, scores: dict[Pair, Scores]) -> list[tuple[str, dict[Pair, float]]]:
+    """Each metric of a group with the weights of the datasets that have it.
+
+    An average is over the benchmarks that have the metric: one of nDCG@10 leaves MKQA out.
+    """
+    metrics = sorted({m for pair in group.weights for m in scores[pair].metrics}, key=ORDER.__getitem__)
+    found = []
+    for metric in metrics:
+        having = {pair: weight for pair, weight in group.weights.items() if metric in scores[pair].metrics}
+        total = sum(having.values())
+        found.append((metric, {pair: weight / total for pair, weight in having.items()}))
+    return found
+
+
+def _column(scores: Scores, metric: str) -> int:
+    return scores.metrics.index(metric)
+
+
+def _rows(settings: Content, scores: dict[Pair, Scores], make: Callable[..., Row]) -> list[Row]:
+    """The score of every group and metric."""
+    means = {pair: part.values.mean(axis=0) for pair, part in scores.items()}
+    rows = []
+    for group in groups(settings):
+        for metric, weights in _measured(group, scores):
+            score = sum(weight * means[pair][_column(scores[pair], metric)] for pair, weight in weights.items())
+            queries = sum(len(scores[pair].values) for pair in weights)
+            rows.append(make(group.benchmark, group.dataset, metric, queries, float(score)))
+    return rows
+
+
+def _compared(settings: Content, rows: list[Row], here: dict[Pair, Scores], base: dict[Pair, Scores]) -> list[Row]:
+    """``rows`` with their differences, tests and verdicts."""
+    report = settings.report
+    resamples = {
+        pair: resample(
+            scores.values - base[pair].values,
+            samples=report.bootstrap_samples,
+            seed=[report.seed, zlib.crc32("/".join(pair).encode())],
         )
-    if not frame.select(pl.all_horizontal(pl.col(METRICS).is_finite().fill_null(False)).all()).item():
-        raise UserError(f"{path} holds a score that is no finite number. Delete the file and evaluate again.")
-    return {d: (parts[d]["query_id"].to_list(), parts[d].select(METRICS).to_numpy()) for d in datasets}
+        for pair, scores in here.items()
+    }
+    differences = [
+        (group, metric, _difference(here, resamples, weights, metric, report.confidence))
+        for group in groups(settings)
+        for metric, weights in _measured(group, here)
+    ]
+    corrected = _corrected(here, differences)
+    return [
+        _judged(replace(row, uniform=row.score - d.mean, difference=d, holm=p), report.confidence)
+        for row, (_, _, d), p in zip(rows, differences, corrected, strict=True)
+    ]
 
 
-def _confirm(path: str, read: dict[str, tuple[list[str], np.ndarray]]) -> None:
-    """The benchmark's JSON must state what its queries say."""
-    stated = read_json(path).get("datasets", {})
-    for dataset, (_, values) in read.items():
-        for metric, mean in zip(METRICS, values.mean(axis=0), strict=True):
-            value = stated.get(dataset, {}).get(metric)
-            if not isinstance(value, int | float) or abs(value - mean) > _ROUNDING:
-                raise UserError(
-                    f"{path} states {metric} {value} of {dataset!r}, but the scores of its queries average "
-                    f"{mean:.4f}: the two files are of different runs. Delete both and evaluate again."
-                )
+def _difference(
+    here: dict[Pair, Scores], resamples: dict[Pair, Resamples], weights: dict[Pair, float], metric: str, level: float
+) -> Difference:
+    parts = []
+    for pair, weight in weights.items():
+        part, column = resamples[pair], _column(here[pair], metric)
+        one = slice(column, column + 1)
+        parts.append((weight, Resamples(part.observed[one], part.bootstrap[:, one], part.flipped[:, one])))
+    return combine(parts, confidence=level)[0]
 
 
-def _require_same(path: str, dataset: str, queries: list[str], expected: list[str]) -> None:
-    """Paired differences need the same queries from every retriever."""
-    if len(set(queries)) != len(queries):
-        raise UserError(f"{path} names a query of {dataset!r} twice. Delete the file and evaluate again.")
-    if queries != expected:
-        odd = sorted(set(queries) ^ set(expected))
-        raise UserError(
-            f"{path} and the evaluation of another retriever differ in the queries of {dataset!r}, for example "
-            f"{odd[0]!r}; a paired comparison needs the same ones. Delete both and evaluate again."
-        )
+def _corrected(here: dict[Pair, Scores], differences: list[tuple[Group, str, Difference]]) -> list[float | None]:
+    """Holm's p of each difference within its family; None for those that stand alone.
+
+    The main metrics of all benchmarks are one family, whatever they are; so are all their second ones.
+    """
+    families: dict[tuple[str, int], list[int]] = {}
+    for place, (group, metric, _) in enumerate(differences):
+        if group.family:
+            rank = _column(here[next(iter(group.weights))], metric)
+            families.setdefault((group.family, rank), []).append(place)
+    corrected: list[float | None] = [None] * len(differences)
+    for places in families.values():
+        for place, p in zip(places, holm([differences[i][2].p for i in places]), strict=True):
+            corrected[place] = p
+    return corrected
+
+
+def _judged(row: Row, confidence: float) -> Row:
+    p = row.difference.p if row.holm is None else row.holm
+    if p >= 1 - confidence:
+        return replace(row, verdict="unclear")
+    return replace(row, verdict="gain" if row.difference.mean > 0 else "loss")
+
+
+def _with_seed_intervals(settings: Content, rows: list[Row]) -> list[Row]:
+    """``rows``, those of all seeds with the interval over the seeds' own differences."""
+    means: dict[tuple, list[float]] = {}
+    for row in rows:
+        if row.seed != ALL_SEEDS and row.difference:
+            means.setdefault((row.mixture, row.benchmark, row.dataset, row.metric), []).append(row.difference.mean)
+    found = []
+    for row in rows:
+        key = (row.mixture, row.benchmark, row.dataset, row.metric)
+        if row.seed == ALL_SEEDS and key in means:
+            row = replace(row, seed_interval=seed_interval(means[key], settings.report.confidence))
+        found.append(row)
+    return found

@@ -12,8 +12,8 @@ from rich.table import Table
 from tdro.artifacts import replacing
 from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import bounds, count, percent, plural, signed
-from tdro.report.scores import OUT_OF_DOMAIN, Results, Row
+from tdro.report.formats import METRIC_NAMES, between, bounds, count, percent, plural, probability, signed
+from tdro.report.scores import OUT_OF_DOMAIN, UNTRAINED, Results, Row
 
 _WIDTH = 120
 # Mixtures beside the baseline that fit the terminal's width.
@@ -22,11 +22,12 @@ _MIXTURES_A_TABLE = 2
 
 @dataclass(frozen=True)
 class Cell:
-    """A score as it is shown; ``verdict`` is gain, loss, unclear, or empty for the baseline."""
+    """A score as it is shown; ``verdict`` is gain, loss, unclear, or empty where nothing is compared."""
 
     score: str
     difference: str = ""
     interval: str = ""
+    p: str = ""
     verdict: str = ""
 
 
@@ -57,50 +58,70 @@ class Column:
 
 
 def columns(settings: Content) -> list[Column]:
-    """In-domain average, each out-of-domain benchmark, and their average where there are several."""
+    """In-domain average, each out-of-domain benchmark, the suites, and the out-of-domain average of several."""
     shown = []
     if IN_DOMAIN in settings.benchmarks:
         shown.append(Column(IN_DOMAIN, "in domain", f"mean of {plural(len(settings.benchmarks[IN_DOMAIN]), 'task')}"))
-    shown += [Column(name, name) for name in settings.out_of_domain]
-    if len(settings.out_of_domain) > 1:
-        shown.append(
-            Column(OUT_OF_DOMAIN, "out of domain", f"mean of {plural(len(settings.out_of_domain), 'benchmark')}")
-        )
+    for name in settings.out_of_domain:
+        parts = len(settings.benchmarks[name])
+        shown.append(Column(name, name, f"mean of {plural(parts, 'part')}" if parts > 1 else ""))
+    averages = [(suite, suite, members) for suite, members in settings.suites.items()]
+    averages.append((OUT_OF_DOMAIN, "out of domain", settings.out_of_domain))
+    shown += [
+        Column(key, heading, f"mean of {plural(len(members), 'benchmark')}")
+        for key, heading, members in averages
+        if len(members) > 1
+    ]
     return shown
-
-
-def verdict(row: Row) -> str:
-    """``gain`` or ``loss`` where the interval excludes zero, else ``unclear``; empty for the baseline."""
-    if row.interval is None:
-        return ""
-    if not row.interval.excludes_zero:
-        return "unclear"
-    return "gain" if row.interval.low > 0 else "loss"
 
 
 def cell(row: Row) -> Cell:
     """A row of the results as it is shown."""
-    if row.interval is None:
+    if row.difference is None:
         return Cell(f"{row.score:.3f}")
-    return Cell(f"{row.score:.3f}", signed(row.interval.mean), bounds(row.interval), verdict(row))
+    p = probability(row.difference.p) + ("" if row.holm is None else f", Holm {probability(row.holm)[2:]}")
+    return Cell(f"{row.score:.3f}", signed(row.difference.mean), bounds(row.difference), p, row.verdict)
 
 
-def by_mixture(settings: Content, results: Results, metric: str) -> list[Group]:
-    """One group a model, one line a mixture, one cell a column of :func:`columns`."""
-    return [
-        Group(
-            model,
-            [
-                Line(
-                    mixture,
-                    [cell(results.find(model, mixture, c.benchmark, metric=metric)) for c in columns(settings)],
-                    "baseline" if mixture == BASELINE else "",
-                )
-                for mixture in settings.mixtures
-            ],
-        )
-        for model in settings.models
-    ]
+def by_mixture(settings: Content, results: Results, metric: str | None = None) -> list[Group]:
+    """One group a model, one line a mixture, one cell a column of :func:`columns`.
+
+    Without a metric each column shows its main one; with one, columns that lack it show a dash. The
+    first group holds the retrievers that nothing was trained for, if there are any.
+    """
+
+    def line(model: str, mixture: str, heading: str, note: str = "") -> Line:
+        return Line(heading, [_cell(results, model, mixture, c.benchmark, metric) for c in columns(settings)], note)
+
+    untrained = [line(name, UNTRAINED, name) for name in settings.untrained]
+    groups = [Group(UNTRAINED, untrained)] if untrained else []
+    for model in settings.models:
+        lines = [line(model, m, m, "baseline" if m == BASELINE else "") for m in settings.mixtures]
+        groups.append(Group(model, lines))
+    return groups
+
+
+def _cell(results: Results, model: str, mixture: str, benchmark: str, metric: str | None) -> Cell:
+    if metric and metric not in results.metrics(benchmark):
+        return Cell("-")
+    return cell(results.find(model, mixture, benchmark, metric=metric))
+
+
+def main_metrics(settings: Content, results: Results) -> str:
+    """The metric that a table of main metrics shows: ``nDCG@10; Acc@100 of mkqa``."""
+    of: dict[str, list[str]] = {}
+    for column in columns(settings):
+        of.setdefault(results.metrics(column.benchmark)[0], []).append(column.heading)
+    first, *others = sorted(of, key=list(METRIC_NAMES).index)
+    return "; ".join([METRIC_NAMES[first], *(f"{METRIC_NAMES[name]} of {', '.join(of[name])}" for name in others)])
+
+
+def further_metrics(settings: Content, results: Results) -> list[str]:
+    """All other metrics, and the first benchmark's main one where it is not that of all."""
+    known = [results.metrics(column.benchmark) for column in columns(settings)]
+    everywhere = {metrics[0] for metrics in known if all(m[0] == metrics[0] for m in known)}
+    found = dict.fromkeys(metric for metrics in known for metric in metrics)
+    return [metric for metric in found if metric not in everywhere]
 
 
 def by_dataset(settings: Content, results: Results) -> list[Group]:
@@ -122,13 +143,16 @@ def by_dataset(settings: Content, results: Results) -> list[Group]:
 
 
 def by_seed(settings: Content, results: Results) -> list[Group]:
-    """One group a model and mixture, one line a seed: differences to the baseline of the same seed."""
+    """One group a model and mixture, one line a seed: differences to the baseline of the same seed.
+
+    The last line has the interval over the seeds.
+    """
     return [
         Group(
             f"{model}, {mixture}",
             [
-                Line(f"seed {s}", [cell(results.find(model, mixture, c.benchmark, seed=s)) for c in columns(settings)])
-                for s in settings.seeds
+                *(_seed_line(settings, results, model, mixture, seed) for seed in settings.seeds),
+                Line("over seeds", [_over_seeds(results.find(model, mixture, c.benchmark)) for c in columns(settings)]),
             ],
         )
         for model in settings.models
@@ -136,59 +160,83 @@ def by_seed(settings: Content, results: Results) -> list[Group]:
     ]
 
 
+def _seed_line(settings: Content, results: Results, model: str, mixture: str, seed: int) -> Line:
+    found = [results.find(model, mixture, c.benchmark, seed=seed) for c in columns(settings)]
+    return Line(f"seed {seed}", [cell(row) for row in found])
+
+
+def _over_seeds(row: Row) -> Cell:
+    low, high = row.seed_interval
+    sure = low > 0 or high < 0
+    verdict = "unclear" if not sure else "gain" if low > 0 else "loss"
+    return Cell(f"{row.score:.3f}", signed(row.difference.mean), between(low, high), "", verdict)
+
+
 def write_csv(path: Path, results: Results) -> None:
-    """Every row with full precision; the baseline's rows have no difference."""
-    frame = pl.DataFrame(
-        [
-            {
-                **{
-                    key: str(getattr(row, key))
-                    for key in ("model", "mixture", "seed", "benchmark", "dataset", "metric")
-                },
-                "queries": row.queries,
-                "score": row.score,
-                "uniform": row.uniform,
-                "difference": row.interval and row.interval.mean,
-                "low": row.interval and row.interval.low,
-                "high": row.interval and row.interval.high,
-            }
-            for row in results.rows
-        ]
-    )
+    """Every row with full precision; what is compared with nothing has no difference."""
+    frame = pl.DataFrame([_record(row) for row in results.rows], infer_schema_length=None)
     with replacing(path) as temporary:
         frame.write_csv(temporary)
 
 
+def _record(row: Row) -> dict:
+    names = ("model", "mixture", "seed", "benchmark", "dataset", "metric")
+    low, high = row.seed_interval or (None, None)
+    return {
+        **{name: str(getattr(row, name)) for name in names},
+        "queries": row.queries,
+        "score": row.score,
+        "uniform": row.uniform,
+        "difference": row.difference and row.difference.mean,
+        "low": row.difference and row.difference.low,
+        "high": row.difference and row.difference.high,
+        "p": row.difference and row.difference.p,
+        "p_holm": row.holm,
+        "seeds_low": low,
+        "seeds_high": high,
+    }
+
+
 def terminal(settings: Content, results: Results) -> str:
-    """nDCG@10 of each benchmark (rows) and mixture (columns) as plain ASCII, at most 120 columns wide."""
+    """Each benchmark (rows) and mixture (columns) as plain ASCII, at most 120 columns wide."""
     output = StringIO()
     console = Console(file=output, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False)
     blocks = [
         settings.challengers[start : start + _MIXTURES_A_TABLE]
         for start in range(0, max(1, len(settings.challengers)), _MIXTURES_A_TABLE)
     ]
+    metric = main_metrics(settings, results)
+    if settings.untrained:
+        console.print(f"{UNTRAINED}, {metric}", highlight=False)
+        console.print(_terminal_table(settings, results, [(name, UNTRAINED, name) for name in settings.untrained]))
     for model in settings.models:
         seeds = f"{plural(len(settings.seeds), 'seed')} ({', '.join(map(str, settings.seeds))})"
-        console.print(f"{model}, nDCG@10, {seeds}", highlight=False)
+        console.print(f"{model}, {metric}, {seeds}", highlight=False)
         for challengers in blocks:
-            console.print(_terminal_table(settings, results, model, [BASELINE, *challengers]))
+            retrievers = [(model, mixture, mixture) for mixture in (BASELINE, *challengers)]
+            console.print(_terminal_table(settings, results, retrievers))
     if settings.challengers:
-        console.print(
-            f"Differences are to {BASELINE}, with {percent(settings.report.confidence)} intervals over queries; "
-            "* marks an interval without zero.",
-            highlight=False,
-        )
+        console.print(_terminal_note(settings), highlight=False)
     return output.getvalue()
 
 
-def _terminal_table(settings: Content, results: Results, model: str, mixtures: list[str]) -> Table:
+def _terminal_note(settings: Content) -> str:
+    level = settings.report.confidence
+    return (
+        f"Differences are to {BASELINE}, with {percent(level)} intervals over queries; * marks p < {1 - level:.2g} in "
+        "a randomisation test, corrected (Holm) for the number of benchmarks."
+    )
+
+
+def _terminal_table(settings: Content, results: Results, retrievers: list[tuple[str, str, str]]) -> Table:
+    """One column a retriever: its model, its mixture, its heading."""
     table = Table(box=box.ASCII2)
     table.add_column("benchmark", overflow="fold")
     table.add_column("queries", justify="right")
-    for mixture in mixtures:
-        table.add_column(mixture, no_wrap=True)
+    for _, _, heading in retrievers:
+        table.add_column(heading, no_wrap=True)
     for column in columns(settings):
-        rows = [results.find(model, mixture, column.benchmark) for mixture in mixtures]
+        rows = [results.find(model, mixture, column.benchmark) for model, mixture, _ in retrievers]
         table.add_row(column.heading, count(rows[0].queries), *map(_terminal_cell, rows))
     return table
 

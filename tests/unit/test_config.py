@@ -232,10 +232,10 @@ def test_the_papers_config_is_the_papers():
     assert sum(task.negatives == "provided" for task in tasks.values()) == 9
     assert sum(task.symmetric for task in tasks.values()) == 5
     assert list(benchmarks) == config.benchmarks
-    collections = {name.removeprefix("beir-").split("-")[0] for name in benchmarks if name.startswith("beir-")}
-    assert len(collections) == 15
-    assert sum(name.startswith("miracl-") for name in benchmarks) == 18
-    assert sum(name.startswith("mkqa-") for name in benchmarks) == 25
+    suites = [benchmark.suite for benchmark in benchmarks.values()]
+    assert [suites.count(suite) for suite in ("BEIR", "MIRACL", "MKQA")] == [15, 1, 1]
+    assert [len(benchmarks[name].parts) for name in ("beir-cqadupstack", "miracl-dev", "mkqa")] == [12, 18, 25]
+    assert benchmarks["beir-msmarco"].source.path.endswith("qrels/dev.tsv")
     assert len(config.models) * len(config.mixtures) == 18
 
 

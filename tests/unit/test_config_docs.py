@@ -22,6 +22,7 @@ SECTIONS = {
     "Configuration: `mining.select`": config.Select,
     "Configuration: `dedup`": config.Dedup,
     "Configuration: `encoding`": config.Encoding,
+    "Configuration: `evaluation`": config.Evaluation,
     "Configuration: `training`": config.Training,
     "Configuration: `tdro`": config.Tdro,
     "Configuration: `report`": config.Report,

@@ -3,6 +3,9 @@ import json
 import logging
 import math
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -16,10 +19,19 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
 from tdro import config, precision, sections
-from tdro.artifacts import CORPUS, METRICS, QUERIES, QUERY_SCORES, read_table, write_table
+from tdro.artifacts import (
+    ANSWER_METRICS,
+    CORPUS,
+    QUERIES,
+    QUERY_SCORES,
+    RELEVANCE_METRICS,
+    TEST_QUERIES,
+    read_table,
+    write_table,
+)
 from tdro.errors import UserError
-from tdro.evaluate import evaluate
-from tdro.jobs import EvalDataset, EvaluateJob
+from tdro.evaluate import evaluate, without_themselves
+from tdro.jobs import EvalDataset, EvaluateJob, Miner
 
 ENCODING = config.Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
@@ -68,7 +80,8 @@ def save_dataset(folder, passages, queries, positives, passage_ids=None, query_i
         "negatives": [[] for _ in queries],
     }
     write_table(folder / "queries.parquet", asked, QUERIES)
-    return EvalDataset(folder=str(folder), language="en", instruction=INSTRUCTION)
+    paths = {"corpus": str(folder / "corpus.parquet"), "queries": str(folder / "queries.parquet")}
+    return EvalDataset(**paths, instruction=INSTRUCTION)
 
 
 def run(tmp_path, model, datasets, encoding=ENCODING, out="out"):
@@ -91,12 +104,12 @@ def planted(tmp_path, count=30):
 def test_a_perfect_retriever_scores_one(tmp_path):
     model, dataset = planted(tmp_path)
     scores, queries = run(tmp_path, model, {"planted": dataset})
-    perfect = dict.fromkeys(METRICS, 1.0)
+    perfect = dict.fromkeys(RELEVANCE_METRICS, 1.0)
     assert scores == {
         "benchmark": "b",
         "datasets": {"planted": {**perfect, "queries": 20, "passages": 30}},
-        "mean": perfect,
     }
+    assert {queries[metric][0] for metric in ANSWER_METRICS} == {None}
     assert queries["dataset"] == ["planted"] * 20
     assert queries["query_id"] == [f"q{i}" for i in range(20)]
 
@@ -114,7 +127,7 @@ def test_a_random_retriever_scores_about_chance(tmp_path):
         [f"a{i}" for i in range(asked)],
         [[i] for i in range(asked)],
     )
-    figures = run(tmp_path, model, {"random": dataset})[0]["mean"]
+    figures = run(tmp_path, model, {"random": dataset})[0]["datasets"]["random"]
     chance = {
         "ndcg_at_10": sum(1 / math.log2(rank + 1) for rank in range(1, 11)) / passages,
         "mrr_at_10": sum(1 / rank for rank in range(1, 11)) / passages,
@@ -158,26 +171,82 @@ def test_metrics_equal_their_definitions(tmp_path):
 
     rankings = np.argsort(-unit(asked) @ unit(passages).T, axis=1).tolist()
     expected = [by_hand(ranking, set(rows)) for ranking, rows in zip(rankings, positives, strict=True)]
-    for metric in METRICS:
+    for metric in RELEVANCE_METRICS:
         assert queries[metric] == pytest.approx([e[metric] for e in expected], abs=1e-6)
         assert scores["datasets"]["random"][metric] == pytest.approx(np.mean([e[metric] for e in expected]), abs=1e-6)
 
 
-def test_means_equal_the_scores_of_mteb(tmp_path):
+def test_graded_metrics_equal_their_definitions(tmp_path):
+    rng = np.random.default_rng(5)
+    model, dataset, passages, asked, positives = random_dataset(tmp_path)
+    grades = [rng.integers(1, 4, len(rows)).tolist() for rows in positives]
+    table = read_table(dataset.queries, QUERIES).to_pydict() | {"grades": grades, "answers": [None] * len(grades)}
+    write_table(dataset.queries, table, TEST_QUERIES)
+    queries = run(tmp_path, model, {"random": dataset})[1]
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (asked, passages)]
+    for place, ranking in enumerate(np.argsort(-unit[0] @ unit[1].T, axis=1).tolist()):
+        graded = dict(zip(positives[place], grades[place], strict=True))
+        gain = sum(graded.get(row, 0) / math.log2(rank + 2) for rank, row in enumerate(ranking[:10]))
+        best = sorted(graded.values(), reverse=True)[:10]
+        ideal = sum(grade / math.log2(rank + 2) for rank, grade in enumerate(best))
+        assert queries["ndcg_at_10"][place] == pytest.approx(gain / ideal, abs=1e-6)
+        found = len(set(ranking[:100]) & set(graded)) / len(graded)
+        assert queries["recall_at_100"][place] == pytest.approx(found, abs=1e-6)
+
+
+def mteb_task(passages, queries, relevant):
+    """The same test set as a task of mteb, whose own retrieval and metrics are the oracle."""
+    import mteb
+    from datasets import Dataset
+    from mteb.abstasks.retrieval import AbsTaskRetrieval
+
+    class Local(AbsTaskRetrieval):
+        metadata = mteb.TaskMetadata(
+            name="Local",
+            description="Local retrieval task",
+            dataset={"path": "local", "revision": "local"},
+            type="Retrieval",
+            category="t2t",
+            eval_splits=["test"],
+            eval_langs=["eng-Latn"],
+            main_score="ndcg_at_10",
+        )
+
+    task = Local()
+    data = {
+        "corpus": Dataset.from_dict({"id": [f"p{i}" for i in range(len(passages))], "text": passages}),
+        "queries": Dataset.from_dict({"id": [f"q{i}" for i in range(len(queries))], "text": queries}),
+        "relevant_docs": {
+            f"q{i}": {f"p{row}": grade for row, grade in rows.items()} for i, rows in enumerate(relevant)
+        },
+        "top_ranked": None,
+    }
+    task.dataset, task.data_loaded = {"default": {"test": data}}, True
+    return task
+
+
+def test_means_equal_those_of_mtebs_own_retrieval(tmp_path, monkeypatch):
     import mteb
 
-    from tdro.localtask import LocalRetrieval, PromptedEncoder
+    from tdro import corpora
 
-    model, dataset, *_ = random_dataset(tmp_path)
+    monkeypatch.setattr(corpora, "BLOCK", 37)
+    model, dataset, _, _, positives = random_dataset(tmp_path)
+    rng = np.random.default_rng(8)
+    graded = [
+        {row: int(grade) for row, grade in zip(rows, rng.integers(1, 4, len(rows)), strict=True)} for rows in positives
+    ]
+    grades = {"grades": [list(rows.values()) for rows in graded], "answers": [None] * len(graded)}
+    write_table(dataset.queries, read_table(dataset.queries, QUERIES).to_pydict() | grades, TEST_QUERIES)
     figures = run(tmp_path, model, {"random": dataset})[0]["datasets"]["random"]
-    folder = tmp_path / "ds"
-    tables = read_table(folder / "corpus.parquet", CORPUS), read_table(folder / "queries.parquet", QUERIES)
-    encoder = PromptedEncoder(SentenceTransformer(str(model), device="cpu"), INSTRUCTION, False, "fp32")
-    result = mteb.evaluate(encoder, LocalRetrieval("random", "en", *tables), cache=None, show_progress_bar=False)
-    official = result.task_results[0].scores["test"][0]
-    assert official["main_score"] == pytest.approx(figures["ndcg_at_10"], abs=1e-5)
-    assert official["mrr_at_10"] == pytest.approx(figures["mrr_at_10"], abs=1e-5)
-    assert official["recall_at_100"] == pytest.approx(figures["recall_at_100"], abs=1e-5)
+    prompt = f"Instruct: {INSTRUCTION}\nQuery: "
+    encoder = mteb.SentenceTransformerEncoderWrapper(
+        SentenceTransformer(str(model), device="cpu"), model_prompts={"query": prompt, "document": ""}
+    )
+    task = mteb_task([f"p{i}" for i in range(150)], [f"a{i}" for i in range(40)], graded)
+    official = mteb.evaluate(encoder, task, cache=None, show_progress_bar=False).task_results[0].scores["test"][0]
+    for metric in RELEVANCE_METRICS:
+        assert official[metric] == pytest.approx(figures[metric], abs=1e-4)
 
 
 rankings = st.integers(1, 130).flatmap(
@@ -188,22 +257,20 @@ rankings = st.integers(1, 130).flatmap(
 @settings(max_examples=40, deadline=None)
 @given(rankings)
 def test_query_metrics_of_any_ranking(case):
-    from tdro.localtask import query_metrics
+    from tdro.metrics import relevance_scores
 
     ranking, relevant = case
-    results = {"q": {f"p{passage}": float(-rank) for rank, passage in enumerate(ranking)}}
-    found = query_metrics({"q": {f"p{passage}": 1 for passage in relevant}}, results)
-    assert found["q"] == pytest.approx(by_hand(ranking, relevant))
+    found = relevance_scores(np.array([[*ranking, -1, -1]]), [sorted(relevant)], [[1] * len(relevant)])
+    assert {metric: values[0] for metric, values in found.items()} == pytest.approx(by_hand(ranking, relevant))
 
 
-def test_the_mean_counts_datasets_equally(tmp_path):
+def test_several_datasets_stand_in_one_file_and_equal_scores_rank_by_row(tmp_path):
     model, dataset = planted(tmp_path)
-    # All passages but t0 score 0: equal scores rank by descending row, which puts the last one second.
-    half = save_dataset(tmp_path / "half", [f"t{i}" for i in range(30)], ["t0"], [[29]])
-    scores, queries = run(tmp_path, model, {"planted": dataset, "half": half})
-    assert scores["datasets"]["half"]["mrr_at_10"] == 0.5
-    assert scores["mean"]["mrr_at_10"] == 0.75
-    assert queries["dataset"] == ["planted"] * 20 + ["half"]
+    # All passages but t0 score 0: of equal scores the first row comes first.
+    second = save_dataset(tmp_path / "second", [f"t{i}" for i in range(30)], ["t0"], [[1]])
+    scores, queries = run(tmp_path, model, {"planted": dataset, "second": second})
+    assert scores["datasets"]["second"]["mrr_at_10"] == 0.5
+    assert queries["dataset"] == ["planted"] * 20 + ["second"]
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -239,9 +306,9 @@ def spy(monkeypatch):
 
 
 def test_bf16_is_for_the_forward_pass_only(tmp_path, monkeypatch):
-    from tdro.localtask import PromptedEncoder
+    from tdro.indices import BlockIndex
 
-    seen, forward, similarity = {}, StaticEmbedding.forward, PromptedEncoder.similarity
+    seen, forward, search = {}, StaticEmbedding.forward, BlockIndex.search
     monkeypatch.setattr(precision, "supports_bf16", lambda device_type: True)
 
     def record(name, function):
@@ -252,16 +319,16 @@ def test_bf16_is_for_the_forward_pass_only(tmp_path, monkeypatch):
         return wrapped
 
     monkeypatch.setattr(StaticEmbedding, "forward", record("forward", forward))
-    monkeypatch.setattr(PromptedEncoder, "similarity", record("similarity", similarity))
+    monkeypatch.setattr(BlockIndex, "search", record("search", search))
     model, dataset = planted(tmp_path)
     run(tmp_path, model, {"planted": dataset}, config.Encoding(precision="bf16"))
-    assert seen == {"forward": True, "similarity": False}
+    assert seen == {"forward": True, "search": False}
 
 
 def test_a_query_that_is_itself_a_passage_does_not_find_itself(tmp_path):
     model = save_words(tmp_path / "model", {"a": np.array([1.0, 0.0]), "b": np.array([0.8, 0.6])})
     dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["a"], [[1]], ["x", "y"], ["x"], ["some title", ""])
-    assert run(tmp_path, model, {"self": dataset})[0]["mean"]["mrr_at_10"] == 1.0
+    assert run(tmp_path, model, {"self": dataset})[0]["datasets"]["self"]["mrr_at_10"] == 1.0
 
 
 def test_ids_shared_by_chance_hide_no_passage(tmp_path):
@@ -271,7 +338,7 @@ def test_ids_shared_by_chance_hide_no_passage(tmp_path):
     shifted = [str((i + 1) % 20) for i in range(20)]
     dataset = save_dataset(tmp_path / "ds", texts, texts, [[i] for i in range(20)], ids, shifted)
     scores, queries = run(tmp_path, model, {"ids": dataset})
-    assert scores["mean"]["ndcg_at_10"] == 1.0
+    assert scores["datasets"]["ids"]["ndcg_at_10"] == 1.0
     assert queries["query_id"] == shifted
 
 
@@ -279,7 +346,7 @@ def test_queries_without_positives_are_left_out(tmp_path):
     model = save_words(tmp_path / "model", one_hot(3))
     dataset = save_dataset(tmp_path / "ds", ["t0", "t1", "t2"], ["t2", "t0", "t1"], [[2], [], [1]])
     scores, queries = run(tmp_path, model, {"some": dataset})
-    assert scores["datasets"]["some"] == {**dict.fromkeys(METRICS, 1.0), "queries": 2, "passages": 3}
+    assert scores["datasets"]["some"] == {**dict.fromkeys(RELEVANCE_METRICS, 1.0), "queries": 2, "passages": 3}
     assert queries["query_id"] == ["q0", "q2"]
 
 
@@ -295,10 +362,10 @@ def test_the_same_run_writes_the_same_bytes_and_nothing_else(tmp_path):
 def test_one_log_line_a_dataset(tmp_path, caplog):
     model, dataset = planted(tmp_path)
     with caplog.at_level(logging.INFO, logger="tdro"):
-        run(tmp_path, model, {"one": dataset, "two": dataset.model_copy(update={"language": "xx,multilingual"})})
+        run(tmp_path, model, {"one": dataset, "two": dataset})
     lines = [record.getMessage() for record in caplog.records if record.name == "tdro.evaluate"]
     assert [line.split(":")[0] for line in lines] == ["b/one", "b/two"]
-    assert "nDCG@10 1.0000, MRR@10 1.0000, recall@100 1.0000; 20 queries, 30 passages" in lines[0]
+    assert "ndcg_at_10 1.0000, mrr_at_10 1.0000, recall_at_100 1.0000; 20 queries, 30 passages" in lines[0]
 
 
 def refused(tmp_path, model, dataset):
@@ -347,10 +414,161 @@ def test_a_diverged_retriever_is_refused(tmp_path):
 
 
 def test_a_suite_is_read_from_yaml():
-    text = "datasets: {scifact: {folder: results/benchmarks/scifact, language: en, instruction: Find it}}"
+    text = "datasets: {scifact: {corpus: c.parquet, queries: q.parquet, instruction: Find it}}"
     suite = sections.settings(EvaluateJob, text)
     assert suite.datasets["scifact"] == EvalDataset(
-        folder="results/benchmarks/scifact", language="en", instruction=["Find it"], symmetric=False
+        corpus="c.parquet", queries="q.parquet", instruction=["Find it"], symmetric=False
     )
     with pytest.raises(UserError, match=r"datasets\.scifact\.qrels"):
         sections.settings(EvaluateJob, text.replace("instruction", "qrels: x, instruction"))
+
+
+def test_the_passage_that_a_query_is_leaves_its_ranking():
+    rows, scores = np.array([[5, 7, 9], [5, 7, 9], [5, 7, 9]]), np.tile(np.array([3.0, 2.0, 1.0]), (3, 1))
+    found, kept = without_themselves(rows, scores, {0: 7, 1: 9, 2: 4})
+    assert found.tolist() == [[5, 9], [5, 7], [5, 7]]
+    assert kept.tolist() == [[3, 1], [3, 2], [3, 2]]
+
+
+def test_answers_decide_where_a_test_set_has_them(tmp_path):
+    model, dataset = planted(tmp_path)
+    # The passage of rank 1 is t{i}; of equal scores the others follow by row, so t29 stands at rank 30.
+    answers = [["T3"], ["t29"], ["nowhere"]]
+    table = {"query_id": ["a", "b", "c"], "query": ["t3", "t5", "t7"], "positives": [[]] * 3, "negatives": [[]] * 3}
+    write_table(dataset.queries, table | {"grades": [None] * 3, "answers": answers}, TEST_QUERIES)
+    scores, queries = run(tmp_path, model, {"mkqa": dataset})
+    assert [queries[metric] for metric in ANSWER_METRICS] == [[1, 1, 0], [1, 0, 0], [1, 0, 0]]
+    assert scores["datasets"]["mkqa"] == {
+        "acc_at_100": pytest.approx(2 / 3),
+        "acc_at_20": pytest.approx(1 / 3),
+        "acc_at_10": pytest.approx(1 / 3),
+        "queries": 3,
+        "passages": 30,
+    }
+    assert set(queries["ndcg_at_10"]) == {None}
+
+
+def test_run_files_hold_the_ranking_and_score_the_same(tmp_path):
+    import pytrec_eval
+
+    model, dataset, _, _, positives = random_dataset(tmp_path)
+    out = tmp_path / "out"
+    evaluate(model, "b", {"random": dataset}, ENCODING, out / "s.json", out / "q.parquet", out / "runs")
+    lines = [line.split() for line in (out / "runs" / "random.trec").read_text().splitlines()]
+    assert {(len(line), line[1], line[5]) for line in lines} == {(6, "Q0", "tdro")}
+    run_of, ranks = {}, {}
+    for query, _, passage, rank, score, _ in lines:
+        run_of.setdefault(query, {})[passage] = float(score)
+        ranks.setdefault(query, []).append(int(rank))
+    assert all(found == list(range(1, 101)) for found in ranks.values())
+    qrels = {f"q{i}": {f"d{row}": 1 for row in rows} for i, rows in enumerate(positives)}
+    official = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"}).evaluate(run_of)
+    ours = read_table(out / "q.parquet", QUERY_SCORES)
+    for query, value in zip(ours["query_id"].to_pylist(), ours["ndcg_at_10"].to_pylist(), strict=True):
+        assert value == pytest.approx(official[query]["ndcg_cut_10"], abs=1e-6)
+
+
+def test_blocks_do_not_change_a_ranking(tmp_path, monkeypatch):
+    from tdro import corpora
+
+    model, dataset, *_ = random_dataset(tmp_path)
+    whole = run(tmp_path, model, {"random": dataset})
+    monkeypatch.setattr(corpora, "BLOCK", 7)
+    assert run(tmp_path, model, {"random": dataset}, out="blocks") == whole
+
+
+def encoded(tmp_path, model, dataset, name="embeddings"):
+    """Embeddings of the dataset's corpus, as the rule makes them."""
+    from tdro.encodecorpus import encode_corpus
+
+    encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / name, tmp_path / "checkpoints")
+    return tmp_path / name
+
+
+def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
+    from tdro import dense, encodecorpus
+
+    monkeypatch.setattr(encodecorpus, "SHARD", 40)
+    monkeypatch.setattr(dense, "BLOCK_BYTES", 64 * 4 * 16)
+    model, dataset, *_ = random_dataset(tmp_path)
+    expected = run(tmp_path, model, {"random": dataset})
+    folder = encoded(tmp_path, model, dataset)
+    assert len(list(folder.glob("*.npy"))) == 4
+    outputs = tmp_path / "stored.json", tmp_path / "stored.parquet"
+    monkeypatch.setattr(dense.Encoder, "passages", None)  # nothing is encoded again
+    evaluate(model, "b", {"random": dataset}, ENCODING, *outputs, embeddings=folder)
+    found = json.loads(outputs[0].read_text())["datasets"]["random"]
+    assert found == pytest.approx(expected[0]["datasets"]["random"], abs=1e-4)
+
+
+def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
+    from tdro import dense, encodecorpus
+
+    monkeypatch.setattr(encodecorpus, "SHARD", 40)
+    model, dataset, *_ = random_dataset(tmp_path)
+    whole = encoded(tmp_path, model, dataset, "whole")
+    encode, read = dense.Encoder.passages, []
+
+    def counted(self, texts):
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        read.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(dense.Encoder, "passages", counted)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(tmp_path, model, dataset)
+    assert not (tmp_path / "embeddings").exists()
+    read.clear()
+    folder = encoded(tmp_path, model, dataset)
+    assert read == [40, 30]
+    for shard in whole.glob("*.npy"):
+        assert (folder / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_embeddings_of_another_corpus_are_refused(tmp_path):
+    model, dataset = planted(tmp_path)
+    folder = encoded(tmp_path, model, save_dataset(tmp_path / "other", ["t0", "t1"], ["t0"], [[0]]))
+    with pytest.raises(UserError, match="2 embeddings for the 30 passages"):
+        evaluate(model, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet", embeddings=folder)
+
+
+def test_two_processes_make_the_shards_of_one(tmp_path):
+    from tdro.encodecorpus import SHARD
+
+    count = 2 * SHARD + 10
+    model = save_words(tmp_path / "model", one_hot(9))
+    dataset = save_dataset(tmp_path / "ds", [f"t{i % 9}" for i in range(count)], ["t0"], [[0]])
+    alone = encoded(tmp_path, model, dataset)
+    command = [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_processes", "2", "--config_file"]
+    command += [str(Path(__file__).parents[2] / "config/accelerate/ddp.yaml"), "-m", "tdro", "encode-corpus"]
+    command += ["--model", str(model), "--corpus", dataset.corpus, "--output", str(tmp_path / "two")]
+    command += ["--checkpoints", str(tmp_path / "work"), "--settings", "encoding: {precision: fp32}"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert sorted(path.name for path in (tmp_path / "two").glob("*.npy")) == ["00000.npy", "00001.npy", "00002.npy"]
+    for shard in alone.glob("*.npy"):
+        assert (tmp_path / "two" / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_untrained_retrievers_rank_too(tmp_path, tiny_base):
+    model, dataset = planted(tmp_path)
+    outputs = tmp_path / "s.json", tmp_path / "q.parquet"
+    found = {}
+    for name, retriever in (
+        ("bm25", "bm25"),
+        ("miner", Miner(model=str(model))),
+        ("base", config.Model(name="tiny", base=str(tiny_base))),
+    ):
+        evaluate(retriever, "b", {"d": dataset}, ENCODING, *outputs)
+        found[name] = json.loads(outputs[0].read_text())["datasets"]["d"]["ndcg_at_10"]
+    assert found["bm25"] == found["miner"] == 1.0
+    assert 0 <= found["base"] < 1
+
+
+def test_the_miner_reads_its_own_prompts_and_no_instruction(tmp_path, monkeypatch):
+    model = save_letters(tmp_path / "model", ["abc q: p: "])
+    dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["c"], [[0]])
+    read = spy(monkeypatch)
+    miner = Miner(model=str(model), query_prompt="q: ", passage_prompt="p: ")
+    evaluate(miner, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet")
+    assert sorted(read) == ["p: a", "p: b", "q: c"]

@@ -9,11 +9,13 @@ import pytest
 import scipy.stats
 
 from tdro.artifacts import (
+    ANSWER_METRICS,
     DUPLICATES,
-    METRICS,
+    LEAKS,
     NEGATIVES,
     QUERIES,
     QUERY_SCORES,
+    RELEVANCE_METRICS,
     TRAIN,
     TRAJECTORY,
     read_table,
@@ -44,6 +46,17 @@ def content(**changes) -> Content:
     return Content(**{**values, **changes})
 
 
+def write_scores(scores, query_scores, values: dict, metrics=RELEVANCE_METRICS) -> None:
+    """What an evaluation leaves: values of shape (queries, 3) by dataset."""
+    names = [name for name, rows in values.items() for _ in rows]
+    ids = [f"q{number}" for rows in values.values() for number in range(len(rows))]
+    columns = {metric: [None] * len(names) for metric in (*RELEVANCE_METRICS, *ANSWER_METRICS)}
+    columns.update(zip(metrics, np.concatenate(list(values.values())).T, strict=True))
+    write_table(query_scores, {"dataset": names, "query_id": ids, **columns}, QUERY_SCORES)
+    figures = {d: {**dict(zip(metrics, v.mean(0).tolist(), strict=True)), "queries": len(v)} for d, v in values.items()}
+    write_json(scores, {"benchmark": "b", "datasets": figures})
+
+
 class Tree:
     """A results folder as the stages leave it, with made-up figures; `shift` is each mixture's gain."""
 
@@ -67,20 +80,33 @@ class Tree:
             self.weights(seed, sizes, steps)
         for task in settings.tasks:
             self.data(task, script)
+        self.leaks()
         self.jobs()
 
-    def evaluation(self, model, seed, mixture, benchmark, values: dict) -> None:
-        names = [name for name, rows in values.items() for _ in rows]
-        ids = [f"q{number}" for rows in values.values() for number in range(len(rows))]
-        columns = dict(zip(METRICS, np.concatenate(list(values.values())).T, strict=True))
-        path = self.layout.query_scores(model, seed, mixture, benchmark)
-        write_table(path, {"dataset": names, "query_id": ids, **columns}, QUERY_SCORES)
-        figures = {
-            d: {**dict(zip(METRICS, v.mean(0).tolist(), strict=True)), "queries": len(v)} for d, v in values.items()
-        }
-        write_json(self.layout.scores(model, seed, mixture, benchmark), {"benchmark": benchmark, "datasets": figures})
+    def evaluation(self, model, seed, mixture, benchmark, values: dict, metrics=RELEVANCE_METRICS) -> None:
+        for job in {self.layout.evaluated(benchmark, dataset) for dataset in values}:
+            members = {d: rows for d, rows in values.items() if self.layout.evaluated(benchmark, d) == job}
+            write_scores(
+                self.layout.scores(model, seed, mixture, job),
+                self.layout.query_scores(model, seed, mixture, job),
+                members,
+                metrics,
+            )
         for dataset, rows in values.items():
             self.scores[model, seed, mixture, dataset] = rows
+
+    def untrained(self, name, values: dict) -> None:
+        for benchmark, datasets in self.settings.benchmarks.items():
+            for job in {self.layout.evaluated(benchmark, dataset) for dataset in datasets}:
+                members = {d: values[d] for d in datasets if self.layout.evaluated(benchmark, d) == job}
+                paths = self.layout.untrained_scores(name, job), self.layout.untrained_query_scores(name, job)
+                write_scores(*paths, members)
+
+    def leaks(self, leaked=None) -> None:
+        names = [d for datasets in self.settings.benchmarks.values() for d in datasets]
+        found = [(leaked or {}).get(name, 0) for name in names]
+        columns = {"dataset": names, "queries": [60] * len(names), "leaked": found}
+        write_table(self.layout.leaks, columns, LEAKS)
 
     def weights(self, seed, sizes, steps) -> None:
         k = len(sizes)
@@ -184,10 +210,10 @@ def of(rows, **wanted):
     return [row for row in rows if all(row[key] == str(value) for key, value in wanted.items())]
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", RELEVANCE_METRICS)
 @pytest.mark.parametrize("seed", ["all", "1"])
 def test_csv_scores_are_macro_averages(tree, built, metric, seed):
-    column = METRICS.index(metric)
+    column = RELEVANCE_METRICS.index(metric)
     for mixture in tree.settings.mixtures:
         means = {d: tree.scores["tiny", 1, mixture, d][:, column].mean() for d in ("news", "code", "medical")}
         (row,) = of(built[2], mixture=mixture, benchmark="in_domain", dataset="(mean)", metric=metric, seed=seed)
@@ -211,6 +237,25 @@ def test_csv_differences_and_intervals_match_scipy(tree, built):
     assert float(row["high"]) == pytest.approx(oracle.confidence_interval.high, abs=0.003)
 
 
+def test_csv_p_matches_scipy_and_is_corrected_by_benchmarks_and_by_datasets(tmp_path):
+    tree = Tree(tmp_path, content(mixtures=["uniform", "curr"]), shift={"curr": 0.008})
+    _, _, rows = tree.build()
+    wanted = {"mixture": "curr", "metric": "ndcg_at_10", "seed": "all"}
+    (row,) = of(rows, benchmark="scifact", dataset="scifact", **wanted)
+    pair = [tree.scores["tiny", 1, mixture, "scifact"][:, 0] for mixture in ("curr", "uniform")]
+    oracle = scipy.stats.permutation_test(
+        pair, lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", vectorized=True, rng=0
+    )
+    assert float(row["p"]) == pytest.approx(oracle.pvalue, abs=0.05)
+    of_benchmarks = [row for row in of(rows, dataset="(mean)", **wanted) if row["benchmark"] != "out_of_domain"]
+    of_datasets = [row for row in of(rows, **wanted) if row["dataset"] != "(mean)"]
+    for family in of_benchmarks, of_datasets:
+        ranked = sorted(family, key=lambda row: float(row["p"]))
+        assert float(ranked[0]["p_holm"]) == pytest.approx(min(1, float(ranked[0]["p"]) * len(family)))
+    assert [len(of_benchmarks), len(of_datasets)] == [3, 5]
+    assert {row["p_holm"] for row in of(rows, benchmark="out_of_domain")} == {""}
+
+
 def test_csv_has_no_difference_for_the_baseline_and_no_row_twice(built):
     assert {row["difference"] for row in of(built[2], mixture="uniform")} == {""}
     keys = [tuple(row[key] for key in list(row)[:6]) for row in built[2]]
@@ -221,7 +266,8 @@ def test_page_shows_the_figures_of_the_csv(built):
     page, _, rows = built
     for row in of(rows, seed="all", metric="ndcg_at_10", mixture="curr"):
         low, high, difference = (float(row[key]) for key in ("low", "high", "difference"))
-        assert f"▲ {difference:+.3f} [{low:+.3f}, {high:+.3f}]" in page.text
+        p = "p <0.001" if float(row["p"]) < 0.001 else f"p {float(row['p']):.3f}"
+        assert f"▲ {difference:+.3f} [{low:+.3f}, {high:+.3f}] {p}" in page.text
         assert f"{float(row['score']):.3f}" in page.text
     for row in of(rows, seed="all", metric="ndcg_at_10", mixture="top50"):
         assert f"▼ {float(row['difference']):+.3f}" in page.text
@@ -259,11 +305,13 @@ def test_several_seeds_are_averaged_by_query_and_their_spread_is_shown(tmp_path)
     assert float(row["difference"]) == pytest.approx(np.mean(by_seed))
     oracle = scipy.stats.bootstrap((np.mean(by_seed, axis=0),), np.mean, method="percentile", rng=0)
     assert float(row["low"]) == pytest.approx(oracle.confidence_interval.low, abs=0.003)
+    student = scipy.stats.ttest_1samp([values.mean() for values in by_seed], 0).confidence_interval(0.95)
+    assert [float(row["seeds_low"]), float(row["seeds_high"])] == pytest.approx([student.low, student.high])
     for seed, values in zip((1, 2, 3), by_seed, strict=True):
         (row,) = of(rows, seed=seed, **wanted)
         assert float(row["difference"]) == pytest.approx(values.mean())
     text = _Text(html).text
-    assert "Seed by seed" in text and "3 of 3 seeds point this way" in text
+    assert "Seed by seed" in text and "3 of 3 seeds point this way" in text and "over seeds" in text
     assert "One training seed" not in text
     assert "3 seeds (1, 2, 3)" in summary
 
@@ -285,6 +333,20 @@ def test_counts_duplicates_and_jobs(built):
     assert "all 2,331" in text, "three mined tasks of 777 candidates"
     assert re.search(r"source code medical forum all nfcorpus 1 1 1 3 scifact 1 1 1 3 all 2 2 2 6", text)
     assert "train 2 2 min 10 s 1 min 40 s 2.0 GB tiny/seed1/curr" in text
+
+
+def test_leaks_by_benchmark(tree, tmp_path):
+    text = _Text((tree.root / "report/index.html").read_text()).text
+    assert "None of 300 evaluation queries has a near-duplicate" in text
+    leaky = Tree(tmp_path, content())
+    leaky.leaks({"news": 3, "code": 6, "scifact": 60})
+    text = _Text(leaky.build()[0]).text
+    assert "queries left in training share in_domain 180 9 5% nfcorpus 60 0 0% scifact 60 60 100%" in text
+    leaky.leaks()
+    frame = {"dataset": ["news"], "queries": [60], "leaked": [0]}
+    write_table(leaky.layout.leaks, frame, LEAKS)
+    with pytest.raises(UserError, match="says nothing of 'code'"):
+        leaky.build()
 
 
 def test_missing_job_records_are_no_error(tmp_path):
@@ -371,6 +433,64 @@ def test_in_domain_alone(tmp_path):
     assert "out of domain" not in summary
 
 
+def test_parts_count_as_one_benchmark_and_suites_average_benchmarks(tmp_path):
+    parts = [f"cqa-{name}" for name in ("android", "english", "gis")]
+    settings = content(benchmarks={"cqa": parts, "scifact": ["scifact"]}, suites={"BEIR": ["cqa", "scifact"]})
+    tree = Tree(tmp_path, settings, shift={"curr": 0.1})
+    html, summary, rows = tree.build()
+    wanted = {"mixture": "curr", "metric": "ndcg_at_10", "seed": "all", "dataset": "(mean)"}
+    means = {d: tree.scores["tiny", 1, "curr", d][:, 0].mean() for d in (*parts, "scifact")}
+    cqa = np.mean([means[part] for part in parts])
+    (row,) = of(rows, benchmark="cqa", **wanted)
+    assert float(row["score"]) == pytest.approx(cqa)
+    for average in "BEIR", "out_of_domain":
+        (row,) = of(rows, benchmark=average, **wanted)
+        assert float(row["score"]) == pytest.approx((cqa + means["scifact"]) / 2)
+        assert row["p_holm"] == "" and float(row["low"]) < float(row["difference"]) < float(row["high"])
+    assert "mean of 3 parts" in html and "| BEIR" in summary
+
+
+def test_answer_benchmarks_have_their_own_metrics(tmp_path):
+    settings = content(
+        benchmarks={"mkqa": ["mkqa-ar", "mkqa-th"], "scifact": ["scifact"]}, mixtures=["uniform", "curr"]
+    )
+    tree = Tree(tmp_path, settings)
+    for mixture in settings.mixtures:
+        hits = {d: (tree.scores["tiny", 1, mixture, d] > 0.5).astype(float) for d in ("mkqa-ar", "mkqa-th")}
+        tree.evaluation("tiny", 1, mixture, "mkqa", hits, ANSWER_METRICS)
+    html, summary, rows = tree.build()
+    assert {row["metric"] for row in of(rows, benchmark="mkqa")} == set(ANSWER_METRICS)
+    (row,) = of(rows, mixture="curr", benchmark="mkqa", dataset="(mean)", metric="acc_at_100", seed="all")
+    expected = np.mean([tree.scores["tiny", 1, "curr", d][:, 0].mean() for d in ("mkqa-ar", "mkqa-th")])
+    assert float(row["score"]) == pytest.approx(expected)
+    # An average of nDCG@10 leaves out what has none, and so does one of hits.
+    (average,) = of(rows, mixture="curr", benchmark="out_of_domain", metric="ndcg_at_10", seed="all")
+    (alone,) = of(rows, mixture="curr", benchmark="scifact", dataset="(mean)", metric="ndcg_at_10", seed="all")
+    assert average["score"] == alone["score"]
+    assert "nDCG@10; Acc@100 of mkqa" in _Text(html).text and "Acc@100 of mkqa" in summary
+
+
+def test_untrained_retrievers_anchor_the_table(tmp_path):
+    tree = Tree(tmp_path, content(untrained=["bm25", "miner"]))
+    for name, value in (("bm25", 0.111), ("miner", 0.222)):
+        datasets = [d for members in BENCHMARKS.values() for d in members]
+        tree.untrained(name, {d: np.full((60, 3), value) for d in datasets})
+    html, summary, rows = tree.build()
+    for name, value in (("bm25", "0.111"), ("miner", "0.222")):
+        found = of(rows, model=name)
+        assert {row["mixture"] for row in found} == {"untrained"} and {row["difference"] for row in found} == {""}
+        assert {round(float(row["score"]), 6) for row in found} == {float(value)}
+        assert re.search(rf"{name} ({value} ){{4}}", _Text(html).text)
+    assert re.search(r"\| scifact\s+\|\s+60 \| 0.111 \| 0.222 \|", summary)
+
+
+def test_untrained_scores_of_other_queries_are_refused(tmp_path):
+    tree = Tree(tmp_path, content(untrained=["bm25"]))
+    tree.untrained("bm25", {d: np.zeros((59, 3)) for members in BENCHMARKS.values() for d in members})
+    with pytest.raises(UserError, match="differ in the queries"):
+        tree.build()
+
+
 def test_few_queries_are_named(tmp_path):
     html, _, _ = Tree(tmp_path, content(), queries=12).build()
     assert "Fewer than 30 queries" in html and "scifact (12)" in html
@@ -414,7 +534,9 @@ def test_a_score_that_is_no_number_is_refused(tmp_path):
     values[0, 0] = np.nan
     path = tree.layout.query_scores("tiny", 1, "curr", "scifact")
     ids = [f"q{number}" for number in range(len(values))]
-    columns = dict(zip(METRICS, values.T, strict=True))
+    columns = {metric: [None] * len(ids) for metric in ANSWER_METRICS} | dict(
+        zip(RELEVANCE_METRICS, values.T, strict=True)
+    )
     write_table(path, {"dataset": ["scifact"] * len(ids), "query_id": ids, **columns}, QUERY_SCORES)
     with pytest.raises(UserError, match="no finite number"):
         tree.build()

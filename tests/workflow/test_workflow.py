@@ -10,7 +10,7 @@ import yaml
 from fakehub import FakeHub
 from running import snakemake
 
-from tdro.artifacts import DUPLICATES, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
+from tdro.artifacts import DUPLICATES, LEAKS, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
 from tdro.config import Encoding, Model
 from tdro.models import load_retriever
 from tdro.weights import read_weights
@@ -19,6 +19,11 @@ pytestmark = pytest.mark.workflow
 
 WORDS = ["red", "green", "blue", "wide", "narrow", "old", "new", "warm", "cold", "quick", "slow", "bright", "dark"]
 RUN = "results/tiny/seed1"
+
+
+AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
+AFTER_MINING |= {"derive", "encode_corpus", "evaluate", "report"}
+UNTRAINED = {"encode_corpus_untrained", "evaluate_untrained"}
 
 
 def rules_to_run(folder, *arguments):
@@ -45,6 +50,26 @@ def write_rows(path, name, rows, *, negatives=False):
             file.write(json.dumps(row) + "\n")
 
 
+def write_beir(folder):
+    """Thirty passages in BEIR's layout; the queries and judgements that belong to it are not needed here."""
+    rng = np.random.default_rng(3)
+    folder.mkdir()
+    rows = [{"_id": f"p{i}", "title": "", "text": sentence(rng, 6, f"answer{i}")} for i in range(30)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def write_mkqa(folder):
+    """Ten questions in two languages, each answered by one passage, and one that nothing answers."""
+    with (folder / "mkqa.jsonl").open("w") as file:
+        for number in range(11):
+            kind = "entity" if number < 10 else "unanswerable"
+            answers = {"en": [{"type": kind, "entity": None, "text": f"answer{number}"}]}
+            queries = {language: f"{language} question {number}" for language in ("ar", "th")}
+            file.write(json.dumps({"example_id": number, "queries": queries, "answers": answers}) + "\n")
+    return folder / "mkqa.jsonl"
+
+
 def dataset(path, **keys):
     source = {"reader": "jsonl", "path": str(path)}
     return {"source": source, "language": "en", "instruction": "Find the shelf.", "category": "toy"} | keys
@@ -64,13 +89,19 @@ def project(tiny_base, tmp_path_factory):
     limits = {"held_out": 5, "held_out_corpus": 20}
     benchmark = dataset(folder / "web.jsonl")
     del benchmark["category"]
+    folders = {"language": "en", "instruction": "Find the shelf.", "suite": "MKQA"}
     registry = {
         "tasks": {
             "mined": dataset(folder / "mined.jsonl", **limits),
             "same": dataset(folder / "same.jsonl", symmetric=True, **limits),
             "given": dataset(folder / "given.jsonl", negatives="provided"),
         },
-        "benchmarks": {"web": benchmark},
+        "benchmarks": {
+            "web": benchmark,
+            "beir": folders | {"source": {"reader": "beir", "path": str(write_beir(folder / "beir"))}},
+            "mkqa": folders
+            | {"source": {"reader": "mkqa", "path": str(write_mkqa(folder))}, "parts": ["ar", "th"], "corpus": "beir"},
+        },
     }
     (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
     model = {"name": "tiny", "base": str(tiny_base)}
@@ -80,13 +111,14 @@ def project(tiny_base, tmp_path_factory):
     steps = {"batch_size": 8, "warmup_steps": 1, "learning_rate": 0.001, "temperature": 0.05, "save_steps": 2}
     config = {
         "registry": str(folder / "registry.yaml"),
-        "benchmarks": ["in_domain", "web"],
+        "benchmarks": ["in_domain", "web", "mkqa"],
         "models": [model],
         "proxy": "tiny",
         "seeds": [1],
         "mixtures": ["uniform", "top70"],
         "mining": {"encode": {"model": str(folder / "miner")}, "select": {"ranks": [0, 20], "samples": 4}},
         "encoding": encoding,
+        "evaluation": {"untrained": ["bm25", "miner"], "run_files": True},
         "training": steps | {"steps": 4},
         "tdro": steps | {"steps": 3, "negatives": 2, "accumulation": 2},
         "report": {"bootstrap_samples": 200},
@@ -112,8 +144,7 @@ def test_every_edge_has_its_schema_and_every_mixture_its_model(project):
     for mixture in ("uniform", "top70"):
         model = SentenceTransformer(str(project / RUN / mixture / "model"))
         assert model.encode(["red shelf"]).shape == (1, 32)
-    assert not list((project / "checkpoints").glob("*/*/*"))
-    assert not list((project / "checkpoints/embeddings").glob("*"))
+    assert not [path for path in (project / "checkpoints").rglob("*") if path.is_file()]
     assert list((project / "logs/tensorboard/tiny/seed1/top70").glob("events.*"))
 
 
@@ -141,19 +172,47 @@ def test_the_report_and_the_table_hold_every_score(project):
         rows = list(csv.DictReader(file))
     for mixture in ("uniform", "top70"):
         for benchmark in ("in_domain", "web"):
-            scores = json.loads((project / RUN / mixture / "eval" / f"{benchmark}.json").read_text())
+            scores = json.loads((project / RUN / mixture / "eval" / f"{benchmark}.json").read_text())["datasets"]
             row = next(
                 r
                 for r in rows
                 if (r["mixture"], r["benchmark"], r["dataset"]) == (mixture, benchmark, "(mean)")
                 and r["metric"] == "ndcg_at_10"
             )
-            assert float(row["score"]) == pytest.approx(scores["mean"]["ndcg_at_10"], abs=1e-6)
+            expected = np.mean([figures["ndcg_at_10"] for figures in scores.values()])
+            assert float(row["score"]) == pytest.approx(expected, abs=1e-6)
     assert "| in domain" in (project / "logs/report/report.log").read_text()
 
 
+def test_a_folder_of_mkqa_is_evaluated_by_answers_in_anothers_passages(project):
+    assert not (project / "results/benchmarks/mkqa").exists(), "its passages are those of the benchmark beir"
+    assert not (project / "results/benchmarks/beir/queries.parquet").exists()
+    for language in ("ar", "th"):
+        figures = json.loads((project / RUN / "uniform/eval" / f"mkqa-{language}.json").read_text())
+        (scores,) = figures["datasets"].values()
+        assert (scores["queries"], scores["passages"]) == (10, 30)
+        assert scores["acc_at_100"] == 1.0
+        run = (project / RUN / f"uniform/eval/mkqa-{language}.runs/mkqa-{language}.trec").read_text().splitlines()
+        assert len(run) == 10 * 30
+
+
+def test_untrained_rows_and_leaks_are_in_the_report(project):
+    with (project / "results/report/results.csv").open() as file:
+        found = {row["model"] for row in csv.DictReader(file) if row["mixture"] == "untrained"}
+    assert found == {"bm25", "miner"}
+    leaks = read_table(project / "results/leaks.parquet", LEAKS).to_pydict()
+    assert set(leaks["dataset"]) == {"mined", "same", "web", "mkqa-ar", "mkqa-th"}
+    assert not any(leaks["leaked"])
+
+
+def test_the_papers_tables_have_our_figures(project):
+    snakemake(project, "tables")
+    text = (project / "results/report/tables.md").read_text()
+    assert re.search(r"\| tiny +\| uniform +\| +\| +\| +[\d.]+ \(2 of 25\) /", text)
+
+
 def test_logs_are_lines_of_ours_and_no_progress_bars(project):
-    for stage in ("encode", "search", "select", "train", "optimize", "evaluate"):
+    for stage in ("encode", "search", "select", "train", "optimize", "evaluate", "evaluate_untrained", "leaks"):
         for log in (project / "logs" / stage).glob("*.log"):
             text = log.read_text()
             assert re.search(r"^\d\d:\d\d:\d\d tdro\.", text, re.MULTILINE), log
@@ -168,13 +227,16 @@ def test_a_second_run_does_nothing(project):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "evaluate", "report"}),
+        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
         ("report={title: Another}", {"report"}),
-        ("training={temperature: 0.1}", {"train", "reference", "optimize", "derive", "plan", "evaluate", "report"}),
+        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING, *UNTRAINED}),
+        (
+            "training={temperature: 0.1}",
+            {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
+        ),
         (
             "mining={select: {samples: 3}}",
-            {"select", "dedup", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize", "derive"}
-            | {"evaluate", "report"},
+            {"select", *AFTER_MINING},
         ),
     ],
 )

@@ -11,6 +11,7 @@ from tdro.errors import UserError
 from tdro.jobs import Jobs
 from tdro.layout import Layout
 from tdro.sources.files import local_files
+from tdro.testsets import is_testset, open_testset
 
 ROOT = Path(workflow.current_basedir).parent.parent
 
@@ -62,13 +63,28 @@ REPORT = PATHS.report
 CANDIDATES = "rescored.parquet" if JOBS.config.mining.rescore else "candidates.parquet"
 
 
+def one_of(names):
+    """A pattern of these names and no other, which matches nothing when there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+TEST_SETS = JOBS.test_sets
+# Benchmarks of rows are prepared whole; of the others, corpora and query sets apart.
+CORPORA = {test.corpus: JOBS.corpus(test.corpus) for test in TEST_SETS.values()}
+OF_ROWS = [name for name, test in CORPORA.items() if not is_testset(test.entry.source)]
+
+
 wildcard_constraints:
-    task="|".join(JOBS.tasks),
-    benchmark="|".join(JOBS.config.benchmarks),
+    task=one_of(JOBS.tasks),
+    benchmark=one_of(OF_ROWS),
+    corpus=one_of(set(CORPORA) - set(OF_ROWS)),
+    dataset=one_of(JOBS.evaluated),
+    untrained=one_of(JOBS.untrained),
+    shared=one_of(JOBS.shared_corpora),
     model="|".join(m.name for m in JOBS.config.models),
     mixture=mixtures.NAMES,
     seed=r"\d+",
-    fetched="|".join(map(re.escape, JOBS.fetches())) or "nothing",
+    fetched=one_of(JOBS.fetches()),
 
 
 def settings(job):
@@ -83,7 +99,9 @@ def accelerate_config(wildcards):
 
 def local_data(name):
     """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
-    source = {**JOBS.tasks, **JOBS.benchmarks}[name].source
+    source = (
+        JOBS.tasks[name].source if name in JOBS.tasks else CORPORA[name].entry.source
+    )
     return [] if source.hub else local_files(source.path)
 
 
@@ -92,9 +110,26 @@ def manifest(job):
     return PATHS.fetched(job.key) if job else []
 
 
+def untrained_manifest(wildcards):
+    """The manifest of a retriever that nothing is trained for."""
+    return manifest(JOBS.untrained_fetch(wildcards.untrained))
+
+
 def fetched_option(wildcards, input):
     """The manifest as a command takes it."""
     return f"--fetched {input.fetched}" if input.fetched else ""
+
+
+def corpus_data(wildcards):
+    """Local files of a benchmark's corpus."""
+    job = JOBS.prepare_corpus(wildcards.corpus)
+    return open_testset(job.source, job.part).corpus_files()
+
+
+def queries_data(wildcards):
+    """Local files of a query set."""
+    job = JOBS.prepare_queries(wildcards.dataset)
+    return open_testset(job.source, job.part).query_files()
 
 
 def train_files(wildcards):
@@ -123,23 +158,41 @@ def negatives(wildcards):
 def evaluation_queries(wildcards=None):
     """Queries of every dataset that is evaluated on, by name."""
     return {
-        name: f"{PATHS.dataset(benchmark, name)}/queries.parquet"
+        name: JOBS.files(benchmark, name, PATHS)[1]
         for benchmark in JOBS.config.benchmarks
         for name in JOBS.datasets(benchmark)
     }
 
 
-def benchmark_files(wildcards):
-    """Corpus and queries of every dataset of a benchmark."""
-    folders = [
-        PATHS.dataset(wildcards.benchmark, name)
-        for name in JOBS.datasets(wildcards.benchmark)
-    ]
-    return [
-        f"{folder}/{file}"
-        for folder in folders
-        for file in ("corpus.parquet", "queries.parquet")
-    ]
+def test_files(wildcards):
+    """Corpora and queries of what a job evaluates."""
+    job = JOBS.evaluate(wildcards.dataset, PATHS)
+    return [file for d in job.datasets.values() for file in (d.corpus, d.queries)]
+
+
+def stored_embeddings(wildcards):
+    """Embeddings of the corpus, where several test sets search it; BM25 has none."""
+    if wildcards.get("untrained") == "bm25" or not JOBS.reads_shared(wildcards.dataset):
+        return []
+    corpus = TEST_SETS[wildcards.dataset].corpus
+    if "untrained" in wildcards.keys():
+        return PATHS.untrained_embeddings(wildcards.untrained, corpus)
+    return PATHS.embeddings(wildcards.model, wildcards.seed, wildcards.mixture, corpus)
+
+
+def use_embeddings(wildcards, input):
+    """The option that names them."""
+    return f"--embeddings {input.embeddings}" if input.embeddings else ""
+
+
+def run_files(path):
+    """The rankings as a further output of an evaluation, where they are asked for."""
+    return {"runs": directory(path)} if JOBS.config.evaluation.run_files else {}
+
+
+def keep_runs(wildcards, output):
+    """The option that keeps the rankings."""
+    return f"--runs {output.runs}" if JOBS.config.evaluation.run_files else ""
 
 
 def mixture_weights(wildcards):
@@ -170,11 +223,17 @@ def report_inputs(wildcards):
     c = JOBS.config
     runs = [(m.name, seed) for m in c.models for seed in c.seeds]
     files = [
-        file(model, seed, mixture, benchmark)
+        file(model, seed, mixture, dataset)
         for model, seed in runs
         for mixture in c.mixtures
-        for benchmark in c.benchmarks
+        for dataset in JOBS.evaluated
         for file in (PATHS.scores, PATHS.query_scores)
+    ]
+    files += [
+        file(name, dataset)
+        for name in JOBS.untrained
+        for dataset in JOBS.evaluated
+        for file in (PATHS.untrained_scores, PATHS.untrained_query_scores)
     ]
     files += [
         PATHS.weights(c.proxy, seed, mixture)
@@ -185,8 +244,12 @@ def report_inputs(wildcards):
         files += [
             PATHS.run(c.proxy, seed, "tdro/trajectory.parquet") for seed in c.seeds
         ]
-    return files + [
-        PATHS.task(task, f)
-        for task in JOBS.tasks
-        for f in ("train.parquet", "duplicates.parquet")
+    return [
+        *files,
+        PATHS.leaks,
+        *(
+            PATHS.task(task, f)
+            for task in JOBS.tasks
+            for f in ("train.parquet", "duplicates.parquet")
+        ),
     ]

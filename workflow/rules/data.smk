@@ -85,6 +85,55 @@ rule prepare_benchmark:
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
+rule prepare_corpus:
+    input:
+        data=corpus_data,
+    output:
+        corpus=ensure(PATHS.benchmark("{corpus}", "corpus.parquet"), non_empty=True),
+    log:
+        "logs/prepare_corpus/{corpus}.log",
+    benchmark:
+        "logs/prepare_corpus/{corpus}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(JOBS.prepare_corpus(wildcards.corpus)),
+    message:
+        "Preparing the corpus of {wildcards.corpus}"
+    shell:
+        f"{ONLINE} "
+        "python -m tdro prepare-corpus {wildcards.corpus} --output {output.corpus} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"  # the reader mteb asks the hub itself
+
+
+rule prepare_queries:
+    input:
+        data=queries_data,
+        corpus=lambda wildcards: PATHS.benchmark(
+            TEST_SETS[wildcards.dataset].corpus, "corpus.parquet"
+        ),
+    output:
+        queries=ensure(PATHS.benchmark("{dataset}", "queries.parquet"), non_empty=True),
+    log:
+        "logs/prepare_queries/{dataset}.log",
+    benchmark:
+        "logs/prepare_queries/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(
+            name for name, test in TEST_SETS.items() if is_testset(test.entry.source)
+        ),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: settings(JOBS.prepare_queries(wildcards.dataset)),
+    message:
+        "Preparing the queries of {wildcards.dataset}"
+    shell:
+        f"{ONLINE} "
+        "python -m tdro prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}"
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"  # as above
+
+
 rule dedup:
     input:
         queries=rules.prepare_task.output.queries,
@@ -112,3 +161,27 @@ rule dedup:
         "python -m tdro dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
         " --train {output.train} --duplicates {output.duplicates} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule leaks:
+    input:
+        train=train_files,
+        texts=task_texts,
+        evaluation=lambda wildcards: list(evaluation_queries().values()),
+    output:
+        leaks=ensure(PATHS.leaks, non_empty=True),
+    log:
+        "logs/leaks/leaks.log",
+    benchmark:
+        "logs/leaks/leaks.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        tasks=list(JOBS.tasks),
+        evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
+        settings=settings(JOBS.config.dedup),
+    message:
+        "Looking for evaluation queries in the training data"
+    shell:
+        "python -m tdro leaks --tasks {params.tasks} --evaluation {params.evaluation} --output {output.leaks}"
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -1,31 +1,136 @@
-# A retriever to its scores on a benchmark.
+# Retrievers to their scores: a job a retriever and test set, so that a cluster runs them side by side.
+
+
+rule encode_corpus:
+    input:
+        model=rules.train.output.model,
+        corpus=PATHS.benchmark("{shared}", "corpus.parquet"),
+    output:
+        # Large, and of no use once every test set is evaluated.
+        embeddings=temp(
+            directory(PATHS.embeddings("{model}", "{seed}", "{mixture}", "{shared}"))
+        ),
+    log:
+        "logs/encode_corpus/{model}.seed{seed}.{mixture}.{shared}.log",
+    benchmark:
+        "logs/encode_corpus/{model}.seed{seed}.{mixture}.{shared}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
+        checkpoints="checkpoints/embeddings/{model}/seed{seed}/{mixture}/{shared}",
+        settings=settings(JOBS.encode_corpus()),
+    message:
+        "Encoding {wildcards.shared} with {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
+    shell:
+        launch(
+            "encode-corpus --model {input.model} --corpus {input.corpus} --output {output.embeddings}"
+            " --checkpoints {params.checkpoints} --settings {params.settings:q}",
+            INFERENCE_LAUNCH,
+        )
+
+
+rule encode_corpus_untrained:
+    input:
+        corpus=PATHS.benchmark("{shared}", "corpus.parquet"),
+        fetched=untrained_manifest,
+    output:
+        # Large, and of no use once every test set is evaluated.
+        embeddings=temp(
+            directory(PATHS.untrained_embeddings("{untrained}", "{shared}"))
+        ),
+    log:
+        "logs/encode_corpus_untrained/{untrained}.{shared}.log",
+    benchmark:
+        "logs/encode_corpus_untrained/{untrained}.{shared}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=0,
+    params:
+        # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
+        checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",
+        fetched=fetched_option,
+        settings=lambda wildcards: settings(JOBS.encode_corpus(wildcards.untrained)),
+    message:
+        "Encoding {wildcards.shared} with {wildcards.untrained}"
+    shell:
+        launch(
+            "encode-corpus --corpus {input.corpus} --output {output.embeddings}"
+            " --checkpoints {params.checkpoints} {params.fetched} --settings {params.settings:q}",
+            INFERENCE_LAUNCH,
+        )
 
 
 rule evaluate:
     input:
         model=rules.train.output.model,
-        datasets=benchmark_files,
+        datasets=test_files,
+        embeddings=stored_embeddings,
     output:
+        **run_files(PATHS.runs("{model}", "{seed}", "{mixture}", "{dataset}")),
         scores=ensure(
-            PATHS.scores("{model}", "{seed}", "{mixture}", "{benchmark}"),
-            non_empty=True,
+            PATHS.scores("{model}", "{seed}", "{mixture}", "{dataset}"), non_empty=True
         ),
         query_scores=ensure(
-            PATHS.query_scores("{model}", "{seed}", "{mixture}", "{benchmark}"),
+            PATHS.query_scores("{model}", "{seed}", "{mixture}", "{dataset}"),
             non_empty=True,
         ),
     log:
-        "logs/evaluate/{model}.seed{seed}.{mixture}.{benchmark}.log",
+        "logs/evaluate/{model}.seed{seed}.{mixture}.{dataset}.log",
     benchmark:
-        "logs/evaluate/{model}.seed{seed}.{mixture}.{benchmark}.tsv"
+        "logs/evaluate/{model}.seed{seed}.{mixture}.{dataset}.tsv"
     conda:
         "../../envs/evaluation.yaml"
     resources:
         gpu=0,
     params:
-        settings=lambda wildcards: settings(JOBS.evaluate(wildcards.benchmark, PATHS)),
+        runs=keep_runs,
+        embeddings=use_embeddings,
+        settings=lambda wildcards: settings(JOBS.evaluate(wildcards.dataset, PATHS)),
     message:
-        "Evaluating {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed}) on {wildcards.benchmark}"
+        "Evaluating {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed}) on {wildcards.dataset}"
     shell:
-        "python -m tdro evaluate --model {input.model} --benchmark {wildcards.benchmark} --scores {output.scores}"
-        " --query-scores {output.query_scores} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        "python -m tdro evaluate --model {input.model} --benchmark {wildcards.dataset} --scores {output.scores}"
+        " --query-scores {output.query_scores} {params.runs} {params.embeddings} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+rule evaluate_untrained:
+    input:
+        datasets=test_files,
+        embeddings=stored_embeddings,
+        fetched=untrained_manifest,
+    output:
+        **run_files(PATHS.untrained_runs("{untrained}", "{dataset}")),
+        scores=ensure(
+            PATHS.untrained_scores("{untrained}", "{dataset}"), non_empty=True
+        ),
+        query_scores=ensure(
+            PATHS.untrained_query_scores("{untrained}", "{dataset}"), non_empty=True
+        ),
+    log:
+        "logs/evaluate_untrained/{untrained}.{dataset}.log",
+    benchmark:
+        "logs/evaluate_untrained/{untrained}.{dataset}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    resources:
+        gpu=0,
+    params:
+        runs=keep_runs,
+        embeddings=use_embeddings,
+        fetched=fetched_option,
+        settings=lambda wildcards: settings(
+            JOBS.evaluate(wildcards.dataset, PATHS, wildcards.untrained)
+        ),
+    message:
+        "Evaluating {wildcards.untrained}, for which nothing was trained, on {wildcards.dataset}"
+    shell:
+        "python -m tdro evaluate --benchmark {wildcards.dataset} --scores {output.scores}"
+        " --query-scores {output.query_scores} {params.runs} {params.embeddings} {params.fetched} --threads {threads}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"

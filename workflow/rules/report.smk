@@ -20,3 +20,23 @@ rule report:
     shell:
         "python -m tdro report --logs logs --html {output.html} --csv {output.csv} --threads {threads}"
         " --settings {params.settings:q} 2>&1 | tee {log}"
+
+
+# snakemake --cores all tables
+rule tables:
+    input:
+        csv=rules.report.output.csv,
+        paper=ROOT / "resources" / "paper_results.csv",
+    output:
+        tables=PATHS.paper_tables,
+    log:
+        "logs/tables/tables.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=settings(JOBS.paper_tables()),
+    message:
+        "Printing the paper's tables with our figures"
+    shell:
+        "python -m tdro tables --results-csv {input.csv} --paper {input.paper} --output {output.tables}"
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"

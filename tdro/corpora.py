@@ -1,0 +1,62 @@
+"""Corpora that are read piece by piece, because they need not fit into memory."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tdro.artifacts import CORPUS, check_columns
+from tdro.errors import UserError
+from tdro.texts import passage_text
+
+#: Passages read at a time.
+BLOCK = 8192
+
+
+def passages(corpus: Path) -> int:
+    """Number of passages.
+
+    Raises:
+        UserError: for a file that is no corpus, or an empty one.
+    """
+    check_columns(corpus, CORPUS)
+    number = pq.read_metadata(corpus).num_rows
+    if not number:
+        raise UserError(f"{corpus} holds no passage; evaluation needs at least one.")
+    return number
+
+
+def blocks(corpus: Path, columns: Sequence[str] = ("title", "text")) -> Iterator[tuple[int, pa.Table]]:
+    """The corpus from first to last row: the first row of each piece, and the piece."""
+    start = 0
+    with pq.ParquetFile(corpus) as file:
+        for batch in file.iter_batches(BLOCK, columns=list(columns)):
+            yield start, pa.table(batch)
+            start += len(batch)
+
+
+def chosen(corpus: Path, rows: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:
+    """Some rows (sorted, distinct) of the corpus, piece by piece: the rows of each piece, and their texts."""
+    for start, table in blocks(corpus, columns):
+        first, end = np.searchsorted(rows, [start, start + len(table)])
+        if first < end:
+            yield rows[first:end], table.take(rows[first:end] - start)
+
+
+def own_passages(corpus: Path, query_ids: Sequence[str], texts: Sequence[str]) -> dict[int, int]:
+    """Row of the passage that a query itself is, by the query's place; queries that are none are left out.
+
+    A query is a passage when they have one id and its text lies within the passage's (a passage has a
+    title too) or starts with it (a passage may have been cut); ids alone may be equal by chance.
+    """
+    queries = pl.LazyFrame({"passage_id": query_ids, "query": texts}).with_row_index("place")
+    held = pl.scan_parquet(corpus).with_row_index("row")
+    same = held.join(queries, on="passage_id").select("place", "row", "query", "title", "text").collect()
+    return {
+        place: row
+        for place, row, query, title, text in same.iter_rows()
+        if query.strip() in passage_text(title, text) or query.startswith(passage_text(title, text))
+    }

@@ -1,0 +1,128 @@
+"""Exact dense retrieval over a corpus of any size: encoded, or read as embeddings, and searched block by block."""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tdro.config import Search
+from tdro.corpora import blocks, passages
+from tdro.embeddings import Embeddings
+from tdro.errors import UserError
+from tdro.indices import BlockIndex
+from tdro.precision import autocast
+from tdro.texts import passage_texts
+
+log = logging.getLogger(__name__)
+
+#: Bytes of stored embeddings that are in memory as float32 at a time, besides the copy in the index.
+BLOCK_BYTES = 256 * 2**20
+
+# Seconds between two lines of progress.
+_EVERY = 30
+
+
+class Encoder:
+    """A SentenceTransformer with what stands before its texts, and the precision of its forward pass.
+
+    Args:
+        model: The retriever. Prompts saved with it are forgotten: those given here decide.
+        query_prompt: Put before every query.
+        passage_prompt: Put before every passage.
+        precision: ``bf16`` or ``fp32``, for the forward pass only.
+        batch_size: Texts a forward pass.
+    """
+
+    def __init__(self, model, query_prompt: str, passage_prompt: str, precision: str, batch_size: int) -> None:
+        model.prompts, model.default_prompt_name = {}, None
+        self._model, self._precision, self._batch_size = model, precision, batch_size
+        self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
+
+    def queries(self, texts: list[str]) -> np.ndarray:
+        """Embeddings of unit length, float32 of shape (len(texts), dimension).
+
+        Raises:
+            UserError: when an embedding is not finite.
+        """
+        return self._encode(self._model.encode_query, texts, self.query_prompt)
+
+    def passages(self, texts: list[str]) -> np.ndarray:
+        """The same of passages."""
+        return self._encode(self._model.encode_document, texts, self.passage_prompt)
+
+    def _encode(self, encode, texts: list[str], prompt: str) -> np.ndarray:
+        with autocast(self._precision, self._model.device):
+            embeddings = encode(texts, prompt=prompt, batch_size=self._batch_size, show_progress_bar=False)
+        # Normalised outside of autocast, where a norm would have three digits.
+        embeddings = np.array(embeddings, dtype=np.float32, order="C")
+        if not np.isfinite(embeddings).all():
+            raise UserError(
+                "the model gives embeddings that are not finite, as after a training that diverged; "
+                "train it again with a smaller `learning_rate`."
+            )
+        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return embeddings / np.maximum(norms, np.finfo(np.float32).tiny)
+
+
+def rank(
+    encoder: Encoder, corpus: Path, queries: list[str], depth: int, embeddings: Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The passages of the highest inner product with each query.
+
+    Memory depends on neither corpus nor embeddings: blocks are searched one by one, on a GPU where there is one.
+
+    Args:
+        encoder: What embeds queries and passages.
+        corpus: A ``corpus.parquet``.
+        queries: Texts.
+        depth: Passages a query.
+        embeddings: Folder of the corpus' embeddings; None encodes the corpus on the way.
+
+    Returns:
+        Rows of the corpus and scores, best first, shape (queries, depth); row -1 where the corpus is
+        smaller. Equal scores are in the order of the rows.
+
+    Raises:
+        UserError: for embeddings that cannot be read or are of another corpus.
+    """
+    asked = encoder.queries(queries)
+    index = BlockIndex(Search(), asked.shape[1], None)
+    best = np.full((len(queries), depth), -1, dtype=np.int64), np.full((len(queries), depth), -np.inf, np.float32)
+    for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
+        index.hold(block)
+        scores, rows = index.search(asked, depth)
+        best = _merge(best, (rows + start, scores), depth)
+    return best
+
+
+def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of embeddings made before."""
+    embeddings = Embeddings(folder)
+    if len(embeddings) != passages(corpus):
+        raise UserError(
+            f"{folder} has {len(embeddings)} embeddings for the {passages(corpus)} passages of {corpus}; "
+            "delete it and encode again."
+        )
+    yield from embeddings.blocks(max(1, BLOCK_BYTES // (4 * embeddings.dimension)))
+
+
+def _encoded(encoder: Encoder, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of a corpus, encoded as they are asked for."""
+    total, started = passages(corpus), time.monotonic()
+    told = started
+    for start, table in blocks(corpus):
+        yield start, encoder.passages(passage_texts(table))
+        if time.monotonic() - told > _EVERY:
+            told, done = time.monotonic(), start + len(table)
+            rate = done / (told - started)
+            log.info("encoded %d of %d passages, %.0f a second, %.0f s left", done, total, rate, (total - done) / rate)
+
+
+def _merge(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], depth: int
+) -> tuple[np.ndarray, np.ndarray]:
+    rows, scores = (np.hstack(pair) for pair in zip(one, other, strict=True))
+    order = np.lexsort((rows, -scores))[:, :depth]
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)

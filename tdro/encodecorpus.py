@@ -1,0 +1,104 @@
+"""Embeddings of a corpus that several test sets search, such as the passages of MKQA's languages.
+
+    model/, corpus.parquet -> embeddings/{corpus}/ (tdro.embeddings)
+
+Processes that ``accelerate launch`` starts, one a GPU, share the shards out. Shards lie among the checkpoints until
+all are there, so that a killed run goes on with the first one missing.
+"""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from tdro.artifacts import CORPUS, digest, read_batches
+from tdro.config import Encoding
+from tdro.corpora import passages
+from tdro.dense import Encoder
+from tdro.embeddings import Workspace
+from tdro.jobs import Miner, Retriever
+from tdro.retrievers import open_encoder
+from tdro.texts import passage_texts
+
+log = logging.getLogger(__name__)
+
+#: Passages a shard: what a killed run loses at most.
+SHARD = 16_384
+
+
+def encode_corpus(
+    retriever: Retriever | Path,
+    encoding: Encoding,
+    corpus: Path,
+    output: Path,
+    checkpoints: Path,
+    fetched: Path | None = None,
+) -> None:
+    """Write the embeddings of a corpus, as every test set reads it whose passages carry no instruction.
+
+    Args:
+        retriever: Folder of a trained retriever, the miner, or a base model.
+        encoding: Precision and batch size of the forward pass; how a base reads texts.
+        corpus: The ``corpus.parquet``.
+        output: Folder to write.
+        checkpoints: Folder for shards until all are there.
+        fetched: Manifest of an untrained model, fetched ahead.
+
+    Raises:
+        UserError: for a model that cannot be loaded, or a corpus that is missing or empty.
+    """
+    state = _processes()
+    rows = passages(corpus)
+    workspace = Workspace(checkpoints, _identity(retriever, encoding, corpus))
+    if state.is_main_process:
+        workspace.open()
+    state.wait_for_everyone()
+    shards = -(-rows // SHARD)
+    missing = [number for number in range(shards) if not workspace.has(number)]
+    log.info("%d of %d shards are there", shards - len(missing), shards)
+    mine = missing[state.process_index :: state.num_processes]
+    if mine:
+        encoder = open_encoder(retriever, encoding, str(state.device), fetched)
+        _encode(encoder, corpus, set(mine), workspace)
+    state.wait_for_everyone()
+    if state.is_main_process:
+        shutil.rmtree(output, ignore_errors=True)
+        workspace.publish(output, shards, rows, SHARD)
+    state.wait_for_everyone()
+
+
+def _encode(encoder: Encoder, corpus: Path, mine: set[int], workspace: Workspace) -> None:
+    """Make this process's shards; a line each with rate and time left."""
+    started, done = time.monotonic(), 0
+    for number, table in enumerate(read_batches(corpus, CORPUS, SHARD)):
+        if number in mine:
+            workspace.write(number, encoder.passages(passage_texts(table)), {})
+            done += 1
+            seconds = time.monotonic() - started
+            left = seconds / done * (len(mine) - done)
+            log.info("shard %d: %.0f passages a second, %.0f s left", number, done * SHARD / seconds, left)
+
+
+def _processes():
+    """The processes of this job: rank, number and barrier; one a GPU, or on the CPU where there is none."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:
+    """What a shard depends on; the number of processes is not among it."""
+    from tdro.models import model_files
+
+    if isinstance(retriever, Path):
+        reference, described = str(retriever), str(retriever)
+    else:
+        reference = retriever.model if isinstance(retriever, Miner) else retriever.base
+        described = retriever.model_dump_json()
+    return {
+        "model": described,
+        "files": [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in model_files(reference)],
+        "encoding": encoding.model_dump_json(),
+        "texts": digest(corpus),
+    }

@@ -1,0 +1,78 @@
+"""MIRACL (Zhang et al., 2023): topics and qrels of dev, corpus in docs-*.jsonl.
+
+The hub's two repositories fit as they are, side by side in one folder: ``miracl`` (``miracl-v1.0-ar/topics``,
+``miracl-v1.0-ar/qrels``) and ``miracl-corpus`` (``miracl-corpus-v1.0-ar/docs-0.jsonl.gz``).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tdro.errors import UserError
+from tdro.testsets import Document, Topic
+from tdro.testsets.lines import lines, objects, qrels, string
+
+_DOCUMENTS = r"docs-(\d+)\.jsonl(\.gz)?"
+_TOPICS = r"topics.*dev\.tsv(\.gz)?"
+_QRELS = r"qrels.*dev\.tsv(\.gz)?"
+
+
+class Format:
+    """A folder with the files at any depth; with a part, those whose path names that language (``-ar-``, ``/ar/``)."""
+
+    def __init__(self, path: str, part: str | None) -> None:
+        self._folder, self._part = Path(path), part
+
+    def documents(self) -> Iterator[Document]:
+        """The passages of all files, in the order of their numbers."""
+        for file in self._need(_DOCUMENTS):
+            for value, place in objects(file):
+                yield Document(string(value, "docid", place), value.get("title") or "", string(value, "text", place))
+
+    def queries(self) -> Iterator[Topic]:
+        """The topics of dev that the qrels judge, in their order."""
+        topics, judged = self._only(_TOPICS), self._only(_QRELS)
+        grades = qrels(judged, columns=4)
+        for line, place in lines(topics):
+            query_id, tab, text = line.partition("\t")
+            if not tab or not text.strip():
+                raise UserError(f"{place} is not `query-id<TAB>query`.")
+            if query_id in grades:
+                yield Topic(query_id, text, grades=grades.pop(query_id))
+        if grades:
+            raise UserError(f"{judged} names query {next(iter(grades))!r}, which {topics} does not hold.")
+
+    def corpus_files(self) -> list[Path]:
+        """The documents."""
+        return self._files(_DOCUMENTS)
+
+    def query_files(self) -> list[Path]:
+        """Topics and judgements."""
+        return self._files(_TOPICS) + self._files(_QRELS)
+
+    def _only(self, pattern: str) -> Path:
+        files = self._need(pattern)
+        if len(files) > 1:
+            raise UserError(
+                f"{self._folder} has several files for one part, such as {files[0]} and {files[1]}; "
+                "list the languages under `parts`, or name one folder a language."
+            )
+        return files[0]
+
+    def _need(self, pattern: str) -> list[Path]:
+        files = self._files(pattern)
+        if not files:
+            of = f" of {self._part!r}" if self._part else ""
+            raise UserError(
+                f"{self._folder} holds no file{of} named like {pattern}; expected MIRACL's topics*dev.tsv, "
+                "qrels*dev.tsv and docs-*.jsonl(.gz)."
+            )
+        return files
+
+    def _files(self, pattern: str) -> list[Path]:
+        """Files of that name, by the number in it; with a part, those whose path has it between ``-`` or ``/``."""
+        found = [path for path in self._folder.rglob("*") if re.fullmatch(pattern, path.name) and path.is_file()]
+        if self._part:
+            named = re.compile(rf"[-/]{re.escape(self._part)}[-/]")
+            found = [path for path in found if named.search(f"{path.parent}/")]
+        return sorted(found, key=lambda path: (int((re.search(r"\d+", path.name) or [0])[0]), str(path)))

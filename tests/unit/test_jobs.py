@@ -1,0 +1,112 @@
+import pytest
+
+from tdro.config import Config
+from tdro.errors import UserError
+from tdro.jobs import Jobs, Miner
+from tdro.layout import Layout
+from tdro.registry import Registry
+
+LAYOUT = Layout("results")
+ENTRY = {"language": "en", "instruction": "Find it."}
+
+
+def jobs(benchmarks=None, **config):
+    rows = {"reader": "jsonl", "path": "rows.jsonl"}
+    task = ENTRY | {"source": rows, "category": "toy", "held_out": 3}
+    known = {
+        "web": ENTRY | {"source": rows},
+        "nq": ENTRY | {"source": {"reader": "beir", "path": "data/nq"}, "suite": "BEIR"},
+        "cqa": ENTRY
+        | {
+            "source": {"reader": "beir", "path": "data/cqa/{part}"},
+            "parts": ["a", "b"],
+            "suite": "BEIR",
+            "symmetric": True,
+        },
+        "miracl": ENTRY | {"source": {"reader": "miracl", "path": "data/miracl"}, "parts": ["sw", "yo"]},
+        "mkqa": ENTRY | {"source": {"reader": "mkqa", "path": "data/mkqa"}, "parts": ["ar", "th"]},
+        "mkqa-nq": ENTRY
+        | {"source": {"reader": "mkqa", "path": "data/mkqa"}, "parts": ["ar", "th"], "corpus": "nq", "suite": "MKQA"},
+    }
+    values = {
+        "registry": "registry.yaml",
+        "benchmarks": ["in_domain", *known],
+        "models": [{"name": "tiny", "base": "base"}],
+        "proxy": "tiny",
+    }
+    registry = {"tasks": {"one": task, "two": task}, "benchmarks": known | (benchmarks or {})}
+    return Jobs(Config.model_validate(values | config), Registry.model_validate(registry))
+
+
+def test_every_part_is_evaluated_by_a_job_of_its_own_and_the_held_out_rows_by_one():
+    assert jobs().evaluated == [
+        *("in_domain", "web", "nq", "cqa-a", "cqa-b", "miracl-sw", "miracl-yo", "mkqa-ar", "mkqa-th"),
+        *("mkqa-nq-ar", "mkqa-nq-th"),
+    ]
+    content = jobs().report()
+    assert content.benchmarks["cqa"] == ["cqa-a", "cqa-b"]
+    assert content.suites == {"BEIR": ["nq", "cqa"], "MKQA": ["mkqa-nq"]}
+    assert list(jobs().evaluate("in_domain", LAYOUT).datasets) == ["one", "two"]
+
+
+def test_parts_have_corpora_of_their_own_or_one_of_all_or_another_benchmarks():
+    corpora = {name: test.corpus for name, test in jobs().test_sets.items()}
+    assert corpora["miracl-sw"] == "miracl-sw"
+    assert corpora["mkqa-ar"] == corpora["mkqa-th"] == "mkqa"
+    assert corpora["mkqa-nq-ar"] == "nq"
+    (dataset,) = jobs().evaluate("mkqa-nq-ar", LAYOUT).datasets.values()
+    assert dataset.corpus == "results/benchmarks/nq/corpus.parquet"
+    assert dataset.queries == "results/benchmarks/mkqa-nq-ar/queries.parquet"
+    assert jobs().prepare_corpus("miracl-sw").part == "sw"
+    assert jobs().prepare_corpus("mkqa").part is None
+    assert jobs().prepare_queries("mkqa-th").part == "th"
+
+
+def test_a_corpus_may_be_that_of_a_benchmark_that_is_not_evaluated():
+    alone = jobs(benchmarks={"mkqa-web": ENTRY | {"source": {"reader": "mkqa", "path": "m"}, "corpus": "web"}})
+    only = Jobs(alone.config.model_copy(update={"benchmarks": ["mkqa-web"]}), _registry(alone))
+    assert only.evaluated == ["mkqa-web"]
+    assert only.prepare("web").benchmark.source.reader == "jsonl"
+
+
+def _registry(known):
+    return Registry(
+        tasks=known.tasks, benchmarks={test.benchmark: test.entry for test in known._all_test_sets.values()}
+    )
+
+
+def test_an_unknown_corpus_is_named():
+    wrong = jobs(benchmarks={"other": ENTRY | {"source": {"reader": "mkqa", "path": "m"}, "corpus": "gone"}})
+    with pytest.raises(UserError, match="no benchmark has the corpus 'gone'"):
+        wrong.corpus("gone")
+
+
+def test_corpora_of_several_test_sets_are_encoded_once():
+    assert jobs().shared_corpora == {"mkqa", "nq"}
+    assert jobs().reads_shared("nq") and jobs().reads_shared("mkqa-ar")
+    assert not jobs().reads_shared("cqa-a") and not jobs().reads_shared("in_domain")
+
+
+def test_untrained_retrievers_by_name():
+    found = jobs(evaluation={"untrained": ["bm25", "miner", "base"]}).untrained
+    assert list(found) == ["bm25", "miner", "base-tiny"]
+    assert found["bm25"] == "bm25" and isinstance(found["miner"], Miner) and found["base-tiny"].base == "base"
+
+
+def test_sizes_of_suites_count_benchmarks_or_the_parts_of_one():
+    assert jobs().paper_tables().evaluated == {"BEIR": 2, "MKQA": 2}
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "complaint"),
+    [
+        (
+            {"cqa-a": ENTRY | {"source": {"reader": "beir", "path": "x"}}},
+            "two parts of benchmarks have the name 'cqa-a'",
+        ),
+        ({"x": ENTRY | {"source": {"reader": "beir", "path": "x"}, "suite": "nq"}}, "suite 'nq' has the name"),
+    ],
+)
+def test_names_that_clash_are_refused(benchmarks, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        jobs(benchmarks=benchmarks)
