@@ -68,9 +68,7 @@ def is_testset(source: Source) -> bool:
 def check_testset(source: Source, parts: Sequence[str]) -> None:
     """Raises UserError: when the path is missing, or parts and path disagree."""
     if source.hub:
-        raise UserError(
-            f"reader {source.reader!r} reads a benchmark from a local folder; remove `hub`."
-        )
+        raise UserError(f"reader {source.reader!r} reads a benchmark from a local folder; remove `hub`.")
     if not source.path:
         raise UserError(f"reader {source.reader!r} needs the key `path`; add it under `source` in the registry.")
     if "{part}" in source.path and not parts:
