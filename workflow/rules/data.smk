@@ -85,6 +85,7 @@ rule prepare_benchmark:
         " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
+# These two may ask the hub, as fetch does: the reader mteb leaves it to mteb.
 rule prepare_corpus:
     input:
         data=corpus_data,
@@ -103,7 +104,7 @@ rule prepare_corpus:
     shell:
         f"{ONLINE} "
         "python -m tdro prepare-corpus {wildcards.corpus} --output {output.corpus} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"  # the reader mteb asks the hub itself
+        " --settings {params.settings:q} 2>&1 | tee {log}"
 
 
 rule prepare_queries:
@@ -131,7 +132,7 @@ rule prepare_queries:
     shell:
         f"{ONLINE} "
         "python -m tdro prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}"
-        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"  # as above
+        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
 
 
 rule dedup:
