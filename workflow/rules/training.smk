@@ -41,6 +41,7 @@ rule train:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
         accelerate=accelerate_config,
         # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
