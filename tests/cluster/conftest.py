@@ -43,12 +43,12 @@ class Project:
     def start(self, *arguments: str, resources: dict[str, str] | None = None) -> subprocess.Popen:
         """Snakemake in a process of its own; its output goes to `output.txt`."""
         asked = {rule: f"mem_mb=3000 runtime=20 {more}" for rule, more in (RESOURCES | (resources or {})).items()}
-        command = [sys.executable, "-m", "snakemake", "--cores", "all", "--profile", str(ROOT / "slurm")]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--profile", str(ROOT / "slurm")]
         command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
         command += ["--set-resources", *(f"{rule}:{r}" for rule, all in asked.items() for r in all.split(" "))]
         command += ["--default-resources", "mem_mb=2000", "runtime=20", "--set-threads", "train=2", "optimize=2"]
-        command += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
-        command += ["--configfile", str(self.folder / "config.yaml"), *arguments]
+        command += ["--configfile", str(self.folder / "config.yaml")]
+        command += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10", *arguments]
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "TDRO_CACHE": str(self.folder / "cache")}
         output = (self.folder / "output.txt").open("w")
         return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -112,7 +112,7 @@ def make_project(folder: Path, base: Path, **changes) -> Project:
         "benchmarks": {"web": dataset(folder / "web.jsonl")},
     }
     (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
-    steps = {"batch_size": 8, "warmup_steps": 1, "learning_rate": 0.001, "temperature": 0.05, "save_steps": 5}
+    steps = {"batch_size": 8, "warmup_steps": 1, "learning_rate": 0.001, "temperature": 0.5, "save_steps": 5}
     config = {
         "registry": str(folder / "registry.yaml"),
         "benchmarks": ["web"],
@@ -122,7 +122,7 @@ def make_project(folder: Path, base: Path, **changes) -> Project:
         "mixtures": ["uniform", "curr"],
         "encoding": {"query_length": 32, "passage_length": 48, "precision": "fp32"},
         "training": steps | {"steps": 4, "log_steps": 1},
-        "tdro": steps | {"steps": 80, "negatives": 2, "accumulation": 2},
+        "tdro": steps | {"steps": 20, "negatives": 2, "accumulation": 2},
         "report": {"bootstrap_samples": 200},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))

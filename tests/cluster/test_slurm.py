@@ -35,7 +35,7 @@ def test_the_whole_workflow_runs_and_each_job_gets_its_gpus(whole):
         of_rule = whole.jobs(rule)
         assert of_rule
         assert {gpus(job) for job in of_rule} == {int(re.search(r"gpu=(\d+)", asked)[1])}
-    print(f"{len(jobs)} jobs completed; GPUs by sacct: {({j['Comment']: gpus(j) for j in jobs if gpus(j)})}")
+    print(f"{len(jobs)} jobs completed; GPUs by sacct: { ({j['Comment']: gpus(j) for j in jobs if gpus(j)}) }")
 
 
 def test_a_job_runs_its_command_exactly_once(whole):

@@ -1,4 +1,4 @@
-"""The command that a distributed rule runs, in a shell where accelerate and SLURM are stand-ins that note their calls."""
+"""The command that a distributed rule runs, in a shell where accelerate and SLURM are stand-ins that note calls."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ STANDINS = {
     # Starts the command once a node, as srun does, one after another.
     "srun": 'echo "srun $*" >>"$CALLS"; while [[ $1 == --* ]]; do shift; done\n'
     'for rank in 0 1; do SLURM_NODEID=$rank SLURM_STEP_NODELIST="node[07-08]" "$@"; done',
-    "scontrol": 'case "$*" in *hostnames*) printf "node07\\nnode08\\n";; *node07) echo "NodeName=node07 NodeAddr=10.0.0.7 X=1";;'
+    "scontrol": 'case "$*" in *hostnames*) printf "node07\\nnode08\\n";; *node07) echo "NodeAddr=10.0.0.7 X=1";;'
     ' *"show job"*) echo "$SHOW_JOB";; requeue*) echo "scontrol $*" >>"$CALLS";; esac',
     "sleep": "exec /bin/sleep 0.1",
 }
@@ -81,7 +81,9 @@ def test_two_machines_have_a_launcher_each_which_meet_on_the_first(shell, tmp_pa
     assert len(launchers) == 2
     for rank, launcher in enumerate(launchers):
         assert "--num_processes 16 --num_cpu_threads_per_process 4 " in launcher
-        assert f"--num_machines 2 --machine_rank {rank} --main_process_ip 10.0.0.7 --main_process_port 21234" in launcher
+        assert (
+            f"--num_machines 2 --machine_rank {rank} --main_process_ip 10.0.0.7 --main_process_port 21234" in launcher
+        )
         assert launcher.endswith("-m tdro train --settings {a: 1} --threads 4")
 
 
