@@ -91,10 +91,10 @@ def test_a_cancelled_job_is_not_queued_again(learning):
 def test_a_training_longer_than_its_time_limit_finishes_over_several_jobs(whole, tmp_path):
     project = whole.copy(tmp_path / "project")
     log = (whole.folder / "logs/optimize/tiny.seed1.log").read_text()
-    rate = float(re.findall(r"([\d.]+)step/s", log)[-1])
-    # Steps for a minute and a half, in jobs of a minute, of which starting takes a part.
-    change = f"training={{steps: {round(90 * rate)}, log_steps: 50}}"
-    # SLURM looks after limits every half minute, and a job may reach 90 seconds.
+    steps, minutes, seconds = map(int, re.search(r" 100% (\d+)/\d+ \[(\d+):(\d+)<", log).groups())
+    # Three minutes of steps as slow as those of learning, in jobs of a minute (limits are looked after each half minute).
+    steps = max(200, round(180 * steps / max(1, 60 * minutes + seconds)))
+    change = f"training={{steps: {steps}, log_steps: 50}}"
     project.run(f"{RUN}/uniform/model", "--retries", "8", "--config", change, resources={"train": "gpu=2 runtime=1"})
     states = [entry["State"] for entry in project.jobs("train")]
     assert states[-1] == "COMPLETED"
