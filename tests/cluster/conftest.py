@@ -141,6 +141,6 @@ def whole(tiny_base, tmp_path_factory) -> Project:
 def learning(whole, tmp_path) -> Project:
     """The same project, where the weights are still to be learnt."""
     project = whole.copy(tmp_path / "project")
-    shutil.rmtree(project.folder / RUN / "weights")
-    (project.folder / RUN / "tdro/trajectory.parquet").unlink()
+    for file in ("weights/curr.json", "tdro/trajectory.parquet"):
+        (project.folder / RUN / file).unlink()
     return project

@@ -92,7 +92,7 @@ def test_a_training_longer_than_its_time_limit_finishes_over_several_jobs(whole,
     project = whole.copy(tmp_path / "project")
     log = (whole.folder / "logs/optimize/tiny.seed1.log").read_text()
     steps, minutes, seconds = map(int, re.search(r" 100% (\d+)/\d+ \[(\d+):(\d+)<", log).groups())
-    # Three minutes of steps as slow as those of learning, in jobs of a minute (limits are looked after each half minute).
+    # Three minutes of steps as slow as those of learning; a job of one minute ends after one and a half at most.
     steps = max(200, round(180 * steps / max(1, 60 * minutes + seconds)))
     change = f"training={{steps: {steps}, log_steps: 50}}"
     project.run(f"{RUN}/uniform/model", "--retries", "8", "--config", change, resources={"train": "gpu=2 runtime=1"})
