@@ -71,8 +71,11 @@ class Project:
         return [job for job in mine if job["Comment"].startswith(f"rule_{rule}")]
 
     def running(self, rule: str) -> str:
-        """Number of the job of a rule that is running."""
-        return next(job["JobID"] for job in self.jobs(rule) if job["State"] == "RUNNING")
+        """Number of the running job of a rule, of squeue: the accounting learns a job's comment when it ends."""
+        listing = ["squeue", "--noheader", "--states=RUNNING", "--format=%A|%Z|%k"]
+        rows = [line.split("|") for line in subprocess.check_output(listing, text=True).splitlines()]
+        [job] = [job for job, folder, rule_ in rows if folder == str(self.folder) and rule_.startswith(f"rule_{rule}_")]
+        return job
 
     def wait_for(self, pattern: str, snakemake: subprocess.Popen) -> None:
         """Wait for a file that a job writes; give up when Snakemake ends before."""
