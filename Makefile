@@ -1,13 +1,15 @@
 # make demo    the whole workflow on embedded real data, on a CPU
 # make test    the tests: units in a minute or two, then the real workflow on tiny data in five
+# make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
+#                    slurm-client slurmdbd munge mariadb-server)
 # make bench   the benchmarks behind docs/performance.md
-# Both set up .venv first; nothing else is needed but Python 3.11 or newer.
+# All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 PATHS := tdro tests benchmarks
 SMK := Snakefile workflow
 
-.PHONY: demo test lint format schema dry-runs bench clean
+.PHONY: demo test test-slurm lint format schema dry-runs bench clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
@@ -15,6 +17,11 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+# What was started is stopped whatever the tests say.
+test-slurm: .venv/installed
+	@trap 'tests/cluster/slurm.sh stop' EXIT; set -e; tests/cluster/slurm.sh start; \
+		nice $(BIN)/python -m pytest tests/cluster -m cluster -v -p no:cacheprovider $(SLURM_TESTS)
 
 lint: .venv/installed
 	$(BIN)/ruff check $(PATHS)

@@ -78,7 +78,7 @@ def test_processes_come_from_the_command_line(path):
     arguments = _launch_arguments(path)
     assert arguments.num_processes == 2
     kinds = {
-        "cpu": arguments.use_cpu,
+        "cpu": arguments.use_cpu and not arguments.multi_gpu,
         "ddp": arguments.multi_gpu,
         "fsdp": arguments.use_fsdp,
         "deepspeed": arguments.use_deepspeed,

@@ -1,5 +1,6 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
 import re
+import subprocess
 import sys
 from pathlib import Path
 from shlex import quote
@@ -14,10 +15,6 @@ from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
 
 ROOT = Path(workflow.current_basedir).parent.parent
-
-# The C library keeps large blocks instead of handing them back after every training step (measured on
-# two cores: a step of the demo takes a fifth less time).
-KEEP_MEMORY = "MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000"
 
 # A training gains little from more threads than these; on more cores, two run side by side.
 TRAINING_THREADS = 4
@@ -41,15 +38,31 @@ INFERENCE_LAUNCH = "$( [ {resources.gpu} -gt 0 ] && echo ddp || echo cpu )"
 
 
 def launch(command, configuration="{params.accelerate}"):
-    """A command under accelerate: one launcher a job, which starts the processes, one a GPU."""
+    """A command of a distributed rule: one launcher a node of the job, one process a GPU (scripts/launch.sh).
+
+    The rule has the resources `nodes` and `gpu` (of all nodes together). The shell becomes the script, which
+    outlives a SIGTERM for as long as the training needs to end.
+    """
     return (
-        "processes=$(( {resources.gpu} > 1 ? {resources.gpu} : 1 ));"
-        " threads=$(( ({threads} + processes - 1) / processes ));"
-        f" {KEEP_MEMORY} accelerate launch --quiet"
-        f' --config_file "$TDRO_ROOT/config/accelerate/{configuration}.yaml"'
-        " --num_processes $processes --num_cpu_threads_per_process $threads"
-        f" -m tdro {command} --threads $threads 2>&1 | tee {{log}}"
+        'exec bash "$TDRO_ROOT/workflow/scripts/launch.sh" {log} {resources.nodes} {resources.gpu} {threads}'
+        f' "$TDRO_ROOT/config/accelerate/{configuration}.yaml" {command}'
     )
+
+
+def refuse_jobs_of_a_killed_run():
+    """Start nothing while SLURM still runs jobs of this folder, which a Snakemake that was killed has left behind.
+
+    Snakemake would submit them a second time. Left alone they end as usual, and their outputs count.
+    """
+    listing = ["squeue", "--me", "--noheader", "--format=%A %Z"]
+    lines = subprocess.check_output(listing, text=True).splitlines()
+    jobs = [line.split(maxsplit=1) for line in lines]
+    left = [job for job, folder in jobs if Path(folder) == Path.cwd()]
+    if left:
+        raise WorkflowError(
+            f"SLURM still has jobs that an earlier run in this folder has submitted: {', '.join(left)}. Wait until they"
+            " have ended, which keeps their work, or cancel them with scancel; then start again."
+        )
 
 
 try:

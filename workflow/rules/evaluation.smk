@@ -19,6 +19,7 @@ rule encode_corpus:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/{model}/seed{seed}/{mixture}/{shared}",
@@ -51,6 +52,7 @@ rule encode_corpus_untrained:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",

@@ -17,6 +17,7 @@ rule encode:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/{task}",

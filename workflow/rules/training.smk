@@ -42,6 +42,7 @@ rule train:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
         accelerate=accelerate_config,
         fetched=fetched_option,

@@ -86,6 +86,7 @@ rule optimize:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
         accelerate=accelerate_config,
         fetched=fetched_option,
