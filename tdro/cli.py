@@ -7,7 +7,7 @@ import sys
 import warnings
 
 from tdro.commands import COMMANDS
-from tdro.errors import UserError
+from tdro.errors import Unfinished, UserError
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
         options.run(options)
     except UserError as error:
         sys.exit(f"tdro {options.command}: error: {error}")
+    except Unfinished as stop:
+        print(f"tdro {options.command}: {stop}", file=sys.stderr)
+        sys.exit(Unfinished.STATUS)
     except OSError as error:
         if error.filename is None:
             raise

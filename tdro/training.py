@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from accelerate import PartialState
+from accelerate.utils import gather
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import SequentialSampler
@@ -26,7 +28,7 @@ from transformers import PrinterCallback, TrainerCallback
 from tdro.artifacts import digest, read_json, write_json
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
-from tdro.errors import UserError
+from tdro.errors import Unfinished, UserError
 from tdro.precision import supports_bf16
 from tdro.sections import Section
 
@@ -66,6 +68,9 @@ def run(
         seed: Of dropout.
         accumulation: Micro-batches an optimiser step.
         callbacks: Called beside ours.
+
+    Raises:
+        Unfinished: when SIGTERM or SIGUSR1 came; the checkpoint of the step is written by then.
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
     trainer = SentenceTransformerTrainer(
@@ -73,7 +78,7 @@ def run(
         args=_arguments(optimisation, encoding, checkpoints, seed, accumulation),
         train_dataset=dataset(plan, texts),
         loss=loss,
-        callbacks=[*callbacks, _Progress(), _MarkComplete()],
+        callbacks=[*callbacks, _Progress(), _MarkComplete(), _StopOnSignal()],
     )
     if trainer.args.n_gpu > 1:
         raise UserError("several GPUs need one process each; start this command through `accelerate launch`.")
@@ -82,6 +87,11 @@ def run(
     if newest:
         log.info("resuming from %s", newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    if trainer.state.global_step < optimisation.steps:
+        raise Unfinished(
+            f"stopped by a signal after step {trainer.state.global_step} of {optimisation.steps}; "
+            "run the same command again to go on from there."
+        )
 
 
 def check_plan(plan: pa.Table, where: Path, optimisation: Optimisation, *, mixed: bool) -> None:
@@ -215,3 +225,26 @@ class _MarkComplete(TrainerCallback):
     def on_save(self, args, state, control, **kwargs) -> None:
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+
+
+class _StopOnSignal(TrainerCallback):
+    """On SIGTERM or SIGUSR1: a checkpoint at the end of the step, and no further step."""
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self._asked = False
+        self._before = {number: signal.signal(number, self._ask) for number in self._SIGNALS}
+
+    def _ask(self, number, frame) -> None:
+        self._asked = True
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        # One process may see the signal a step before the others: all must stop after the same step.
+        asked = gather(torch.tensor([self._asked], dtype=torch.int32, device=args.device))
+        if asked.any():
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

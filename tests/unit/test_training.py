@@ -1,7 +1,9 @@
 """The stages plan, train, reference and optimize on a tiny model, through their public functions."""
 
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, 
 from tdro.batches import Texts, columns, dataset, row_texts
 from tdro.config import Encoding, Model, Tdro, Training
 from tdro.dro import TaskWeights
-from tdro.errors import UserError
+from tdro.errors import Unfinished, UserError
 from tdro.jobs import OptimizeJob, ReferenceJob, TrainJob
 from tdro.losses import own_negatives_loss
 from tdro.models import load_retriever, load_trained
@@ -177,6 +179,39 @@ def test_a_killed_training_resumes_to_the_same_model(tiny_base, results, make, t
     plan, job = make("homogeneous", 8), train_job(tiny_base)
     train(plan, results, tmp_path / "whole", tmp_path / "c1", tmp_path / "tb", job)
     interrupted(monkeypatch, 5, train, plan, results, tmp_path / "resumed", tmp_path / "c2", tmp_path / "tb", job)
+    assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
+
+
+class SignalAt(KillAt):
+    number = signal.SIGTERM
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_stops_after_its_step_and_the_next_run_goes_on_there(
+    tiny_base, results, make, tmp_path, monkeypatch, number
+):
+    # Steps between checkpoints are more than the training has: the one that is found comes from the signal.
+    plan, job = make("homogeneous", 8), train_job(tiny_base, save_steps=100)
+    train(plan, results, tmp_path / "whole", tmp_path / "c1", tmp_path / "tb", job)
+    run, stop = training.run, SignalAt(4)
+    stop.number = number
+    before = signal.getsignal(number)
+    arguments = (plan, results, tmp_path / "resumed", tmp_path / "c2", tmp_path / "tb", job)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "run", lambda *a, **k: run(*a, callbacks=(stop,), **k))
+        with pytest.raises(Unfinished, match="after step 5 of 8"):
+            train(*arguments)
+    assert signal.getsignal(number) == before
+    assert not (tmp_path / "resumed").exists()
+    assert training.newest_checkpoint(tmp_path / "c2").name == "checkpoint-5"
+    train(*arguments)
     assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
 
 
