@@ -73,7 +73,8 @@ def _agreement(weights: Mapping[int, np.ndarray]) -> list[str]:
         (a, b): float(np.corrcoef(last[a], last[b])[0, 1]) if last[a].std() and last[b].std() else 0.0
         for a, b in combinations(last, 2)
     }
-    mean, (worst, lowest) = float(np.mean(list(pairs.values()))), min(pairs.items(), key=lambda pair: pair[1])
+    # Rounded, so that neither a sign of zero nor the last bit of a sum shows.
+    mean, (worst, lowest) = _rounded(np.mean(list(pairs.values()))), min(pairs.items(), key=lambda pair: pair[1])
     verdict = (
         "The order of the tasks is not stable: do not read much into a single task's weight."
         if mean < STABLE_CORRELATION
@@ -81,5 +82,9 @@ def _agreement(weights: Mapping[int, np.ndarray]) -> list[str]:
     )
     return [
         f"Rank correlation (Spearman) of the last weights between seeds: {mean:.2f} on average over "
-        f"{plural(len(pairs), 'pair')}, lowest {lowest:.2f} (seeds {worst[0]} and {worst[1]}). {verdict}"
+        f"{plural(len(pairs), 'pair')}, lowest {_rounded(lowest):.2f} (seeds {worst[0]} and {worst[1]}). {verdict}"
     ]
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6) + 0.0
