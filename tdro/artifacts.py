@@ -203,12 +203,7 @@ def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.
     Raises:
         UserError: as :func:`read_table`.
     """
-    missing = [name for name in schema.names if name not in column_names(path)]
-    if missing:
-        raise UserError(
-            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
-            "Delete the file and let the workflow make it again."
-        )
+    check_columns(path, schema)
     held, number = [], 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(min(rows, _BATCH), columns=schema.names):
@@ -262,7 +257,7 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
     Raises:
         UserError: when the file is missing, is no Parquet file, or lacks a column.
     """
-    names = _open(path, lambda: pq.read_schema(path)).names
+    names = column_names(path)
     missing = [name for name in schema.names if name not in names]
     if missing:
         raise UserError(

@@ -21,6 +21,7 @@ from tdro.config import Encode
 from tdro.embeddings import Workspace
 from tdro.errors import UserError
 from tdro.fetched import Manifest
+from tdro.processes import processes
 from tdro.sections import load
 from tdro.texts import passage_texts
 
@@ -58,7 +59,7 @@ def encode(
         UserError: when a file is empty or the miner cannot be had.
     """
     read_asked(queries, corpus)
-    state = _processes()
+    state = processes()
     sides = _sides(corpus, queries, checkpoints, settings, fetched)
     if state.is_main_process:
         for side in sides:
@@ -74,14 +75,6 @@ def encode(
             log.info("%s: %d tokens, %.1f %% padding", side.name, manifest["tokens"], 100 * manifest["padding"])
         shutil.rmtree(checkpoints, ignore_errors=True)
     state.wait_for_everyone()
-
-
-def _processes():
-    """The processes of this job: rank, number and barrier; one a GPU, or on the CPU where there is none."""
-    import torch
-    from accelerate import PartialState
-
-    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def _sides(corpus: Path, queries: Path, checkpoints: Path, settings: Encode, fetched: Path | None) -> list[_Side]:

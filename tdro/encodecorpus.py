@@ -17,6 +17,7 @@ from tdro.corpora import passages
 from tdro.dense import Encoder
 from tdro.embeddings import Workspace
 from tdro.jobs import Miner, Retriever
+from tdro.processes import processes
 from tdro.retrievers import open_encoder
 from tdro.texts import passage_texts
 
@@ -47,7 +48,7 @@ def encode_corpus(
     Raises:
         UserError: for a model that cannot be loaded, or a corpus that is missing or empty.
     """
-    state = _processes()
+    state = processes()
     rows = passages(corpus)
     workspace = Workspace(checkpoints, _identity(retriever, encoding, corpus))
     if state.is_main_process:
@@ -77,14 +78,6 @@ def _encode(encoder: Encoder, corpus: Path, mine: set[int], workspace: Workspace
             seconds = time.monotonic() - started
             left = seconds / done * (len(mine) - done)
             log.info("shard %d: %.0f passages a second, %.0f s left", number, done * SHARD / seconds, left)
-
-
-def _processes():
-    """The processes of this job: rank, number and barrier; one a GPU, or on the CPU where there is none."""
-    import torch
-    from accelerate import PartialState
-
-    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:
