@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon"
+from tinymodels import byte_tokenizer
 
 
 @pytest.fixture(scope="session")
@@ -31,17 +30,3 @@ def tiny_base(tmp_path_factory) -> Path:
     LlamaModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-
-
-def byte_tokenizer(**special):
-    """A byte-level BPE trained on Greek letters; like Qwen's, it neither starts nor ends a text."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=["<|end|>"], initial_alphabet=alphabet)
-    backend.train_from_iterator([GREEK] * 3, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>", **special)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import yaml
-from conftest import RESOURCES, RUN, make_project, sacct
+from slurmproject import RESOURCES, RUN, make_project, sacct
 
 WEIGHTS = f"{RUN}/weights/curr.json"
 FIRST_CHECKPOINT = "checkpoints/tiny/seed1/tdro/checkpoint-*/complete"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import byte_tokenizer
 from sentence_transformers import SentenceTransformer
+from tinymodels import byte_tokenizer
 
 from tdro.config import Encoding, Model
 from tdro.eos import append_eos
