@@ -21,6 +21,7 @@ from tdro.config import Encode
 from tdro.embeddings import Workspace
 from tdro.errors import UserError
 from tdro.fetched import Manifest
+from tdro.lengths import batches
 from tdro.processes import processes
 from tdro.sections import load
 from tdro.texts import passage_texts
@@ -166,21 +167,22 @@ class Miner:
     def encode(self, texts: list[str], prompt: str, progress: _Progress) -> tuple[np.ndarray, dict[str, int]]:
         """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
 
-        All texts are tokenised at once and batched by their number of tokens, so that little is padding.
+        All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.lengths`).
         """
+        import torch
+
         features = self.model.preprocess(texts, prompt=prompt)
-        lengths = features["attention_mask"].sum(dim=1)
-        order = lengths.argsort(descending=True, stable=True)
-        batches, padded = [], 0
-        for start in range(0, len(texts), self.settings.batch_size):
-            rows = order[start : start + self.settings.batch_size]
-            batch = _rows(features, rows, len(texts))
+        lengths = features["attention_mask"].sum(dim=1).tolist()
+        order, parts, padded = [], [], 0
+        for places in batches(lengths, self.settings.batch_size):
+            batch = _rows(features, torch.tensor(places), len(texts))
             padded += batch["attention_mask"].numel()
-            batches.append(self._forward(batch))
-            progress.add(len(rows))
-        embeddings = np.empty((len(texts), batches[0].shape[1]), dtype=np.float32)
-        embeddings[order.numpy()] = np.concatenate(batches)
-        return self._unit(embeddings), {"tokens": int(lengths.sum()), "padded": padded}
+            parts.append(self._forward(batch))
+            order += places
+            progress.add(len(places))
+        embeddings = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
+        embeddings[order] = np.concatenate(parts)
+        return self._unit(embeddings), {"tokens": sum(lengths), "padded": padded}
 
     def _forward(self, batch: dict) -> np.ndarray:
         import torch
