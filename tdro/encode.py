@@ -169,13 +169,13 @@ class Miner:
 
         All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.lengths`).
         """
-        import torch
+        from tdro.forward import rows_of
 
         features = self.model.preprocess(texts, prompt=prompt)
         lengths = features["attention_mask"].sum(dim=1).tolist()
         order, parts, padded = [], [], 0
         for places in batches(lengths, self.settings.batch_size):
-            batch = _rows(features, torch.tensor(places), len(texts))
+            batch = rows_of(features, places)
             padded += batch["attention_mask"].numel()
             parts.append(self._forward(batch))
             order += places
@@ -202,17 +202,3 @@ class Miner:
             )
         norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
         return embeddings / np.maximum(norms, np.finfo(np.float32).tiny)
-
-
-def _rows(features: dict, rows, total: int) -> dict:
-    """Those rows of tokenised texts, without the columns that are padding in all of them."""
-    import torch
-
-    used = features["attention_mask"][rows].any(dim=0)
-    batch = {}
-    for name, value in features.items():
-        if isinstance(value, torch.Tensor) and value.shape[:1] == (total,):
-            value = value[rows]
-            value = value[:, used] if value.shape[1:] == used.shape else value
-        batch[name] = value
-    return batch

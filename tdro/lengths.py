@@ -1,6 +1,8 @@
-"""Batches of texts of similar length: what a forward pass computes on padding is lost."""
+"""Texts of similar length go through a model together: what a forward pass computes on padding is lost."""
 
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 #: Share of a batch's tokens that may be padding.
 PADDING = 0.05
@@ -30,3 +32,33 @@ def batches(lengths: Sequence[int], rows: int, padding: float = PADDING) -> Iter
         tokens += lengths[place]
     if batch:
         yield batch
+
+
+def groups(lengths: Sequence[int], cost: int) -> list[list[int]]:
+    """Places of texts, shortest texts first, in the groups that cost least.
+
+    A group costs its number of texts times its longest text, and ``cost`` more for being a forward pass of its own.
+    Solved exactly, over the distinct lengths (at most the tokens that a model reads).
+
+    Args:
+        lengths: Tokens of each text.
+        cost: What a forward pass costs beside its tokens, in tokens.
+
+    Example:
+        >>> groups([3, 100, 98, 4, 3], cost=20)
+        [[0, 4, 3], [2, 1]]
+    """
+    order = np.argsort(lengths, kind="stable")
+    distinct, counts = np.unique(np.asarray(lengths), return_counts=True)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    least = np.zeros(len(ends))  # cost of the texts before each end
+    start = np.zeros(len(ends), dtype=int)  # where the last group of that solution starts
+    for end in range(1, len(ends)):
+        costs = least[:end] + (ends[end] - ends[:end]) * distinct[end - 1] + cost
+        start[end] = costs.argmin()
+        least[end] = costs[start[end]]
+    cuts, end = [], len(ends) - 1
+    while end:
+        cuts.append(order[ends[start[end]] : ends[end]].tolist())
+        end = start[end]
+    return cuts[::-1]

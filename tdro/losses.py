@@ -1,9 +1,14 @@
 """The two contrastive losses, both computed in float32 whatever the precision of the encoder."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.distributed as dist
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import Tensor
+
+from tdro.errors import UserError
+from tdro.forward import embed_columns
 
 
 class ContrastiveLoss(MultipleNegativesRankingLoss):
@@ -20,6 +25,20 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
     def __init__(self, model, temperature: float) -> None:
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
+
+        Args:
+            sentence_features: Tokens of the queries, the positives and each column of negatives.
+            labels: Number of each row in the plan, shape (n,).
+
+        Raises:
+            UserError: naming the rows whose embeddings are not finite.
+        """
+        embeddings = embed_columns(self.model, list(sentence_features))
+        check_finite(torch.stack([e.detach().sum(dim=1) for e in embeddings], dim=1), labels)
+        return self.compute_loss_from_embeddings(embeddings, labels)
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
         """Mean loss of this process's queries, a scalar; ``embeddings`` as in the parent class."""
@@ -43,3 +62,23 @@ def own_negatives_loss(queries: Tensor, passages: Tensor, temperature: float) ->
     with torch.autocast(queries.device.type, enabled=False):
         scores = torch.einsum("nd,nmd->nm", queries.float(), passages.float()) / temperature
         return torch.logsumexp(scores, dim=1) - scores[:, 0]
+
+
+def check_finite(values: Tensor, rows: Tensor) -> None:
+    """Stop before a step that would spoil the model.
+
+    Args:
+        values: What was computed of each row, shape (n, ...).
+        rows: Number of each row in the plan, shape (n,).
+
+    Raises:
+        UserError: naming the first rows with a value that is not finite.
+    """
+    bad = rows[~torch.isfinite(values).flatten(1).all(dim=1)].tolist()
+    if bad:
+        first = ", ".join(map(str, bad[:5]))
+        raise UserError(
+            f"the loss is not finite for {len(bad)} of {len(rows)} rows, in the plan row {first}. "
+            "Lower `learning_rate` or raise `temperature`, and look at the texts of these rows. "
+            "Checkpoints of earlier steps are kept."
+        )

@@ -12,9 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather
-from sentence_transformers.base.losses.merged_forward import embed_columns
 from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
@@ -23,9 +21,11 @@ from tdro.artifacts import PLAN, REFERENCE, TRAJECTORY, digest, read_origin, rea
 from tdro.batches import Texts
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
+from tdro.forward import embed_columns
 from tdro.jobs import OptimizeJob
-from tdro.losses import own_negatives_loss
+from tdro.losses import check_finite, own_negatives_loss
 from tdro.models import base_files, load_retriever
+from tdro.processes import processes
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -58,13 +58,12 @@ def optimize(
         fetched: Manifest of the base, fetched ahead; null fetches on demand.
 
     Raises:
-        UserError: when ``reference`` belongs to another plan.
+        UserError: when ``reference`` belongs to another plan, or a loss is not finite.
     """
-    rows, reference_losses = read_table(plan, PLAN), read_table(reference, REFERENCE)
+    rows = read_table(plan, PLAN)
     texts = Texts(results, job.tasks, job.seed)
     training.check_plan(rows, plan, job.tdro, mixed=True)
-    if read_origin(reference) != digest(plan):
-        raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
+    reference_losses = _reference_losses(reference, plan)
     training.keep_if_same(
         checkpoints,
         job,
@@ -78,7 +77,7 @@ def optimize(
         model,
         _task_weights(start.weights, initial, job),
         task_ids=_task_ids(rows, list(start.weights), plan, initial),
-        reference=torch.tensor(reference_losses["loss"].to_numpy()),
+        reference=reference_losses,
         temperature=job.tdro.temperature,
         accumulation=job.tdro.accumulation,
     )
@@ -96,7 +95,7 @@ def optimize(
         accumulation=job.tdro.accumulation,
         callbacks=(_SaveState(loss),),
     )
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         write_table(output, _trajectory(loss.history, start.sizes), TRAJECTORY)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
@@ -135,18 +134,14 @@ class RobustLoss(torch.nn.Module):
         queries, *passages = embed_columns(self.model, features)
         losses = own_negatives_loss(queries, torch.stack(passages, dim=1), self.temperature)
         rows, all_losses = gather(labels).cpu(), gather(losses.detach()).cpu()
+        check_finite(all_losses[:, None], rows)
         row_weights = self._observe(self.task_ids[rows], all_losses, self.reference[rows])
-        state = PartialState()
+        state = processes()
         own = row_weights.view(state.num_processes, -1)[state.process_index].to(losses.device)
         # Gradients are averaged over processes, the weights are shares of all rows: hence the factor.
         return state.num_processes * (own * losses).sum()
 
     def _observe(self, tasks: Tensor, losses: Tensor, reference: Tensor) -> Tensor:
-        if not torch.isfinite(losses).all():
-            raise UserError(
-                f"tDRO step {len(self.history)}: the proxy's loss is not finite; lower `tdro.learning_rate` or raise "
-                "`tdro.temperature`. Checkpoints of earlier steps are kept."
-            )
         self._window.append((tasks, losses, reference))
         last = len(self._window) == self.accumulation
         row_weights = self.weights.observe(tasks, losses, reference, last=last)
@@ -207,6 +202,20 @@ def _task_weights(initial: Mapping[str, float], where: Path, job: OptimizeJob) -
         optimizer=tdro.weight_optimizer,
         clip=tdro.weight_clip,
     )
+
+
+def _reference_losses(reference: Path, plan: Path) -> Tensor:
+    """Reference loss of each row of the plan, shape (rows,)."""
+    if read_origin(reference) != digest(plan):
+        raise UserError(f"{reference} was computed on another plan; delete it and run `tdro reference` on this plan.")
+    losses = torch.tensor(read_table(reference, REFERENCE)["loss"].to_numpy())
+    bad = (~torch.isfinite(losses)).nonzero()
+    if len(bad):
+        raise UserError(
+            f"{reference}: the loss of row {int(bad[0])} is not finite ({len(bad)} such rows); train the reference "
+            "model again with a lower `training.learning_rate`."
+        )
+    return losses
 
 
 def _task_ids(rows: pa.Table, tasks: list[str], plan: Path, initial: Path) -> Tensor:

@@ -1,8 +1,11 @@
-"""The processes that ``accelerate launch`` has started for a job that only runs a model forwards."""
+"""The processes that ``accelerate launch`` has started for a job."""
 
 
 def processes():
-    """Rank, number and barrier (accelerate's state); one process a GPU, or on the CPU where there is none."""
+    """Rank, number and barrier (accelerate's state); one process a GPU, or on the CPU where there is none.
+
+    Whoever asks first decides how the processes talk: without ``cpu`` accelerate takes a backend that needs GPUs.
+    """
     import torch
     from accelerate import PartialState
 

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from accelerate import PartialState
 from transformers import set_seed
 
 from tdro import training
@@ -18,6 +17,7 @@ from tdro.errors import UserError
 from tdro.jobs import TrainJob
 from tdro.losses import ContrastiveLoss
 from tdro.models import base_files, load_retriever
+from tdro.processes import processes
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def train(
         tensorboard=tensorboard,
         seed=job.seed,
     )
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         _save(model, job, output)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
@@ -30,6 +29,7 @@ from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
 from tdro.errors import Unfinished, UserError
 from tdro.precision import supports_bf16
+from tdro.processes import processes
 from tdro.sections import Section
 
 log = logging.getLogger(__name__)
@@ -126,11 +126,11 @@ def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: 
     Raises:
         UserError: when ``checkpoints`` is a folder of something else.
     """
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         inputs: list = [digest(file) for file in files]
         inputs += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large]
         _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs})
-    PartialState().wait_for_everyone()
+    processes().wait_for_everyone()
 
 
 def _claim(checkpoints: Path, identity: dict) -> None:
@@ -154,7 +154,7 @@ def newest_checkpoint(checkpoints: Path) -> Path | None:
 def _arguments(
     optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int
 ) -> SentenceTransformerTrainingArguments:
-    device = PartialState().device.type
+    device = processes().device.type
     return SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints),
         max_steps=optimisation.steps,
@@ -180,6 +180,8 @@ def _arguments(
         report_to=["tensorboard"],
         disable_tqdm=True,
         remove_unused_columns=False,
+        # A step has several forward passes (tdro.forward); buffers never change, and need not be sent at each.
+        ddp_broadcast_buffers=False,
     )
 
 

@@ -1,7 +1,10 @@
+import itertools
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.lengths import batches
+from tdro.lengths import batches, groups
 
 
 @given(st.lists(st.integers(1, 500), max_size=200), st.integers(1, 20), st.sampled_from([0.0, 0.05, 0.5]))
@@ -16,3 +19,27 @@ def test_every_text_once_and_little_padding(lengths, rows, padding):
 
 def test_texts_of_one_length_fill_whole_batches():
     assert [len(batch) for batch in batches([7] * 10, rows=4)] == [4, 4, 2]
+
+
+def cost_of(parts, lengths, cost):
+    return sum(len(part) * max(lengths[place] for place in part) + cost for part in parts)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(0, 60))
+def test_no_other_groups_cost_less(lengths, cost):
+    found = groups(lengths, cost)
+    assert sorted(place for part in found for place in part) == list(range(len(lengths)))
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    every = (
+        [order[a:b] for a, b in itertools.pairwise([0, *cuts, len(order)])]
+        for number in range(len(order))
+        for cuts in itertools.combinations(range(1, len(order)), number)
+    )
+    assert cost_of(found, lengths, cost) == min(cost_of(parts, lengths, cost) for parts in every)
+
+
+def test_a_batch_of_the_papers_size_is_padded_by_less_than_a_tenth():
+    lengths = np.clip(np.random.default_rng(0).lognormal(4.5, 0.8, 768).astype(int), 8, 512)
+    parts = groups(lengths.tolist(), cost=1024)
+    assert lengths.sum() > 0.9 * cost_of(parts, lengths, 0)
+    assert len(parts) < 20

@@ -1,0 +1,149 @@
+"""Training steps: ours against sentence-transformers' loss and the released code's way, on the demo's own rows.
+
+    make demo                             # or any other run that has planned a training
+    python benchmarks/training.py         # 20 steps of its uniform plan, twice each, alternating
+    python benchmarks/training.py --mixed # the same of its tDRO plan: seven columns of one batch, all tasks mixed
+
+The plan, the base, the trainer, the optimiser and the precision are the same; only the way a batch goes through the
+model differs. Every run is a process of its own, so that its peak memory is its own. The first steps, in which the
+allocator warms up, are not timed. `released` pads a batch to its longest text and makes one forward pass for the
+queries and one for all passages, as the released code does.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+WAYS = ("ours", "sentence-transformers", "released")
+WARM_UP = 4
+
+
+def embed_as_released(model, columns):
+    """Embeddings of each column; one pass for the queries, one for the passages, padded to the longest of all."""
+    import torch
+
+    longest = max(column["attention_mask"].shape[1] for column in columns)
+
+    def widened(columns):
+        names = ("input_ids", "attention_mask")
+        pad = torch.nn.functional.pad
+        return {n: torch.cat([pad(c[n], (0, longest - c[n].shape[1])) for c in columns]) for n in names}
+
+    queries = model(columns[0] | widened(columns[:1]))["sentence_embedding"]
+    passages = model(columns[1] | widened(columns[1:]))["sentence_embedding"]
+    return [queries, *passages.reshape(len(columns) - 1, *queries.shape).unbind(0)]
+
+
+def run(way: str, config: Path, results: Path, steps: int, mixed: bool) -> dict:
+    """Train; seconds a step, peak memory and the losses."""
+    from sentence_transformers.base.losses import merged_forward
+    from transformers import TrainerCallback, set_seed
+
+    from tdro import forward, losses, optimize, training
+    from tdro.artifacts import PLAN, read_table
+    from tdro.batches import Texts
+    from tdro.jobs import Jobs
+    from tdro.models import load_retriever
+
+    embed = {
+        "ours": forward.embed_columns,
+        "sentence-transformers": merged_forward.embed_columns,
+        "released": embed_as_released,
+    }[way]
+    jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
+    proxy, seed = jobs.config.proxy, jobs.config.seeds[0]
+    job = jobs.train(proxy, seed)
+    settings = jobs.config.tdro if mixed else job.training
+    settings = settings.model_copy(update={"steps": steps, "log_steps": 1, "save_steps": 10 * steps})
+    plan = read_table(results / proxy / f"seed{seed}" / ("tdro" if mixed else "uniform") / "plan.parquet", PLAN)
+    plan = plan.slice(0, steps * settings.batch_size)
+    set_seed(seed)
+    model = load_retriever(job.model, job.encoding)
+    if mixed:
+
+        class OwnNegatives(optimize.RobustLoss):
+            """The forward pass of tDRO without its weights."""
+
+            def __init__(self, model):
+                super(optimize.RobustLoss, self).__init__()
+                self.model = model
+
+            def forward(self, features, labels):
+                queries, *passages = embed(self.model, list(features))
+                return losses.own_negatives_loss(queries, optimize.torch.stack(passages, 1), 0.05).mean()
+
+        loss = OwnNegatives(model)
+    else:
+        losses.embed_columns = embed
+        loss = losses.ContrastiveLoss(model, settings.temperature)
+
+    class Clock(TrainerCallback):
+        """Times and losses of the steps."""
+
+        times, seen = [], []
+
+        def on_step_end(self, args, state, control, **others):
+            self.times.append(time.perf_counter())
+
+        def on_log(self, args, state, control, logs, **others):
+            self.seen += [logs["loss"]] if "loss" in logs else []
+
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        training.run(
+            model,
+            loss,
+            plan,
+            Texts(results, job.tasks, seed),
+            optimisation=settings,
+            encoding=job.encoding,
+            checkpoints=Path(folder) / "checkpoints",
+            tensorboard=Path(folder) / "tensorboard",
+            seed=seed,
+            callbacks=(clock,),
+        )
+    seconds = (clock.times[-1] - clock.times[WARM_UP - 1]) / (len(clock.times) - WARM_UP)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "rows": settings.batch_size / seconds, "memory": memory, "losses": clock.seen}
+
+
+def main() -> None:
+    """Run every way, and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--mixed", action="store_true", help="batches of the tDRO plan")
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(run(options.way, options.config, options.results, options.steps, options.mixed)))
+        return
+    found: dict[str, list[dict]] = {way: [] for way in WAYS}
+    for _ in range(options.repeats):
+        for way in WAYS:
+            command = [sys.executable, __file__, *sys.argv[1:], "--way", way]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            found[way].append(json.loads(output.splitlines()[-1]))
+    best = {way: min(runs, key=lambda r: r["seconds"]) for way, runs in found.items()}
+    ours = best["ours"]
+    for way, peer in best.items():
+        furthest = max(abs(a - b) for a, b in zip(peer["losses"], ours["losses"], strict=True))
+        print(
+            f"{way:22} {peer['rows']:7.1f} rows/s {peer['memory']:6.0f} MB   ours: "
+            f"{ours['rows'] / peer['rows']:.2f}x the rows/s, {ours['memory'] / peer['memory']:.2f}x the memory; "
+            f"losses differ by {furthest:.1e} at most"
+        )
+
+
+if __name__ == "__main__":
+    main()

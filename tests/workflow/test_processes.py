@@ -1,0 +1,112 @@
+"""One process against two (gloo), through ``accelerate launch`` as the rules call it: the same computation."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, digest, read_table, write_table
+from tdro.models import load_trained
+from tdro.plan import make_plan, read_tasks
+from tdro.weights import uniform, write_weights
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+TASKS = ("plain", "twin")
+STEPS = 5
+SHAPE = {"steps": STEPS, "batch_size": 8, "negatives": 2}
+GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Two tasks of 30 rows whose texts differ in length; both plans; made-up reference losses."""
+    root = tmp_path_factory.mktemp("processes")
+    rng = np.random.default_rng(0)
+    for task in TASKS:
+        folder, rows = root / "data" / task, range(30)
+        queries = [" ".join(rng.choice(GREEK, rng.integers(1, 6))) + f" {i}" for i in rows]
+        ids = [str(i) for i in rows]
+        corpus = {"passage_id": ids, "title": [""] * 30, "text": [f"{task} {q} omega" for q in queries]}
+        write_table(folder / "corpus.parquet", corpus, CORPUS)
+        positives, negatives = [[i] for i in rows], [[(i + k) % 30 for k in (1, 2, 3)] for i in rows]
+        asked = {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 30}
+        write_table(folder / "queries.parquet", asked, QUERIES)
+        write_table(folder / "train.parquet", {"query": rows, "positives": positives, "negatives": negatives}, TRAIN)
+    weights = uniform(dict.fromkeys(TASKS, 30))
+    write_weights(root / "uniform.json", weights)
+    for layout in ("homogeneous", "mixed"):
+        plan = make_plan(read_tasks(root, TASKS), weights.weights, layout=layout, seed=1, **SHAPE)
+        write_table(root / f"{layout}.parquet", plan, PLAN)
+    plan = read_table(root / "mixed.parquet", PLAN)
+    losses = {"loss": rng.uniform(0.1, 2, plan.num_rows).astype(np.float32)}
+    columns = {name: plan[name].to_pylist() for name in ("step", "slot", "task")} | losses
+    write_table(root / "reference.parquet", columns, REFERENCE, origin=digest(root / "mixed.parquet"))
+    return root
+
+
+def launch(processes: int, results: Path, settings: dict, *command) -> None:
+    """Run a command as workflow/scripts/launch.sh does."""
+    configuration = "cpu" if processes == 1 else "ddp_cpu"
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
+    launcher += ["--config_file", str(ROOT / "config" / "accelerate" / f"{configuration}.yaml"), "-m", "tdro"]
+    launcher += [*map(str, command), "--results", str(results), "--settings", json.dumps(settings)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    subprocess.run(launcher, check=True, env=environment, cwd=results, stdout=subprocess.DEVNULL)
+
+
+def settings(base: Path, section: str, **keys) -> dict:
+    steps = SHAPE | {"learning_rate": 1e-3, "warmup_steps": 1, "temperature": 0.05, "log_steps": 1}
+    return {
+        "model": {"name": "tiny", "base": str(base)},
+        "encoding": {"query_length": 16, "passage_length": 16, "precision": "fp32"},
+        "tasks": {task: {"instruction": "Find it."} for task in TASKS},
+        section: steps | keys,
+    }
+
+
+def logged_losses(folder: Path) -> list[float]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [event.value for event in events.Scalars("train/loss")]
+
+
+def test_two_processes_train_the_same_model_as_one(tiny_base, results):
+    models, losses = [], []
+    for processes in (1, 2):
+        folder = results / f"train{processes}"
+        paths = ["--output", folder / "model", "--checkpoints", folder / "checkpoints", "--tensorboard", folder / "tb"]
+        plan = results / "homogeneous.parquet"
+        launch(processes, results, settings(tiny_base, "training"), "train", "--plan", plan, *paths)
+        models.append(torch.cat([p.detach().flatten() for p in load_trained(folder / "model").parameters()]))
+        losses.append(logged_losses(folder / "tb"))
+    assert len(losses[0]) == STEPS
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    torch.testing.assert_close(models[0], models[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_two_processes_learn_the_same_weights_as_one(tiny_base, results, accumulation):
+    made = []
+    for processes in (1, 2):
+        folder = results / f"tdro{processes}x{accumulation}"
+        paths = ["--plan", results / "mixed.parquet", "--reference", results / "reference.parquet"]
+        paths += ["--initial", results / "uniform.json", "--output", folder / "trajectory.parquet"]
+        paths += ["--checkpoints", folder / "checkpoints", "--tensorboard", folder / "tb"]
+        keys = settings(tiny_base, "tdro", accumulation=accumulation, step_size=0.5)
+        launch(processes, results, keys, "optimize", *paths)
+        made.append(read_table(folder / "trajectory.parquet", TRAJECTORY).to_pandas())
+    one, two = made
+    assert one[["step", "task", "rows"]].equals(two[["step", "task", "rows"]])
+    assert one["weight"].nunique() > STEPS  # the weights moved
+    np.testing.assert_allclose(one["weight"], two["weight"], atol=1e-6)
+    # The losses of a step follow from the parameters that all steps before have left.
+    np.testing.assert_allclose(one["proxy_loss"], two["proxy_loss"], atol=1e-5)
