@@ -234,6 +234,9 @@ class Config(Section):
     proxy: Name = Field(description="The model that learns the weights; the others use them.")
     seeds: list[Seed] = Field([42], min_length=1)
     mixtures: list[Mixture] = Field(["uniform", "curr", "top70"], min_length=1)
+    weights: dict[Name, str] = Field(
+        {}, description="Weights JSONs by name; `file-NAME` under `mixtures` trains on one."
+    )
     data: Data = Data()
     mining: Mining = Mining()
     dedup: Dedup = Dedup()
@@ -257,6 +260,9 @@ class Config(Section):
                 raise ValueError(f"{key} names {twice[0]!r} twice")
         if self.proxy not in [m.name for m in self.models]:
             raise ValueError(f"proxy {self.proxy!r} is none of the models: {', '.join(m.name for m in self.models)}")
+        for mixture in map(mixtures.parse, self.mixtures):
+            if mixture.kind == "file" and mixture.name not in self.weights:
+                raise ValueError(f"mixtures names 'file-{mixture.name}', but weights has no file {mixture.name!r}")
         if "uniform" not in self.mixtures:
             raise ValueError("mixtures must contain 'uniform': every difference is measured against it")
         return self

@@ -4,7 +4,8 @@
     FOLDER/manifest.json               what made them, and how many there are
 
 A :class:`Workspace` is where shards are made, one by one and by several processes; :class:`Embeddings`
-reads a finished folder. This module knows neither models nor what the embeddings are for.
+reads a finished folder. This module knows neither models nor what the numbers are for (reference losses are made in a
+workspace, too).
 """
 
 import json
@@ -79,10 +80,11 @@ class Workspace:
     Args:
         folder: Holds the shards; of no other use.
         identity: What a shard depends on. Shards of another identity are not used.
+        dtype: Of the numbers on disk.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        self.folder, self.identity = folder, dict(identity)
+    def __init__(self, folder: Path, identity: Mapping[str, Any], dtype: type = np.float16) -> None:
+        self.folder, self.identity, self._dtype = folder, dict(identity), dtype
 
     def open(self) -> None:
         """Make the folder; throw away what has another identity. One process calls it, before all others go on."""
@@ -99,7 +101,11 @@ class Workspace:
         """Write a shard, counts first: where the shard is, they are."""
         write_json(self._path(number).with_suffix(".json"), dict(counts))
         with replacing(self._path(number)) as temporary, temporary.open("wb") as file:
-            np.save(file, rows.astype(np.float16))
+            np.save(file, rows.astype(self._dtype))
+
+    def read(self, number: int) -> np.ndarray:
+        """A finished shard."""
+        return np.load(self._path(number))
 
     def publish(self, output: Path, shards: int, rows: int, shard_size: int) -> dict[str, Any]:
         """Move the finished shards to ``output``, with their manifest, which is returned."""

@@ -147,8 +147,9 @@ class TestSet(NamedTuple):
 class Jobs:
     """The jobs of one configuration."""
 
-    def __init__(self, config: Config, registry: Registry) -> None:
+    def __init__(self, config: Config, registry: Registry, root: Path | None = None) -> None:
         self.config = config
+        self._root = root or Path()
         self.tasks, self.benchmarks = select(config, registry)
         self._all_test_sets = test_sets(registry)
         for mixture in config.mixtures:
@@ -174,7 +175,7 @@ class Jobs:
         """
         config = parse(Config, dict(values), "config")
         registry = config.registry if Path(config.registry).exists() else root / config.registry
-        jobs = cls(config, load(registry, Registry))
+        jobs = cls(config, load(registry, Registry), root)
         jobs._check_names(root)
         return jobs
 
@@ -187,6 +188,9 @@ class Jobs:
                 raise UserError(
                     f"config: model {model.name!r}: no launch configuration {model.accelerate!r}; there are {known}."
                 )
+        for name, file in self.config.weights.items():
+            if not self.weights_file(name).is_file():
+                raise UserError(f"config: `weights.{name}`: {file} is no file; correct the path or take it out.")
         for file in self.config.dedup.queries:
             if not Path(file).is_file():
                 raise UserError(f"config: `dedup.queries`: {file} is no file; correct the path or take it out.")
@@ -300,6 +304,11 @@ class Jobs:
             jobs += [self.miner_fetch(), self.rescorer_fetch()]
         jobs += [self.untrained_fetch(name) for name in self.untrained]
         return {job.key: job for job in jobs if job}
+
+    def weights_file(self, name: str) -> Path:
+        """A file of ``weights``; relative to the working folder or to the project."""
+        file = Path(self.config.weights[name])
+        return file if file.exists() else self._root / file
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Job that plans the training on a mixture, or, for None, tDRO."""

@@ -20,11 +20,14 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
     Args:
         model: A SentenceTransformer whose embeddings have unit length.
         temperature: Tau.
+        factors: What the loss of each row of the plan is scaled by, shape (rows,); None scales nothing. The rows of a
+            batch share a task, hence a factor.
     """
 
-    def __init__(self, model, temperature: float) -> None:
+    def __init__(self, model, temperature: float, factors: Tensor | None = None) -> None:
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
+        self._factors = factors
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
@@ -38,7 +41,8 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         """
         embeddings = embed_columns(self.model, list(sentence_features))
         check_finite(torch.stack([e.detach().sum(dim=1) for e in embeddings], dim=1), labels)
-        return self.compute_loss_from_embeddings(embeddings, labels)
+        loss = self.compute_loss_from_embeddings(embeddings, labels)
+        return loss if self._factors is None else loss * self._factors[labels[0].item()].item()
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
         """Mean loss of this process's queries, a scalar; ``embeddings`` as in the parent class."""

@@ -1,7 +1,8 @@
 """What the name of a mixture means: which share of the training rows each task gets.
 
 Mixtures of sizes (``uniform``, ``proportional``, ``temperatureT``, ``unimaxN``) need the number of
-rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``) need tDRO.
+rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``, ``loss``) need tDRO;
+``file-NAME`` is a weights JSON of whatever origin.
 """
 
 import re
@@ -22,26 +23,36 @@ _PATTERNS = {
     "ema": "",
     "top": _PERCENT,
     "bottom": _PERCENT,
+    "loss": "",
+    "file": r"-[A-Za-z0-9_]+",
 }
-_LEARNT = ("curr", "mean", "ema", "top", "bottom")
+_LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss")
 
 #: Every name, as a regular expression without groups.
 NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
 
 #: The names, as people read them.
-KNOWN = "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100)"
+KNOWN = (
+    "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100), loss, file-NAME"
+)
 
 
 class Mixture(NamedTuple):
-    """A mixture's name, taken apart: ``top70`` is kind ``top`` with number 70."""
+    """A mixture's name, taken apart: ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``."""
 
     kind: str
     number: float = 0
+    name: str = ""
 
     @property
     def learnt(self) -> bool:
         """Whether tDRO has to run first."""
         return self.kind in _LEARNT
+
+    @property
+    def reweights(self) -> bool:
+        """Whether all tasks are sampled alike, and the weights scale the loss (paper, Table 5)."""
+        return self.kind == "loss"
 
 
 def parse(name: str) -> Mixture:
@@ -52,8 +63,8 @@ def parse(name: str) -> Mixture:
     """
     if not re.fullmatch(NAMES, name):
         raise UserError(f"unknown mixture {name!r}; known are {KNOWN}.")
-    kind, number = re.fullmatch(r"([a-z]+)(.*)", name).groups()
-    return Mixture(kind, float(number or 0))
+    kind, number, file = re.fullmatch(r"([a-z]+)([0-9.]*)(?:-(.+))?", name).groups()
+    return Mixture(kind, float(number or 0), file or "")
 
 
 def kept(mixture: Mixture, tasks: int) -> int:

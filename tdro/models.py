@@ -119,8 +119,12 @@ def load_embedder(
     return model.eval()
 
 
-def load_trained(folder: Path):
+def load_trained(folder: Path, device: str | None = None):
     """A retriever that ``tdro train`` wrote, or any SentenceTransformer folder, in float32 for inference.
+
+    Args:
+        folder: The model's folder.
+        device: Where to put it; null lets sentence-transformers choose.
 
     Raises:
         UserError: when ``folder`` holds none.
@@ -131,7 +135,7 @@ def load_trained(folder: Path):
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} is no SentenceTransformer folder: it has no modules.json; correct the path.")
     try:
-        return SentenceTransformer(str(folder), local_files_only=True).float().eval()
+        return SentenceTransformer(str(folder), device=device, local_files_only=True).float().eval()
     except (OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder} cannot be loaded as a SentenceTransformer: {reason}; save it again.") from error

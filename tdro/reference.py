@@ -1,31 +1,39 @@
 """Stage ``reference``: the frozen reference model's loss on each row of a mixed plan.
 
-The reference does not change during tDRO, so its losses are data: computed once by inference,
-reused by every run over the same plan.
+    accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro reference ...
+
+The reference does not change during tDRO, so its losses are data: computed once by inference, reused by every run over
+the same plan. Processes share the blocks of the plan out. Blocks lie among the checkpoints until all are there, so that
+a killed run goes on with the first one missing.
 """
 
 import logging
+import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
 from tdro.artifacts import PLAN, REFERENCE, digest, read_table, write_table
 from tdro.batches import Text, Texts, row_texts
+from tdro.embeddings import Workspace
 from tdro.jobs import ReferenceJob
-from tdro.losses import own_negatives_loss
-from tdro.models import load_trained
+from tdro.losses import check_finite, own_negatives_loss
+from tdro.models import load_trained, model_files
 from tdro.precision import autocast
+from tdro.processes import processes
 
 log = logging.getLogger(__name__)
 
-#: Rows whose texts are held as embeddings at once.
+#: Rows whose texts are held as embeddings at once, each distinct one encoded once; what a killed run loses at most.
 BLOCK = 8192
 
 
-def reference(plan: Path, model: Path, results: Path, output: Path, job: ReferenceJob) -> None:
+def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints: Path, job: ReferenceJob) -> None:
     """Compute the reference losses of ``plan`` and write ``reference.parquet``.
 
     Args:
@@ -33,18 +41,55 @@ def reference(plan: Path, model: Path, results: Path, output: Path, job: Referen
         model: Folder of the reference retriever.
         results: Folder with the tasks' ``data/{task}/{corpus,queries}.parquet``.
         output: ``reference.parquet``.
+        checkpoints: Folder for blocks until all are there.
         job: Precision, temperature, instructions, and the seed that chooses among them.
+
+    Raises:
+        UserError: when an input is missing or wrong, or the loss of a row is not finite.
     """
+    state = processes()
     rows = read_table(plan, PLAN)
-    retriever = load_trained(model)
     texts = Texts(results, job.tasks, job.seed)
-    losses = []
-    for start in range(0, rows.num_rows, BLOCK):
-        block = rows.slice(start, BLOCK).to_pylist()
-        losses.append(_block_losses([row_texts(row) for row in block], texts, retriever, job))
-        log.info("reference losses of %d of %d rows", start + len(block), rows.num_rows)
-    table = rows.select(["step", "slot", "task"]).append_column("loss", pa.array(torch.cat(losses).numpy()))
-    write_table(output, table, REFERENCE, origin=digest(plan))
+    workspace = Workspace(checkpoints, _identity(plan, model, texts.files(rows), job), np.float32)
+    if state.is_main_process:
+        workspace.open()
+    state.wait_for_everyone()
+    blocks = range(-(-rows.num_rows // BLOCK))
+    missing = [number for number in blocks if not workspace.has(number)]
+    log.info("%d of %d blocks are there", len(blocks) - len(missing), len(blocks))
+    mine = missing[state.process_index :: state.num_processes]
+    if mine:
+        _compute(mine, rows, texts, load_trained(model, str(state.device)), job, workspace)
+    state.wait_for_everyone()
+    if state.is_main_process:
+        losses = np.concatenate([workspace.read(number) for number in blocks])
+        table = rows.select(["step", "slot", "task"]).append_column("loss", pa.array(losses))
+        write_table(output, table, REFERENCE, origin=digest(plan))
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    state.wait_for_everyone()
+
+
+def _compute(mine: list[int], rows: pa.Table, texts: Texts, retriever, job: ReferenceJob, workspace: Workspace) -> None:
+    """Make this process's blocks; a line each with rate and time left."""
+    started = time.monotonic()
+    for done, number in enumerate(mine, start=1):
+        block = rows.slice(number * BLOCK, BLOCK).to_pylist()
+        losses = _block_losses([row_texts(row) for row in block], texts, retriever, job)
+        check_finite(losses[:, None], number * BLOCK + torch.arange(len(losses)))
+        workspace.write(number, losses.numpy(), {})
+        seconds = time.monotonic() - started
+        left = seconds / done * (len(mine) - done)
+        log.info("block %d of the plan: %.0f rows a second, %.0f s left", number, len(block) * done / seconds, left)
+
+
+def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> dict:
+    """What a block depends on; the number of processes is not among it."""
+    large = [*model_files(str(model)), *files]
+    return {
+        "plan": digest(plan),
+        "settings": job.model_dump_json(),
+        "files": [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large],
+    }
 
 
 def _block_losses(rows: Sequence[Sequence[Text]], texts: Texts, retriever, job: ReferenceJob) -> Tensor:

@@ -8,6 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+import torch
+from torch import Tensor
 from transformers import set_seed
 
 from tdro import training
@@ -18,6 +21,7 @@ from tdro.jobs import TrainJob
 from tdro.losses import ContrastiveLoss
 from tdro.models import base_files, load_retriever
 from tdro.processes import processes
+from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,7 @@ def train(
     tensorboard: Path,
     job: TrainJob,
     fetched: Path | None = None,
+    loss_weights: Path | None = None,
 ) -> None:
     """Train on ``plan`` and write a SentenceTransformer folder.
 
@@ -41,18 +46,23 @@ def train(
         tensorboard: Folder for TensorBoard's event files.
         job: Model, lengths, schedule, instructions and seed.
         fetched: Manifest of the base, fetched ahead; null fetches on demand.
+        loss_weights: Weights JSON that scales the loss of each task by k x its weight, for k tasks: loss reweighting,
+            the control of the paper's Table 5.
+
+    Raises:
+        UserError: when an input is missing or does not fit the others.
+        Unfinished: when a signal stopped the training; the same command goes on with it.
     """
     rows, texts = read_table(plan, PLAN), Texts(results, job.tasks, job.seed)
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
-    training.keep_if_same(
-        checkpoints, job, [plan, *([fetched] if fetched else [])], [*texts.files(rows), *base_files(job.model)]
-    )
+    small = [plan, *(file for file in (fetched, loss_weights) if file)]
+    training.keep_if_same(checkpoints, job, small, [*texts.files(rows), *base_files(job.model)])
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
     training.run(
         model,
-        ContrastiveLoss(model, job.training.temperature),
+        ContrastiveLoss(model, job.training.temperature, _factors(rows, loss_weights)),
         rows,
         texts,
         optimisation=job.training,
@@ -65,6 +75,18 @@ def train(
         _save(model, job, output)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
+
+
+def _factors(rows: pa.Table, loss_weights: Path | None) -> Tensor | None:
+    """K x weight of the task of each row of the plan, shape (rows,)."""
+    if loss_weights is None:
+        return None
+    weights = read_weights(loss_weights).weights
+    tasks = rows["task"].to_pylist()
+    unknown = sorted(set(tasks) - set(weights))
+    if unknown:
+        raise UserError(f"{loss_weights} has no weight for task {unknown[0]!r} of the plan; make both from one config.")
+    return torch.tensor([len(weights) * weights[task] for task in tasks])
 
 
 def _check_output(output: Path) -> None:

@@ -21,7 +21,7 @@ from tdro.errors import UserError
 TOLERANCE = 1e-3
 
 #: Columns of a trajectory that are mixtures.
-_COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema"}
+_COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema", "loss": "weight"}
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,10 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
 
     Args:
         sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
-            folders name the tasks.
+            folders name the tasks. For ``file-NAME`` two weights JSONs: the file, and one that tells the
+            training rows of the tasks there are.
         mixture: One of :data:`tdro.mixtures.KNOWN`. Those of sizes are made from any source; ``curr``,
-            ``mean`` and ``ema`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
+            ``mean``, ``ema`` and ``loss`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
             heaviest or lightest of k tasks with equal weights, need a trajectory or a weights JSON.
         rows: Rows that a training draws, for ``unimaxN``.
 
@@ -85,12 +86,29 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
         UserError: when ``sources`` do not hold what ``mixture`` needs.
     """
     parsed = mixtures.parse(mixture)
+    if parsed.kind == "file":
+        return _of_file(sources)
     if not parsed.learnt:
         sizes = _sizes(sources)
         return Weights(mixtures.of_sizes(parsed, sizes, rows), sizes)
     if parsed.kind in _COLUMNS:
         return _learnt(sources, parsed.kind)
     return _selected(_learnt(sources, "curr"), parsed, mixture)
+
+
+def _of_file(sources: Sequence[Path]) -> Weights:
+    """The weights of a file, with the training rows that the tasks have here."""
+    if len(sources) != 2 or any(source.suffix != ".json" for source in sources):
+        raise UserError("file-NAME takes two weights JSONs: the file, and one with the training rows, uniform.json.")
+    file, here = read_weights(sources[0]).weights, read_weights(sources[1]).sizes
+    weighted = {task: weight for task, weight in file.items() if weight}
+    unknown = [task for task in weighted if task not in here]
+    if unknown:
+        raise UserError(
+            f"{sources[0]} weighs {unknown[0]!r}, which is none of the tasks here ({', '.join(here)}); rename it in "
+            "the file or add the task to the registry."
+        )
+    return Weights(weighted, {task: here[task] for task in weighted})
 
 
 def _selected(weights: Weights, mixture: mixtures.Mixture, name: str) -> Weights:

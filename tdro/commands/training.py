@@ -51,6 +51,9 @@ def _train(commands) -> None:
         """,
         _run_train,
     )
+    command.add_argument(
+        "--loss-weights", type=Path, help="weights JSON: scale each task's loss by k x weight instead of its share"
+    )
     add_paths(command, "plan", "output", "checkpoints", "tensorboard")
     add_fetched(command)
     add_results(command)
@@ -61,7 +64,7 @@ def _run_train(options) -> None:
     from tdro.train import train
 
     folders = (options.results, options.output, options.checkpoints, options.tensorboard)
-    train(options.plan, *folders, read_settings(options, TrainJob), options.fetched)
+    train(options.plan, *folders, read_settings(options, TrainJob), options.fetched, options.loss_weights)
 
 
 COMMANDS = (

@@ -12,14 +12,15 @@ def _reference(commands) -> None:
         "Compute the frozen reference model's loss on each row of a mixed plan.",
         """
         input    plan.parquet (mixed), a retriever, and RESULTS/data/{task}/{corpus,queries}.parquet
-        output   reference.parquet: step, slot, task, loss
+        output   reference.parquet: step, slot, task, loss; a killed run resumes from CHECKPOINTS
 
         tdro reference --plan tdro/plan.parquet --model uniform/model --output tdro/reference.parquet \\
+          --checkpoints checkpoints/reference \\
           --settings '{temperature: 0.002, tasks: {nq: {instruction: Retrieve passages that answer the question.}}}'
         """,
         _run_reference,
     )
-    add_paths(command, "plan", "model", "output")
+    add_paths(command, "plan", "model", "output", "checkpoints")
     add_results(command)
 
 
@@ -27,7 +28,8 @@ def _run_reference(options) -> None:
     from tdro.jobs import ReferenceJob
     from tdro.reference import reference
 
-    reference(options.plan, options.model, options.results, options.output, read_settings(options, ReferenceJob))
+    job = read_settings(options, ReferenceJob)
+    reference(options.plan, options.model, options.results, options.output, options.checkpoints, job)
 
 
 def _optimize(commands) -> None:
@@ -75,7 +77,8 @@ def _derive(commands) -> None:
         "derive",
         "Make a mixture: the share of each task.",
         """
-        input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task
+        input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task;
+                 for file-NAME a weights JSON and uniform.json, which tells the training rows of the tasks
         output   a weights JSON: domain_ids, domain_weights, size, epoch
 
         mixtures of sizes, from any input
@@ -86,6 +89,9 @@ def _derive(commands) -> None:
         learnt mixtures
           curr           the last weights of a trajectory; mean, ema: averages over its steps
           topP, bottomP  the heaviest or lightest P % of the tasks, alike; from a weights JSON as well
+          loss           as curr, to scale the loss of tasks that are sampled alike (tdro train --loss-weights)
+        others
+          file-NAME      the weights of a JSON, with the training rows there are here
 
         tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json
         """,

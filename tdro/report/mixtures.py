@@ -8,6 +8,7 @@ import polars as pl
 from tdro.artifacts import TRAJECTORY, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
+from tdro.mixtures import parse
 from tdro.report import formats
 from tdro.report.content import BASELINE, Content
 from tdro.weights import Weights, read_weights
@@ -53,10 +54,15 @@ def weights(settings: Content, layout: Layout) -> list[TaskWeights]:
         TaskWeights(
             task,
             formats.count(sizes[task]) if task in sizes else "-",
-            [_bar(mean[m, task], largest, task, files[m], settings.training_rows) for m in settings.mixtures],
+            [_bar(mean[m, task], largest, task, files[m], _rows(settings, m)) for m in settings.mixtures],
         )
         for task in order
     ]
+
+
+def _rows(settings: Content, mixture: str) -> int | None:
+    """Rows that a mixture's weights share out; none where they scale the loss."""
+    return None if parse(mixture).reweights else settings.training_rows
 
 
 def _read(path: str, settings: Content) -> Weights:

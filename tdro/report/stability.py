@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from tdro.layout import Layout
+from tdro.mixtures import parse
 from tdro.report.content import Content
 from tdro.report.formats import listed, passes, plural
 from tdro.weights import read_weights
@@ -28,7 +29,8 @@ def of_courses(courses: Mapping[int, pl.DataFrame]) -> list[str]:
 def repetitions(settings: Content, layout: Layout) -> list[str]:
     """A sentence a mixture that goes over a dataset more often than ``report.max_passes``, in any seed."""
     sentences = []
-    for mixture in settings.mixtures if settings.training_rows else []:
+    sampled = [mixture for mixture in settings.mixtures if not parse(mixture).reweights]
+    for mixture in sampled if settings.training_rows else []:
         most: dict[str, float] = {}
         for seed in settings.seeds:
             seen = read_weights(layout.weights(settings.proxy, seed, mixture)).passes(settings.training_rows)

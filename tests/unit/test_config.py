@@ -71,6 +71,7 @@ WRONG_CONFIGS = {
     "unknown mixture": ({"mixtures": ["uniform", "best"]}, ["`mixtures.1`"]),
     "top of nothing": ({"mixtures": ["uniform", "top0"]}, ["`mixtures.1`"]),
     "top of more than all": ({"mixtures": ["uniform", "top101"]}, ["`mixtures.1`"]),
+    "file without a path": ({"mixtures": ["uniform", "file-old"], "weights": {}}, ["weights has no file 'old'"]),
     "no baseline": ({"mixtures": ["curr"]}, ["uniform"]),
     "confidence in percent": ({"report": {"confidence": 95}}, ["`report.confidence`"]),
 }

@@ -10,6 +10,8 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
+from tdro import reference as reference_stage
+from tdro import train as train_stage
 from tdro import training
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
 from tdro.batches import Texts, columns, dataset, row_texts
@@ -247,8 +249,34 @@ def reference_losses(tiny_base, results, make, tmp_path):
         train_job(tiny_base, steps=4),
     )
     job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
-    reference(plan, tmp_path / "reference", results, tmp_path / "reference.parquet", job)
+    reference(plan, tmp_path / "reference", results, tmp_path / "reference.parquet", tmp_path / "blocks", job)
     return plan, tmp_path / "reference.parquet"
+
+
+def test_a_killed_reference_job_goes_on_with_the_first_block_missing(reference_losses, results, tmp_path, monkeypatch):
+    plan, losses = reference_losses
+    job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
+    monkeypatch.setattr(reference_stage, "BLOCK", 5)
+    whole, made = reference_stage._block_losses, []
+
+    def block(rows, *others):
+        made.append(len(rows))
+        if len(made) == 3:
+            raise Killed
+        return whole(rows, *others)
+
+    monkeypatch.setattr(reference_stage, "_block_losses", block)
+    arguments = (plan, tmp_path / "reference", results, tmp_path / "again.parquet", tmp_path / "blocks", job)
+    with pytest.raises(Killed):
+        reference(*arguments)
+    assert not (tmp_path / "again.parquet").exists()
+    reference(*arguments)
+    assert made == [5, 5, 5, 5, 5, 4]  # the first two once, the third twice
+    assert not (tmp_path / "blocks").exists()
+    expected = read_table(losses, REFERENCE)["loss"].to_numpy()
+    np.testing.assert_allclose(
+        read_table(tmp_path / "again.parquet", REFERENCE)["loss"].to_numpy(), expected, atol=1e-5
+    )
 
 
 def test_reference_losses_are_the_models_losses_row_by_row(reference_losses, results, tmp_path):
@@ -293,7 +321,7 @@ def test_a_first_step_without_reference_difference_measures_one(tiny_base, resul
     load_retriever(model(tiny_base), ENCODING).save_pretrained(str(tmp_path / "base"))
     plan = make("mixed", 6)
     job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
-    reference(plan, tmp_path / "base", results, tmp_path / "reference.parquet", job)
+    reference(plan, tmp_path / "base", results, tmp_path / "reference.parquet", tmp_path / "blocks", job)
     table = run_tdro(
         (plan, tmp_path / "reference.parquet"),
         results,
@@ -340,6 +368,36 @@ def test_a_plan_of_other_settings_is_refused(tiny_base, results, make, tmp_path,
             tmp_path / "tb",
             train_job(tiny_base, **change),
         )
+
+
+def test_loss_weights_scale_the_loss_of_a_task_by_k_times_its_weight(tiny_base, results, make, tmp_path, monkeypatch):
+    write_weights(tmp_path / "loss.json", Weights({"twin": 0.8, "plain": 0.2}, {"plain": 30, "twin": 30}))
+    plan = make("homogeneous", 8)
+    seen = []
+
+    class Recorded(train_stage.ContrastiveLoss):
+        def compute_loss_from_embeddings(self, embeddings, labels):
+            self.plain = super().compute_loss_from_embeddings(embeddings, labels)
+            return self.plain
+
+        def forward(self, features, labels):
+            scaled = super().forward(features, labels)
+            seen.append((labels[0].item(), (scaled / self.plain).item()))
+            return scaled
+
+    monkeypatch.setattr(train_stage, "ContrastiveLoss", Recorded)
+    folders = (tmp_path / "m", tmp_path / "c", tmp_path / "tb")
+    train(plan, results, *folders, train_job(tiny_base), loss_weights=tmp_path / "loss.json")
+    tasks = read_table(plan, PLAN)["task"].to_pylist()
+    assert {tasks[row] for row, _ in seen} == set(TASKS)
+    assert [factor for _, factor in seen] == pytest.approx([{"twin": 1.6, "plain": 0.4}[tasks[r]] for r, _ in seen])
+
+
+def test_loss_weights_without_a_task_of_the_plan_are_refused(tiny_base, results, make, tmp_path):
+    write_weights(tmp_path / "loss.json", uniform({"plain": 30}))
+    folders = (tmp_path / "m", tmp_path / "c", tmp_path / "tb")
+    with pytest.raises(UserError, match=r"loss.json has no weight for task 'twin'"):
+        train(make("homogeneous", 8), results, *folders, train_job(tiny_base), loss_weights=tmp_path / "loss.json")
 
 
 def test_a_mixed_plan_is_refused_by_training(tiny_base, results, make, tmp_path):

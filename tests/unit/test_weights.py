@@ -63,6 +63,7 @@ def trajectory(path, steps=(0, 1)):
         ("uniform", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
         ("top70", {"a": 0.5, "b": 0.5}),
         ("top34", {"a": 1.0}),
+        ("loss", {"a": 0.5, "b": 0.3, "c": 0.2}),
         ("bottom70", {"b": 0.5, "c": 0.5}),
         ("bottom34", {"c": 1.0}),
         ("proportional", {"a": 0.1, "b": 0.2, "c": 0.7}),
@@ -74,6 +75,22 @@ def test_mixtures_of_a_trajectory(mixture, expected, tmp_path):
     weights = derive([trajectory(tmp_path / "trajectory.parquet")], mixture)
     assert weights.weights == pytest.approx(expected)
     assert weights.sizes == {t: {"a": 10, "b": 20, "c": 70}[t] for t in expected}
+
+
+def test_weights_of_a_file_with_the_rows_there_are_here(tmp_path):
+    write_weights(tmp_path / "theirs.json", Weights({"b": 0.75, "a": 0.25, "gone": 0.0}, {"a": 1, "b": 1, "gone": 1}))
+    write_weights(tmp_path / "uniform.json", uniform({"a": 10, "b": 20, "c": 70}))
+    weights = derive([tmp_path / "theirs.json", tmp_path / "uniform.json"], "file-theirs")
+    assert weights == Weights({"b": 0.75, "a": 0.25}, {"b": 20, "a": 10})
+
+
+def test_a_file_that_weighs_other_tasks_is_refused(tmp_path):
+    write_weights(tmp_path / "theirs.json", uniform({"a": 1, "z": 1}))
+    write_weights(tmp_path / "uniform.json", uniform({"a": 10, "b": 20}))
+    with pytest.raises(UserError, match=r"theirs.json weighs 'z', which is none of the tasks here \(a, b\)"):
+        derive([tmp_path / "theirs.json", tmp_path / "uniform.json"], "file-theirs")
+    with pytest.raises(UserError, match="takes two weights JSONs"):
+        derive([tmp_path / "uniform.json"], "file-theirs")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, digest, read_table, write_table
-from tdro.models import load_trained
+from tdro.config import Encoding, Model
+from tdro.models import load_retriever, load_trained
 from tdro.plan import make_plan, read_tasks
 from tdro.weights import uniform, write_weights
 
@@ -110,3 +111,17 @@ def test_two_processes_learn_the_same_weights_as_one(tiny_base, results, accumul
     np.testing.assert_allclose(one["weight"], two["weight"], atol=1e-6)
     # The losses of a step follow from the parameters that all steps before have left.
     np.testing.assert_allclose(one["proxy_loss"], two["proxy_loss"], atol=1e-5)
+
+
+def test_two_processes_compute_the_same_reference_losses_as_one(tiny_base, results):
+    encoding = Encoding(query_length=16, passage_length=16)
+    load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
+    found = []
+    for processes in (1, 2):
+        output = results / f"reference{processes}.parquet"
+        paths = ["--plan", results / "mixed.parquet", "--model", results / "reference", "--output", output]
+        keys = {"temperature": 0.05, "tasks": {task: {"instruction": "Find it."} for task in TASKS}}
+        launch(processes, results, keys, "reference", *paths, "--checkpoints", results / f"blocks{processes}")
+        found.append(read_table(output, REFERENCE)["loss"].to_numpy())
+        assert not (results / f"blocks{processes}").exists()
+    np.testing.assert_allclose(*found, atol=1e-5)

@@ -209,17 +209,33 @@ def keep_runs(wildcards, output):
 
 
 def mixture_weights(wildcards):
-    """Weights that a retriever is trained on: its own uniform ones, or those the proxy has learnt."""
-    model = wildcards.model if wildcards.mixture == "uniform" else JOBS.config.proxy
-    return PATHS.weights(model, wildcards.seed, wildcards.mixture)
+    """Weights that rows are sampled by: a retriever's own uniform ones, or those the proxy has learnt."""
+    own = mixtures.parse(wildcards.mixture)
+    if own.kind == "uniform" or own.reweights:
+        return PATHS.weights(wildcards.model, wildcards.seed, "uniform")
+    return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+
+
+def loss_weights(wildcards):
+    """Weights that the loss is scaled by; nothing for a mixture that is sampled."""
+    if not mixtures.parse(wildcards.mixture).reweights:
+        return []
+    return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+
+
+def loss_weights_option(wildcards, input):
+    """The option that names them."""
+    return f"--loss-weights {input.loss_weights}" if input.loss_weights else ""
 
 
 def mixture_source(wildcards):
-    """What a mixture is derived from: the course of tDRO, or just the sizes that the uniform weights list."""
+    """What a mixture is derived from: the course of tDRO, a file, or just the sizes that the uniform weights list."""
     model, seed = wildcards.model, wildcards.seed
-    if mixtures.parse(wildcards.mixture).learnt:
+    mixture = mixtures.parse(wildcards.mixture)
+    if mixture.learnt:
         return PATHS.run(model, seed, "tdro/trajectory.parquet")
-    return PATHS.weights(model, seed, "uniform")
+    file = [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
+    return [*file, PATHS.weights(model, seed, "uniform")]
 
 
 def mixture_rows(wildcards):

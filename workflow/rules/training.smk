@@ -31,6 +31,7 @@ rule train:
         plan=rules.plan.output.plan,
         texts=task_texts,
         fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
+        loss_weights=loss_weights,
     output:
         model=directory(PATHS.run("{model}", "{seed}", "{mixture}/model")),
     log:
@@ -46,6 +47,7 @@ rule train:
     params:
         accelerate=accelerate_config,
         fetched=fetched_option,
+        loss_weights=loss_weights_option,
         # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{mixture}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{mixture}",
@@ -55,5 +57,6 @@ rule train:
     shell:
         launch(
             "train --plan {input.plan} --output {output.model}"
-            " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched} --settings {params.settings:q}"
+            " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched}"
+            " {params.loss_weights} --settings {params.settings:q}"
         )

@@ -57,13 +57,19 @@ rule reference:
     threads: TRAINING_THREADS
     resources:
         gpu=0,
+        nodes=1,
     params:
+        # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
+        checkpoints="checkpoints/{model}/seed{seed}/reference",
         settings=lambda wildcards: settings(JOBS.reference(wildcards.seed)),
     message:
         "Computing reference losses of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m tdro reference --plan {input.plan} --model {input.model} --output {output.losses}"
-        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        launch(
+            "reference --plan {input.plan} --model {input.model} --output {output.losses}"
+            " --checkpoints {params.checkpoints} --settings {params.settings:q}",
+            INFERENCE_LAUNCH,
+        )
 
 
 rule optimize:
