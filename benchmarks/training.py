@@ -2,7 +2,7 @@
 
     make demo                             # or any other run that has planned a training
     python benchmarks/training.py         # 20 steps of its uniform plan, twice each, alternating
-    python benchmarks/training.py --mixed # the same of its tDRO plan: seven columns of one batch, all tasks mixed
+    python benchmarks/training.py --mixed # the same of its tDRO plan: all tasks mixed in a batch
 
 The plan, the base, the trainer, the optimiser and the precision are the same; only the way a batch goes through the
 model differs. Every run is a process of its own, so that its peak memory is its own. The first steps, in which the
@@ -42,15 +42,38 @@ def embed_as_released(model, columns):
     return [queries, *passages.reshape(len(columns) - 1, *queries.shape).unbind(0)]
 
 
+def loss_of(model, embed, temperature: float, mixed: bool):
+    """Our loss, whose texts go through the model as ``embed`` has it; that of tDRO with every row weighing alike."""
+    import torch
+
+    from tdro import losses
+
+    if not mixed:
+        losses.embed_columns = embed
+        return losses.ContrastiveLoss(model, temperature)
+
+    class OwnNegatives(torch.nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, features, labels):
+            queries, *passages = embed(self.model, list(features))
+            return losses.own_negatives_loss(queries, torch.stack(passages, 1), temperature).mean()
+
+    return OwnNegatives(model)
+
+
 def run(way: str, config: Path, results: Path, steps: int, mixed: bool) -> dict:
     """Train; seconds a step, peak memory and the losses."""
     from sentence_transformers.base.losses import merged_forward
     from transformers import TrainerCallback, set_seed
 
-    from tdro import forward, losses, optimize, training
+    from tdro import forward, training
     from tdro.artifacts import PLAN, read_table
     from tdro.batches import Texts
     from tdro.jobs import Jobs
+    from tdro.layout import Layout
     from tdro.models import load_retriever
 
     embed = {
@@ -59,31 +82,14 @@ def run(way: str, config: Path, results: Path, steps: int, mixed: bool) -> dict:
         "released": embed_as_released,
     }[way]
     jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
-    proxy, seed = jobs.config.proxy, jobs.config.seeds[0]
-    job = jobs.train(proxy, seed)
+    job = jobs.train(jobs.config.proxy, jobs.config.seeds[0])
     settings = jobs.config.tdro if mixed else job.training
     settings = settings.model_copy(update={"steps": steps, "log_steps": 1, "save_steps": 10 * steps})
-    plan = read_table(results / proxy / f"seed{seed}" / ("tdro" if mixed else "uniform") / "plan.parquet", PLAN)
-    plan = plan.slice(0, steps * settings.batch_size)
-    set_seed(seed)
+    path = Layout(results).run(job.model.name, job.seed, f"{'tdro' if mixed else 'uniform'}/plan.parquet")
+    plan = read_table(path, PLAN).slice(0, steps * settings.batch_size)
+    set_seed(job.seed)
     model = load_retriever(job.model, job.encoding)
-    if mixed:
-
-        class OwnNegatives(optimize.RobustLoss):
-            """The forward pass of tDRO without its weights."""
-
-            def __init__(self, model):
-                super(optimize.RobustLoss, self).__init__()
-                self.model = model
-
-            def forward(self, features, labels):
-                queries, *passages = embed(self.model, list(features))
-                return losses.own_negatives_loss(queries, optimize.torch.stack(passages, 1), 0.05).mean()
-
-        loss = OwnNegatives(model)
-    else:
-        losses.embed_columns = embed
-        loss = losses.ContrastiveLoss(model, settings.temperature)
+    loss = loss_of(model, embed, settings.temperature, mixed)
 
     class Clock(TrainerCallback):
         """Times and losses of the steps."""
@@ -102,12 +108,12 @@ def run(way: str, config: Path, results: Path, steps: int, mixed: bool) -> dict:
             model,
             loss,
             plan,
-            Texts(results, job.tasks, seed),
+            Texts(results, job.tasks, job.seed),
             optimisation=settings,
             encoding=job.encoding,
             checkpoints=Path(folder) / "checkpoints",
             tensorboard=Path(folder) / "tensorboard",
-            seed=seed,
+            seed=job.seed,
             callbacks=(clock,),
         )
     seconds = (clock.times[-1] - clock.times[WARM_UP - 1]) / (len(clock.times) - WARM_UP)

@@ -11,7 +11,7 @@ from tdro.config import Search
 from tdro.corpora import blocks, passages
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
-from tdro.indices import BlockIndex
+from tdro.indices import BlockIndex, merge
 from tdro.precision import autocast
 from tdro.texts import passage_texts
 
@@ -93,7 +93,7 @@ def rank(
     for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
         index.hold(block)
         scores, rows = index.search(asked, depth)
-        best = _merge(best, (rows + start, scores), depth)
+        best = merge(best, (rows + start, scores), depth)
     return best
 
 
@@ -118,11 +118,3 @@ def _encoded(encoder: Encoder, corpus: Path) -> Iterator[tuple[int, np.ndarray]]
             told, done = time.monotonic(), start + len(table)
             rate = done / (told - started)
             log.info("encoded %d of %d passages, %.0f a second, %.0f s left", done, total, rate, (total - done) / rate)
-
-
-def _merge(
-    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], depth: int
-) -> tuple[np.ndarray, np.ndarray]:
-    rows, scores = (np.hstack(pair) for pair in zip(one, other, strict=True))
-    order = np.lexsort((rows, -scores))[:, :depth]
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -9,6 +9,7 @@ workspace, too).
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 
 from tdro.artifacts import read_json, replacing, write_json
 from tdro.errors import UserError
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 _IDENTITY = "identity.json"
@@ -92,6 +95,20 @@ class Workspace:
         if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != self.identity:
             shutil.rmtree(self.folder, ignore_errors=True)
             write_json(path, self.identity)
+
+    def share(self, shards: int, state) -> list[int]:
+        """Open the folder; numbers of the missing shards that this process makes. All processes call it.
+
+        Args:
+            shards: Number of all shards.
+            state: The processes (:mod:`tdro.processes`).
+        """
+        if state.is_main_process:
+            self.open()
+        state.wait_for_everyone()
+        missing = [number for number in range(shards) if not self.has(number)]
+        log.info("%d of %d shards are there", shards - len(missing), shards)
+        return missing[state.process_index :: state.num_processes]
 
     def has(self, number: int) -> bool:
         """Whether a shard is finished."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts import CORPUS, QUERIES, count_rows, digest, read_batches
+from tdro.artifacts import CORPUS, QUERIES, count_rows, digest, read_batches, stamps
 from tdro.asked import read_asked
 from tdro.config import Encode
 from tdro.embeddings import Workspace
@@ -101,7 +101,7 @@ def _identity(path: Path, prompt: str, settings: Encode, fetched: Path | None) -
         "revision": settings.revision,
         "commit": load(fetched, Manifest).commit if fetched else None,
         "sha256": settings.sha256,
-        "files": [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in model_files(settings.model)],
+        "files": stamps(model_files(settings.model)),
         "prompt": prompt,
         "max_length": settings.max_length,
         "shard_size": settings.shard_size,

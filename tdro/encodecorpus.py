@@ -11,7 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
-from tdro.artifacts import CORPUS, digest, read_batches
+from tdro.artifacts import CORPUS, digest, read_batches, stamps
 from tdro.config import Encoding
 from tdro.corpora import passages
 from tdro.dense import Encoder
@@ -51,13 +51,8 @@ def encode_corpus(
     state = processes()
     rows = passages(corpus)
     workspace = Workspace(checkpoints, _identity(retriever, encoding, corpus))
-    if state.is_main_process:
-        workspace.open()
-    state.wait_for_everyone()
     shards = -(-rows // SHARD)
-    missing = [number for number in range(shards) if not workspace.has(number)]
-    log.info("%d of %d shards are there", shards - len(missing), shards)
-    mine = missing[state.process_index :: state.num_processes]
+    mine = workspace.share(shards, state)
     if mine:
         encoder = open_encoder(retriever, encoding, str(state.device), fetched)
         _encode(encoder, corpus, set(mine), workspace)
@@ -91,7 +86,7 @@ def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> 
         described = retriever.model_dump_json()
     return {
         "model": described,
-        "files": [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in model_files(reference)],
+        "files": stamps(model_files(reference)),
         "encoding": encoding.model_dump_json(),
         "texts": digest(corpus),
     }

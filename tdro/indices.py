@@ -67,6 +67,15 @@ class BlockIndex:
         return self._search.search(queries, min(depth, self._index.ntotal))
 
 
+def merge(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], depth: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best of two rankings, each as rows and scores of shape (queries, any); ties in the order of rows."""
+    rows, scores = (np.hstack(pair) for pair in zip(one, other, strict=True))
+    order = np.lexsort((rows, -scores))[:, :depth]
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
 def training_rows(factory: str) -> int:
     """How many vectors an index should be trained on."""
     numbers = [int(part[3:].split("_")[0]) for part in factory.split(",") if part[:3] == "IVF" and part[3:4].isdigit()]

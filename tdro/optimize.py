@@ -19,6 +19,7 @@ from transformers import TrainerCallback, set_seed
 from tdro import training
 from tdro.artifacts import PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
 from tdro.batches import Texts
+from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.forward import embed_columns
@@ -72,15 +73,9 @@ def optimize(
     )
     set_seed(job.seed)
     start = read_weights(initial)
+    task_ids = _task_ids(rows, list(start.weights), plan, initial)
     model = load_retriever(job.model, job.encoding, fetched)
-    loss = RobustLoss(
-        model,
-        _task_weights(start.weights, initial, job),
-        task_ids=_task_ids(rows, list(start.weights), plan, initial),
-        reference=reference_losses,
-        temperature=job.tdro.temperature,
-        accumulation=job.tdro.accumulation,
-    )
+    loss = RobustLoss(model, _task_weights(start.weights, initial, job), task_ids, reference_losses, job.tdro)
     _load_state(loss, checkpoints)
     training.run(
         model,
@@ -109,17 +104,14 @@ class RobustLoss(torch.nn.Module):
         weights: The task weights, which see each micro-batch and say what its rows weigh.
         task_ids: Task of each row of the plan, shape (rows,).
         reference: Reference loss of each row of the plan, shape (rows,).
-        temperature: Tau.
-        accumulation: Micro-batches between two updates.
+        tdro: Temperature, and micro-batches between two updates.
     """
 
-    def __init__(
-        self, model, weights: TaskWeights, *, task_ids: Tensor, reference: Tensor, temperature: float, accumulation: int
-    ) -> None:
+    def __init__(self, model, weights: TaskWeights, task_ids: Tensor, reference: Tensor, tdro: Tdro) -> None:
         super().__init__()
         self.model, self.weights = model, weights
         self.task_ids, self.reference = task_ids, reference
-        self.temperature, self.accumulation = temperature, accumulation
+        self.temperature, self.accumulation = tdro.temperature, tdro.accumulation
         self._window: list[tuple[Tensor, Tensor, Tensor]] = []
         #: What each finished step did, as columns of shape (k,).
         self.history: list[dict[str, list]] = []

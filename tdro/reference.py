@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tdro.artifacts import PLAN, REFERENCE, digest, read_table, write_table
+from tdro.artifacts import PLAN, REFERENCE, digest, read_table, stamps, write_table
 from tdro.batches import Text, Texts, row_texts
 from tdro.embeddings import Workspace
 from tdro.jobs import ReferenceJob
@@ -51,18 +51,13 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     rows = read_table(plan, PLAN)
     texts = Texts(results, job.tasks, job.seed)
     workspace = Workspace(checkpoints, _identity(plan, model, texts.files(rows), job), np.float32)
-    if state.is_main_process:
-        workspace.open()
-    state.wait_for_everyone()
-    blocks = range(-(-rows.num_rows // BLOCK))
-    missing = [number for number in blocks if not workspace.has(number)]
-    log.info("%d of %d blocks are there", len(blocks) - len(missing), len(blocks))
-    mine = missing[state.process_index :: state.num_processes]
+    blocks = -(-rows.num_rows // BLOCK)
+    mine = workspace.share(blocks, state)
     if mine:
         _compute(mine, rows, texts, load_trained(model, str(state.device)), job, workspace)
     state.wait_for_everyone()
     if state.is_main_process:
-        losses = np.concatenate([workspace.read(number) for number in blocks])
+        losses = np.concatenate([workspace.read(number) for number in range(blocks)])
         table = rows.select(["step", "slot", "task"]).append_column("loss", pa.array(losses))
         write_table(output, table, REFERENCE, origin=digest(plan))
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -84,11 +79,10 @@ def _compute(mine: list[int], rows: pa.Table, texts: Texts, retriever, job: Refe
 
 def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> dict:
     """What a block depends on; the number of processes is not among it."""
-    large = [*model_files(str(model)), *files]
     return {
         "plan": digest(plan),
         "settings": job.model_dump_json(),
-        "files": [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large],
+        "files": stamps([*model_files(str(model)), *files]),
     }
 
 

@@ -18,7 +18,7 @@ from tdro.asked import flat_positives, positive_counts, read_asked
 from tdro.config import Search
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
-from tdro.indices import BlockIndex
+from tdro.indices import BlockIndex, merge
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +87,7 @@ class _Finder:
             self._hold(start)
             new_scores, new_rows = self.index.search(vectors, depth)
             new_rows[new_rows >= 0] += start
-            scores, rows = np.hstack([scores, new_scores]), np.hstack([rows, new_rows])
-            order = np.lexsort((rows, -scores))[:, :depth]
-            scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+            rows, scores = merge((rows, scores), (new_rows, new_scores), depth)
         return scores, rows
 
     def _hold(self, start: int) -> None:

@@ -24,7 +24,7 @@ from torch.utils.data import SequentialSampler
 from tqdm import tqdm
 from transformers import PrinterCallback, TrainerCallback
 
-from tdro.artifacts import digest, read_json, write_json
+from tdro.artifacts import digest, read_json, stamps, write_json
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
 from tdro.errors import Unfinished, UserError
@@ -128,7 +128,7 @@ def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: 
     """
     if processes().is_main_process:
         inputs: list = [digest(file) for file in files]
-        inputs += [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in large]
+        inputs += stamps(large)
         _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs})
     processes().wait_for_everyone()
 

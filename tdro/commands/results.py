@@ -35,9 +35,7 @@ def _run_evaluate(options) -> None:
     from tdro.jobs import EvaluateJob
 
     job = read_settings(options, EvaluateJob)
-    if (options.model is None) == (job.retriever is None):
-        raise UserError("give either --model or `retriever` in the settings.")
-    retriever, outputs = options.model or job.retriever, (options.scores, options.query_scores, options.runs)
+    retriever, outputs = _retriever(options, job), (options.scores, options.query_scores, options.runs)
     evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs, options.embeddings, options.fetched)
 
 
@@ -66,10 +64,16 @@ def _run_encode_corpus(options) -> None:
     from tdro.jobs import EncodeCorpusJob
 
     job = read_settings(options, EncodeCorpusJob)
+    encode_corpus(
+        _retriever(options, job), job.encoding, options.corpus, options.output, options.checkpoints, options.fetched
+    )
+
+
+def _retriever(options, job):
+    """The folder of a trained retriever, or the one that the settings name."""
     if (options.model is None) == (job.retriever is None):
         raise UserError("give either --model or `retriever` in the settings.")
-    retriever = options.model or job.retriever
-    encode_corpus(retriever, job.encoding, options.corpus, options.output, options.checkpoints, options.fetched)
+    return options.model or job.retriever
 
 
 def _report(commands) -> None:
