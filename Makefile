@@ -2,6 +2,7 @@
 # make test    the tests: units in a minute or two, then the real workflow on tiny data in five
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
+# make study   every mixture over three seeds (config/study.yaml, results in study/): about an hour
 # make bench   the benchmarks behind docs/performance.md
 # All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
@@ -9,11 +10,14 @@ BIN := .venv/bin
 PATHS := tdro tests benchmarks
 SMK := Snakefile workflow
 
-.PHONY: demo test test-slurm lint format schema dry-runs bench clean
+.PHONY: demo study test test-slurm lint format schema dry-runs bench clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all
 	@cat logs/report/report.log
+
+study: .venv/installed
+	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/study.yaml --directory study
 
 test: .venv/installed
 	$(BIN)/python -m pytest

@@ -92,7 +92,7 @@ def ours(folder: Path) -> dict[str, float]:
     from tdro.artifacts import read_json
     from tdro.config import Encoding
     from tdro.evaluate import evaluate
-    from tdro.jobs import EvalDataset, Miner
+    from tdro.settings import EvalDataset, Miner
 
     paths = {name: str(folder / f"{name}.parquet") for name in ("corpus", "queries")}
     retriever = Miner(model=str(folder / "model"), max_length=MAX_LENGTH, batch_size=BATCH_SIZE)

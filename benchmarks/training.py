@@ -2,7 +2,6 @@
 
     make demo                             # or any other run that has planned a training
     python benchmarks/training.py         # 20 steps of its uniform plan, twice each, alternating
-    python benchmarks/training.py --mixed # the same of its tDRO plan: all tasks mixed in a batch
 
 The plan, the base, the trainer, the optimiser and the precision are the same; only the way a batch goes through the
 model differs. Every run is a process of its own, so that its peak memory is its own. The first steps, in which the
@@ -42,54 +41,34 @@ def embed_as_released(model, columns):
     return [queries, *passages.reshape(len(columns) - 1, *queries.shape).unbind(0)]
 
 
-def loss_of(model, embed, temperature: float, mixed: bool):
-    """Our loss, whose texts go through the model as ``embed`` has it; that of tDRO with every row weighing alike."""
-    import torch
-
-    from tdro import losses
-
-    if not mixed:
-        losses.embed_columns = embed
-        return losses.ContrastiveLoss(model, temperature)
-
-    class OwnNegatives(torch.nn.Module):
-        def __init__(self, model):
-            super().__init__()
-            self.model = model
-
-        def forward(self, features, labels):
-            queries, *passages = embed(self.model, list(features))
-            return losses.own_negatives_loss(queries, torch.stack(passages, 1), temperature).mean()
-
-    return OwnNegatives(model)
-
-
-def run(way: str, config: Path, results: Path, steps: int, mixed: bool) -> dict:
+def run(way: str, config: Path, results: Path, steps: int) -> dict:
     """Train; seconds a step, peak memory and the losses."""
     from sentence_transformers.base.losses import merged_forward
     from transformers import TrainerCallback, set_seed
 
-    from tdro import forward, training
+    from tdro import forward, losses, training
     from tdro.artifacts import PLAN, read_table
     from tdro.batches import Texts
     from tdro.jobs import Jobs
     from tdro.layout import Layout
+    from tdro.meter import Meter
     from tdro.models import load_retriever
 
     embed = {
         "ours": forward.embed_columns,
-        "sentence-transformers": merged_forward.embed_columns,
-        "released": embed_as_released,
+        "sentence-transformers": lambda model, columns, *others: merged_forward.embed_columns(model, columns),
+        "released": lambda model, columns, *others: embed_as_released(model, columns),
     }[way]
+    losses.embed_columns = embed
     jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
     job = jobs.train(jobs.config.proxy, jobs.config.seeds[0])
-    settings = jobs.config.tdro if mixed else job.training
-    settings = settings.model_copy(update={"steps": steps, "log_steps": 1, "save_steps": 10 * steps})
-    path = Layout(results).run(job.model.name, job.seed, f"{'tdro' if mixed else 'uniform'}/plan.parquet")
+    settings = job.training.model_copy(update={"steps": steps, "log_steps": 1, "save_steps": 10 * steps})
+    path = Layout(results).run(job.model.name, job.seed, "uniform/plan.parquet")
     plan = read_table(path, PLAN).slice(0, steps * settings.batch_size)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding)
-    loss = loss_of(model, embed, settings.temperature, mixed)
+    meter = Meter(plan["task"].to_pylist())
+    loss = losses.ContrastiveLoss(model, settings.temperature, meter=meter)
 
     class Clock(TrainerCallback):
         """Times and losses of the steps."""
@@ -109,6 +88,7 @@ def run(way: str, config: Path, results: Path, steps: int, mixed: bool) -> dict:
             loss,
             plan,
             Texts(results, job.tasks, job.seed),
+            meter,
             optimisation=settings,
             encoding=job.encoding,
             checkpoints=Path(folder) / "checkpoints",
@@ -128,11 +108,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--mixed", action="store_true", help="batches of the tDRO plan")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
-        print(json.dumps(run(options.way, options.config, options.results, options.steps, options.mixed)))
+        print(json.dumps(run(options.way, options.config, options.results, options.steps)))
         return
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
     for _ in range(options.repeats):

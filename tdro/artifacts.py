@@ -90,6 +90,7 @@ TRAJECTORY = pa.schema(
         ("reference_loss", pa.float64()),
         ("measurement", pa.float64()),
         ("gradient", pa.float64()),
+        ("effective_rows", pa.float64()),
         ("weight", pa.float64()),
         ("mean", pa.float64()),
         ("ema", pa.float64()),

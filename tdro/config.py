@@ -18,7 +18,16 @@ from tdro.sections import Checksum, Name, Section, Seed, Share
 #: Endings of the files of queries that `tdro/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
 
+Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
 Mixture = Annotated[str, StringConstraints(pattern=f"^({mixtures.NAMES})$")]
+
+
+class Lora(Section):
+    """Low-rank adapters beside the frozen weights (Hu et al. 2021); merged into them when the model is saved."""
+
+    rank: int = Field(8, ge=1, description="Rank r of the update of each linear layer.")
+    alpha: float = Field(32, gt=0, description="The update is scaled by alpha / rank.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the update, in training.")
 
 
 class Model(Section):
@@ -30,6 +39,19 @@ class Model(Section):
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     layers: int | None = Field(None, ge=1, description="Keep the first N layers; null keeps all.")
     accelerate: Name = Field("cpu", description="Launch configuration: a file of config/accelerate, without `.yaml`.")
+    attention: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None = Field(
+        None, description="Attention implementation of transformers; null lets it choose."
+    )
+    lora: Lora | None = Field(None, description="Train low-rank adapters only; null trains all weights.")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Type of the weights in training; `bfloat16` halves what frozen weights take (LoRA)."
+    )
+
+    @model_validator(mode="after")
+    def _trained_in_float32(self) -> Self:
+        if self.dtype != "float32" and not self.lora:
+            raise ValueError("dtype bfloat16 is for weights that `lora` freezes; AdamW learns nothing on trained ones")
+        return self
 
 
 class Data(Section):
@@ -176,8 +198,14 @@ class Optimisation(Section):
     max_grad_norm: float = Field(1.0, gt=0, description="Model gradients are clipped to this l2 norm.")
     temperature: float = Field(0.002, gt=0, description="Tau of the contrastive loss.")
     gradient_checkpointing: bool = False
+    mini_batch_tokens: int | None = Field(
+        None, ge=8, description="Tokens of a forward pass at most, gradients cached (GradCache); null sets no limit."
+    )
     save_steps: int = Field(100, ge=1, description="Steps between checkpoints.")
     log_steps: int = Field(10, ge=1, description="Steps between log lines.")
+    report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml"]] = Field(
+        ["tensorboard"], description="Where the figures of a training go."
+    )
 
 
 class Training(Optimisation):
@@ -193,21 +221,45 @@ class Tdro(Optimisation):
     weight_optimizer: Literal["sgd", "adamw", "rmsprop", "adagrad"] = Field(
         "sgd", description="Optimiser of the log weights; plain ascent is the paper's."
     )
+    weight_schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="How `step_size` falls over the steps: not at all, or to 0 by a line or half a cosine."
+    )
     weight_clip: Literal["norm", "value", "none"] = Field(
         "norm", description="What `weight_grad_norm` limits: the measurement vector's l2 norm, each value, or nothing."
     )
     weight_grad_norm: float = Field(1.0, gt=0, description="Limit of the measurement vector, see `weight_clip`.")
     ema: Share = Field(0.1, description="Share of the newest weights in the exponential moving average.")
-    measure: Literal["released", "ratio", "difference", "proxy"] = Field(
-        "released", description="Loss measurement of a task, see docs/algorithm.md."
-    )
+    measure: Measure = Field("released", description="Loss measurement of a task, see docs/algorithm.md.")
     floor: float = Field(1e-4, gt=0, description="Normalised reference losses below it count as 1 (`released` only).")
+    smoothing: float = Field(0, ge=0, lt=1, description="Share of uniform weights mixed in after each step.")
+    sampling: Mixture = Field("uniform", description="Mixture that the rows of tDRO are sampled by; not a learnt one.")
+    initial: Mixture = Field("uniform", description="Mixture that the weights start from; not a learnt one.")
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulation {self.accumulation}")
+        for key in ("sampling", "initial"):
+            if mixtures.parse(getattr(self, key)).learnt:
+                raise ValueError(f"{key} {getattr(self, key)!r} is learnt by tDRO itself; name one that is not")
         return self
+
+
+class Sweep(Section):
+    """Further runs of tDRO over the same plan and reference losses: each measure with each step size."""
+
+    step_size: list[Annotated[float, Field(gt=0)]] = Field([], description="Step sizes; none takes that of `tdro`.")
+    measure: list[Measure] = Field([], description="Measures; none takes that of `tdro`.")
+
+    def variants(self, tdro: Tdro) -> dict[str, Tdro]:
+        """The settings of each run, by its name ``MEASURE-STEP``."""
+        if not (self.step_size or self.measure):
+            return {}
+        return {
+            f"{measure}-{step_size:g}": tdro.model_copy(update={"measure": measure, "step_size": step_size})
+            for measure in self.measure or [tdro.measure]
+            for step_size in self.step_size or [tdro.step_size]
+        }
 
 
 class Report(Section):
@@ -244,6 +296,7 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     training: Training = Training()
     tdro: Tdro = Tdro()
+    sweep: Sweep = Sweep()
     report: Report = Report()
 
     @model_validator(mode="after")
@@ -260,9 +313,13 @@ class Config(Section):
                 raise ValueError(f"{key} names {twice[0]!r} twice")
         if self.proxy not in [m.name for m in self.models]:
             raise ValueError(f"proxy {self.proxy!r} is none of the models: {', '.join(m.name for m in self.models)}")
-        for mixture in map(mixtures.parse, self.mixtures):
+        for mixture in map(mixtures.parse, [*self.mixtures, self.tdro.sampling, self.tdro.initial]):
             if mixture.kind == "file" and mixture.name not in self.weights:
                 raise ValueError(f"mixtures names 'file-{mixture.name}', but weights has no file {mixture.name!r}")
+            variants = self.sweep.variants(self.tdro)
+            if mixture.variant and mixture.variant not in variants:
+                known = ", ".join(variants) or "none"
+                raise ValueError(f"mixtures names the variant {mixture.variant!r}; `sweep` makes {known}")
         if "uniform" not in self.mixtures:
             raise ValueError("mixtures must contain 'uniform': every difference is measured against it")
         return self

@@ -5,14 +5,18 @@ replayed from recorded losses.
 """
 
 import copy
+import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
-Measure = Literal["released", "ratio", "difference", "proxy"]
+Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
 Clip = Literal["norm", "value", "none"]
+Schedule = Literal["constant", "linear", "cosine"]
 
 #: Optimisers of the log weights, with torch's defaults beside the step size and no weight decay.
 OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
@@ -36,6 +40,9 @@ class TaskWeights:
         initial: Weights to start from, shape (k,), positive; uniform when None.
         optimizer: One of :data:`OPTIMIZERS`; plain ascent (``sgd``) is the paper's.
         clip: Whether ``max_grad_norm`` limits the vector's l2 norm, each of its values, or nothing.
+        schedule: How the step size falls over ``steps`` updates: not at all, or to 0 by a line or half a cosine.
+        steps: Updates that the schedule spans; needed for any but ``constant``.
+        smoothing: Share of the uniform weights that is mixed in after each update (DoReMi's c).
 
     The update follows the released code operation by operation in float32, so that recorded runs
     of it are reproduced.
@@ -53,9 +60,12 @@ class TaskWeights:
         initial: Tensor | None = None,
         optimizer: str = "sgd",
         clip: Clip = "norm",
+        schedule: Schedule = "constant",
+        steps: int | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         self.ema_share, self.max_grad_norm, self.clip = ema, max_grad_norm, clip
-        self.measure, self.floor = measure, floor
+        self.measure, self.floor, self.smoothing = measure, floor, smoothing
         start = torch.ones(num_tasks) if initial is None else torch.as_tensor(initial, dtype=torch.float32)
         if start.shape != (num_tasks,) or not (start > 0).all():
             raise ValueError(f"initial must hold {num_tasks} positive weights")
@@ -64,13 +74,17 @@ class TaskWeights:
         # Decay would pull the log weights to 0, that is the weights apart from each other by no measurement.
         decay = {"weight_decay": 0.0}
         self._optimizer = OPTIMIZERS[optimizer]([self._log_weights], lr=step_size, maximize=True, **decay)
+        self._schedule = LambdaLR(self._optimizer, partial(_factor, schedule, steps))
         self._ema = start.clone()
         self._sum = torch.zeros(num_tasks)
         self._steps = 0
-        self._window: list[Tensor] = []
+        self._window: list[tuple[Tensor, Tensor, Tensor]] = []
         #: Measurement of the last finished window, averaged over it, and the same after clipping; shape (k,).
         self.measurement = torch.zeros(num_tasks)
         self.gradient = torch.zeros(num_tasks)
+        #: How many rows carry each task's measurement: (sum |v|)^2 / sum v^2 of what each row of the window adds to it,
+        #: so all of them when they add alike, and 1 when one row adds everything; shape (k,).
+        self.effective_rows = torch.zeros(num_tasks)
 
     @property
     def current(self) -> Tensor:
@@ -117,8 +131,9 @@ class TaskWeights:
             "ema": self._ema.clone(),
             "sum": self._sum.clone(),
             "steps": self._steps,
-            "window": [m.clone() for m in self._window],
+            "window": [tuple(part.clone() for part in seen) for seen in self._window],
             "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "schedule": self._schedule.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -127,31 +142,51 @@ class TaskWeights:
         self._ema, self._sum = state["ema"], state["sum"]
         self._steps, self._window = state["steps"], list(state["window"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
 
-    def _measure(self, task_ids: Tensor, proxy_loss: Tensor, reference_loss: Tensor) -> Tensor:
-        """Measurement M_g of each task on one micro-batch, shape (k,); 0 for a task with no row."""
+    def _measure(self, task_ids: Tensor, proxy_loss: Tensor, reference_loss: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Measurement M_g of each task on one micro-batch, shape (k,), 0 for a task with no row.
+
+        Then the sum, and the sum of squares, of what its rows add to it without regard to sign, both of shape (k,).
+        """
+        values = self._row_values(proxy_loss, reference_loss)
+        measurement = self._task_means(task_ids, values)
+        if self.measure == "ratio":
+            reference = self._task_means(task_ids, reference_loss)
+            measurement = torch.where(reference > 0, measurement / reference, torch.zeros_like(reference))
+        return measurement, self._task_sums(task_ids, values.abs()), self._task_sums(task_ids, values**2)
+
+    def _row_values(self, proxy_loss: Tensor, reference_loss: Tensor) -> Tensor:
+        """What each row adds to its task's measurement, up to a factor of the task, shape (n,)."""
         if self.measure == "released":
             # All zero would divide by zero; each is then below the floor.
             normalised = reference_loss / reference_loss.sum().clamp(min=torch.finfo(torch.float32).tiny)
-            normalised = torch.where(normalised < self.floor, torch.ones_like(normalised), normalised)
-            return self._task_means(task_ids, proxy_loss / normalised)
-        proxy, reference = (self._task_means(task_ids, loss) for loss in (proxy_loss, reference_loss))
-        if self.measure == "ratio":
-            return torch.where(reference > 0, proxy / reference, torch.zeros_like(proxy))
-        return proxy - reference if self.measure == "difference" else proxy
+            return proxy_loss / torch.where(normalised < self.floor, torch.ones_like(normalised), normalised)
+        if self.measure == "difference":
+            return proxy_loss - reference_loss
+        return (proxy_loss - reference_loss).clamp(min=0) if self.measure == "excess" else proxy_loss
 
     def _task_means(self, task_ids: Tensor, values: Tensor) -> Tensor:
-        sums = torch.zeros_like(self._log_weights).index_add_(0, task_ids, values)
+        sums = self._task_sums(task_ids, values)
         return sums / torch.bincount(task_ids, minlength=len(sums)).clamp(min=1)
 
+    def _task_sums(self, task_ids: Tensor, values: Tensor) -> Tensor:
+        return torch.zeros_like(self._log_weights).index_add_(0, task_ids, values)
+
     def _update(self) -> None:
-        self.measurement = torch.stack(self._window).mean(0)
+        measurements, sums, squares = (torch.stack(parts) for parts in zip(*self._window, strict=True))
+        self.measurement = measurements.mean(0)
+        self.effective_rows = torch.nan_to_num(sums.sum(0) ** 2 / squares.sum(0))
         self._window = []
         self.gradient = self._clipped(self.measurement)
         self._log_weights.grad = self.gradient.clone()
         self._optimizer.step()
+        self._schedule.step()
         # A common shift of the log weights changes no weight and no later step; normalised they stay small.
         self._log_weights.copy_(torch.log_softmax(self._log_weights, 0))
+        if self.smoothing:
+            even = self.smoothing / len(self._log_weights)
+            self._log_weights.copy_(((1 - self.smoothing) * self.current + even).log())
         self._steps += 1
         self._sum = self._sum + self.current
         self._ema = self.ema_share * self.current + (1 - self.ema_share) * self._ema
@@ -162,3 +197,11 @@ class TaskWeights:
         if self.clip == "value":
             return vector.clamp(-self.max_grad_norm, self.max_grad_norm)
         return vector * torch.clamp(self.max_grad_norm / (vector.norm() + 1e-6), max=1.0)
+
+
+def _factor(schedule: Schedule, steps: int | None, step: int) -> float:
+    """What the step size is multiplied by at an update, counted from 0."""
+    if schedule == "constant":
+        return 1.0
+    done = min(step / steps, 1.0)
+    return 1 - done if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))

@@ -16,9 +16,9 @@ from tdro.config import Encoding
 from tdro.corpora import passages
 from tdro.dense import Encoder
 from tdro.embeddings import Workspace
-from tdro.jobs import Miner, Retriever
 from tdro.processes import processes
 from tdro.retrievers import open_encoder
+from tdro.settings import Miner, Retriever
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)

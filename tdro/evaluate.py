@@ -34,10 +34,10 @@ from tdro.artifacts import (
 from tdro.config import Encoding
 from tdro.corpora import own_passages, passages
 from tdro.errors import UserError
-from tdro.jobs import EvalDataset, Retriever
 from tdro.metrics import DEPTH, answer_scores, relevance_scores
 from tdro.retrievers import Rank, open_retriever
 from tdro.runs import write_run
+from tdro.settings import EvalDataset, Retriever
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def evaluate(
     A passage that is the query itself (as in ArguAna and Quora) counts neither for nor against.
 
     Args:
-        retriever: Folder of a trained retriever, or one that needs no training (``tdro.jobs.Retriever``).
+        retriever: Folder of a trained retriever, or one that needs no training (``tdro.settings.Retriever``).
         benchmark: What is evaluated, for messages and files.
         datasets: Its test sets by name.
         encoding: Precision and batch size of the forward pass; how a base model reads texts.

@@ -1,17 +1,26 @@
-"""A batch's texts through a model, with little computed on padding.
+"""A batch's texts through a model, with little computed on padding and nothing twice.
 
 A batch of rows has texts of many lengths: queries are short, passages long, code longer than headlines. Padded to its
 longest text, a third of a mixed batch is padding. Here all texts of a batch, whatever their column, are sorted by
-length and go through the model in groups of similar length. The embeddings, and so loss and gradients, are the same.
+length and go through the model in groups of similar length; a text that stands in the batch several times goes once.
+The embeddings, and so loss and gradients, are the same.
+
+With a limit of tokens a pass, gradients are cached (Gao et al. 2021, GradCache): all groups are embedded without a
+graph, the loss is differentiated with respect to the embeddings, and each group is embedded again with a graph for its
+part of the gradient. Memory then holds the activations of one group, whatever the batch.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+from sentence_transformers.base.losses.gradcache import RandContext
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from tdro.lengths import groups
+from tdro.meter import Meter
 from tdro.processes import processes
 
 #: What a forward and backward pass costs beside its tokens, in tokens, by the type of device. Measured on two cores
@@ -19,24 +28,34 @@ from tdro.processes import processes
 COST = {"cpu": 64, "cuda": 1024}
 
 
-def embed_columns(model, columns: Sequence[Mapping[str, Any]]) -> list[Tensor]:
+def embed_columns(
+    model, columns: Sequence[Mapping[str, Any]], mini_batch_tokens: int | None = None, meter: Meter | None = None
+) -> list[Tensor]:
     """Embeddings of each column's texts.
 
     Args:
         model: A SentenceTransformer, maybe wrapped for several processes.
         columns: Tokens of the queries, the positives and each column of negatives, n texts each: ``input_ids`` and
             ``attention_mask`` of shape (n, longest of the column).
+        mini_batch_tokens: Tokens of a forward pass at most, padding included, unless one text is longer; the gradients
+            are cached then. None sets no limit and caches nothing.
+        meter: Is told the tokens.
 
     Returns:
         A tensor of shape (n, d) a column.
     """
-    features = _merged(columns)
+    merged = _merged(columns)
+    features, places = _distinct(merged)
     lengths = features["attention_mask"].sum(dim=1).tolist()
-    parts_of = _as_many_everywhere(groups(lengths, COST.get(features["attention_mask"].device.type, 64)))
-    parts = [model(rows_of(features, part))["sentence_embedding"] for part in parts_of]
-    order = torch.tensor([place for part in parts_of for place in part], device=parts[0].device)
-    embeddings = torch.cat(parts)[order.argsort()]
-    return list(embeddings.reshape(len(columns), -1, embeddings.shape[-1]).unbind(0))
+    parts = groups(lengths, COST.get(features["attention_mask"].device.type, 64), mini_batch_tokens)
+    batches = [rows_of(features, part) for part in _as_many_everywhere(parts)]
+    if meter:
+        meter.add_tokens(sum(lengths), sum(batch["attention_mask"].numel() for batch in batches))
+    cached = mini_batch_tokens is not None and torch.is_grad_enabled()
+    embeddings = _embed_cached(model, batches) if cached else torch.cat(list(_embed(model, batches)))
+    order = {place: at for at, place in enumerate(place for part in parts for place in part)}
+    at = torch.tensor([order[place] for place in places.tolist()], device=embeddings.device)
+    return list(embeddings[at].reshape(len(columns), -1, embeddings.shape[-1]).unbind(0))
 
 
 def rows_of(features: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]:
@@ -48,6 +67,34 @@ def rows_of(features: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any
         name: value[rows][:, used] if _is_tokens(value, mask) else value[rows] if _is_texts(value, mask) else value
         for name, value in features.items()
     }
+
+
+def _embed(model, batches: Sequence[dict[str, Any]]):
+    for batch in batches:
+        yield model(dict(batch))["sentence_embedding"]
+
+
+def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
+    """Embeddings without a graph, whose gradient, once it is known, is carried into the model group by group."""
+    states, found = [], []
+    with torch.no_grad():
+        for batch in batches:
+            states.append(RandContext(*batch.values()))  # dropout draws the same masks again
+            found += _embed(model, [batch])
+    embeddings = torch.cat(found).requires_grad_()
+
+    def replay(gradient: Tensor) -> None:
+        start = 0
+        for number, (batch, state) in enumerate(zip(batches, states, strict=True), start=1):
+            # Gradients are exchanged once, with the last group.
+            apart = isinstance(model, DistributedDataParallel) and number < len(batches)
+            with torch.enable_grad(), model.no_sync() if apart else nullcontext(), state:
+                [again] = _embed(model, [batch])
+                again.backward(gradient[start : start + len(again)].to(again.dtype))
+            start += len(again)
+
+    embeddings.register_hook(replay)
+    return embeddings
 
 
 def _merged(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -63,8 +110,19 @@ def _merged(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def _distinct(features: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
+    """Each text once, and the place of every text of the batch among them, shape (texts,)."""
+    mask = features["attention_mask"]
+    tokens = features["input_ids"].masked_fill(mask == 0, -1)
+    _, place = torch.unique(tokens, dim=0, return_inverse=True)
+    numbers = torch.arange(len(place), device=place.device)
+    first = numbers.new_full((int(place.max()) + 1,), len(place)).scatter_reduce(0, place, numbers, "amin")
+    kept = {name: value[first] if _is_texts(value, mask) else value for name, value in features.items()}
+    return kept, place
+
+
 def _as_many_everywhere(parts: list[list[int]]) -> list[list[int]]:
-    """The groups, the largest of them halved until every process has the same number.
+    """The groups, the largest of them halved until every process has the same number; ``parts`` is changed.
 
     A model that lies sharded over the processes is gathered at each forward pass, so all must make as many.
     """
@@ -75,7 +133,8 @@ def _as_many_everywhere(parts: list[list[int]]) -> list[list[int]]:
         while len(parts) < number:
             largest = max(range(len(parts)), key=lambda at: len(parts[at]))
             part, half = parts[largest], len(parts[largest]) // 2
-            parts[largest : largest + 1] = [part[:half], part[half:]]
+            # A single text goes a second time; its gradient is that of the last time, and zero before.
+            parts[largest : largest + 1] = [part[:half], part[half:]] if half else [part, part]
     return parts
 
 

@@ -1,137 +1,46 @@
-"""What each rule hands its command: the part of the configuration that the job depends on.
-
-A rule's ``params`` hold one of these, so a changed key reruns the jobs that read it and no others.
-"""
+"""The jobs of a configuration: what each rule hands its command (:mod:`tdro.settings`), cut out of the whole."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar
-
-from pydantic import Field, model_validator
+from typing import Any, NamedTuple, TypeVar
 
 from tdro import mixtures
-from tdro.config import Config, Data, Encoding, Model, Tdro, Training, select
+from tdro.config import Config, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.indices import check_index
 from tdro.layout import Layout
-from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Source, Task, TaskRows
+from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
-from tdro.sections import Name, Section, Seed, load, parse
+from tdro.sections import Section, load, parse
+from tdro.settings import (
+    CorpusJob,
+    EncodeCorpusJob,
+    EvalDataset,
+    EvaluateJob,
+    Miner,
+    OptimizeJob,
+    PlanJob,
+    PrepareJob,
+    QueriesJob,
+    ReferenceJob,
+    Retriever,
+    TablesJob,
+    TrainJob,
+)
 from tdro.sources import check_source
 from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
 
-
-class PrepareJob(Section):
-    """``tdro prepare``: one dataset and what to keep of it."""
-
-    task: TaskRows | None = None
-    benchmark: BenchmarkRows | None = None
-    data: Data = Data()
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if (self.task is None) == (self.benchmark is None):
-            raise ValueError("give either `task` or `benchmark`")
-        return self
-
-
-class PlanJob(Section):
-    """``tdro plan``: the shape of the batches."""
-
-    layout: Literal["homogeneous", "mixed"]
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    negatives: int = Field(ge=0)
-    seed: Seed
-
-
-class TrainJob(Section):
-    """``tdro train``."""
-
-    model: Model
-    encoding: Encoding = Encoding()
-    training: Training = Training()
-    tasks: dict[Name, Prompted]
-    seed: Seed = 42
-
-
-class ReferenceJob(Section):
-    """``tdro reference``."""
-
-    encoding: Encoding = Encoding()
-    temperature: float = Field(gt=0)
-    tasks: dict[Name, Prompted]
-    seed: Seed = 42
-
-
-class OptimizeJob(Section):
-    """``tdro optimize``."""
-
-    model: Model
-    encoding: Encoding = Encoding()
-    tdro: Tdro = Tdro()
-    tasks: dict[Name, Prompted]
-    seed: Seed = 42
-
-
-class CorpusJob(Section):
-    """``tdro prepare-corpus``: where a corpus lies."""
-
-    source: Source
-    part: Name | None = None
-    data: Data = Data()
-
-
-class QueriesJob(CorpusJob):
-    """``tdro prepare-queries``: where a query set lies, and how much of it to keep."""
-
-    queries: int | None = Field(None, ge=1)
-
-
-class EvalDataset(Prompted):
-    """One test set."""
-
-    corpus: str = Field(description="Its corpus.parquet.")
-    queries: str = Field(description="Its queries.parquet: the relevant passages or the answers of each query.")
-
-
-class Miner(Section):
-    """The miner as a retriever."""
-
-    model: str
-    revision: str | None = None
-    sha256: str | None = None
-    query_prompt: str = ""
-    passage_prompt: str = ""
-    max_length: int = 512
-    batch_size: int = 64
-
-
-#: What ranks without having been trained here.
-Retriever = Literal["bm25"] | Miner | Model
-
-
-class EncodeCorpusJob(Section):
-    """``tdro encode-corpus``: how a corpus is read, and by what, unless it is a trained retriever."""
-
-    encoding: Encoding = Encoding()
-    retriever: Miner | Model | None = None
-
-
-class EvaluateJob(Section):
-    """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
-
-    datasets: dict[Name, EvalDataset] = Field(min_length=1)
-    encoding: Encoding = Encoding()
-    retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
-
-
-class TablesJob(Section):
-    """``tdro tables``: what the run's figures are of."""
-
-    measure: str = "released"
-    evaluated: dict[Name, int] = Field({}, description="Datasets evaluated of each suite.")
+#: What DoReMi (Xie et al. 2023) does otherwise: it climbs the mean excess loss, unclipped and with a step size of 1,
+#: and mixes in a little of the uniform weights; its result is the mean over the steps.
+DOREMI = {
+    "measure": "excess",
+    "step_size": 1.0,
+    "weight_optimizer": "sgd",
+    "weight_clip": "none",
+    "weight_schedule": "constant",
+    "smoothing": 1e-3,
+}
 
 
 class TestSet(NamedTuple):
@@ -318,11 +227,6 @@ class Jobs:
         )
 
     @property
-    def learns(self) -> bool:
-        """Whether any mixture needs tDRO."""
-        return any(mixtures.parse(mixture).learnt for mixture in self.config.mixtures)
-
-    @property
     def training_rows(self) -> int:
         """Rows that one training draws."""
         return self.config.training.steps * self.config.training.batch_size
@@ -341,12 +245,26 @@ class Jobs:
             encoding=config.encoding, temperature=config.tdro.temperature, tasks=self._prompts, seed=seed
         )
 
-    def optimize(self, model: str, seed: int) -> OptimizeJob:
-        """Job that learns the weights."""
-        config = self.config
+    def optimize(self, model: str, seed: int, course: str = "tdro") -> OptimizeJob:
+        """Job that learns the weights, in one of :attr:`courses`."""
+        tdro = self.courses[course]
         return OptimizeJob(
-            model=self.model(model), encoding=config.encoding, tdro=config.tdro, tasks=self._prompts, seed=seed
+            model=self.model(model), encoding=self.config.encoding, tdro=tdro, tasks=self._prompts, seed=seed
         )
+
+    @property
+    def courses(self) -> dict[str, Tdro]:
+        """The runs of tDRO that there may be, by the name of their folder; all share plan and reference losses."""
+        tdro = self.config.tdro
+        variants = {f"tdro-{name}": changed for name, changed in self.config.sweep.variants(tdro).items()}
+        return {"tdro": tdro, "tdro-doremi": tdro.model_copy(update=DOREMI), **variants}
+
+    @property
+    def run_courses(self) -> list[str]:
+        """Those that a mixture or the sweep asks for."""
+        asked = {mixtures.parse(mixture).course for mixture in self.config.mixtures if mixtures.parse(mixture).learnt}
+        asked |= {f"tdro-{name}" for name in self.config.sweep.variants(self.config.tdro)}
+        return [course for course in self.courses if course in asked]
 
     @property
     def shared_corpora(self) -> set[str]:
@@ -398,6 +316,7 @@ class Jobs:
             kinds={name: f"{task.category}, {task.language}" for name, task in self.tasks.items()},
             benchmarks={b: list(self.datasets(b)) for b in config.benchmarks},
             training_rows=self.training_rows,
+            courses=self.run_courses,
             suites=self._suites(),
             untrained=list(self.untrained),
             report=config.report,

@@ -58,6 +58,10 @@ class Layout:
         """The weights JSON of a mixture."""
         return self.run(model, seed, f"weights/{mixture}.json")
 
+    def package(self, model: str, seed: int | str, mixture: str) -> str:
+        """A retriever with its card, weights and results, as an archive to hand on."""
+        return f"{self.results}/packages/{model}.seed{seed}.{mixture}.tar.gz"
+
     def scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
         """Mean scores of a retriever on a dataset, or on all of the in-domain benchmark."""
         return self.run(model, seed, f"{mixture}/eval/{dataset}.json")

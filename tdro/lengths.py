@@ -34,7 +34,7 @@ def batches(lengths: Sequence[int], rows: int, padding: float = PADDING) -> Iter
         yield batch
 
 
-def groups(lengths: Sequence[int], cost: int) -> list[list[int]]:
+def groups(lengths: Sequence[int], cost: int, most: int | None = None) -> list[list[int]]:
     """Places of texts, shortest texts first, in the groups that cost least.
 
     A group costs its number of texts times its longest text, and ``cost`` more for being a forward pass of its own.
@@ -43,6 +43,8 @@ def groups(lengths: Sequence[int], cost: int) -> list[list[int]]:
     Args:
         lengths: Tokens of each text.
         cost: What a forward pass costs beside its tokens, in tokens.
+        most: Tokens of a group at most, its texts filled up to the longest; groups above it are cut into even parts. A
+            text that is longer is a group of its own.
 
     Example:
         >>> groups([3, 100, 98, 4, 3], cost=20)
@@ -61,4 +63,11 @@ def groups(lengths: Sequence[int], cost: int) -> list[list[int]]:
     while end:
         cuts.append(order[ends[start[end]] : ends[end]].tolist())
         end = start[end]
-    return cuts[::-1]
+    cuts.reverse()
+    return cuts if most is None else [part for cut in cuts for part in _even_parts(cut, lengths, most)]
+
+
+def _even_parts(group: list[int], lengths: Sequence[int], most: int) -> list[list[int]]:
+    texts = max(1, most // lengths[group[-1]])
+    number = -(-len(group) // texts)
+    return [part.tolist() for part in np.array_split(group, number)]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tdro.errors import UserError
 from tdro.forward import embed_columns
+from tdro.meter import Meter
 
 
 class ContrastiveLoss(MultipleNegativesRankingLoss):
@@ -22,12 +23,21 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         temperature: Tau.
         factors: What the loss of each row of the plan is scaled by, shape (rows,); None scales nothing. The rows of a
             batch share a task, hence a factor.
+        mini_batch_tokens: Tokens of a forward pass, see :func:`tdro.forward.embed_columns`.
+        meter: Is told tokens and losses.
     """
 
-    def __init__(self, model, temperature: float, factors: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        model,
+        temperature: float,
+        factors: Tensor | None = None,
+        mini_batch_tokens: int | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
-        self._factors = factors
+        self._factors, self._mini_batch_tokens, self._meter = factors, mini_batch_tokens, meter
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
@@ -39,9 +49,11 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         Raises:
             UserError: naming the rows whose embeddings are not finite.
         """
-        embeddings = embed_columns(self.model, list(sentence_features))
+        embeddings = embed_columns(self.model, list(sentence_features), self._mini_batch_tokens, self._meter)
         check_finite(torch.stack([e.detach().sum(dim=1) for e in embeddings], dim=1), labels)
         loss = self.compute_loss_from_embeddings(embeddings, labels)
+        if self._meter:
+            self._meter.add_losses(labels, loss.expand(len(labels)))
         return loss if self._factors is None else loss * self._factors[labels[0].item()].item()
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """What the name of a mixture means: which share of the training rows each task gets.
 
 Mixtures of sizes (``uniform``, ``proportional``, ``temperatureT``, ``unimaxN``) need the number of
-rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``, ``loss``) need tDRO;
-``file-NAME`` is a weights JSON of whatever origin.
+rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``, ``loss``, ``doremi``)
+need tDRO, and ``curr@VARIANT`` and the like a run of the sweep; ``file-NAME`` is a weights JSON of whatever origin.
 """
 
 import re
@@ -13,41 +13,56 @@ from tdro.errors import UserError
 
 _NUMBER = r"(?:0\.\d*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
 _PERCENT = r"(?:[1-9]\d?|100)"
+_VARIANT = r"(?:@[a-z]+-[0-9.e-]+)?"
 _PATTERNS = {
     "uniform": "",
     "proportional": "",
     "temperature": _NUMBER,
     "unimax": _NUMBER,
-    "curr": "",
-    "mean": "",
-    "ema": "",
-    "top": _PERCENT,
-    "bottom": _PERCENT,
-    "loss": "",
+    "curr": _VARIANT,
+    "mean": _VARIANT,
+    "ema": _VARIANT,
+    "top": _PERCENT + _VARIANT,
+    "bottom": _PERCENT + _VARIANT,
+    "loss": _VARIANT,
+    "doremi": "",
     "file": r"-[A-Za-z0-9_]+",
 }
-_LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss")
+_LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss", "doremi")
 
 #: Every name, as a regular expression without groups.
 NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
 
 #: The names, as people read them.
 KNOWN = (
-    "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100), loss, file-NAME"
+    "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100), loss, doremi, "
+    "file-NAME; learnt ones also with @VARIANT of the sweep"
 )
 
 
 class Mixture(NamedTuple):
-    """A mixture's name, taken apart: ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``."""
+    """A mixture's name, taken apart.
+
+    ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``; ``curr@ratio-0.05`` kind ``curr``,
+    variant ``ratio-0.05``.
+    """
 
     kind: str
     number: float = 0
     name: str = ""
+    variant: str = ""
 
     @property
     def learnt(self) -> bool:
         """Whether tDRO has to run first."""
         return self.kind in _LEARNT
+
+    @property
+    def course(self) -> str:
+        """Which run of tDRO it comes from: the name of its folder."""
+        if self.kind == "doremi":
+            return "tdro-doremi"
+        return f"tdro-{self.variant}" if self.variant else "tdro"
 
     @property
     def reweights(self) -> bool:
@@ -63,8 +78,8 @@ def parse(name: str) -> Mixture:
     """
     if not re.fullmatch(NAMES, name):
         raise UserError(f"unknown mixture {name!r}; known are {KNOWN}.")
-    kind, number, file = re.fullmatch(r"([a-z]+)([0-9.]*)(?:-(.+))?", name).groups()
-    return Mixture(kind, float(number or 0), file or "")
+    kind, number, file, variant = re.fullmatch(r"([a-z]+)([0-9.]*)(?:-([^@]+))?(?:@(.+))?", name).groups()
+    return Mixture(kind, float(number or 0), file or "", variant or "")
 
 
 def kept(mixture: Mixture, tasks: int) -> int:

@@ -14,6 +14,7 @@ from tdro.config import Encoding, Model
 from tdro.eos import append_eos
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, find, is_local, model_job
+from tdro.lora import add_adapters
 from tdro.packages import Archive, cache_folder
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
     """A SentenceTransformer of ``model``'s base: last-token pooling over an appended EOS, unit length.
 
     Weights are float32 whatever the checkpoint holds: AdamW on bfloat16 weights does not learn at
-    these step sizes. Texts are padded on the right and read up to the lengths in ``encoding``.
+    these step sizes. Weights that LoRA freezes may be bfloat16 (``model.dtype``); its adapters are float32. Texts are
+    padded on the right and read up to the lengths in ``encoding``.
 
     Raises:
         UserError: when the base cannot be had, is no decoder that ``layers`` can cut, or has no EOS.
@@ -61,8 +63,11 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
             f"base {model.base} of model {model.name!r} cannot be loaded ({reason}); correct the name, or download "
             "the model and name its folder."
         ) from error
-    _keep_layers(transformer.auto_model, model)
+    network = transformer.auto_model
+    _keep_layers(network, model)
     append_eos(transformer.tokenizer)
+    if model.lora:
+        add_adapters(network, model.lora)
     pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="lasttoken")
     return SentenceTransformer(modules=[transformer, pooling, Normalize()])
 
@@ -146,7 +151,8 @@ def _transformer(model: Model, encoding: Encoding, fetched: Path | None):
 
     return Transformer(
         _base_folder(model, fetched),
-        model_kwargs={"dtype": "float32", "revision": model.revision},
+        model_kwargs={"dtype": model.dtype, "revision": model.revision}
+        | ({"attn_implementation": model.attention} if model.attention else {}),
         config_kwargs={"revision": model.revision},
         processor_kwargs={"revision": model.revision},
         query_length=encoding.query_length,

@@ -23,10 +23,11 @@ from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.forward import embed_columns
-from tdro.jobs import OptimizeJob
 from tdro.losses import check_finite, own_negatives_loss
+from tdro.meter import Meter
 from tdro.models import base_files, load_retriever
 from tdro.processes import processes
+from tdro.settings import OptimizeJob
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -75,13 +76,16 @@ def optimize(
     start = read_weights(initial)
     task_ids = _task_ids(rows, list(start.weights), plan, initial)
     model = load_retriever(job.model, job.encoding, fetched)
-    loss = RobustLoss(model, _task_weights(start.weights, initial, job), task_ids, reference_losses, job.tdro)
+    meter = Meter(rows["task"].to_pylist())
+    weights = _task_weights(start.weights, initial, job)
+    loss = RobustLoss(model, weights, task_ids, reference_losses, job.tdro, meter)
     _load_state(loss, checkpoints)
     training.run(
         model,
         loss,
         rows,
         texts,
+        meter,
         optimisation=job.tdro,
         encoding=job.encoding,
         checkpoints=checkpoints,
@@ -104,11 +108,15 @@ class RobustLoss(torch.nn.Module):
         weights: The task weights, which see each micro-batch and say what its rows weigh.
         task_ids: Task of each row of the plan, shape (rows,).
         reference: Reference loss of each row of the plan, shape (rows,).
-        tdro: Temperature, and micro-batches between two updates.
+        tdro: Temperature, micro-batches between two updates, and tokens of a forward pass.
+        meter: Is told tokens and losses.
     """
 
-    def __init__(self, model, weights: TaskWeights, task_ids: Tensor, reference: Tensor, tdro: Tdro) -> None:
+    def __init__(
+        self, model, weights: TaskWeights, task_ids: Tensor, reference: Tensor, tdro: Tdro, meter: Meter
+    ) -> None:
         super().__init__()
+        self._mini_batch_tokens, self._meter = tdro.mini_batch_tokens, meter
         self.model, self.weights = model, weights
         self.task_ids, self.reference = task_ids, reference
         self.temperature, self.accumulation = tdro.temperature, tdro.accumulation
@@ -123,10 +131,11 @@ class RobustLoss(torch.nn.Module):
             features: Tokens of the queries, the positives and each column of negatives.
             labels: Number of each row in the plan, shape (n,).
         """
-        queries, *passages = embed_columns(self.model, features)
+        queries, *passages = embed_columns(self.model, features, self._mini_batch_tokens, self._meter)
         losses = own_negatives_loss(queries, torch.stack(passages, dim=1), self.temperature)
         rows, all_losses = gather(labels).cpu(), gather(losses.detach()).cpu()
         check_finite(all_losses[:, None], rows)
+        self._meter.add_losses(rows, all_losses)
         row_weights = self._observe(self.task_ids[rows], all_losses, self.reference[rows])
         state = processes()
         own = row_weights.view(state.num_processes, -1)[state.process_index].to(losses.device)
@@ -152,6 +161,7 @@ class RobustLoss(torch.nn.Module):
             "reference_loss": _means(tasks, reference, rows),
             "measurement": weights.measurement.tolist(),
             "gradient": weights.gradient.tolist(),
+            "effective_rows": weights.effective_rows.tolist(),
             "weight": weights.current.tolist(),
             "mean": weights.mean.tolist(),
             "ema": weights.ema.tolist(),
@@ -193,6 +203,9 @@ def _task_weights(initial: Mapping[str, float], where: Path, job: OptimizeJob) -
         floor=tdro.floor,
         optimizer=tdro.weight_optimizer,
         clip=tdro.weight_clip,
+        schedule=tdro.weight_schedule,
+        steps=tdro.steps,
+        smoothing=tdro.smoothing,
     )
 
 

@@ -21,11 +21,11 @@ from torch import Tensor
 from tdro.artifacts import PLAN, REFERENCE, digest, read_table, stamps, write_table
 from tdro.batches import Text, Texts, row_texts
 from tdro.embeddings import Workspace
-from tdro.jobs import ReferenceJob
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.models import load_trained, model_files
 from tdro.precision import autocast
 from tdro.processes import processes
+from tdro.settings import ReferenceJob
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tdro.config import Encoding, Model
 from tdro.dense import Encoder, rank
-from tdro.jobs import EvalDataset, Miner, Retriever
+from tdro.settings import EvalDataset, Miner, Retriever
 from tdro.texts import query_prompt
 
 #: Ranks the passages of a dataset's corpus for its queries: rows and scores, shape (queries, depth).

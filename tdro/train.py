@@ -16,11 +16,14 @@ from transformers import set_seed
 from tdro import training
 from tdro.artifacts import PLAN, read_table
 from tdro.batches import Texts
+from tdro.card import describe_training
 from tdro.errors import UserError
-from tdro.jobs import TrainJob
+from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
+from tdro.meter import Meter
 from tdro.models import base_files, load_retriever
 from tdro.processes import processes
+from tdro.settings import TrainJob
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -60,11 +63,14 @@ def train(
     training.keep_if_same(checkpoints, job, small, [*texts.files(rows), *base_files(job.model)])
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
-    training.run(
+    meter = Meter(rows["task"].to_pylist())
+    factors = _factors(rows, loss_weights)
+    whole = training.run(
         model,
-        ContrastiveLoss(model, job.training.temperature, _factors(rows, loss_weights)),
+        ContrastiveLoss(model, job.training.temperature, factors, job.training.mini_batch_tokens, meter),
         rows,
         texts,
+        meter,
         optimisation=job.training,
         encoding=job.encoding,
         checkpoints=checkpoints,
@@ -72,7 +78,13 @@ def train(
         seed=job.seed,
     )
     if processes().is_main_process:
-        _save(model, job, output)
+        if whole is not None:
+            model, split = load_retriever(job.model, job.encoding, fetched), model
+            model.load_state_dict(whole)
+            model.model_card_data = split.model_card_data
+        if job.model.lora:
+            merge_adapters(model[0].auto_model)
+        _save(model, job, rows, output)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
 
@@ -95,12 +107,13 @@ def _check_output(output: Path) -> None:
         raise UserError(f"{output} exists and is no SentenceTransformer folder; name another output.")
 
 
-def _save(model, job: TrainJob, output: Path) -> None:
-    """Write the model, and the settings it was trained with, beside its place; then move it there."""
+def _save(model, job: TrainJob, plan: pa.Table, output: Path) -> None:
+    """Write the model, its card and the settings it was trained with, beside its place; then move it there."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
         folder = Path(temporary) / "model"
         model.save_pretrained(str(folder))
         (folder / "training_settings.json").write_text(job.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        describe_training(folder, job, plan)
         shutil.rmtree(output, ignore_errors=True)
         folder.rename(output)

@@ -18,16 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from accelerate.utils import gather
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import SequentialSampler
 from tqdm import tqdm
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from tdro.artifacts import digest, read_json, stamps, write_json
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
 from tdro.errors import Unfinished, UserError
+from tdro.meter import Meter
 from tdro.precision import supports_bf16
 from tdro.processes import processes
 from tdro.sections import Section
@@ -35,6 +37,7 @@ from tdro.sections import Section
 log = logging.getLogger(__name__)
 
 _COMPLETE = "complete"
+_WEIGHTS = "weights.safetensors"
 _IDENTITY = "run.json"
 
 
@@ -43,6 +46,7 @@ def run(
     loss: torch.nn.Module,
     plan: pa.Table,
     texts: Texts,
+    meter: Meter,
     *,
     optimisation: Optimisation,
     encoding: Encoding,
@@ -51,7 +55,7 @@ def run(
     seed: int,
     accumulation: int = 1,
     callbacks: tuple[TrainerCallback, ...] = (),
-) -> None:
+) -> dict[str, torch.Tensor] | None:
     """Train ``model`` in place on every step of ``plan``.
 
     Starts at the newest complete checkpoint below ``checkpoints`` if there is one.
@@ -61,6 +65,7 @@ def run(
         loss: Called with the features of query, positive and negatives, and the rows' numbers in the plan.
         plan: Table of schema ``PLAN``.
         texts: The texts of its rows.
+        meter: What ``loss`` tells; shown beside the loss.
         optimisation: Schedule, optimiser and checkpointing.
         encoding: Precision.
         checkpoints: Folder of checkpoints; kept when the process is killed.
@@ -69,11 +74,16 @@ def run(
         accumulation: Micro-batches an optimiser step.
         callbacks: Called beside ours.
 
+    Returns:
+        The whole weights by name, on the main process, of a model that FSDP or ZeRO has split over the processes; None
+        where ``model`` itself holds them.
+
     Raises:
         Unfinished: when SIGTERM or SIGUSR1 came; the checkpoint of the step is written by then.
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
-    trainer = SentenceTransformerTrainer(
+    trainer = _Trainer(
+        meter,
         model=model,
         args=_arguments(optimisation, encoding, checkpoints, seed, accumulation),
         train_dataset=dataset(plan, texts),
@@ -92,6 +102,48 @@ def run(
             f"stopped by a signal after step {trainer.state.global_step} of {optimisation.steps}; "
             "run the same command again to go on from there."
         )
+    return trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_split else None
+
+
+class _Trainer(SentenceTransformerTrainer):
+    """Logs what the meter has counted; its checkpoints hold the trained weights alone."""
+
+    def __init__(self, meter: Meter, **others) -> None:
+        super().__init__(**others)
+        self._meter = meter
+        if self.is_fsdp_enabled:  # a SentenceTransformer does not say which layers belong together, its network does
+            layers = list(self.model[0].auto_model._no_split_modules)
+            self.accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = layers
+            self.model.base_model_prefix = "transformers_model"  # accelerate looks for the last norm there
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the weights lie in parts on the processes."""
+        return self.is_fsdp_enabled or self.is_deepspeed_enabled
+
+    def compute_loss(self, model, inputs, *arguments, **others):
+        """As the parent class, which leaves the bare model in the loss where FSDP has wrapped it."""
+        if self.is_fsdp_enabled:
+            self.loss = self.override_model_in_loss(self.loss, model)
+        return super().compute_loss(model, inputs, *arguments, **others)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            logs = logs | self._meter.read()
+        super().log(logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict=None) -> None:
+        # FSDP and DeepSpeed write checkpoints of their own beside.
+        if not self.is_split:
+            trained = {name: value.detach() for name, value in self.model.named_parameters() if value.requires_grad}
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            save_file(trained, Path(output_dir) / _WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
+        if self.is_split:
+            Trainer._load_from_checkpoint(self, resume_from_checkpoint, model)
+        else:
+            self.model.load_state_dict(load_file(Path(resume_from_checkpoint) / _WEIGHTS), strict=False)
 
 
 def check_plan(plan: pa.Table, where: Path, optimisation: Optimisation, *, mixed: bool) -> None:
@@ -177,11 +229,12 @@ def _arguments(
         save_total_limit=2,
         logging_steps=optimisation.log_steps,
         logging_nan_inf_filter=False,
-        report_to=["tensorboard"],
+        report_to=optimisation.report_to,
         disable_tqdm=True,
         remove_unused_columns=False,
         # A step has several forward passes (tdro.forward); buffers never change, and need not be sent at each.
         ddp_broadcast_buffers=False,
+        ddp_find_unused_parameters=False,  # every parameter is used
     )
 
 

@@ -21,7 +21,7 @@ from tdro.errors import UserError
 TOLERANCE = 1e-3
 
 #: Columns of a trajectory that are mixtures.
-_COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema", "loss": "weight"}
+_COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema", "loss": "weight", "doremi": "mean"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
             folders name the tasks. For ``file-NAME`` two weights JSONs: the file, and one that tells the
             training rows of the tasks there are.
         mixture: One of :data:`tdro.mixtures.KNOWN`. Those of sizes are made from any source; ``curr``,
-            ``mean``, ``ema`` and ``loss`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
+            ``mean``, ``ema``, ``loss`` and ``doremi`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
             heaviest or lightest of k tasks with equal weights, need a trajectory or a weights JSON.
         rows: Rows that a training draws, for ``unimaxN``.
 

@@ -49,8 +49,8 @@ def _prepare(commands) -> None:
 
 
 def _run_prepare(options) -> None:
-    from tdro.jobs import PrepareJob
     from tdro.prepare import prepare_benchmark, prepare_task
+    from tdro.settings import PrepareJob
 
     job = read_settings(options, PrepareJob)
     if job.task:
@@ -79,7 +79,7 @@ def _prepare_corpus(commands) -> None:
 
 def _run_prepare_corpus(options) -> None:
     from tdro.benchmarks import prepare_corpus
-    from tdro.jobs import CorpusJob
+    from tdro.settings import CorpusJob
 
     job = read_settings(options, CorpusJob)
     prepare_corpus(options.name, job.source, job.part, job.data, options.output)
@@ -107,7 +107,7 @@ def _prepare_queries(commands) -> None:
 
 def _run_prepare_queries(options) -> None:
     from tdro.benchmarks import prepare_queries
-    from tdro.jobs import QueriesJob
+    from tdro.settings import QueriesJob
 
     job = read_settings(options, QueriesJob)
     prepare_queries(options.name, job.source, job.part, job.queries, job.data, options.corpus, options.output)

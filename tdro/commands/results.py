@@ -32,7 +32,7 @@ def _evaluate(commands) -> None:
 
 def _run_evaluate(options) -> None:
     from tdro.evaluate import evaluate
-    from tdro.jobs import EvaluateJob
+    from tdro.settings import EvaluateJob
 
     job = read_settings(options, EvaluateJob)
     retriever, outputs = _retriever(options, job), (options.scores, options.query_scores, options.runs)
@@ -61,7 +61,7 @@ def _encode_corpus(commands) -> None:
 
 def _run_encode_corpus(options) -> None:
     from tdro.encodecorpus import encode_corpus
-    from tdro.jobs import EncodeCorpusJob
+    from tdro.settings import EncodeCorpusJob
 
     job = read_settings(options, EncodeCorpusJob)
     encode_corpus(
@@ -123,8 +123,8 @@ def _tables(commands) -> None:
 
 
 def _run_tables(options) -> None:
-    from tdro.jobs import TablesJob
     from tdro.papertables import tables
+    from tdro.settings import TablesJob
 
     job = read_settings(options, TablesJob)
     print(tables(options.results_csv, options.paper, job.measure, job.evaluated, options.output))
@@ -154,9 +154,39 @@ def _run_show(options) -> None:
     print(show(options.weights, options.rows))
 
 
+def _export(commands) -> None:
+    command = add_command(
+        commands,
+        "export",
+        "Pack a trained retriever with its weights and results, or push it to the hub.",
+        """
+        input    a model's folder, the weights JSON it was trained with, and its scores
+        output   an archive of one folder, whose README.md is the model card; with --push a hub repository
+
+        tdro export --model curr/model --weights weights/curr.json --scores curr/eval/*.json --output curr.tar.gz
+        """,
+        _run_export,
+        settings=False,
+    )
+    add_paths(command, "model", "weights")
+    command.add_argument("--scores", type=Path, nargs="*", default=[])
+    command.add_argument("--output", type=Path, metavar="FILE.tar.gz")
+    command.add_argument("--push", metavar="OWNER/NAME", help="hub repository; needs `hf auth login`")
+    command.add_argument("--private", action="store_true", help="make a new repository private")
+
+
+def _run_export(options) -> None:
+    from tdro.export import export
+
+    if not (options.output or options.push):
+        raise UserError("nothing to do: give --output, --push, or both.")
+    export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
+
+
 COMMANDS = (
     _encode_corpus,
     _evaluate,
+    _export,
     _report,
     _tables,
     _show,

@@ -26,8 +26,8 @@ def _plan(commands) -> None:
 
 def _run_plan(options) -> None:
     from tdro.artifacts import PLAN, write_table
-    from tdro.jobs import PlanJob
     from tdro.plan import make_plan, read_tasks
+    from tdro.settings import PlanJob
     from tdro.weights import read_weights
 
     job = read_settings(options, PlanJob)
@@ -60,7 +60,7 @@ def _train(commands) -> None:
 
 
 def _run_train(options) -> None:
-    from tdro.jobs import TrainJob
+    from tdro.settings import TrainJob
     from tdro.train import train
 
     folders = (options.results, options.output, options.checkpoints, options.tensorboard)

@@ -16,7 +16,7 @@ from polars import DataFrame
 from tdro.artifacts import replacing
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
-from tdro.report import figures, formats, mixtures, reading, stability, stages, tables
+from tdro.report import figures, formats, mixtures, reading, stability, stages, sweep, tables
 from tdro.report.content import BASELINE, Content
 from tdro.report.scores import Results, collect
 
@@ -65,7 +65,7 @@ def _environment() -> Environment:
 
 def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dict:
     """What the template shows."""
-    courses = mixtures.trajectories(settings, layout)
+    courses, jobs = mixtures.trajectories(settings, layout), stages.rules(logs)
     return {
         "settings": settings,
         "baseline": BASELINE,
@@ -80,10 +80,12 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "repetitions": stability.repetitions(settings, layout),
         "courses": _courses(courses),
         "remarks": stability.of_courses(courses),
+        "variations": sweep.variations(settings, layout, courses),
+        "reuse": sweep.reuse(settings, next((rule.seconds for rule in jobs if rule.name == "reference"), None)),
         "stages": stages.stages(settings.tasks, layout),
         "duplicates": stages.duplicates(settings.tasks, layout),
         "leaks": stages.leaks(settings.benchmarks, layout),
-        "rules": stages.rules(logs),
+        "rules": jobs,
         "versions": [(name, _version(name)) for name in _PACKAGES],
     }
 

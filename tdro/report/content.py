@@ -3,7 +3,6 @@
 from pydantic import Field, model_validator
 
 from tdro.config import Mixture, Report
-from tdro.mixtures import parse
 from tdro.registry import IN_DOMAIN
 from tdro.sections import Name, Section
 
@@ -27,6 +26,7 @@ class Content(Section):
     training_rows: int | None = Field(
         None, ge=1, description="Rows that one training draws (steps x batch size); null hides passes over a dataset."
     )
+    courses: list[str] = Field([], description="Runs of tDRO: their folders' names, see tdro.mixtures.Mixture.course.")
     suites: dict[Name, list[Name]] = Field({}, description="Benchmarks that are averaged under one name, such as BEIR.")
     untrained: list[Name] = Field([], description="Retrievers that nothing was trained for, such as `bm25`.")
     report: Report = Report()
@@ -47,11 +47,6 @@ class Content(Section):
     def challengers(self) -> list[str]:
         """The mixtures that are compared with the baseline."""
         return [mixture for mixture in self.mixtures if mixture != BASELINE]
-
-    @property
-    def learns(self) -> bool:
-        """Whether any mixture was learnt by tDRO."""
-        return any(parse(mixture).learnt for mixture in self.mixtures)
 
     @property
     def out_of_domain(self) -> list[str]:

@@ -84,17 +84,17 @@ def _bar(weight: float, largest: float, task: str, runs: list[Weights], rows: in
     return Bar(formats.weight(weight), round(100 * weight / largest, 2), spread, seen)
 
 
-def trajectories(settings: Content, layout: Layout) -> dict[int, pl.DataFrame]:
-    """The course of tDRO by seed, schema ``TRAJECTORY``; empty when no mixture was learnt.
+def trajectories(settings: Content, layout: Layout, course: str = "tdro") -> dict[int, pl.DataFrame]:
+    """A course of tDRO by seed, schema ``TRAJECTORY``; empty when there is none of that name.
 
     Raises:
-        UserError: when a learnt mixture is shown but its trajectory is missing or holds no step.
+        UserError: when a trajectory is missing or holds no step.
     """
-    if not settings.learns:
+    if course not in settings.courses:
         return {}
     runs = {}
     for seed in settings.seeds:
-        path = Path(layout.run(settings.proxy, seed, "tdro/trajectory.parquet"))
+        path = Path(layout.run(settings.proxy, seed, f"{course}/trajectory.parquet"))
         runs[seed] = pl.DataFrame(read_table(path, TRAJECTORY)).sort("step", "task")
         if runs[seed].is_empty():
             raise UserError(f"{path} holds no step; delete it and run tDRO again.")

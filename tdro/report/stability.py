@@ -1,6 +1,6 @@
 """How far learnt weights can be trusted: have they settled, do seeds agree, do they repeat a dataset too often?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +15,9 @@ from tdro.weights import read_weights
 #: Below this mean rank correlation between seeds the order of the tasks is called unstable.
 STABLE_CORRELATION = 0.7
 
+#: A task whose measurement is carried by less than this share of its rows is pointed out.
+FEW = 0.5
+
 
 def of_courses(courses: Mapping[int, pl.DataFrame]) -> list[str]:
     """Sentences on whether the weights settled, and whether the seeds agree.
@@ -23,7 +26,20 @@ def of_courses(courses: Mapping[int, pl.DataFrame]) -> list[str]:
         courses: Trajectory of each seed, schema ``TRAJECTORY``; empty when nothing was learnt.
     """
     weights = {seed: _matrix(course) for seed, course in courses.items()}
-    return [*_settling(weights), *_agreement(weights)]
+    return [*_settling(weights), *_agreement(weights), *_carried_by_few(courses)]
+
+
+def last_weights(course: pl.DataFrame) -> dict[str, float]:
+    """Weight of each task at the last step of a trajectory."""
+    last = course.filter(pl.col("step") == pl.col("step").max())
+    return dict(zip(last["task"], last["weight"], strict=True))
+
+
+def correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's rank correlation of two sets of weights; 0 where one is constant, which has no order to agree on."""
+    ranks = [pl.Series(list(values)).rank() for values in (one, other)]
+    # Spearman's rho is Pearson's of the ranks.
+    return _rounded(np.corrcoef(*ranks)[0, 1]) if all(r.std() for r in ranks) else 0.0
 
 
 def repetitions(settings: Content, layout: Layout) -> list[str]:
@@ -69,13 +85,7 @@ def _settling(weights: Mapping[int, np.ndarray]) -> list[str]:
 def _agreement(weights: Mapping[int, np.ndarray]) -> list[str]:
     if len(weights) < 2:
         return []
-    last = {seed: pl.Series(course[-1]).rank() for seed, course in weights.items()}
-    # Spearman's rho is Pearson's of the ranks; constant weights have no order to agree on.
-    pairs = {
-        (a, b): float(np.corrcoef(last[a], last[b])[0, 1]) if last[a].std() and last[b].std() else 0.0
-        for a, b in combinations(last, 2)
-    }
-    # Rounded, so that neither a sign of zero nor the last bit of a sum shows.
+    pairs = {(a, b): correlation(weights[a][-1], weights[b][-1]) for a, b in combinations(weights, 2)}
     mean, (worst, lowest) = _rounded(np.mean(list(pairs.values()))), min(pairs.items(), key=lambda pair: pair[1])
     verdict = (
         "The order of the tasks is not stable: do not read much into a single task's weight."
@@ -88,5 +98,23 @@ def _agreement(weights: Mapping[int, np.ndarray]) -> list[str]:
     ]
 
 
+def _carried_by_few(courses: Mapping[int, pl.DataFrame]) -> list[str]:
+    """Tasks whose measurement comes from few of their rows, over all steps and seeds."""
+    if not courses:
+        return []
+    measured = pl.concat(courses.values()).filter(pl.col("rows") > 0, pl.col("effective_rows") > 0)
+    tasks = measured.group_by("task").agg(pl.col("rows").mean(), pl.col("effective_rows").mean())
+    few = tasks.filter(pl.col("effective_rows") < FEW * pl.col("rows")).sort("effective_rows")
+    if few.is_empty():
+        return []
+    named = [f"{task} ({effective:.1f} of {rows:.1f})" for task, rows, effective in few.iter_rows()]
+    return [
+        "The measurement of these tasks is carried by few of their rows (rows that count, of the rows of a step, on "
+        f"average): {listed(named)}. A handful of odd rows may decide such a weight; look at them, or raise the batch "
+        "size."
+    ]
+
+
 def _rounded(value: float) -> float:
+    """So that neither a sign of zero nor the last bit of a sum shows."""
     return round(float(value), 6) + 0.0

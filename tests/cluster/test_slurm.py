@@ -62,7 +62,7 @@ def test_a_job_preempted_by_a_higher_partition_resumes(learning, whole):
     assert snakemake.wait() == 0, learning.output
     states = [(entry["JobID"], entry["State"]) for entry in learning.jobs("optimize")]
     assert states == [(job, "PREEMPTED"), (job, "COMPLETED")]
-    assert "resuming from" in (learning.folder / "logs/optimize/tiny.seed1.log").read_text()
+    assert "resuming from" in (learning.folder / "logs/optimize/tiny.seed1.tdro.log").read_text()
     assert_same_weights(learning, whole)
     print(f"sacct: {states}; same weights as undisturbed")
 
@@ -75,7 +75,7 @@ def test_a_job_told_to_stop_before_its_limit_is_queued_again(learning, whole):
     assert snakemake.wait() == 0, learning.output
     states = [(entry["JobID"], entry["State"]) for entry in learning.jobs("optimize")]
     assert states == [(job, "REQUEUED"), (job, "COMPLETED")]
-    assert "resuming from" in (learning.folder / "logs/optimize/tiny.seed1.log").read_text()
+    assert "resuming from" in (learning.folder / "logs/optimize/tiny.seed1.tdro.log").read_text()
     assert_same_weights(learning, whole)
     print(f"sacct: {states}; same weights as undisturbed")
 
@@ -84,13 +84,14 @@ def test_a_cancelled_job_is_not_queued_again(learning):
     snakemake = learning.start(WEIGHTS, "--retries", "0")
     learning.wait_for(FIRST_CHECKPOINT, snakemake)
     slurm("scancel", learning.running("optimize"))
-    assert snakemake.wait() != 0
+    assert snakemake.wait(timeout=120) != 0
+    assert "SLURM status is: 'CANCELLED'" in learning.output
     assert [entry["State"].split()[0] for entry in learning.jobs("optimize")] == ["CANCELLED"]
 
 
 def test_a_training_longer_than_its_time_limit_finishes_over_several_jobs(whole, tmp_path):
     project = whole.copy(tmp_path / "project")
-    log = (whole.folder / "logs/optimize/tiny.seed1.log").read_text()
+    log = (whole.folder / "logs/optimize/tiny.seed1.tdro.log").read_text()
     steps, minutes, seconds = map(int, re.search(r" 100% (\d+)/\d+ \[(\d+):(\d+)<", log).groups())
     # Three minutes of steps as slow as those of learning; a job of one minute ends after one and a half at most.
     steps = max(200, round(180 * steps / max(1, 60 * minutes + seconds)))

@@ -22,6 +22,7 @@ COMMANDS = [
     "optimize",
     "derive",
     "evaluate",
+    "export",
     "report",
     "show",
 ]

@@ -14,6 +14,7 @@ README = Path(__file__).parents[2] / "config" / "README.md"
 SECTIONS = {
     "Configuration: top level": config.Config,
     "Configuration: `models[]`": config.Model,
+    "Configuration: `models[].lora`": config.Lora,
     "Configuration: `data`": config.Data,
     "Configuration: `mining`": config.Mining,
     "Configuration: `mining.encode`": config.Encode,
@@ -25,6 +26,7 @@ SECTIONS = {
     "Configuration: `evaluation`": config.Evaluation,
     "Configuration: `training`": config.Training,
     "Configuration: `tdro`": config.Tdro,
+    "Configuration: `sweep`": config.Sweep,
     "Configuration: `report`": config.Report,
     "Registry: top level": registry.Registry,
     "Registry: `tasks.*`": registry.Task,

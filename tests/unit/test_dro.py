@@ -187,3 +187,69 @@ def test_weights_stay_a_distribution_and_names_do_not_matter(proxy, reference, t
             assert kind.sum().item() == pytest.approx(1, abs=1e-5)
             assert (kind > 0).all()
     assert torch.allclose(other.current[order], one.current, atol=1e-6)
+
+
+def test_excess_counts_only_rows_above_the_reference():
+    weights = TaskWeights(2, measure="excess")
+    weights.observe(TASKS, PROXY, REFERENCE)
+    assert weights.measurement.tolist() == [1.0, 0.0]  # (0 + 2) / 2, and two rows below their reference
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [("proxy", [1.6, 2.0]), ("excess", [1.0, 0.0]), ("released", [1.6, 2.0]), ("difference", [1.0, 2.0])],
+)
+def test_effective_rows_computed_by_hand(measure, expected):
+    weights = TaskWeights(2, measure=measure)
+    weights.observe(TASKS, PROXY, REFERENCE)
+    assert weights.effective_rows.tolist() == pytest.approx(expected)  # (1 + 3)^2 / (1 + 9), and two alike
+
+
+def test_effective_rows_are_of_the_whole_window():
+    weights = TaskWeights(2, measure="proxy")
+    weights.observe(TASKS, PROXY, REFERENCE, last=False)
+    weights.observe(TASKS, PROXY, REFERENCE)
+    assert weights.effective_rows.tolist() == pytest.approx([3.2, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"), [("linear", [1, 0.75, 0.5, 0.25]), ("cosine", [1, 0.8536, 0.5, 0.1464])]
+)
+def test_a_schedule_shrinks_the_steps(schedule, factors):
+    plain, falling = (TaskWeights(2, clip="none", schedule=name, steps=4) for name in ("constant", schedule))
+    for factor in factors:
+        moves = []
+        for weights in (plain, falling):
+            before = weights.current.log()
+            weights.observe(TASKS, PROXY, REFERENCE)
+            move = weights.current.log() - before
+            moves.append((move[0] - move[1]).item())
+        assert moves[1] == pytest.approx(factor * moves[0], rel=1e-3)
+
+
+def test_a_saved_schedule_goes_on_bit_for_bit():
+    def fresh():
+        return TaskWeights(2, schedule="cosine", steps=6, optimizer="adamw", smoothing=0.01)
+
+    whole, first, second = fresh(), fresh(), fresh()
+    for step in range(6):
+        if step == 3:
+            second.load_state_dict(first.state_dict())
+        for weights in (whole, first if step < 3 else second):
+            weights.observe(TASKS, PROXY * (step + 1), REFERENCE)
+    assert torch.equal(whole.current, second.current)
+
+
+def test_doremis_update_by_its_own_formula():
+    """Exponentiated gradient on the mean excess loss, mixed with the uniform weights (Xie et al. 2023, algorithm 1)."""
+    weights = TaskWeights(2, measure="excess", step_size=1.0, clip="none", smoothing=1e-3)
+    expected, total = np.full(2, 0.5), np.zeros(2)
+    for step in range(5):
+        proxy = PROXY + step
+        weights.observe(TASKS, proxy, REFERENCE)
+        excess = np.maximum(proxy.numpy() - REFERENCE.numpy(), 0).reshape(2, 2).mean(1)
+        raised = expected * np.exp(excess)
+        expected = (1 - 1e-3) * raised / raised.sum() + 1e-3 / 2
+        total += expected
+        np.testing.assert_allclose(weights.current, expected, rtol=1e-5)
+    np.testing.assert_allclose(weights.mean, total / 5, rtol=1e-5)

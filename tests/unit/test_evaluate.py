@@ -31,7 +31,7 @@ from tdro.artifacts import (
 )
 from tdro.errors import UserError
 from tdro.evaluate import evaluate, without_themselves
-from tdro.jobs import EvalDataset, EvaluateJob, Miner
+from tdro.settings import EvalDataset, EvaluateJob, Miner
 
 ENCODING = config.Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"

@@ -16,10 +16,11 @@ from tdro.artifacts import QUERIES, read_table
 from tdro.config import Encoding, Model
 from tdro.errors import UserError
 from tdro.fetched import dataset_job, find, model_job
-from tdro.jobs import Jobs, PrepareJob
+from tdro.jobs import Jobs
 from tdro.models import load_retriever
 from tdro.registry import Source
 from tdro.sections import parse
+from tdro.settings import PrepareJob
 
 ROOT = Path(__file__).parents[2]
 BIG = bytes(range(256)) * 4000

@@ -2,9 +2,10 @@ import pytest
 
 from tdro.config import Config
 from tdro.errors import UserError
-from tdro.jobs import Jobs, Miner
+from tdro.jobs import Jobs
 from tdro.layout import Layout
 from tdro.registry import Registry
+from tdro.settings import Miner
 
 LAYOUT = Layout("results")
 ENTRY = {"language": "en", "instruction": "Find it."}

@@ -43,3 +43,19 @@ def test_a_batch_of_the_papers_size_is_padded_by_less_than_a_tenth():
     parts = groups(lengths.tolist(), cost=1024)
     assert lengths.sum() > 0.9 * cost_of(parts, lengths, 0)
     assert len(parts) < 20
+
+
+@given(st.lists(st.integers(1, 512), min_size=1, max_size=200), st.integers(1, 2000), st.integers(8, 4000))
+def test_a_limit_is_kept_and_loses_no_text(lengths, cost, most):
+    found = groups(lengths, cost, most)
+    assert sorted(place for part in found for place in part) == list(range(len(lengths)))
+    assert all(part and (len(part) == 1 or len(part) * max(lengths[p] for p in part) <= most) for part in found)
+
+
+def test_less_than_a_tenth_is_padding_under_a_limit():
+    """Queries and passages of the paper's lengths, in the groups of a GPU."""
+    rng = np.random.default_rng(0)
+    lengths = [*rng.integers(10, 128, 256), *np.minimum(rng.lognormal(5, 0.8, 512).astype(int) + 5, 512)]
+    found = groups(lengths, 1024, 16_384)
+    computed = sum(len(part) * max(lengths[place] for place in part) for part in found)
+    assert sum(lengths) > 0.9 * computed

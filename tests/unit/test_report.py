@@ -41,6 +41,7 @@ def content(**changes) -> Content:
         "tasks": TASKS,
         "benchmarks": BENCHMARKS,
         "training_rows": 6400,
+        "courses": ["tdro"],
         "report": {"bootstrap_samples": 1000},
     }
     return Content(**{**values, **changes})
@@ -130,11 +131,13 @@ class Tree:
             "reference_loss": losses.ravel(),
             "measurement": losses.ravel() / 2,
             "gradient": losses.ravel() / 9,
+            "effective_rows": [4.0] * (steps * k),
             "weight": course.ravel(),
             "mean": course.ravel(),
             "ema": course.ravel(),
         }
-        write_table(self.layout.run(proxy, seed, "tdro/trajectory.parquet"), columns, TRAJECTORY)
+        for course in self.settings.courses:
+            write_table(self.layout.run(proxy, seed, f"{course}/trajectory.parquet"), columns, TRAJECTORY)
 
     def data(self, task, script) -> None:
         empty = {name: [] for name in QUERIES.names}
@@ -414,11 +417,35 @@ def test_text_in_figures_is_escaped(tmp_path):
 
 
 def test_uniform_alone_needs_no_trajectory(tmp_path):
-    tree = Tree(tmp_path, content(mixtures=["uniform"]))
-    Path(tree.layout.run("tiny", 1, "tdro/trajectory.parquet")).unlink()
+    tree = Tree(tmp_path, content(mixtures=["uniform"], courses=[]))
+    assert not Path(tree.layout.run("tiny", 1, "tdro/trajectory.parquet")).exists()
     html, summary, rows = tree.build()
     assert "nothing to compare" in html and "How the weights were learnt" not in html
     assert "interval" not in summary and {row["mixture"] for row in rows} == {"uniform"}
+
+
+def test_other_runs_of_tdro_are_compared_with_the_main_one(tmp_path):
+    tree = Tree(tmp_path, content(courses=["tdro", "tdro-doremi", "tdro-ratio-0.05"], seeds=[1, 2]))
+    path = tree.layout.run("tiny", 2, "tdro-ratio-0.05/trajectory.parquet")
+    table = read_table(path, TRAJECTORY).to_pandas()
+    table["weight"] = table["weight"].groupby(table["step"]).transform(lambda weights: weights[::-1].to_numpy())
+    write_table(path, {name: table[name] for name in TRAJECTORY.names}, TRAJECTORY)
+    html = tree.build()[0].partition("Other runs of tDRO")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr><th[^>]*>([a-z.0-9-]+)</th><td[^>]*>([\d.]+)</td><td[^>]*>(-?[\d.]+)</td>", html)
+    last = table[table["step"] == table["step"].max()]["weight"].to_numpy()
+    distance = np.abs(last - last[::-1]).sum() / 2 / 2  # of the second seed only, halved by the mean over both
+    agreement = (1 + scipy.stats.spearmanr(last, last[::-1]).statistic) / 2
+    assert [row[0] for row in rows] == ["doremi", "ratio-0.05"]
+    assert [float(value) for value in rows[0][1:]] == [0, 1]
+    assert [float(value) for value in rows[1][1:]] == pytest.approx([distance, agreement], abs=0.006)
+
+
+def test_the_report_says_what_reusing_reference_losses_saved(tmp_path):
+    tree = Tree(tmp_path, content(courses=["tdro", "tdro-doremi"]))
+    assert "read by 2 runs of tDRO each" not in tree.build()[0]
+    (tmp_path / "logs/reference").mkdir()
+    (tmp_path / "logs/reference/tiny.seed1.tsv").write_text("s\th:m:s\tmax_rss\n90\t0:01:30\t100\n")
+    assert "(1 min 30 s in all) and read by 2 runs of tDRO each" in tree.build()[0]
 
 
 def test_out_of_domain_alone(tmp_path):

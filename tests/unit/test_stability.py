@@ -15,16 +15,19 @@ from tdro.weights import Weights, write_weights
 TASKS = ["a", "b", "c", "d"]
 
 
-def course(last, steps=50, still_until=None):
-    """From equal weights to ``last`` in equal moves, and no further after ``still_until`` steps."""
+def course(last, steps=50, still_until=None, effective=None):
+    """From equal weights to ``last`` in equal moves, and no further after ``still_until`` steps; four rows a task."""
     last = np.array(last) / sum(last)
     shares = np.minimum(np.linspace(0, 1, steps) * (steps / still_until if still_until else 1), 1)[:, None]
     weights = (1 - shares) / len(last) + shares * last
+    rows = [4] * weights.size
     return pl.DataFrame(
         {
             "step": np.repeat(np.arange(steps), len(last)),
             "task": TASKS[: len(last)] * steps,
             "weight": weights.ravel(),
+            "rows": rows,
+            "effective_rows": rows if effective is None else effective * steps,
         }
     ).sample(fraction=1, shuffle=True, seed=0)
 
@@ -56,6 +59,13 @@ def test_rank_correlation_is_scipys(lasts):
 
 def test_seeds_that_weigh_all_alike_have_no_order_to_agree_on():
     assert "not stable" in of_courses({1: course([1, 1, 1]), 2: course([1, 1, 1])})[-1]
+
+
+def test_tasks_that_few_rows_decide_are_named():
+    (*_, sentence) = of_courses({1: course([1, 1, 1], steps=5, effective=[4.0, 1.5, 2.0])})
+    assert "carried by few of their rows" in sentence
+    assert "b (1.5 of 4.0)." in sentence
+    assert of_courses({1: course([1, 1, 1], steps=5)}) == []
 
 
 @pytest.mark.parametrize(("limit", "named"), [(3, ["b", "a"]), (7, ["b"]), (9, [])])

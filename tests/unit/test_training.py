@@ -15,16 +15,17 @@ from tdro import train as train_stage
 from tdro import training
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
 from tdro.batches import Texts, columns, dataset, row_texts
-from tdro.config import Encoding, Model, Tdro, Training
+from tdro.config import Encoding, Lora, Model, Tdro, Training
 from tdro.dro import TaskWeights
 from tdro.errors import Unfinished, UserError
-from tdro.jobs import OptimizeJob, ReferenceJob, TrainJob
+from tdro.lora import merge_adapters
 from tdro.losses import own_negatives_loss
 from tdro.models import load_retriever, load_trained
 from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
 from tdro.reference import reference
 from tdro.registry import Prompted
+from tdro.settings import OptimizeJob, ReferenceJob, TrainJob
 from tdro.train import train
 from tdro.weights import Weights, derive, uniform, write_weights
 
@@ -449,6 +450,89 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(tiny_base, results, 
         train(
             make("homogeneous", 8), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", train_job(tiny_base)
         )
+
+
+@pytest.mark.parametrize("change", [{"mini_batch_tokens": 40}, {"gradient_checkpointing": True}])
+def test_what_saves_memory_trains_the_same_model(tiny_base, results, make, tmp_path, change):
+    plan, folders = make("homogeneous", 8), (tmp_path / "c", tmp_path / "tb")
+    train(plan, results, tmp_path / "plain", *folders, train_job(tiny_base))
+    train(plan, results, tmp_path / "saving", *folders, train_job(tiny_base, **change))
+    torch.testing.assert_close(parameters(tmp_path / "saving"), parameters(tmp_path / "plain"), atol=1e-4, rtol=0)
+
+
+def lora_job(tiny_base, **changes):
+    job = train_job(tiny_base, **changes)
+    lora = Lora(rank=2, alpha=8, dropout=0.2)
+    return job.model_copy(update={"model": job.model.model_copy(update={"lora": lora})})
+
+
+@pytest.mark.parametrize("change", [{}, {"gradient_checkpointing": True}, {"mini_batch_tokens": 40}])
+def test_lora_changes_linear_layers_by_a_low_rank_and_leaves_a_plain_model(tiny_base, results, make, tmp_path, change):
+    job = lora_job(tiny_base, **change)
+    train(make("homogeneous", 8), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
+    before = load_retriever(job.model.model_copy(update={"lora": None}), ENCODING).state_dict()
+    after = load_trained(tmp_path / "model").state_dict()
+    assert after.keys() == before.keys()
+    for name, value in after.items():
+        difference = value - before[name]
+        linear = name.endswith("proj.weight")
+        assert linear == bool(difference.abs().max() > 1e-6), name
+        if linear:
+            assert torch.linalg.matrix_rank(difference, atol=1e-5) <= 2
+
+
+def test_merged_adapters_give_the_same_embeddings(tiny_base):
+    retriever = load_retriever(Model(name="tiny", base=str(tiny_base), lora=Lora(rank=2)), ENCODING)
+    trained = [parameter for parameter in retriever.parameters() if parameter.requires_grad]
+    with torch.no_grad():
+        for parameter in trained:
+            parameter.normal_(std=0.3)
+    apart = retriever.encode(GREEK)
+    merge_adapters(retriever[0].auto_model)
+    np.testing.assert_allclose(retriever.encode(GREEK), apart, atol=1e-4)
+    assert np.abs(apart - load_retriever(Model(name="tiny", base=str(tiny_base)), ENCODING).encode(GREEK)).max() > 0.01
+
+
+def test_frozen_weights_may_be_bfloat16_the_saved_model_is_float32(tiny_base, results, make, tmp_path):
+    job = lora_job(tiny_base)
+    job = job.model_copy(update={"model": job.model.model_copy(update={"dtype": "bfloat16"})})
+    network = load_retriever(job.model, ENCODING)[0].auto_model
+    types = {parameter.requires_grad: parameter.dtype for parameter in network.parameters()}
+    assert types == {True: torch.float32, False: torch.bfloat16}
+    train(make("homogeneous", 8), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["dtype"] == "float32"
+
+
+def test_killed_lora_with_dropout_resumes_to_the_same_model(tiny_base, results, make, tmp_path, monkeypatch):
+    plan, job = make("homogeneous", 8), lora_job(tiny_base, mini_batch_tokens=40)
+    train(plan, results, tmp_path / "whole", tmp_path / "c1", tmp_path / "tb", job)
+    interrupted(monkeypatch, 5, train, plan, results, tmp_path / "resumed", tmp_path / "c2", tmp_path / "tb", job)
+    assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
+
+
+def test_tensorboard_shows_tasks_speed_padding_and_memory(reference_losses, tiny_base, results, make, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folders = (tmp_path / "m", tmp_path / "c", tmp_path / "scalars")
+    train(make("homogeneous", 8), results, *folders, train_job(tiny_base))
+    run_tdro(reference_losses, results, tmp_path, optimize_job(tiny_base))
+    for folder in ("scalars", "tb"):
+        events = EventAccumulator(str(tmp_path / folder))
+        events.Reload()
+        shown = {name.removeprefix("train/") for name in events.Tags()["scalars"]}
+        tasks = {f"task_loss/{task}" for task in TASKS}
+        assert {"loss", "learning_rate", "grad_norm", "tokens_per_second", "padding", "memory_gb", *tasks} <= shown
+
+
+def test_an_attention_implementation_is_the_one_asked_for(tiny_base):
+    for attention in ("eager", "sdpa"):
+        retriever = load_retriever(Model(name="tiny", base=str(tiny_base), attention=attention), ENCODING)
+        assert retriever[0].auto_model.config._attn_implementation == attention
+
+
+def test_an_attention_implementation_that_is_not_installed_is_one_sentence(tiny_base):
+    with pytest.raises(UserError, match=r"model 'tiny'.*(?i:flash)"):
+        load_retriever(Model(name="tiny", base=str(tiny_base), attention="flash_attention_2"), ENCODING)
 
 
 def test_a_model_is_saved_with_its_settings(tiny_base, results, make, tmp_path):

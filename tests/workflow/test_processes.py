@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
 
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, digest, read_table, write_table
 from tdro.config import Encoding, Model
@@ -52,14 +54,27 @@ def results(tmp_path_factory) -> Path:
     return root
 
 
-def launch(processes: int, results: Path, settings: dict, *command) -> None:
-    """Run a command as workflow/scripts/launch.sh does."""
-    configuration = "cpu" if processes == 1 else "ddp_cpu"
+def launch(processes: int, results: Path, settings: dict, *command, fsdp: str | None = None) -> None:
+    """Run a command as workflow/scripts/launch.sh does; under ``fsdp`` sharded as that launch configuration says."""
+    program = ["-m", "tdro"] if fsdp is None else [str(Path(__file__).with_name("fsdp_on_cpu.py"))]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
-    launcher += ["--config_file", str(ROOT / "config" / "accelerate" / f"{configuration}.yaml"), "-m", "tdro"]
+    launcher += ["--config_file", str(configuration("cpu" if processes == 1 else "ddp_cpu")), *program]
     launcher += [*map(str, command), "--results", str(results), "--settings", json.dumps(settings)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment |= fsdp_variables(fsdp) if fsdp else {}
     subprocess.run(launcher, check=True, env=environment, cwd=results, stdout=subprocess.DEVNULL)
+
+
+def configuration(name: str) -> Path:
+    return ROOT / "config" / "accelerate" / f"{name}.yaml"
+
+
+def fsdp_variables(name: str) -> dict[str, str]:
+    """What the launcher tells the processes of a launch configuration."""
+    arguments = ["--config_file", str(configuration(name)), "--num_processes", "2", "-m", "tdro"]
+    launch = _validate_launch_command(launch_command_parser().parse_args(arguments))[0]
+    variables = prepare_multi_gpu_env(launch).items()
+    return {key: value for key, value in variables if key.startswith("FSDP_") or key == "ACCELERATE_USE_FSDP"}
 
 
 def settings(base: Path, section: str, **keys) -> dict:
@@ -80,18 +95,33 @@ def logged_losses(folder: Path) -> list[float]:
     return [event.value for event in events.Scalars("train/loss")]
 
 
+def train(processes: int, results: Path, keys: dict, name: str, fsdp: str | None = None):
+    """Parameters of the model that a training leaves, as one vector, and the losses of its steps."""
+    folder = results / name
+    paths = ["--output", folder / "model", "--checkpoints", folder / "checkpoints", "--tensorboard", folder / "tb"]
+    launch(processes, results, keys, "train", "--plan", results / "homogeneous.parquet", *paths, fsdp=fsdp)
+    model = load_trained(folder / "model")
+    return torch.cat([p.detach().flatten() for p in model.parameters()]), logged_losses(folder / "tb")
+
+
 def test_two_processes_train_the_same_model_as_one(tiny_base, results):
-    models, losses = [], []
-    for processes in (1, 2):
-        folder = results / f"train{processes}"
-        paths = ["--output", folder / "model", "--checkpoints", folder / "checkpoints", "--tensorboard", folder / "tb"]
-        plan = results / "homogeneous.parquet"
-        launch(processes, results, settings(tiny_base, "training"), "train", "--plan", plan, *paths)
-        models.append(torch.cat([p.detach().flatten() for p in load_trained(folder / "model").parameters()]))
-        losses.append(logged_losses(folder / "tb"))
+    keys = settings(tiny_base, "training")
+    models, losses = zip(*(train(n, results, keys, f"train{n}") for n in (1, 2)), strict=True)
     assert len(losses[0]) == STEPS
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     torch.testing.assert_close(models[0], models[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 4, "dropout": 0}])
+def test_a_model_that_lies_sharded_over_two_processes_becomes_the_same(tiny_base, results, lora):
+    """FSDP, gradients cached, checkpoints in between; the saved model is whole."""
+    keys = settings(tiny_base, "training", mini_batch_tokens=64, save_steps=2)
+    keys["model"]["lora"] = lora
+    name = "lora" if lora else "full"
+    alone, expected = train(1, results, keys, f"{name}-alone")
+    sharded, losses = train(2, results, keys, f"{name}-sharded", fsdp="fsdp_full_shard")
+    assert losses == pytest.approx(expected, abs=1e-5)
+    torch.testing.assert_close(sharded, alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import tarfile
 
 import numpy as np
 import pytest
@@ -213,6 +214,17 @@ def test_the_papers_tables_have_our_figures(project):
     assert re.search(r"\| tiny +\| uniform +\| +\| +\| +[\d.]+ \(2 of 25\) /", text)
 
 
+def test_a_retriever_is_packed_with_its_card(project):
+    package = "results/packages/tiny.seed1.top70.tar.gz"
+    assert rules_to_run(project, package) == {"export"}
+    assert rules_to_run(project, "packages") == {"export", "packages"}
+    snakemake(project, package)
+    with tarfile.open(project / package) as archive:
+        card = archive.extractfile("tiny.seed1.top70/README.md").read().decode()
+    assert "## How it was trained" in card
+    assert "| web |" in card
+
+
 def test_logs_are_lines_of_ours_and_no_progress_bars(project):
     for stage in ("encode", "search", "select", "train", "optimize", "evaluate", "evaluate_untrained", "leaks"):
         for log in (project / "logs" / stage).glob("*.log"):
@@ -258,6 +270,29 @@ def test_another_mixture_of_the_same_trajectory_trains_nothing(project):
     assert len(read_weights(project / RUN / "weights/top40.json").weights) == 1
 
 
+def test_a_sweep_and_doremi_reuse_plan_and_reference_losses(project):
+    files = [f"{RUN}/weights/doremi.json", f"{RUN}/weights/curr@ratio-0.5.json"]
+    sweep = ("--config", "sweep={measure: [ratio], step_size: [0.5]}")
+    assert rules_to_run(project, *files, *sweep) == {"optimize", "derive"}
+    snakemake(project, *files, *sweep)
+    known = [read_weights(project / file).weights for file in (*files, f"{RUN}/weights/top70.json")]
+    assert known[0].keys() == known[1].keys() > known[2].keys()
+    assert known[0] != known[1]
+
+
+def test_tdro_may_sample_and_start_by_other_mixtures(project):
+    change = "tdro={sampling: proportional, initial: temperature2}"
+    output = snakemake(project, "--dry-run", f"{RUN}/tdro/trajectory.parquet", "--config", change)
+    assert "weights/proportional.json" in output
+    assert "weights/temperature2.json" in output
+    assert rules_to_run(project, f"{RUN}/tdro/trajectory.parquet", "--config", change) == {
+        "derive",
+        "plan_tdro",
+        "reference",
+        "optimize",
+    }
+
+
 def test_a_mixture_of_sizes_needs_no_learning(project):
     mixtures = ("proportional", "temperature2", "unimax3")
     files = [f"{RUN}/weights/{mixture}.json" for mixture in mixtures]
@@ -284,6 +319,8 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
         ("benchmarks=[typo]", "has no benchmark 'typo'"),
         ("proxy=typo", "proxy 'typo' is none of the models: tiny"),
         ("mixtures=[uniform, top0]", "mixtures.1"),
+        ("mixtures=[uniform, curr@ratio-0.5]", "names the variant 'ratio-0.5'; `sweep` makes none"),
+        ("tdro={initial: curr}", "initial 'curr' is learnt by tDRO itself"),
         ("mining={search: {index: Flatt}}", "faiss knows no index 'Flatt'"),
         ("registry=missing.yaml", "missing.yaml cannot be read"),
     ],

@@ -65,6 +65,25 @@ def refuse_jobs_of_a_killed_run():
         )
 
 
+def see_cancelled_jobs():
+    """Let the executor see that a job was cancelled by hand.
+
+    SLURM's accounting calls its state `CANCELLED by UID`; the executor (up to 2.8.0) knows only `CANCELLED` and would
+    wait for ever.
+    """
+    import snakemake_executor_plugin_slurm as executor
+
+    query = executor.query_job_status
+
+    async def first_words(command, logger):
+        states, seconds = await query(command, logger)
+        if states is not None:
+            states = {job: state.split()[0] for job, state in states.items()}
+        return states, seconds
+
+    executor.query_job_status = first_words
+
+
 try:
     JOBS = Jobs.read(config, ROOT)
 except UserError as error:
@@ -96,6 +115,7 @@ wildcard_constraints:
     shared=one_of(JOBS.shared_corpora),
     model="|".join(m.name for m in JOBS.config.models),
     mixture=mixtures.NAMES,
+    course=one_of(JOBS.courses),
     seed=r"\d+",
     fetched=one_of(JOBS.fetches()),
 
@@ -216,11 +236,22 @@ def mixture_weights(wildcards):
     return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
 
 
+def tdro_weights(key):
+    """Weights that tDRO's rows are sampled by (`sampling`) or that it starts from (`initial`)."""
+    mixture = getattr(JOBS.config.tdro, key)
+    return lambda wildcards: PATHS.weights(wildcards.model, wildcards.seed, mixture)
+
+
 def loss_weights(wildcards):
     """Weights that the loss is scaled by; nothing for a mixture that is sampled."""
     if not mixtures.parse(wildcards.mixture).reweights:
         return []
     return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+
+
+def trained_with(wildcards):
+    """The weights that make a retriever what it is: those of its loss, or those its rows are sampled by."""
+    return loss_weights(wildcards) or mixture_weights(wildcards)
 
 
 def loss_weights_option(wildcards, input):
@@ -233,7 +264,7 @@ def mixture_source(wildcards):
     model, seed = wildcards.model, wildcards.seed
     mixture = mixtures.parse(wildcards.mixture)
     if mixture.learnt:
-        return PATHS.run(model, seed, "tdro/trajectory.parquet")
+        return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
     file = [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
     return [*file, PATHS.weights(model, seed, "uniform")]
 
@@ -269,10 +300,11 @@ def report_inputs(wildcards):
         for seed in c.seeds
         for mixture in c.mixtures
     ]
-    if JOBS.learns:
-        files += [
-            PATHS.run(c.proxy, seed, "tdro/trajectory.parquet") for seed in c.seeds
-        ]
+    files += [
+        PATHS.run(c.proxy, seed, f"{course}/trajectory.parquet")
+        for course in JOBS.run_courses
+        for seed in c.seeds
+    ]
     return [
         *files,
         PATHS.leaks,

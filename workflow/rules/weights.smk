@@ -20,7 +20,7 @@ rule uniform_weights:
 
 rule plan_tdro:
     input:
-        weights=rules.uniform_weights.output.weights,
+        weights=tdro_weights("sampling"),
         train=train_files,
     output:
         plan=ensure(PATHS.run("{model}", "{seed}", "tdro/plan.parquet"), non_empty=True),
@@ -76,17 +76,18 @@ rule optimize:
     input:
         plan=rules.plan_tdro.output.plan,
         reference=rules.reference.output.losses,
-        initial=rules.uniform_weights.output.weights,
+        initial=tdro_weights("initial"),
         texts=task_texts,
         fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
     output:
         trajectory=ensure(
-            PATHS.run("{model}", "{seed}", "tdro/trajectory.parquet"), non_empty=True
+            PATHS.run("{model}", "{seed}", "{course}/trajectory.parquet"),
+            non_empty=True,
         ),
     log:
-        "logs/optimize/{model}.seed{seed}.log",
+        "logs/optimize/{model}.seed{seed}.{course}.log",
     benchmark:
-        "logs/optimize/{model}.seed{seed}.tsv"
+        "logs/optimize/{model}.seed{seed}.{course}.tsv"
     conda:
         "../../envs/training.yaml"
     threads: TRAINING_THREADS
@@ -97,13 +98,13 @@ rule optimize:
         accelerate=accelerate_config,
         fetched=fetched_option,
         # No rule's output, so that Snakemake leaves it alone and a killed run resumes.
-        checkpoints="checkpoints/{model}/seed{seed}/tdro",
-        tensorboard="logs/tensorboard/{model}/seed{seed}/tdro",
+        checkpoints="checkpoints/{model}/seed{seed}/{course}",
+        tensorboard="logs/tensorboard/{model}/seed{seed}/{course}",
         settings=lambda wildcards: settings(
-            JOBS.optimize(wildcards.model, wildcards.seed)
+            JOBS.optimize(wildcards.model, wildcards.seed, wildcards.course)
         ),
     message:
-        "Learning weights with {wildcards.model}, seed {wildcards.seed}"
+        "Learning weights ({wildcards.course}) with {wildcards.model}, seed {wildcards.seed}"
     shell:
         launch(
             "optimize --plan {input.plan} --reference {input.reference} --initial {input.initial}"

@@ -1,0 +1,185 @@
+"""A step of tDRO: ours against the released code's way, by batch size, negatives and number of tasks.
+
+    make demo                             # or any other run that has learnt weights
+    python benchmarks/learning.py         # table, and docs/images/learning.png
+
+The released way keeps two models in memory and runs both in every step, each with one pass for the queries and one for
+all passages, padded to the longest text of the batch. Ours reads the reference losses, which a job computed before: its
+time, measured here on the same rows, is added to every step. `cached` is ours with 2048 tokens a pass (GradCache).
+
+Rows, base, optimiser and precision are the same, and so are the losses of the proxy. Rows come from the demo's plan of
+tDRO; for other numbers of tasks they are dealt out anew, since only the numbering of tasks matters for the cost. Every
+run is a process of its own; the first step, in which the allocator warms up, is not timed.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+from training import embed_as_released
+
+ROOT = Path(__file__).parents[1]
+WAYS = ("ours", "cached", "released")
+WARM_UP = 1
+#: Batch size, negatives, tasks; the first is what the others vary.
+SHAPES = [(32, 7, 11), (16, 7, 11), (64, 7, 11), (32, 1, 11), (32, 3, 11), (32, 7, 2), (32, 7, 100)]
+AXES = {"batch size": 0, "negatives a row": 1, "tasks": 2}
+
+
+def released_loss(model, reference, weights, task_ids, temperature: float):
+    """Loss of the proxy as the released code computes it, the reference model beside it."""
+    import torch
+
+    from tdro.losses import own_negatives_loss
+
+    class Released(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model, self.seen = model, []
+
+        def losses(self, encoder, features):
+            queries, *passages = embed_as_released(encoder, features)
+            return own_negatives_loss(queries, torch.stack(passages, 1), temperature)
+
+        def forward(self, features, labels):
+            features = list(features)
+            with torch.no_grad():
+                known = self.losses(reference, features)
+            losses = self.losses(self.model, features)
+            self.seen.append(losses.detach().mean().item())
+            return (weights.observe(task_ids[labels], losses, known) * losses).sum()
+
+    return Released()
+
+
+def our_loss(model, known, weights, task_ids, tdro, meter):
+    """Our loss, and the mean losses of the proxy that it saw."""
+    from tdro.optimize import RobustLoss
+
+    class Ours(RobustLoss):
+        seen: list[float] = []  # noqa: RUF012
+
+        def _observe(self, tasks, losses, reference):
+            self.seen.append(losses.mean().item())
+            return super()._observe(tasks, losses, reference)
+
+    return Ours(model, weights, task_ids, known, tdro, meter)
+
+
+def run(way: str, shape: tuple[int, int, int], steps: int, config: Path, results: Path) -> dict:
+    """Seconds a step, of them those of the reference job, peak memory, and the losses of the steps."""
+    import torch
+
+    from tdro import reference, training
+    from tdro.batches import Texts, row_texts
+    from tdro.dro import TaskWeights
+    from tdro.jobs import Jobs
+    from tdro.layout import Layout
+    from tdro.meter import Meter
+    from tdro.models import load_retriever, load_trained
+    from tdro.plan import make_plan, read_tasks
+
+    batch, negatives, tasks = shape
+    jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
+    job = jobs.optimize(jobs.config.proxy, jobs.config.seeds[0])
+    changes = {"steps": steps, "batch_size": batch, "negatives": negatives, "accumulation": 1}
+    changes |= {"mini_batch_tokens": 2048 if way == "cached" else None, "log_steps": 1, "save_steps": 10 * steps}
+    tdro = job.tdro.model_copy(update=changes)
+    names = list(job.tasks)
+    shares = dict.fromkeys(names, 1 / len(names))
+    shape_of = {"steps": steps, "batch_size": batch, "negatives": negatives, "seed": 1}
+    plan = make_plan(read_tasks(results, names), shares, layout="mixed", **shape_of)
+    texts, task_ids = Texts(results, job.tasks, job.seed), torch.arange(plan.num_rows) % tasks
+    torch.manual_seed(0)
+    uniform = Path(Layout(results).run(job.model.name, job.seed, "uniform/model"))
+    before = 0.0
+    model = load_retriever(job.model, job.encoding)
+    weights, meter = TaskWeights(tasks), Meter(plan["task"].to_pylist())
+    if way == "released":
+        loss = released_loss(model, load_trained(uniform), weights, task_ids, tdro.temperature)
+    else:
+        started = time.perf_counter()
+        rows = [row_texts(row) for row in plan.to_pylist()]
+        known = reference._block_losses(rows, texts, load_trained(uniform), jobs.reference(job.seed))
+        before = (time.perf_counter() - started) / steps
+        loss = our_loss(model, known, weights, task_ids, tdro, meter)
+
+    class Clock(training.TrainerCallback):
+        times: list[float] = []  # noqa: RUF012
+
+        def on_step_end(self, args, state, control, **others):
+            self.times.append(time.perf_counter())
+
+    options = {"optimisation": tdro, "encoding": job.encoding, "seed": 1, "callbacks": (Clock(),)}
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {"checkpoints": Path(temporary) / "checkpoints", "tensorboard": Path(temporary) / "tensorboard"}
+        training.run(model, loss, plan, texts, meter, **folders, **options)
+    times = Clock.times
+    seconds = (times[-1] - times[WARM_UP - 1]) / (len(times) - WARM_UP)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds + before, "before": before, "memory": memory, "losses": loss.seen}
+
+
+def plot(found: dict[tuple, dict[str, dict]], path: Path) -> None:
+    """Seconds a step over each of the three numbers."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 3, figsize=(10, 3.2), sharey=True, layout="constrained")
+    for axis, (name, place) in zip(axes, AXES.items(), strict=True):
+        own = sorted(s for s in found if all(s[i] == SHAPES[0][i] for i in range(3) if i != place))
+        for way in WAYS:
+            axis.plot([s[place] for s in own], [found[s][way]["seconds"] for s in own], marker="o", label=way)
+        axis.set(xlabel=name, ylim=(0, None))
+        axis.set_xscale("log", base=2) if name != "tasks" else axis.set_xscale("log")
+        axis.set_xticks([s[place] for s in own], [str(s[place]) for s in own])
+        axis.minorticks_off()
+    axes[0].set_ylabel("seconds a step")
+    axes[0].legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Run every way on every shape; print a table and draw it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "images" / "learning.png")
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        way, *shape = options.one
+        print(json.dumps(run(way, tuple(shape), options.steps, options.config, options.results)))
+        return
+    found: dict[tuple, dict[str, dict]] = {}
+    print("batch negatives tasks | s a step: ours (of it reference) cached released | MB: ours cached released")
+    for shape in SHAPES:
+        found[shape] = {}
+        for way in WAYS:
+            command = [sys.executable, __file__, *sys.argv[1:], "--one", json.dumps([way, *shape])]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            found[shape][way] = json.loads(output.splitlines()[-1])
+        ours, cached, released = (found[shape][way] for way in WAYS)
+        furthest = max(abs(a - b) for a, b in zip(ours["losses"], released["losses"], strict=True))
+        print(
+            f"{shape[0]:5} {shape[1]:9} {shape[2]:5} | {ours['seconds']:5.2f} ({ours['before']:.2f}) "
+            f"{cached['seconds']:5.2f} {released['seconds']:5.2f} | {ours['memory']:5.0f} {cached['memory']:5.0f} "
+            f"{released['memory']:5.0f} | {released['seconds'] / ours['seconds']:.2f}x faster, cached "
+            f"{released['seconds'] / cached['seconds']:.2f}x; memory {ours['memory'] / released['memory']:.2f}, cached "
+            f"{cached['memory'] / released['memory']:.2f}; losses differ by {furthest:.1e}",
+            flush=True,
+        )
+    plot(found, options.plot)
+
+
+if __name__ == "__main__":
+    main()

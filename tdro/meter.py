@@ -1,0 +1,77 @@
+"""What a training shows beside its loss: the loss of each task, tokens a second, padding, memory."""
+
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from accelerate.utils import gather
+from torch import Tensor
+
+from tdro.processes import processes
+
+
+class Meter:
+    """Counts since it was last read.
+
+    Args:
+        tasks: Task of each row of the plan.
+    """
+
+    def __init__(self, tasks: Sequence[str]) -> None:
+        self._tasks = tasks
+        self._start()
+
+    def add_tokens(self, tokens: int, computed: int) -> None:
+        """Tokens of the texts of a batch, and positions that went through the model for them."""
+        self._tokens += tokens
+        self._computed += computed
+
+    def add_losses(self, rows: Tensor, losses: Tensor) -> None:
+        """Losses of some rows.
+
+        Args:
+            rows: Number of each row in the plan, shape (n,).
+            losses: Loss of each row, shape (n,).
+        """
+        self._losses.append((rows.detach(), losses.detach()))
+
+    def read(self) -> dict[str, float]:
+        """What is counted, by name; a collective call. Counting starts anew.
+
+        ``task_loss/NAME`` is the mean loss of the task's rows that this process has seen, ``tokens_per_second`` and
+        ``padding`` (share of the positions computed) are of all processes, ``memory_gb`` is the most a process has held
+        so far: of its GPU, or resident where there is none.
+        """
+        state = processes()
+        counts = torch.tensor([[self._tokens, self._computed, _memory()]], dtype=torch.float64, device=state.device)
+        tokens, computed, memory = gather(counts.float()).cpu().unbind(1)
+        seconds = time.monotonic() - self._started
+        found = {
+            "tokens_per_second": round(tokens.sum().item() / seconds),
+            "padding": round(1 - tokens.sum().item() / max(computed.sum().item(), 1), 4),
+            "memory_gb": round(memory.max().item(), 3),
+        }
+        found |= {f"task_loss/{task}": round(loss, 4) for task, loss in self._means().items()}
+        self._start()
+        return found
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        self._tokens = self._computed = 0
+        self._losses: list[tuple[Tensor, Tensor]] = []
+
+    def _means(self) -> dict[str, float]:
+        sums: dict[str, list[float]] = defaultdict(list)
+        for rows, losses in self._losses:
+            for row, loss in zip(rows.tolist(), losses.tolist(), strict=True):
+                sums[self._tasks[row]].append(loss)
+        return {task: sum(values) / len(values) for task, values in sorted(sums.items())}
+
+
+def _memory() -> float:
+    """Most memory held so far, in GB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

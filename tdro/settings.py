@@ -1,0 +1,124 @@
+"""What each command reads: a section of its own, which a rule passes as `--settings`.
+
+A rule's ``params`` hold one of these, so a changed key reruns the jobs that read it and no others.
+"""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tdro.config import Data, Encoding, Model, Tdro, Training
+from tdro.registry import BenchmarkRows, Prompted, Source, TaskRows
+from tdro.sections import Name, Section, Seed
+
+
+class PrepareJob(Section):
+    """``tdro prepare``: one dataset and what to keep of it."""
+
+    task: TaskRows | None = None
+    benchmark: BenchmarkRows | None = None
+    data: Data = Data()
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.task is None) == (self.benchmark is None):
+            raise ValueError("give either `task` or `benchmark`")
+        return self
+
+
+class PlanJob(Section):
+    """``tdro plan``: the shape of the batches."""
+
+    layout: Literal["homogeneous", "mixed"]
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    negatives: int = Field(ge=0)
+    seed: Seed
+
+
+class TrainJob(Section):
+    """``tdro train``."""
+
+    model: Model
+    encoding: Encoding = Encoding()
+    training: Training = Training()
+    tasks: dict[Name, Prompted]
+    seed: Seed = 42
+
+
+class ReferenceJob(Section):
+    """``tdro reference``."""
+
+    encoding: Encoding = Encoding()
+    temperature: float = Field(gt=0)
+    tasks: dict[Name, Prompted]
+    seed: Seed = 42
+
+
+class OptimizeJob(Section):
+    """``tdro optimize``."""
+
+    model: Model
+    encoding: Encoding = Encoding()
+    tdro: Tdro = Tdro()
+    tasks: dict[Name, Prompted]
+    seed: Seed = 42
+
+
+class CorpusJob(Section):
+    """``tdro prepare-corpus``: where a corpus lies."""
+
+    source: Source
+    part: Name | None = None
+    data: Data = Data()
+
+
+class QueriesJob(CorpusJob):
+    """``tdro prepare-queries``: where a query set lies, and how much of it to keep."""
+
+    queries: int | None = Field(None, ge=1)
+
+
+class EvalDataset(Prompted):
+    """One test set."""
+
+    corpus: str = Field(description="Its corpus.parquet.")
+    queries: str = Field(description="Its queries.parquet: the relevant passages or the answers of each query.")
+
+
+class Miner(Section):
+    """The miner as a retriever."""
+
+    model: str
+    revision: str | None = None
+    sha256: str | None = None
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    max_length: int = 512
+    batch_size: int = 64
+
+
+#: What ranks without having been trained here.
+Retriever = Literal["bm25"] | Miner | Model
+
+
+class EncodeCorpusJob(Section):
+    """``tdro encode-corpus``: how a corpus is read, and by what, unless it is a trained retriever."""
+
+    encoding: Encoding = Encoding()
+    retriever: Miner | Model | None = None
+
+
+class EvaluateJob(Section):
+    """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
+
+    datasets: dict[Name, EvalDataset] = Field(min_length=1)
+    encoding: Encoding = Encoding()
+    retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
+
+
+class TablesJob(Section):
+    """``tdro tables``: what the run's figures are of."""
+
+    measure: str = "released"
+    evaluated: dict[Name, int] = Field({}, description="Datasets evaluated of each suite.")

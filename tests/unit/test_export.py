@@ -1,0 +1,110 @@
+"""The model card and the package, of a model that a tiny training has left."""
+
+import json
+import tarfile
+
+import pyarrow as pa
+import pytest
+from huggingface_hub import ModelCard
+from sentence_transformers import SentenceTransformer
+
+from tdro.artifacts import PLAN
+from tdro.card import describe_training
+from tdro.cli import main
+from tdro.config import Encoding, Lora, Model, Training
+from tdro.models import load_retriever
+from tdro.registry import Prompted
+from tdro.settings import TrainJob
+from tdro.weights import Weights, write_weights
+
+TASKS = ["red", "blue", "blue", "blue"]
+ENCODING = Encoding(query_length=16, passage_length=24)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base, tmp_path_factory):
+    """A saved model with its card, the weights beside it, and scores on two test sets."""
+    folder = tmp_path_factory.mktemp("export")
+    base = Model(name="tiny", base=str(tiny_base))
+    load_retriever(base, ENCODING).save_pretrained(str(folder / "model"))
+    columns = {"step": [0] * 4, "slot": range(4), "task": TASKS, "query": range(4), "positive": range(4)}
+    plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
+    tasks = {task: Prompted(instruction=f"Find the {task} | one.") for task in ("red", "blue")}
+    named = base.model_copy(update={"base": "org/base", "lora": Lora()})
+    job = TrainJob(model=named, encoding=ENCODING, training=Training(steps=1, batch_size=4), tasks=tasks, seed=7)
+    describe_training(folder / "model", job, plan)
+    write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
+    for dataset, metrics in (("web", {"ndcg_at_10": 0.5}), ("wiki", {"acc_at_10": 0.25})):
+        found = {"benchmark": dataset, "datasets": {dataset: metrics | {"queries": 3, "passages": 9}}}
+        (folder / f"{dataset}.json").write_text(json.dumps(found))
+    return folder
+
+
+def export(model, *arguments):
+    scores = [model / "web.json", model / "wiki.json"]
+    paths = ["--model", model / "model", "--weights", model / "curr.json", "--scores", *scores]
+    main([str(argument) for argument in ("export", *paths, *arguments)])
+
+
+def test_the_card_says_what_a_model_was_trained_on_and_how(model):
+    card = ModelCard.load(model / "model" / "README.md")
+    assert card.data.base_model == "org/base"
+    assert "| blue | 3 | 75.0% | Find the blue / one. |" in card.text
+    for fact in ("1 steps of 4 rows", "LoRA of rank 8", "queries up to 16 tokens, passages up to 24", "seed 7"):
+        assert fact in " ".join(card.text.split())
+
+
+def test_a_package_is_a_model_with_weights_and_results(model, tmp_path):
+    export(model, "--output", tmp_path / "new" / "mine.tar.gz")
+    with tarfile.open(tmp_path / "new" / "mine.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    assert SentenceTransformer(str(tmp_path / "mine")).encode("alpha").shape == (32,)
+    assert (tmp_path / "mine" / "weights.json").read_bytes() == (model / "curr.json").read_bytes()
+    card = ModelCard.load(tmp_path / "mine" / "README.md")
+    assert {(r.dataset_name, r.metric_type, r.metric_value) for r in card.data.eval_results} == {
+        ("web", "ndcg_at_10", 0.5),
+        ("wiki", "acc_at_10", 0.25),
+    }
+    assert "| web | 0.500 |  |" in card.text
+    assert "| blue | 0.750 |" in card.text
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mine.tar.gz"]
+
+
+def test_pushing_uploads_the_same_folder(model, monkeypatch):
+    calls = []
+
+    class Hub:
+        endpoint = "https://hub"
+
+        def create_repo(self, repository, **keys):
+            calls.append((repository, keys))
+
+        def upload_folder(self, *, repo_id, folder_path, commit_message):
+            calls.append((repo_id, {path.name for path in folder_path.iterdir()}))
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    export(model, "--push", "org/mine", "--private")
+    assert calls[0] == ("org/mine", {"private": True, "exist_ok": True})
+    assert calls[1][0] == "org/mine"
+    assert {"README.md", "weights.json", "modules.json", "model.safetensors"} <= calls[1][1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give --output, --push, or both"),
+        (("--output", "mine.zip"), r"mine.zip must end in .tar.gz"),
+        (("--push", "org/mine"), "org/mine cannot be pushed"),
+        (("--push", "not a name"), "not a name cannot be pushed"),
+        (("--output", "a.tar.gz", "--model", "missing"), "missing is no model that `tdro train` wrote"),
+        (("--output", "a.tar.gz", "--scores", "curr.json"), "curr.json has no key `datasets`"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(model, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "curr.json").write_text((model / "curr.json").read_text())
+    with pytest.raises(SystemExit, match=message):
+        export(model, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["curr.json"]

@@ -1,0 +1,34 @@
+# A trained retriever with its model card, weights and results, in one archive to hand on.
+
+
+rule export:
+    input:
+        model=rules.train.output.model,
+        weights=trained_with,
+        scores=lambda wildcards: [
+            PATHS.scores(*wildcards, dataset) for dataset in JOBS.evaluated
+        ],
+    output:
+        package=PATHS.package("{model}", "{seed}", "{mixture}"),
+    log:
+        "logs/export/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/export/{model}.seed{seed}.{mixture}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    message:
+        "Packing {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
+    shell:
+        "python -m tdro export --model {input.model} --weights {input.weights} --scores {input.scores}"
+        " --output {output.package} --threads {threads} 2>&1 | tee {log}"
+
+
+# snakemake --cores all packages
+rule packages:
+    input:
+        [
+            PATHS.package(model.name, seed, mixture)
+            for model in JOBS.config.models
+            for seed in JOBS.config.seeds
+            for mixture in JOBS.config.mixtures
+        ],
