@@ -75,9 +75,11 @@ def _answers(value: dict, place: str) -> tuple[str, ...]:
     answers = value.get("answers")
     if "example_id" not in value or not isinstance(answers, dict) or not isinstance(answers.get(PASSAGES), list):
         raise UserError(f"{place} has no `example_id` or no `answers.{PASSAGES}`; expected MKQA's format.")
+    if not all(isinstance(answer, dict) for answer in answers[PASSAGES]):
+        raise UserError(f"{place}: `answers.{PASSAGES}` must list objects with `type` and `text`, as MKQA has them.")
     matched = [answer for answer in answers[PASSAGES] if answer.get("type") not in UNMATCHED]
     texts = [text for answer in matched for text in (answer.get("text"), *(answer.get("aliases") or ()))]
-    return tuple(dict.fromkeys(text for text in texts if text and text.strip()))
+    return tuple(dict.fromkeys(text for text in texts if isinstance(text, str) and text.strip()))
 
 
 def _psgs(path: Path) -> Iterator[Document]:

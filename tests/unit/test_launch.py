@@ -53,7 +53,9 @@ def _helpers():
     source = (ROOT / "workflow/rules/common.smk").read_text().partition("\ntry:\n")[0]
     deployment = SimpleNamespace(deployment_method="")
     names = {
-        "workflow": SimpleNamespace(current_basedir=str(ROOT / "workflow/rules"), deployment_settings=deployment),
+        "workflow": SimpleNamespace(
+            current_basedir=str(ROOT / "workflow/rules"), deployment_settings=deployment, cores=2
+        ),
         "shell": SimpleNamespace(prefix=lambda prefix: None),
     }
     exec(source, names)

@@ -180,6 +180,14 @@ def test_mkqa_with_passages_as_in_beir_and_without_any(tmp_path):
         read("mkqa", tmp_path, "xx")
 
 
+def test_answers_that_are_no_objects_are_named(tmp_path):
+    row = {"example_id": 1, "queries": {"ru": "?"}, "answers": {"en": ["yes"]}}
+    mkqa(tmp_path, suffix="")
+    (tmp_path / "mkqa.jsonl").write_text(jsonl(row))
+    with pytest.raises(UserError, match=r"mkqa.jsonl, line 1: `answers.en` must list objects"):
+        read("mkqa", tmp_path, "ru")
+
+
 def test_a_task_of_mteb(monkeypatch):
     """What mteb loads, without the hub: its task's own data in its own form."""
     import mteb

@@ -105,11 +105,12 @@ def train(processes: int, results: Path, keys: dict, name: str, fsdp: str | None
 
 
 def test_two_processes_train_the_same_model_as_one(tiny_base, results):
-    keys = settings(tiny_base, "training")
-    models, losses = zip(*(train(n, results, keys, f"train{n}") for n in (1, 2)), strict=True)
-    assert len(losses[0]) == STEPS
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-    torch.testing.assert_close(models[0], models[1], atol=1e-5, rtol=0)
+    alone, expected = train(1, results, settings(tiny_base, "training"), "alone")
+    assert len(expected) == STEPS
+    for name, changes in (("together", {}), ("cached", {"mini_batch_tokens": 64})):
+        model, losses = train(2, results, settings(tiny_base, "training", **changes), name)
+        assert losses == pytest.approx(expected, abs=1e-5)
+        torch.testing.assert_close(model, alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 4, "dropout": 0}])

@@ -18,6 +18,8 @@ ROOT = Path(workflow.current_basedir).parent.parent
 
 # A training gains little from more threads than these; on more cores, two run side by side.
 TRAINING_THREADS = 4
+# Of encoding, two jobs run side by side at least: much of a small one is start-up.
+ENCODING_THREADS = min(TRAINING_THREADS, max(1, (workflow.cores or 2) // 2))
 
 # Jobs find the package and the programs of the environment that Snakemake runs in, activated or not; in
 # a conda environment the package alone is added. What stands here is no reason to run a job again. A

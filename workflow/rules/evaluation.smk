@@ -16,7 +16,7 @@ rule encode_corpus:
         "logs/encode_corpus/{model}.seed{seed}.{mixture}.{shared}.tsv"
     conda:
         "../../envs/evaluation.yaml"
-    threads: TRAINING_THREADS
+    threads: ENCODING_THREADS
     resources:
         gpu=0,
         nodes=1,
@@ -49,7 +49,7 @@ rule encode_corpus_untrained:
         "logs/encode_corpus_untrained/{untrained}.{shared}.tsv"
     conda:
         "../../envs/evaluation.yaml"
-    threads: TRAINING_THREADS
+    threads: ENCODING_THREADS
     resources:
         gpu=0,
         nodes=1,

@@ -14,7 +14,7 @@ rule encode:
         "logs/encode/{task}.tsv"
     conda:
         "../../envs/mining.yaml"
-    threads: TRAINING_THREADS
+    threads: ENCODING_THREADS
     resources:
         gpu=0,
         nodes=1,
@@ -46,7 +46,7 @@ rule search:
         "logs/search/{task}.tsv"
     conda:
         "../../envs/mining.yaml"
-    threads: TRAINING_THREADS
+    threads: ENCODING_THREADS
     resources:
         gpu=0,
     params:
@@ -74,7 +74,7 @@ if JOBS.config.mining.rescore:
             "logs/rescore/{task}.tsv"
         conda:
             "../../envs/mining.yaml"
-        threads: TRAINING_THREADS
+        threads: ENCODING_THREADS
         resources:
             gpu=0,
         params:
