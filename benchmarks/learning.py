@@ -72,43 +72,66 @@ def our_loss(model, known, weights, task_ids, tdro, meter):
     return Ours(model, weights, task_ids, known, tdro, meter)
 
 
-def run(way: str, shape: tuple[int, int, int], steps: int, config: Path, results: Path) -> dict:
-    """Seconds a step, of them those of the reference job, peak memory, and the losses of the steps."""
+class Setting:
+    """What the ways have in common: model, rows and texts of one shape."""
+
+    def __init__(self, shape: tuple[int, int, int], steps: int, config: Path, results: Path) -> None:
+        import torch
+
+        from tdro.batches import Texts
+        from tdro.jobs import Jobs
+        from tdro.layout import Layout
+        from tdro.plan import make_plan, read_tasks
+
+        batch, negatives, self.tasks = shape
+        self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
+        self.job = self.jobs.optimize(self.jobs.config.proxy, self.jobs.config.seeds[0])
+        changes = {"steps": steps, "batch_size": batch, "negatives": negatives, "accumulation": 1}
+        self.tdro = self.job.tdro.model_copy(update={**changes, "log_steps": 1, "save_steps": 10 * steps})
+        names = list(self.job.tasks)
+        shares, size = dict.fromkeys(names, 1 / len(names)), {"steps": steps, "batch_size": batch}
+        tasks = read_tasks(results, names)
+        self.plan = make_plan(tasks, shares, layout="mixed", negatives=negatives, seed=1, **size)
+        self.texts = Texts(results, self.job.tasks, self.job.seed)
+        self.task_ids = torch.arange(self.plan.num_rows) % self.tasks
+        self.reference = Path(Layout(results).run(self.job.model.name, self.job.seed, "uniform/model"))
+
+
+def run_reference(setting: Setting, known: Path) -> dict:
+    """Seconds a step of the job that computes the reference losses; writes them to ``known``."""
+    import numpy as np
+
+    from tdro import reference
+    from tdro.batches import row_texts
+    from tdro.models import load_trained
+
+    model = load_trained(setting.reference)
+    started = time.perf_counter()
+    rows = [row_texts(row) for row in setting.plan.to_pylist()]
+    losses = reference._block_losses(rows, setting.texts, model, setting.jobs.reference(setting.job.seed))
+    seconds = time.perf_counter() - started
+    np.save(known, losses.numpy())
+    return {"seconds": seconds / setting.tdro.steps}
+
+
+def run(way: str, setting: Setting, known: Path) -> dict:
+    """Seconds a step, peak memory, and the losses of the steps."""
+    import numpy as np
     import torch
 
-    from tdro import reference, training
-    from tdro.batches import Texts, row_texts
+    from tdro import training
     from tdro.dro import TaskWeights
-    from tdro.jobs import Jobs
-    from tdro.layout import Layout
     from tdro.meter import Meter
     from tdro.models import load_retriever, load_trained
-    from tdro.plan import make_plan, read_tasks
 
-    batch, negatives, tasks = shape
-    jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
-    job = jobs.optimize(jobs.config.proxy, jobs.config.seeds[0])
-    changes = {"steps": steps, "batch_size": batch, "negatives": negatives, "accumulation": 1}
-    changes |= {"mini_batch_tokens": 2048 if way == "cached" else None, "log_steps": 1, "save_steps": 10 * steps}
-    tdro = job.tdro.model_copy(update=changes)
-    names = list(job.tasks)
-    shares = dict.fromkeys(names, 1 / len(names))
-    shape_of = {"steps": steps, "batch_size": batch, "negatives": negatives, "seed": 1}
-    plan = make_plan(read_tasks(results, names), shares, layout="mixed", **shape_of)
-    texts, task_ids = Texts(results, job.tasks, job.seed), torch.arange(plan.num_rows) % tasks
     torch.manual_seed(0)
-    uniform = Path(Layout(results).run(job.model.name, job.seed, "uniform/model"))
-    before = 0.0
-    model = load_retriever(job.model, job.encoding)
-    weights, meter = TaskWeights(tasks), Meter(plan["task"].to_pylist())
+    model = load_retriever(setting.job.model, setting.job.encoding)
+    weights, meter = TaskWeights(setting.tasks), Meter(setting.plan["task"].to_pylist())
+    tdro = setting.tdro.model_copy(update={"mini_batch_tokens": 2048 if way == "cached" else None})
     if way == "released":
-        loss = released_loss(model, load_trained(uniform), weights, task_ids, tdro.temperature)
+        loss = released_loss(model, load_trained(setting.reference), weights, setting.task_ids, tdro.temperature)
     else:
-        started = time.perf_counter()
-        rows = [row_texts(row) for row in plan.to_pylist()]
-        known = reference._block_losses(rows, texts, load_trained(uniform), jobs.reference(job.seed))
-        before = (time.perf_counter() - started) / steps
-        loss = our_loss(model, known, weights, task_ids, tdro, meter)
+        loss = our_loss(model, torch.from_numpy(np.load(known)), weights, setting.task_ids, tdro, meter)
 
     class Clock(training.TrainerCallback):
         times: list[float] = []  # noqa: RUF012
@@ -116,14 +139,28 @@ def run(way: str, shape: tuple[int, int, int], steps: int, config: Path, results
         def on_step_end(self, args, state, control, **others):
             self.times.append(time.perf_counter())
 
-    options = {"optimisation": tdro, "encoding": job.encoding, "seed": 1, "callbacks": (Clock(),)}
+    options = {"optimisation": tdro, "encoding": setting.job.encoding, "seed": 1, "callbacks": (Clock(),)}
     with tempfile.TemporaryDirectory() as temporary:
         folders = {"checkpoints": Path(temporary) / "checkpoints", "tensorboard": Path(temporary) / "tensorboard"}
-        training.run(model, loss, plan, texts, meter, **folders, **options)
+        training.run(model, loss, setting.plan, setting.texts, meter, **folders, **options)
     times = Clock.times
     seconds = (times[-1] - times[WARM_UP - 1]) / (len(times) - WARM_UP)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds + before, "before": before, "memory": memory, "losses": loss.seen}
+    return {"seconds": seconds, "memory": memory, "losses": loss.seen}
+
+
+def measure(shape: tuple[int, int, int]) -> dict[str, dict]:
+    """All ways on one shape, each in a process of its own; the reference job's share is added to ours."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for way in ("reference", *WAYS):
+            one = json.dumps([way, f"{folder}/known.npy", *shape])
+            command = [sys.executable, __file__, *sys.argv[1:], "--one", one]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            found[way] = json.loads(output.splitlines()[-1])
+    for way in ("ours", "cached"):
+        found[way]["seconds"] += found["reference"]["seconds"]
+    return found
 
 
 def plot(found: dict[tuple, dict[str, dict]], path: Path) -> None:
@@ -157,21 +194,20 @@ def main() -> None:
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        way, *shape = options.one
-        print(json.dumps(run(way, tuple(shape), options.steps, options.config, options.results)))
+        way, known, *shape = options.one
+        setting = Setting(tuple(shape), options.steps, options.config, options.results)
+        figures = run_reference(setting, Path(known)) if way == "reference" else run(way, setting, Path(known))
+        print(json.dumps(figures))
         return
     found: dict[tuple, dict[str, dict]] = {}
     print("batch negatives tasks | s a step: ours (of it reference) cached released | MB: ours cached released")
     for shape in SHAPES:
-        found[shape] = {}
-        for way in WAYS:
-            command = [sys.executable, __file__, *sys.argv[1:], "--one", json.dumps([way, *shape])]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            found[shape][way] = json.loads(output.splitlines()[-1])
+        found[shape] = measure(shape)
         ours, cached, released = (found[shape][way] for way in WAYS)
         furthest = max(abs(a - b) for a, b in zip(ours["losses"], released["losses"], strict=True))
         print(
-            f"{shape[0]:5} {shape[1]:9} {shape[2]:5} | {ours['seconds']:5.2f} ({ours['before']:.2f}) "
+            f"{shape[0]:5} {shape[1]:9} {shape[2]:5} | "
+            f"{ours['seconds']:5.2f} ({found[shape]['reference']['seconds']:.2f}) "
             f"{cached['seconds']:5.2f} {released['seconds']:5.2f} | {ours['memory']:5.0f} {cached['memory']:5.0f} "
             f"{released['memory']:5.0f} | {released['seconds'] / ours['seconds']:.2f}x faster, cached "
             f"{released['seconds'] / cached['seconds']:.2f}x; memory {ours['memory'] / released['memory']:.2f}, cached "
