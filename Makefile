@@ -28,7 +28,7 @@ test: .venv/installed
 # What was started is stopped whatever the tests say.
 test-slurm: .venv/installed
 	@trap 'tests/cluster/slurm.sh stop' EXIT; set -e; tests/cluster/slurm.sh start; \
-		nice $(BIN)/python -m pytest tests/cluster -m cluster -v -p no:cacheprovider $(SLURM_TESTS)
+		nice $(BIN)/python -m pytest tests/cluster -m cluster -vv -s -p no:cacheprovider $(SLURM_TESTS)
 
 lint: .venv/installed
 	$(BIN)/ruff check $(PATHS)
