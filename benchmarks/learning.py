@@ -14,6 +14,7 @@ run is a process of its own; the first step, in which the allocator warms up, is
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import time
 from pathlib import Path
 
 import yaml
-from training import embed_as_released
+from training import MALLOC, embed_as_released
 
 ROOT = Path(__file__).parents[1]
 WAYS = ("ours", "cached", "released")
@@ -156,7 +157,7 @@ def measure(shape: tuple[int, int, int]) -> dict[str, dict]:
         for way in ("reference", *WAYS):
             one = json.dumps([way, f"{folder}/known.npy", *shape])
             command = [sys.executable, __file__, *sys.argv[1:], "--one", one]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            output = subprocess.check_output(command, text=True, env=os.environ | MALLOC)
             found[way] = json.loads(output.splitlines()[-1])
     for way in ("ours", "cached"):
         found[way]["seconds"] += found["reference"]["seconds"]
