@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 WAYS = ("ours", "sentence-transformers", "released")
 WARM_UP = 4
-#: As workflow/scripts/launch.sh sets it: the C library keeps large blocks, and does not hand them back after every step.
+#: As workflow/scripts/launch.sh sets it: the C library keeps large blocks and hands none back after a step.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
 
 
