@@ -21,9 +21,9 @@ study: .venv/installed
 	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/study.yaml --directory study \
 		--set-threads train=1 optimize=1 reference=1
 
-# Two files of tests at a time; models are so small that a second thread would only wait.
+# Two files of tests at a time, the long ones first; models are so small that a second thread would only wait.
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What was started is stopped whatever the tests say.
 test-slurm: .venv/installed

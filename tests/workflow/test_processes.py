@@ -104,25 +104,26 @@ def train(processes: int, results: Path, keys: dict, name: str, fsdp: str | None
     return torch.cat([p.detach().flatten() for p in model.parameters()]), logged_losses(folder / "tb")
 
 
-def test_two_processes_train_the_same_model_as_one(tiny_base, results):
-    alone, expected = train(1, results, settings(tiny_base, "training"), "alone")
-    assert len(expected) == STEPS
-    for name, changes in (("together", {}), ("cached", {"mini_batch_tokens": 64})):
-        model, losses = train(2, results, settings(tiny_base, "training", **changes), name)
-        assert losses == pytest.approx(expected, abs=1e-5)
-        torch.testing.assert_close(model, alone, atol=1e-5, rtol=0)
+@pytest.fixture(scope="module")
+def alone(tiny_base, results):
+    """What one process makes of the homogeneous plan."""
+    return train(1, results, settings(tiny_base, "training"), "alone")
 
 
-@pytest.mark.parametrize("lora", [None, {"rank": 4, "dropout": 0}])
-def test_a_model_that_lies_sharded_over_two_processes_becomes_the_same(tiny_base, results, lora):
+@pytest.mark.parametrize("changes", [{}, {"mini_batch_tokens": 64}], ids=["whole", "cached"])
+def test_two_processes_train_the_same_model_as_one(tiny_base, results, alone, changes):
+    model, losses = train(2, results, settings(tiny_base, "training", **changes), f"together{len(changes)}")
+    assert len(losses) == STEPS
+    assert losses == pytest.approx(alone[1], abs=1e-5)
+    torch.testing.assert_close(model, alone[0], atol=1e-5, rtol=0)
+
+
+def test_a_model_that_lies_sharded_over_two_processes_becomes_the_same(tiny_base, results, alone):
     """FSDP, gradients cached, checkpoints in between; the saved model is whole."""
     keys = settings(tiny_base, "training", mini_batch_tokens=64, save_steps=2)
-    keys["model"]["lora"] = lora
-    name = "lora" if lora else "full"
-    alone, expected = train(1, results, keys, f"{name}-alone")
-    sharded, losses = train(2, results, keys, f"{name}-sharded", fsdp="fsdp_full_shard")
-    assert losses == pytest.approx(expected, abs=1e-5)
-    torch.testing.assert_close(sharded, alone, atol=1e-5, rtol=0)
+    model, losses = train(2, results, keys, "sharded", fsdp="fsdp_full_shard")
+    assert losses == pytest.approx(alone[1], abs=1e-5)
+    torch.testing.assert_close(model, alone[0], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
