@@ -16,7 +16,6 @@ which the allocator warms up, is not timed.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import time
 from pathlib import Path
 
 import yaml
-from training import MALLOC, embed_as_released
+from training import MALLOC, embed_as_released, timed
 
 ROOT = Path(__file__).parents[1]
 WAYS = ("ours", "cached", "released")
@@ -123,7 +122,6 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     import numpy as np
     import torch
 
-    from tdro import training
     from tdro.dro import TaskWeights
     from tdro.meter import Meter
     from tdro.models import load_retriever, load_trained
@@ -138,19 +136,7 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     else:
         loss = our_loss(model, torch.from_numpy(np.load(known)), weights, setting.task_ids, tdro, meter)
 
-    class Clock(training.TrainerCallback):
-        times: list[float] = []  # noqa: RUF012
-
-        def on_step_end(self, args, state, control, **others):
-            self.times.append(time.perf_counter())
-
-    options = {"optimisation": tdro, "encoding": setting.encoding, "seed": 1, "callbacks": (Clock(),)}
-    with tempfile.TemporaryDirectory() as temporary:
-        folders = {"checkpoints": Path(temporary) / "checkpoints", "tensorboard": Path(temporary) / "tensorboard"}
-        training.run(model, loss, setting.plan, setting.texts, meter, **folders, **options)
-    times = Clock.times
-    seconds = (times[-1] - times[WARM_UP - 1]) / (len(times) - WARM_UP)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds, memory, _ = timed(model, loss, setting.plan, setting.texts, meter, tdro, setting.encoding, WARM_UP)
     return {"seconds": seconds, "memory": memory, "losses": loss.seen}
 
 

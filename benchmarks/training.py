@@ -48,9 +48,9 @@ def embed_as_released(model, columns):
 def run(way: str, config: Path, results: Path, steps: int, length: int | None) -> dict:
     """Train; seconds a step, peak memory and the losses."""
     from sentence_transformers.base.losses import merged_forward
-    from transformers import TrainerCallback, set_seed
+    from transformers import set_seed
 
-    from tdro import forward, losses, training
+    from tdro import forward, losses
     from tdro.artifacts import PLAN, read_table
     from tdro.batches import Texts
     from tdro.jobs import Jobs
@@ -77,10 +77,22 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     meter = Meter(plan["task"].to_pylist())
     loss = losses.ContrastiveLoss(model, settings.temperature, meter=meter)
 
+    texts = Texts(results, job.tasks, job.seed)
+    seconds, memory, seen = timed(model, loss, plan, texts, meter, settings, encoding, WARM_UP)
+    return {"seconds": seconds, "rows": settings.batch_size / seconds, "memory": memory, "losses": seen}
+
+
+def timed(model, loss, plan, texts, meter, optimisation, encoding, warm_up: int) -> tuple[float, float, list[float]]:
+    """Train; seconds a step after the first ``warm_up``, peak memory in MB, and the logged losses."""
+    from transformers import TrainerCallback
+
+    from tdro import training
+
     class Clock(TrainerCallback):
         """Times and losses of the steps."""
 
-        times, seen = [], []
+        def __init__(self):
+            self.times, self.seen = [], []
 
         def on_step_end(self, args, state, control, **others):
             self.times.append(time.perf_counter())
@@ -94,18 +106,17 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
             model,
             loss,
             plan,
-            Texts(results, job.tasks, job.seed),
+            texts,
             meter,
-            optimisation=settings,
+            optimisation=optimisation,
             encoding=encoding,
             checkpoints=Path(folder) / "checkpoints",
             tensorboard=Path(folder) / "tensorboard",
-            seed=job.seed,
+            seed=42,
             callbacks=(clock,),
         )
-    seconds = (clock.times[-1] - clock.times[WARM_UP - 1]) / (len(clock.times) - WARM_UP)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "rows": settings.batch_size / seconds, "memory": memory, "losses": clock.seen}
+    seconds = (clock.times[-1] - clock.times[warm_up - 1]) / (len(clock.times) - warm_up)
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, clock.seen
 
 
 def main() -> None:

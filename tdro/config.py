@@ -19,6 +19,8 @@ from tdro.sections import Checksum, Name, Section, Seed, Share
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
 
 Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
+Clip = Literal["norm", "value", "none"]
+Schedule = Literal["constant", "linear", "cosine"]
 Mixture = Annotated[str, StringConstraints(pattern=f"^({mixtures.NAMES})$")]
 
 
@@ -221,10 +223,10 @@ class Tdro(Optimisation):
     weight_optimizer: Literal["sgd", "adamw", "rmsprop", "adagrad"] = Field(
         "sgd", description="Optimiser of the log weights; plain ascent is the paper's."
     )
-    weight_schedule: Literal["constant", "linear", "cosine"] = Field(
+    weight_schedule: Schedule = Field(
         "constant", description="How `step_size` falls over the steps: not at all, or to 0 by a line or half a cosine."
     )
-    weight_clip: Literal["norm", "value", "none"] = Field(
+    weight_clip: Clip = Field(
         "norm", description="What `weight_grad_norm` limits: the measurement vector's l2 norm, each value, or nothing."
     )
     weight_grad_norm: float = Field(1.0, gt=0, description="Limit of the measurement vector, see `weight_clip`.")
@@ -313,13 +315,15 @@ class Config(Section):
                 raise ValueError(f"{key} names {twice[0]!r} twice")
         if self.proxy not in [m.name for m in self.models]:
             raise ValueError(f"proxy {self.proxy!r} is none of the models: {', '.join(m.name for m in self.models)}")
-        for mixture in map(mixtures.parse, [*self.mixtures, self.tdro.sampling, self.tdro.initial]):
+        variants = self.sweep.variants(self.tdro)
+        named = [("mixtures", name) for name in self.mixtures]
+        for key, name in [*named, ("tdro.sampling", self.tdro.sampling), ("tdro.initial", self.tdro.initial)]:
+            mixture = mixtures.parse(name)
             if mixture.kind == "file" and mixture.name not in self.weights:
-                raise ValueError(f"mixtures names 'file-{mixture.name}', but weights has no file {mixture.name!r}")
-            variants = self.sweep.variants(self.tdro)
+                raise ValueError(f"{key} names {name!r}, but weights has no file {mixture.name!r}")
             if mixture.variant and mixture.variant not in variants:
                 known = ", ".join(variants) or "none"
-                raise ValueError(f"mixtures names the variant {mixture.variant!r}; `sweep` makes {known}")
+                raise ValueError(f"{key} names the variant {mixture.variant!r}; `sweep` makes {known}")
         if "uniform" not in self.mixtures:
             raise ValueError("mixtures must contain 'uniform': every difference is measured against it")
         return self

@@ -8,15 +8,13 @@ import copy
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
-Clip = Literal["norm", "value", "none"]
-Schedule = Literal["constant", "linear", "cosine"]
+from tdro.config import Clip, Measure, Schedule
 
 #: Optimisers of the log weights, with torch's defaults beside the step size and no weight decay.
 OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {

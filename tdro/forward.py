@@ -52,7 +52,7 @@ def embed_columns(
     if meter:
         meter.add_tokens(sum(lengths), sum(batch["attention_mask"].numel() for batch in batches))
     cached = mini_batch_tokens is not None and torch.is_grad_enabled()
-    embeddings = _embed_cached(model, batches) if cached else torch.cat(list(_embed(model, batches)))
+    embeddings = _embed_cached(model, batches) if cached else torch.cat([_embed(model, batch) for batch in batches])
     order = {place: at for at, place in enumerate(place for part in parts for place in part)}
     at = torch.tensor([order[place] for place in places.tolist()], device=embeddings.device)
     return list(embeddings[at].reshape(len(columns), -1, embeddings.shape[-1]).unbind(0))
@@ -69,9 +69,8 @@ def rows_of(features: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any
     }
 
 
-def _embed(model, batches: Sequence[dict[str, Any]]):
-    for batch in batches:
-        yield model(dict(batch))["sentence_embedding"]
+def _embed(model, batch: Mapping[str, Any]) -> Tensor:
+    return model(dict(batch))["sentence_embedding"]
 
 
 def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
@@ -80,7 +79,7 @@ def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
     with torch.no_grad():
         for batch in batches:
             states.append(RandContext(*batch.values()))  # dropout draws the same masks again
-            found += _embed(model, [batch])
+            found.append(_embed(model, batch))
     embeddings = torch.cat(found).requires_grad_()
 
     def replay(gradient: Tensor) -> None:
@@ -89,7 +88,7 @@ def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
             # Gradients are exchanged once, with the last group.
             apart = isinstance(model, DistributedDataParallel) and number < len(batches)
             with torch.enable_grad(), model.no_sync() if apart else nullcontext(), state:
-                [again] = _embed(model, [batch])
+                again = _embed(model, batch)
                 again.backward(gradient[start : start + len(again)].to(again.dtype))
             start += len(again)
 

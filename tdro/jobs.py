@@ -262,7 +262,8 @@ class Jobs:
     @property
     def run_courses(self) -> list[str]:
         """Those that a mixture or the sweep asks for."""
-        asked = {mixtures.parse(mixture).course for mixture in self.config.mixtures if mixtures.parse(mixture).learnt}
+        parsed = map(mixtures.parse, self.config.mixtures)
+        asked = {mixture.course for mixture in parsed if mixture.learnt}
         asked |= {f"tdro-{name}" for name in self.config.sweep.variants(self.config.tdro)}
         return [course for course in self.courses if course in asked]
 

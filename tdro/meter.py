@@ -46,7 +46,7 @@ class Meter:
         """
         state = processes()
         counts = torch.tensor([[self._tokens, self._computed, _memory()]], dtype=torch.float64, device=state.device)
-        tokens, computed, memory = gather(counts.float()).cpu().unbind(1)
+        tokens, computed, memory = gather(counts).cpu().unbind(1)
         seconds = time.monotonic() - self._started
         found = {
             "tokens_per_second": round(tokens.sum().item() / seconds),

@@ -36,33 +36,32 @@ class PlanJob(Section):
     seed: Seed
 
 
-class TrainJob(Section):
+class TextsJob(Section):
+    """What every command has that reads the texts of a plan."""
+
+    encoding: Encoding = Encoding()
+    tasks: dict[Name, Prompted]
+    seed: Seed = 42
+
+
+class TrainJob(TextsJob):
     """``tdro train``."""
 
     model: Model
-    encoding: Encoding = Encoding()
     training: Training = Training()
-    tasks: dict[Name, Prompted]
-    seed: Seed = 42
 
 
-class ReferenceJob(Section):
+class ReferenceJob(TextsJob):
     """``tdro reference``."""
 
-    encoding: Encoding = Encoding()
     temperature: float = Field(gt=0)
-    tasks: dict[Name, Prompted]
-    seed: Seed = 42
 
 
-class OptimizeJob(Section):
+class OptimizeJob(TextsJob):
     """``tdro optimize``."""
 
     model: Model
-    encoding: Encoding = Encoding()
     tdro: Tdro = Tdro()
-    tasks: dict[Name, Prompted]
-    seed: Seed = 42
 
 
 class CorpusJob(Section):

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
-from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.commands.launch import launch_command_parser
 from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_multi_gpu_env
+from launching import launch_arguments
 from torch.distributed.fsdp import ShardingStrategy, StateDictType
 
 from tdro.config import Config
@@ -68,14 +69,9 @@ def test_accelerate_reads_the_launch_configuration(path):
     assert {*loaded.fsdp_config, *loaded.deepspeed_config} <= known, "accelerate ignores a key that it does not know"
 
 
-def _launch_arguments(path: Path):
-    arguments = launch_command_parser().parse_args(["--config_file", str(path), "--num_processes", "2", "-m", "tdro"])
-    return _validate_launch_command(arguments)[0]
-
-
 @pytest.mark.parametrize("path", LAUNCHES, ids=lambda path: path.stem)
 def test_processes_come_from_the_command_line(path):
-    arguments = _launch_arguments(path)
+    arguments = launch_arguments(path)
     assert arguments.num_processes == 2
     kinds = {
         "cpu": arguments.use_cpu and not arguments.multi_gpu,
@@ -88,14 +84,14 @@ def test_processes_come_from_the_command_line(path):
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_deepspeed_stage_is_that_of_the_name(stage):
-    arguments = _launch_arguments(ROOT / "config" / "accelerate" / f"deepspeed_zero{stage}.yaml")
+    arguments = launch_arguments(ROOT / "config" / "accelerate" / f"deepspeed_zero{stage}.yaml")
     assert arguments.zero_stage == stage
 
 
 @pytest.mark.parametrize("path", FSDP, ids=lambda path: path.stem)
 def test_fsdp_reaches_the_workers(path, monkeypatch):
     """What a worker makes of the variables that the launcher sets."""
-    environment = prepare_multi_gpu_env(_launch_arguments(path))
+    environment = prepare_multi_gpu_env(launch_arguments(path))
     for key in [key for key in os.environ if key.startswith("FSDP_")]:
         monkeypatch.delenv(key)
     for key in [key for key in environment if key.startswith("FSDP_")]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_multi_gpu_env
+from launching import launch_arguments
 
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, digest, read_table, write_table
 from tdro.config import Encoding, Model
@@ -71,9 +71,7 @@ def configuration(name: str) -> Path:
 
 def fsdp_variables(name: str) -> dict[str, str]:
     """What the launcher tells the processes of a launch configuration."""
-    arguments = ["--config_file", str(configuration(name)), "--num_processes", "2", "-m", "tdro"]
-    launch = _validate_launch_command(launch_command_parser().parse_args(arguments))[0]
-    variables = prepare_multi_gpu_env(launch).items()
+    variables = prepare_multi_gpu_env(launch_arguments(configuration(name))).items()
     return {key: value for key, value in variables if key.startswith("FSDP_") or key == "ACCELERATE_USE_FSDP"}
 
 
