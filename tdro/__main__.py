@@ -1,5 +1,5 @@
 """``python -m tdro``: the form in which ``accelerate launch`` starts a stage."""
 
-from tdro.cli import main
+from tdro.cli import command_line
 
-main()
+command_line()

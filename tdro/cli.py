@@ -1,6 +1,7 @@
 """The command line: parses, sets threads and logging, runs one of :mod:`tdro.commands`."""
 
 import argparse
+import atexit
 import logging
 import os
 import sys
@@ -37,6 +38,20 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"tdro {options.command}: error: {error.filename} cannot be read or written: {error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def command_line() -> None:
+    """What ``tdro`` and ``python -m tdro`` call: :func:`main`, then the end of the process, at once.
+
+    Threads of C++ libraries sometimes abort an interpreter that tears down (seen once in some thousand jobs,
+    "terminate called without an active exception"; apache/arrow#45214 is alike), and Snakemake removes what
+    such a job has written.
+    """
+    main()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -51,6 +51,23 @@ def test_python_m_tdro_is_the_same_and_loads_nothing_heavy():
     assert all(f"    {command}" in result.stdout for command in COMMANDS)
 
 
+def test_a_finished_command_ends_well_whatever_tearing_down_would_do(tmp_path):
+    code = """
+import atexit, os, sys
+from tdro.cli import command_line
+class Aborts:
+    __del__ = lambda self, abort=os.abort: abort()
+sys.torn_down = Aborts()
+atexit.register(print, "closed")
+command_line()
+"""
+    arguments = ("derive", RELEASED / "curr.json", "--mixture", "curr", "--output", tmp_path / "c.json")
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "closed" in result.stdout
+    assert (tmp_path / "c.json").exists()
+
+
 def test_derive_and_show_work_alone(tmp_path, capsys):
     run("derive", RELEASED / "curr.json", "--mixture", "top70", "--output", tmp_path / "top70.json")
     assert len(json.loads((tmp_path / "top70.json").read_text())["domain_weights"]) == 17
