@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import bounds, listed, percent, plural, signed
+from tdro.report.formats import between, bounds, listed, percent, plural, signed
 from tdro.report.scores import OUT_OF_DOMAIN, Results, Row
 from tdro.report.tables import columns
 
@@ -36,6 +36,8 @@ def findings(settings: Content, results: Results) -> list[Finding]:
 
 
 def _sentences(settings: Content, results: Results, model: str, mixture: str) -> list[str]:
+    if _same(results, model, mixture):
+        return [f"On every query the same scores as {BASELINE}."]
     sentences = []
     for column in columns(settings):
         if column.benchmark in (IN_DOMAIN, OUT_OF_DOMAIN):
@@ -48,6 +50,12 @@ def _sentences(settings: Content, results: Results, model: str, mixture: str) ->
     inside = [results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])]
     sentences += _tally("benchmark", [(row.benchmark, row) for row in outside])
     return sentences + _tally("in-domain task", [(row.dataset, row) for row in inside])
+
+
+def _same(results: Results, model: str, mixture: str) -> bool:
+    """Whether no score of a mixture differs from the baseline's."""
+    rows = [row for row in results.rows if (row.model, row.mixture) == (model, mixture)]
+    return all(row.difference.mean == row.difference.low == row.difference.high == 0 for row in rows)
 
 
 def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
@@ -64,6 +72,8 @@ def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
             share = f"{len(hits)}" if parts else f"{len(hits)} of {plural(len(named), noun)}"
             parts.append(f"{kind} on {share}: {names}")
     unclear = sum(row.verdict == "unclear" for _, row in named)
+    if unclear == len(named) == 1:
+        return [f"On {named[0][0]} the difference is not distinguishable from zero."]
     if unclear == len(named):
         return [f"On none of {plural(len(named), noun)} is the difference distinguishable from zero."]
     if unclear:
@@ -76,12 +86,17 @@ def _difference(row: Row) -> str:
 
 
 def _agreement(settings: Content, results: Results, row: Row) -> str:
-    """Whether the seeds, each against the baseline of the same seed, point the same way."""
+    """Whether the seeds, each against the baseline of the same seed, point the same way, and how surely."""
     if len(settings.seeds) < 2:
         return ""
     means = [results.find(row.model, row.mixture, row.benchmark, seed=s).difference.mean for s in settings.seeds]
     same = sum((mean > 0) == (row.difference.mean > 0) for mean in means)
-    return f"; {same} of {len(means)} seeds point this way, from {signed(min(means))} to {signed(max(means))}"
+    low, high = row.seed_interval
+    sure = "distinguishable" if low > 0 or high < 0 else "not distinguishable from zero"
+    return (
+        f" by its queries; {same} of {len(means)} seeds point this way, from {signed(min(means))} to "
+        f"{signed(max(means))}; over seeds {between(low, high)}, {sure}"
+    )
 
 
 def cautions(settings: Content, results: Results) -> list[str]:

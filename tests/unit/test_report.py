@@ -291,7 +291,7 @@ def test_no_difference_is_claimed_where_there_is_none(tmp_path):
     html, summary, rows = tree.build()
     assert {(row["low"], row["high"]) for row in of(rows, mixture="curr")} == {("0.0", "0.0")}
     text = _Text(html).text
-    assert "On none of 2 benchmarks is the difference distinguishable from zero." in text
+    assert "On every query the same scores as uniform." in text
     assert "a distinguishable gain" not in text and "a distinguishable loss" not in text
     assert " *" not in summary.replace("* marks", "")
 
@@ -314,7 +314,11 @@ def test_several_seeds_are_averaged_by_query_and_their_spread_is_shown(tmp_path)
         (row,) = of(rows, seed=seed, **wanted)
         assert float(row["difference"]) == pytest.approx(values.mean())
     text = _Text(html).text
-    assert "Seed by seed" in text and "3 of 3 seeds point this way" in text and "over seeds" in text
+    assert "Seed by seed" in text and "3 of 3 seeds point this way" in text
+    (inside,) = of(rows, seed="all", mixture="curr", benchmark="in_domain", dataset="(mean)", metric="ndcg_at_10")
+    low, high = float(inside["seeds_low"]), float(inside["seeds_high"])
+    verdict = "distinguishable." if low > 0 or high < 0 else "not distinguishable from zero."
+    assert f"over seeds [{low:+.3f}, {high:+.3f}], {verdict}" in text
     assert "One training seed" not in text
     assert "3 seeds (1, 2, 3)" in summary
 
