@@ -296,6 +296,23 @@ def test_no_difference_is_claimed_where_there_is_none(tmp_path):
     assert " *" not in summary.replace("* marks", "")
 
 
+@pytest.mark.parametrize(
+    ("benchmarks", "sentence"),
+    [
+        (BENCHMARKS, "On none of 2 benchmarks is the difference distinguishable from zero."),
+        ({"scifact": ["scifact"]}, "On scifact the difference is not distinguishable from zero."),
+    ],
+)
+def test_other_scores_of_the_same_mean_are_told_from_equal_ones(tmp_path, benchmarks, sentence):
+    tree = Tree(tmp_path, content(mixtures=["uniform", "curr"], benchmarks=benchmarks))
+    for benchmark, datasets in benchmarks.items():
+        reversed_scores = {d: tree.scores["tiny", 1, "uniform", d][::-1] for d in datasets}
+        tree.evaluation("tiny", 1, "curr", benchmark, reversed_scores)
+    text = _Text(tree.build()[0]).text
+    assert sentence in text
+    assert "the same scores" not in text
+
+
 def test_several_seeds_are_averaged_by_query_and_their_spread_is_shown(tmp_path):
     tree = Tree(tmp_path, content(seeds=[1, 2, 3], mixtures=["uniform", "curr"]), shift={"curr": 0.05})
     html, summary, rows = tree.build()
