@@ -16,15 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tdro.report.content import Content
-from tdro.report.scores import Results
+from tdro.report.scores import Results, Row
 from tdro.report.tables import columns, main_metrics
 
 # Colours that stand for the page's own; they occur nowhere else.
 _INK, _MUTED, _LINE = "#010203", "#707172", "#d0d1d2"
 _PAGE_COLOURS = {_INK: "currentColor", _MUTED: "var(--muted)", _LINE: "var(--line)"}
-# Hues of middle lightness, legible on white and on near-black; line styles tell repeats apart.
+# Hues of middle lightness, legible on white and on near-black; line styles and markers tell repeats apart.
 _HUES = ("#3a82c8", "#d5742a", "#2e9a6c", "#c9507f", "#8a6cd4", "#a98a1c", "#1c9ab4", "#b3603c")
 _STYLES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D")
 _POINTS = 50
 
 _STYLE = {
@@ -64,15 +65,10 @@ def forest(settings: Content, results: Results, model: str) -> str:
         axes = figure.subplots()
         for number, mixture in enumerate(settings.challengers):
             rows = [results.find(model, mixture, column.benchmark) for column in shown]
-            colour = _HUES[number % len(_HUES)]
+            colour, marker = _HUES[number % len(_HUES)], _MARKERS[number // len(_HUES) % len(_MARKERS)]
             for line, row in enumerate(rows):
-                place = line + (number + 1) * step - 0.5
-                sure = row.verdict != "unclear"
-                axes.plot([row.difference.low, row.difference.high], [place, place], color=colour, lw=2)
-                axes.plot(
-                    [row.difference.mean], [place], "o", ms=7, mew=1.6, mec=colour, mfc=colour if sure else "none"
-                )
-            axes.plot([], [], "o-", color=colour, lw=2, ms=7, label=mixture)
+                _estimate(axes, row, line + (number + 1) * step - 0.5, colour, marker)
+            axes.plot([], [], f"{marker}-", color=colour, lw=2, ms=7, label=mixture)
         axes.axvline(0, color=_MUTED, lw=1, zorder=0)
         for line in range(1, len(shown)):
             axes.axhline(line - 0.5, color=_LINE, lw=0.5, zorder=0)
@@ -86,6 +82,15 @@ def forest(settings: Content, results: Results, model: str) -> str:
         axes.grid(axis="x")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, borderaxespad=0.2, handlelength=1.6)
     return svg[0]
+
+
+def _estimate(axes: Axes, row: Row, place: float, colour: str, marker: str) -> None:
+    """A difference with its interval over queries and, where there are several, that over seeds."""
+    filling = colour if row.verdict != "unclear" else "none"
+    if row.seed_interval:
+        axes.plot(row.seed_interval, [place, place], color=colour, lw=0.8)
+    axes.plot([row.difference.low, row.difference.high], [place, place], color=colour, lw=2.4)
+    axes.plot([row.difference.mean], [place], marker, ms=7, mew=1.6, mec=colour, mfc=filling)
 
 
 def weight_course(trajectory: pl.DataFrame, name: str) -> str:
