@@ -2,7 +2,7 @@
 # make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two slow cores
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
-# make study   every mixture over three seeds (config/study.yaml, results in study/); not yet timed
+# make study   every mixture over three seeds, an hour on two cores (config/study.yaml; results in study/)
 # make bench   the benchmarks behind docs/performance.md
 # All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
