@@ -17,6 +17,7 @@ _THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
+_OUTPUT_CLOSED = 128 + 13  # what a shell reports of a process that SIGPIPE ended
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,6 +28,11 @@ def main(arguments: list[str] | None = None) -> None:
     _log_to_stderr()
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `tdro show ... | head`: who read the output has seen enough. Nothing is left to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_OUTPUT_CLOSED)
     except UserError as error:
         sys.exit(f"tdro {options.command}: error: {error}")
     except Unfinished as stop:

@@ -68,6 +68,14 @@ command_line()
     assert (tmp_path / "c.json").exists()
 
 
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = (sys.executable, "-m", "tdro", "show", RELEASED / "curr.json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 def test_derive_and_show_work_alone(tmp_path, capsys):
     run("derive", RELEASED / "curr.json", "--mixture", "top70", "--output", tmp_path / "top70.json")
     assert len(json.loads((tmp_path / "top70.json").read_text())["domain_weights"]) == 17
