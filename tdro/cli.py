@@ -47,17 +47,24 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def command_line() -> None:
-    """What ``tdro`` and ``python -m tdro`` call: :func:`main`, then the end of the process, at once.
+    """What ``tdro`` and ``python -m tdro`` call: :func:`main`, then the end of the process, at once, with its status.
 
     Threads of C++ libraries sometimes abort an interpreter that tears down (seen once in some thousand jobs,
     "terminate called without an active exception"; apache/arrow#45214 is alike), and Snakemake removes what
-    such a job has written.
+    such a job has written; a training that asked for another run (:class:`Unfinished`) would count as failed.
     """
-    main()
+    status: str | int | None = 0
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+        status = 1
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status or 0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -51,7 +51,11 @@ def test_python_m_tdro_is_the_same_and_loads_nothing_heavy():
     assert all(f"    {command}" in result.stdout for command in COMMANDS)
 
 
-def test_a_finished_command_ends_well_whatever_tearing_down_would_do(tmp_path):
+@pytest.mark.parametrize(
+    ("weights", "status", "message"),
+    [(RELEASED / "curr.json", 0, ""), ("missing.json", 1, "missing.json cannot be read")],
+)
+def test_a_command_ends_with_its_status_whatever_tearing_down_would_do(tmp_path, weights, status, message):
     code = """
 import atexit, os, sys
 from tdro.cli import command_line
@@ -61,11 +65,12 @@ sys.torn_down = Aborts()
 atexit.register(print, "closed")
 command_line()
 """
-    arguments = ("derive", RELEASED / "curr.json", "--mixture", "curr", "--output", tmp_path / "c.json")
+    arguments = ("derive", weights, "--mixture", "curr", "--output", tmp_path / "c.json")
     result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == status, result.stderr
     assert "closed" in result.stdout
-    assert (tmp_path / "c.json").exists()
+    assert message in result.stderr
+    assert (tmp_path / "c.json").exists() == (status == 0)
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():
