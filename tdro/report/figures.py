@@ -65,7 +65,7 @@ def forest(settings: Content, results: Results, model: str) -> str:
         axes = figure.subplots()
         for number, mixture in enumerate(settings.challengers):
             rows = [results.find(model, mixture, column.benchmark) for column in shown]
-            colour, marker = _HUES[number % len(_HUES)], _MARKERS[number // len(_HUES) % len(_MARKERS)]
+            colour, marker = _look(number, _MARKERS)
             for line, row in enumerate(rows):
                 _estimate(axes, row, line + (number + 1) * step - 0.5, colour, marker)
             axes.plot([], [], f"{marker}-", color=colour, lw=2, ms=7, label=mixture)
@@ -82,6 +82,11 @@ def forest(settings: Content, results: Results, model: str) -> str:
         axes.grid(axis="x")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, borderaxespad=0.2, handlelength=1.6)
     return svg[0]
+
+
+def _look(number: int, repeats: tuple[str, ...]) -> tuple[str, str]:
+    """A hue, and what tells its repeats apart."""
+    return _HUES[number % len(_HUES)], repeats[number // len(_HUES) % len(repeats)]
 
 
 def _estimate(axes: Axes, row: Row, place: float, colour: str, marker: str) -> None:
@@ -101,9 +106,9 @@ def weight_course(trajectory: pl.DataFrame, name: str) -> str:
         ends = []
         for number, task in enumerate(tasks):
             steps, values = _thinned(trajectory.filter(pl.col("task") == task), "weight")
-            style = {"color": _HUES[number % len(_HUES)], "ls": _STYLES[number // len(_HUES) % len(_STYLES)]}
-            axes.plot(steps, values, lw=1.8, **style)
-            ends.append((values[-1], task, style["color"]))
+            colour, style = _look(number, _STYLES)
+            axes.plot(steps, values, lw=1.8, color=colour, ls=style)
+            ends.append((values[-1], task, colour))
         first, last = trajectory["step"].min(), trajectory["step"].max()
         axes.axhline(1 / len(tasks), color=_MUTED, lw=0.8, ls=(0, (2, 3)), zorder=0)
         axes.set_xlim(first, max(last, first + 1))

@@ -91,11 +91,10 @@ def _agreement(settings: Content, results: Results, row: Row) -> str:
         return ""
     means = [results.find(row.model, row.mixture, row.benchmark, seed=s).difference.mean for s in settings.seeds]
     same = sum((mean > 0) == (row.difference.mean > 0) for mean in means)
-    low, high = row.seed_interval
-    sure = "distinguishable" if low > 0 or high < 0 else "not distinguishable from zero"
+    sure = _VERDICTS["unclear"] if row.seed_verdict == "unclear" else "distinguishable"
     return (
         f" by its queries; {same} of {len(means)} seeds point this way, from {signed(min(means))} to "
-        f"{signed(max(means))}; over seeds {between(low, high)}, {sure}"
+        f"{signed(max(means))}; over seeds {between(*row.seed_interval)}, {sure}"
     )
 
 

@@ -50,6 +50,12 @@ class Row:
     seed_interval: tuple[float, float] | None = None
     verdict: str = ""
 
+    @property
+    def seed_verdict(self) -> str:
+        """Gain, loss or unclear by ``seed_interval``, which must be there."""
+        low, high = self.seed_interval
+        return "gain" if low > 0 else "loss" if high < 0 else "unclear"
+
 
 @dataclass(frozen=True)
 class Group:

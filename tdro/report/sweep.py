@@ -33,8 +33,10 @@ def variations(settings: Content, layout: Layout, courses: Mapping[int, pl.DataF
         layout: Where the results lie.
         courses: The runs of ``curr``, by seed; empty when there are none, and then nothing is compared.
     """
+    if not courses:
+        return []
     found = []
-    for course in [course for course in settings.courses if courses and course != "tdro"]:
+    for course in [course for course in settings.courses if course != "tdro"]:
         runs = trajectories(settings, layout, course)
         pairs = [(last_weights(courses[seed]), last_weights(runs[seed])) for seed in settings.seeds]
         found.append(_variation(course.removeprefix("tdro-"), pairs, settings.tasks))

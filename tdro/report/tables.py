@@ -166,10 +166,8 @@ def _seed_line(settings: Content, results: Results, model: str, mixture: str, se
 
 
 def _over_seeds(row: Row) -> Cell:
-    low, high = row.seed_interval
-    sure = low > 0 or high < 0
-    verdict = "unclear" if not sure else "gain" if low > 0 else "loss"
-    return Cell(f"{row.score:.3f}", signed(row.difference.mean), between(low, high), "", verdict)
+    interval = between(*row.seed_interval)
+    return Cell(f"{row.score:.3f}", signed(row.difference.mean), interval, "", row.seed_verdict)
 
 
 def write_csv(path: Path, results: Results) -> None:
