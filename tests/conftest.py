@@ -3,7 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tinymodels import byte_tokenizer
+
+# One profile for every property test. No deadline: how fast the machine is must not decide whether a test passes. A
+# failure prints the line (`@reproduce_failure(...)`) that repeats it.
+settings.register_profile("tdro", deadline=None, print_blob=True)
+settings.load_profile("tdro")
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def of_pairs(some):
 
 
 @pytest.mark.usefixtures("block")
-@settings(suppress_health_check=["function_scoped_fixture"], deadline=None)
+@settings(suppress_health_check=["function_scoped_fixture"])
 @given(pairs, pairs, st.lists(st.booleans(), min_size=6, max_size=6), st.lists(st.integers(0, 6), max_size=9))
 def test_lists_are_those_of_python(some, others, marked, rows):
     found, expected = of_pairs(some), grouped(some)
@@ -200,7 +200,7 @@ class InMemory:
 COUNTED = ["rows read", "query too short", "positive too short", "positive equals query", "merged with an equal query"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=["function_scoped_fixture"])
+@settings(max_examples=150, suppress_health_check=["function_scoped_fixture"])
 @given(streams, st.integers(1, 2), st.sampled_from([None, 1]), st.booleans(), st.integers(1, 4))
 def test_a_collection_holds_what_one_in_memory_would(
     monkeypatch, tmp_path_factory, stream, fewest, most, filtered, size

@@ -254,7 +254,7 @@ rankings = st.integers(1, 130).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rankings)
 def test_query_metrics_of_any_ranking(case):
     from tdro.metrics import relevance_scores

@@ -14,13 +14,12 @@ from tdro.fingerprints import fingerprints, normalise
 PIECES = st.sampled_from(["Σ", "ΑΣ ", "_", "中文", "北京大学", "İ", "abc", "\0", "\n", "𝒳", "é", " "])
 
 
-@settings(deadline=None)
 @given(st.lists(st.text() | st.lists(PIECES, max_size=8).map("".join), max_size=5))
 def test_fingerprint_is_the_packages_hash_of_the_normalised_text(texts):
     assert fingerprints(texts).tolist() == [Simhash(normalise(text)).value for text in texts]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(alphabet="_ aB9é的一是在不了有和人这中大为上个国"))
 def test_underscores_and_segmentation_do_not_change_the_hash(text):
     # Simhash reads word characters only, white space is lost on it.
@@ -45,7 +44,7 @@ def test_segmentation_is_silent(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.text(alphabet="ab中 ", min_size=1, max_size=5), min_size=1, max_size=4), st.integers(1, 250))
 def test_long_texts_with_repeated_shingles(units, times):
     texts = [(unit * times)[:255] + "ΑΣ" for unit in units]

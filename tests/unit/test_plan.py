@@ -70,7 +70,7 @@ def test_every_mixed_step_follows_the_weights_to_the_row():
         assert Counter(row["task"] for row in rows) == {"a": 5, "b": 3, "c": 2}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(0.001, 1), min_size=2, max_size=6),
     st.integers(1, 30),

@@ -338,7 +338,7 @@ def test_same_seed_same_files_and_another_seed_another_split(prepare):
     wanted=st.integers(0, 12),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_hold_out_splits_by_passage(positives, wanted, seed):
     counted = Counter()
     usable = np.arange(len(positives))

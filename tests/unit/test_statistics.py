@@ -121,7 +121,7 @@ def test_no_difference_is_zero_exactly():
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), VECTORS, min_size=1, max_size=4), st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_difference_is_ordered_bounded_deterministic_and_antisymmetric(data, seed):
     first = compare(data, samples=100, seed=seed)
     assert first == compare(data, samples=100, seed=seed)
