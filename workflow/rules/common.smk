@@ -1,4 +1,5 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
+import os
 import re
 import subprocess
 import sys
@@ -18,8 +19,10 @@ ROOT = Path(workflow.current_basedir).parent.parent
 
 # A training gains little from more threads than these; on more cores, two run side by side.
 TRAINING_THREADS = 4
-# Of encoding, two jobs run side by side at least: much of a small one is start-up.
-ENCODING_THREADS = min(TRAINING_THREADS, max(1, (workflow.cores or 2) // 2))
+# Of encoding, two jobs run side by side at least: much of a small one is start-up. Not `workflow.cores`, which refuses
+# every command that runs no job (`--unlock`, `--summary`, `--dag`) when it is given no `--cores`.
+CORES = workflow.resource_settings.cores or os.cpu_count()
+ENCODING_THREADS = min(TRAINING_THREADS, max(1, CORES // 2))
 
 # Jobs find the package and the programs of the environment that Snakemake runs in, activated or not; in
 # a conda environment the package alone is added. What stands here is no reason to run a job again. A
@@ -39,6 +42,19 @@ shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
 INFERENCE_LAUNCH = "$( [ {resources.gpu} -gt 0 ] && echo ddp || echo cpu )"
 
 
+# Settings go through a file beside the log: a single argument holds 128 KB, and the instructions of many tasks are longer.
+# `printf` is a word of the shell itself, for which that limit does not hold.
+WRITE_SETTINGS = "printf '%s\\n' {params.settings:q} >{log}.settings.json; "
+READ_SETTINGS = " --settings @{log}.settings.json"
+
+
+def stage(command, *, settings=True, online=False):
+    """A command of an ordinary rule: it reads `params.settings`, where the rule has them, and prints to the log."""
+    write, read = (WRITE_SETTINGS, READ_SETTINGS) if settings else ("", "")
+    network = f"{ONLINE} " if online else ""
+    return f"{write}{network}python -m tdro {command} --threads {{threads}}{read} 2>&1 | tee {{log}}"
+
+
 def launch(command, configuration="{params.accelerate}"):
     """A command of a distributed rule: one launcher a node of the job, one process a GPU (scripts/launch.sh).
 
@@ -46,8 +62,9 @@ def launch(command, configuration="{params.accelerate}"):
     outlives a SIGTERM for as long as the training needs to end.
     """
     return (
-        'exec bash "$TDRO_ROOT/workflow/scripts/launch.sh" {log} {resources.nodes} {resources.gpu} {threads}'
-        f' "$TDRO_ROOT/config/accelerate/{configuration}.yaml" {command}'
+        WRITE_SETTINGS
+        + 'exec bash "$TDRO_ROOT/workflow/scripts/launch.sh" {log} {resources.nodes} {resources.gpu} {threads}'
+        f' "$TDRO_ROOT/config/accelerate/{configuration}.yaml" {command}{READ_SETTINGS}'
     )
 
 

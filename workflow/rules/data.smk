@@ -24,9 +24,7 @@ rule fetch:
     message:
         "Fetching {wildcards.fetched}"
     shell:
-        f"{ONLINE} "
-        "python -m tdro fetch {wildcards.fetched} --output {output.manifest} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("fetch {wildcards.fetched} --output {output.manifest}", online=True)
 
 
 rule prepare_task:
@@ -55,8 +53,7 @@ rule prepare_task:
     message:
         "Preparing task {wildcards.task}"
     shell:
-        "python -m tdro prepare {wildcards.task} --output {params.folder} {params.fetched} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("prepare {wildcards.task} --output {params.folder} {params.fetched}")
 
 
 rule prepare_benchmark:
@@ -81,8 +78,7 @@ rule prepare_benchmark:
     message:
         "Preparing benchmark {wildcards.benchmark}"
     shell:
-        "python -m tdro prepare {wildcards.benchmark} --output {params.folder} {params.fetched} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("prepare {wildcards.benchmark} --output {params.folder} {params.fetched}")
 
 
 # These two may ask the hub, as fetch does: the reader mteb leaves it to mteb.
@@ -102,9 +98,7 @@ rule prepare_corpus:
     message:
         "Preparing the corpus of {wildcards.corpus}"
     shell:
-        f"{ONLINE} "
-        "python -m tdro prepare-corpus {wildcards.corpus} --output {output.corpus} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("prepare-corpus {wildcards.corpus} --output {output.corpus}", online=True)
 
 
 rule prepare_queries:
@@ -130,9 +124,10 @@ rule prepare_queries:
     message:
         "Preparing the queries of {wildcards.dataset}"
     shell:
-        f"{ONLINE} "
-        "python -m tdro prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}"
-        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}",
+            online=True,
+        )
 
 
 rule dedup:
@@ -159,9 +154,10 @@ rule dedup:
     message:
         "Removing near-duplicates from {wildcards.task}"
     shell:
-        "python -m tdro dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
-        " --train {output.train} --duplicates {output.duplicates} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
+            " --train {output.train} --duplicates {output.duplicates}"
+        )
 
 
 rule leaks:
@@ -184,5 +180,6 @@ rule leaks:
     message:
         "Looking for evaluation queries in the training data"
     shell:
-        "python -m tdro leaks --tasks {params.tasks} --evaluation {params.evaluation} --output {output.leaks}"
-        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "leaks --tasks {params.tasks} --evaluation {params.evaluation} --output {output.leaks}"
+        )

@@ -29,7 +29,7 @@ rule encode_corpus:
     shell:
         launch(
             "encode-corpus --model {input.model} --corpus {input.corpus} --output {output.embeddings}"
-            " --checkpoints {params.checkpoints} --settings {params.settings:q}",
+            " --checkpoints {params.checkpoints}",
             INFERENCE_LAUNCH,
         )
 
@@ -63,7 +63,7 @@ rule encode_corpus_untrained:
     shell:
         launch(
             "encode-corpus --corpus {input.corpus} --output {output.embeddings}"
-            " --checkpoints {params.checkpoints} {params.fetched} --settings {params.settings:q}",
+            " --checkpoints {params.checkpoints} {params.fetched}",
             INFERENCE_LAUNCH,
         )
 
@@ -97,9 +97,10 @@ rule evaluate:
     message:
         "Evaluating {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed}) on {wildcards.dataset}"
     shell:
-        "python -m tdro evaluate --model {input.model} --benchmark {wildcards.dataset} --scores {output.scores}"
-        " --query-scores {output.query_scores} {params.runs} {params.embeddings} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "evaluate --model {input.model} --benchmark {wildcards.dataset} --scores {output.scores}"
+            " --query-scores {output.query_scores} {params.runs} {params.embeddings}"
+        )
 
 
 rule evaluate_untrained:
@@ -133,6 +134,7 @@ rule evaluate_untrained:
     message:
         "Evaluating {wildcards.untrained}, for which nothing was trained, on {wildcards.dataset}"
     shell:
-        "python -m tdro evaluate --benchmark {wildcards.dataset} --scores {output.scores}"
-        " --query-scores {output.query_scores} {params.runs} {params.embeddings} {params.fetched} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "evaluate --benchmark {wildcards.dataset} --scores {output.scores}"
+            " --query-scores {output.query_scores} {params.runs} {params.embeddings} {params.fetched}"
+        )

@@ -19,8 +19,11 @@ rule export:
     message:
         "Packing {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
     shell:
-        "python -m tdro export --model {input.model} --weights {input.weights} --scores {input.scores}"
-        " --output {output.package} --threads {threads} 2>&1 | tee {log}"
+        stage(
+            "export --model {input.model} --weights {input.weights} --scores {input.scores}"
+            " --output {output.package}",
+            settings=False,
+        )
 
 
 # snakemake --cores all packages

@@ -28,7 +28,7 @@ rule encode:
     shell:
         launch(
             "encode --corpus {input.corpus} --queries {input.queries} --output {output.embeddings}"
-            " --checkpoints {params.checkpoints} {params.fetched} --settings {params.settings:q}",
+            " --checkpoints {params.checkpoints} {params.fetched}",
             INFERENCE_LAUNCH,
         )
 
@@ -54,8 +54,10 @@ rule search:
     message:
         "Searching the passages nearest to the queries of {wildcards.task}"
     shell:
-        "python -m tdro search --embeddings {input.embeddings} --corpus {input.corpus} --queries {input.queries}"
-        " --output {output.candidates} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "search --embeddings {input.embeddings} --corpus {input.corpus} --queries {input.queries}"
+            " --output {output.candidates}"
+        )
 
 
 if JOBS.config.mining.rescore:
@@ -83,8 +85,10 @@ if JOBS.config.mining.rescore:
         message:
             "Rescoring the candidates of {wildcards.task}"
         shell:
-            "python -m tdro rescore --candidates {input.candidates} --corpus {input.corpus} --queries {input.queries}"
-            " --output {output.candidates} {params.fetched} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+            stage(
+                "rescore --candidates {input.candidates} --corpus {input.corpus} --queries {input.queries}"
+                " --output {output.candidates} {params.fetched}"
+            )
 
 
 rule select:
@@ -105,5 +109,7 @@ rule select:
     message:
         "Selecting hard negatives of {wildcards.task}"
     shell:
-        "python -m tdro select --candidates {input.candidates} --corpus {input.corpus} --queries {input.queries}"
-        " --output {output.negatives} --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "select --candidates {input.candidates} --corpus {input.corpus} --queries {input.queries}"
+            " --output {output.negatives}"
+        )

@@ -18,8 +18,7 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "python -m tdro report --logs logs --html {output.html} --csv {output.csv} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("report --logs logs --html {output.html} --csv {output.csv}")
 
 
 # snakemake --cores all tables
@@ -38,5 +37,6 @@ rule tables:
     message:
         "Printing the paper's tables with our figures"
     shell:
-        "python -m tdro tables --results-csv {input.csv} --paper {input.paper} --output {output.tables}"
-        " --threads {threads} --settings {params.settings:q} 2>&1 | tee {log}"
+        stage(
+            "tables --results-csv {input.csv} --paper {input.paper} --output {output.tables}"
+        )

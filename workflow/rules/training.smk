@@ -22,8 +22,7 @@ rule plan:
     message:
         "Planning {wildcards.mixture} training of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m tdro plan --weights {input.weights} --output {output.plan} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("plan --weights {input.weights} --output {output.plan}")
 
 
 rule train:
@@ -58,5 +57,5 @@ rule train:
         launch(
             "train --plan {input.plan} --output {output.model}"
             " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched}"
-            " {params.loss_weights} --settings {params.settings:q}"
+            " {params.loss_weights}"
         )

@@ -15,7 +15,10 @@ rule uniform_weights:
     message:
         "Weighting every task alike"
     shell:
-        "python -m tdro derive {input.train} --mixture uniform --output {output.weights} --threads {threads} 2>&1 | tee {log}"
+        stage(
+            "derive {input.train} --mixture uniform --output {output.weights}",
+            settings=False,
+        )
 
 
 rule plan_tdro:
@@ -35,8 +38,7 @@ rule plan_tdro:
     message:
         "Planning tDRO of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m tdro plan --weights {input.weights} --output {output.plan} --threads {threads}"
-        " --settings {params.settings:q} 2>&1 | tee {log}"
+        stage("plan --weights {input.weights} --output {output.plan}")
 
 
 rule reference:
@@ -67,7 +69,7 @@ rule reference:
     shell:
         launch(
             "reference --plan {input.plan} --model {input.model} --output {output.losses}"
-            " --checkpoints {params.checkpoints} --settings {params.settings:q}",
+            " --checkpoints {params.checkpoints}",
             INFERENCE_LAUNCH,
         )
 
@@ -109,7 +111,6 @@ rule optimize:
         launch(
             "optimize --plan {input.plan} --reference {input.reference} --initial {input.initial}"
             " --output {output.trajectory} --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched}"
-            " --settings {params.settings:q}"
         )
 
 
@@ -129,8 +130,10 @@ rule derive:
     message:
         "Deriving the weights {wildcards.mixture}"
     shell:
-        "python -m tdro derive {input.source} --mixture {wildcards.mixture} {params.rows} --output {output.weights}"
-        " --threads {threads} 2>&1 | tee {log}"
+        stage(
+            "derive {input.source} --mixture {wildcards.mixture} {params.rows} --output {output.weights}",
+            settings=False,
+        )
 
 
 ruleorder: uniform_weights > derive
