@@ -14,7 +14,8 @@ import polars as pl
 from tdro.artifacts import replacing
 from tdro.errors import UserError
 from tdro.report.formats import METRIC_NAMES
-from tdro.report.scores import ALL_SEEDS, MEAN
+from tdro.report.scores import ALL_SEEDS
+from tdro.report.subjects import MEAN
 
 #: Datasets of each suite in the paper; BEIR counts CQADupStack once.
 SUITES = {"BEIR": 15, "MIRACL": 18, "MKQA": 25}

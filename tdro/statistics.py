@@ -1,14 +1,21 @@
 """How surely one retriever differs from another on the same queries.
 
     parts = [(0.5, resample(differences_nq, ...)), (0.5, resample(differences_fiqa, ...))]
-    combine(parts, confidence=0.95)    # one Difference a metric: mean, interval, p
+    combine(parts, confidence=0.95, seeds=[[0.02], [0.05], [0.03]])    # one Difference a metric: mean, interval, p
 
 Every statistic is a weighted sum of means over datasets, and datasets are resampled apart from each
 other; so each dataset is resampled once, and any average over datasets is put together from that.
+
+A difference scatters for two reasons: other queries, and other training seeds. There are hundreds of
+queries, which are resampled. There are two to five seeds, and resampling so few is known to give too
+narrow an interval (of two, every second resample has no spread at all); their part is Student's. The
+squares of the two half-widths add up to that of the one interval (docs/evaluation.md says why that is
+never too narrow), and the test adds them up the same way.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,12 +75,22 @@ def resample(differences: np.ndarray, *, samples: int, seed: int | Sequence[int]
     )
 
 
-def combine(parts: Sequence[tuple[float, Resamples]], *, confidence: float) -> list[Difference]:
-    """Weighted sum of datasets' mean differences: percentile interval and randomisation test of each metric.
+def combine(
+    parts: Sequence[tuple[float, Resamples]],
+    *,
+    confidence: float,
+    seeds: Sequence[Sequence[float]] | None = None,
+) -> list[Difference]:
+    """Weighted sum of datasets' mean differences: interval and test of each metric.
+
+    Without seeds: percentile bootstrap and randomisation test over queries. With the differences of
+    two or more seeds, Student's interval over them is part of both.
 
     Args:
         parts: Weight and resamples of each dataset, all of as many samples; weights sum to 1 for an average.
+            With several seeds they are of each query's mean over the seeds.
         confidence: Level of the interval, such as 0.95.
+        seeds: The same weighted sum of each training seed by itself, shape (seeds, metrics); None for one seed.
 
     Returns:
         One difference a metric.
@@ -91,11 +108,54 @@ def combine(parts: Sequence[tuple[float, Resamples]], *, confidence: float) -> l
     observed = sum(weight * part.observed for weight, part in parts)
     bootstrap = sum(weight * part.bootstrap for weight, part in parts)
     flipped = np.abs(sum(weight * part.flipped for weight, part in parts))
+    errors = np.zeros(len(observed)) if seeds is None else standard_errors(seeds)
+    freedom = 1 if seeds is None else len(seeds) - 1
     tail = (1 - confidence) / 2
     low, high = np.quantile(bootstrap, [tail, 1 - tail], axis=0)
-    # The assignment that was observed is one of all: it counts, so that p is never 0.
-    p = (1 + (flipped >= np.abs(observed) - _ROUNDING).sum(axis=0)) / (1 + len(flipped))
+    half = errors * _student(freedom, np.array([1 - confidence]))
+    low = observed - np.hypot(np.maximum(observed - low, 0), half)
+    high = observed + np.hypot(np.maximum(high - observed, 0), half)
+    p = [_p(abs(mean), flips, error, freedom) for mean, flips, error in zip(observed, flipped.T, errors, strict=True)]
     return [Difference(*map(float, values)) for values in zip(observed, low, high, p, strict=True)]
+
+
+def standard_errors(seeds: Sequence[Sequence[float]]) -> np.ndarray:
+    """Standard error of the mean over training seeds, from a row of values a seed.
+
+    Raises:
+        ValueError: for fewer than two seeds.
+    """
+    values = np.asarray(seeds, dtype=np.float64)
+    if len(values) < 2:
+        raise ValueError("a spread over seeds needs two of them")
+    errors = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return np.where(np.ptp(values, axis=0) <= _ROUNDING, 0.0, errors)
+
+
+def _p(size: float, flipped: np.ndarray, error: float, freedom: int) -> float:
+    """The smallest level at which a mean of this size is told from zero.
+
+    At level (1 + k) / (1 + n) the randomisation test asks it to exceed the k + 1 largest of n flipped means, and
+    Student's test of the seeds ``error`` times t of that level; together, the root of the sum of their squares. The
+    assignment of signs that was observed is one of all: it counts, so that p is never 0.
+    """
+    levels = np.arange(1, len(flipped) + 1) / (1 + len(flipped))
+    critical = np.hypot(np.sort(flipped)[::-1], error * _student_levels(freedom, len(flipped)))
+    # The critical value falls with the level: the first that is exceeded is the answer.
+    passed = np.searchsorted(-critical, -(size - _ROUNDING), side="right")
+    return levels[passed] if passed < len(levels) else 1.0
+
+
+@lru_cache(maxsize=4)
+def _student_levels(freedom: int, samples: int) -> np.ndarray:
+    """Student's two-sided critical values at the levels that so many samples can tell apart."""
+    return _student(freedom, np.arange(1, samples + 1) / (1 + samples))
+
+
+def _student(freedom: int, levels: np.ndarray) -> np.ndarray:
+    from scipy.stats import t
+
+    return t.isf(levels / 2, freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -108,22 +168,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
     return adjusted.tolist()
-
-
-def seed_interval(means: Sequence[float], confidence: float) -> tuple[float, float]:
-    """Student's interval of the mean over training seeds, from each seed's mean difference.
-
-    It holds the randomness of training, for these queries; the bootstrap holds that of the queries.
-
-    Raises:
-        ValueError: for fewer than two seeds.
-    """
-    from scipy.stats import t
-
-    if len(means) < 2:
-        raise ValueError("an interval over seeds needs two of them")
-    half = t.ppf((1 + confidence) / 2, len(means) - 1) * np.std(means, ddof=1) / np.sqrt(len(means))
-    return float(np.mean(means) - half), float(np.mean(means) + half)
 
 
 def _resampled_means(values: np.ndarray, samples: int, random: np.random.Generator) -> np.ndarray:

@@ -90,10 +90,8 @@ def _look(number: int, repeats: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _estimate(axes: Axes, row: Row, place: float, colour: str, marker: str) -> None:
-    """A difference with its interval over queries and, where there are several, that over seeds."""
+    """A difference with its interval."""
     filling = colour if row.verdict != "unclear" else "none"
-    if row.seed_interval:
-        axes.plot(row.seed_interval, [place, place], color=colour, lw=0.8)
     axes.plot([row.difference.low, row.difference.high], [place, place], color=colour, lw=2.4)
     axes.plot([row.difference.mean], [place], marker, ms=7, mew=1.6, mec=colour, mfc=filling)
 

@@ -27,6 +27,10 @@ class Scores:
     metrics: tuple[str, ...]
     values: np.ndarray
 
+    def mean(self, metric: str) -> float:
+        """Mean of a metric over the queries."""
+        return self.values[:, self.metrics.index(metric)].mean()
+
 
 class Reader:
     """Reads evaluations, all of which must be of the same queries.

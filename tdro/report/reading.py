@@ -1,15 +1,21 @@
 """What the figures say, in plain words, and what they cannot say."""
 
+import math
 from dataclasses import dataclass
+
+from scipy.stats import t
 
 from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import between, bounds, listed, percent, plural, signed
-from tdro.report.scores import OUT_OF_DOMAIN, Results, Row
+from tdro.report.formats import bounds, listed, percent, plural, signed
+from tdro.report.scores import Results, Row
+from tdro.report.subjects import OUT_OF_DOMAIN
 from tdro.report.tables import columns
 
 # Below this many queries a percentile interval is known to be too narrow.
 _FEW_QUERIES = 30
+# Below this many seeds Student's factor is above 2.8 at 95 %.
+_FEW_SEEDS = 5
 
 _VERDICTS = {
     "gain": "a distinguishable gain",
@@ -86,23 +92,24 @@ def _difference(row: Row) -> str:
 
 
 def _agreement(settings: Content, results: Results, row: Row) -> str:
-    """Whether the seeds, each against the baseline of the same seed, point the same way, and how surely."""
+    """Whether the seeds, each against the baseline of the same seed, point the same way."""
     if len(settings.seeds) < 2:
         return ""
     means = [results.find(row.model, row.mixture, row.benchmark, seed=s).difference.mean for s in settings.seeds]
     same = sum((mean > 0) == (row.difference.mean > 0) for mean in means)
-    sure = _VERDICTS["unclear"] if row.seed_verdict == "unclear" else "distinguishable"
-    return (
-        f" by its queries; {same} of {len(means)} seeds point this way, from {signed(min(means))} to "
-        f"{signed(max(means))}; over seeds {between(*row.seed_interval)}, {sure}"
-    )
+    return f"; {same} of {len(means)} seeds point this way, from {signed(min(means))} to {signed(max(means))}"
 
 
 def cautions(settings: Content, results: Results) -> list[str]:
     """What a reader must know before quoting a figure of this report."""
     if not settings.challengers:
         return [f"Only {BASELINE} was trained: there is nothing to compare it with. Add mixtures under `mixtures:`."]
-    return [_about_seeds(settings), *_about_chance(settings, results), *_about_few_queries(settings, results)]
+    return [
+        _about_seeds(settings),
+        *_about_samples(settings, results),
+        *_about_chance(settings, results),
+        *_about_few_queries(settings, results),
+    ]
 
 
 def _about_seeds(settings: Content) -> str:
@@ -114,11 +121,32 @@ def _about_seeds(settings: Content) -> str:
             "list more seeds in the configuration, for example seeds: [42, 43, 44], and run again; "
             "finished seeds are kept."
         )
+    number = len(settings.seeds)
+    factor = t.isf((1 - settings.report.confidence) / 2, number - 1)
+    few = " Few seeds make it wide: add some to narrow it." if number < _FEW_SEEDS else ""
     return (
-        f"{plural(len(settings.seeds), 'training seed')}: a query's difference is averaged over the seeds before "
-        "queries are resampled, so these intervals cover the choice of queries. The table of seeds has the interval "
-        "over the seeds, which covers the randomness of training. Trust a difference that both tell from zero."
+        f"{plural(number, 'training seed')}: every interval, p and verdict holds both the choice of queries and the "
+        "randomness of training, so that neither many queries nor one lucky seed makes a gain. The seeds' part of an "
+        f"interval reaches {factor:.1f} standard errors of their mean (Student's factor for {number} seeds) to either "
+        f"side.{few}"
     )
+
+
+def _about_samples(settings: Content, results: Results) -> list[str]:
+    """Whether any p can fall below the level once it is corrected."""
+    size, samples = _comparisons(settings, results), settings.report.bootstrap_samples
+    needed = math.ceil(size / (1 - settings.report.confidence))
+    if samples >= needed:
+        return []
+    return [
+        f"With {samples:,} resamples no p can be small enough to call one of {size:,} comparisons a gain or a loss: "
+        f"the smallest is 1 in {samples + 1:,}. Set report.bootstrap_samples to {needed:,} at least."
+    ]
+
+
+def _comparisons(settings: Content, results: Results) -> int:
+    """Comparisons of a model in the main table."""
+    return results.find(settings.models[0], settings.challengers[0], columns(settings)[0].benchmark).comparisons
 
 
 def _about_chance(settings: Content, results: Results) -> list[str]:
@@ -135,14 +163,16 @@ def _about_chance(settings: Content, results: Results) -> list[str]:
     level = settings.report.confidence
     widths = sorted((row.difference.high - row.difference.low) / 2 for row in compared)
     return [
-        f"A gain or a loss is one whose p, corrected by Holm's procedure, lies below {1 - level:.2g}: within a model "
-        "and mixture that calls benchmarks different which are not in at most that share of reports; datasets within "
-        f"benchmarks are corrected as one family of their own. {plural(len(compared), 'interval')} at {percent(level)} "
-        f"are not corrected: {len(compared) * (1 - level):.1f} would exclude zero by chance if no mixture changed "
-        "anything. Weigh the averages first.",
+        f"A gain or a loss has a p below {1 - level:.2g} after Holm's correction, and an interval without zero. "
+        f"Corrected together are all {plural(_comparisons(settings, results), 'comparison')} of a model in the main "
+        "table, mixtures times columns: if no mixture changed anything, at most that share of reports would call "
+        "anything a gain or a loss there. Each table of another metric is corrected as a family of its own, and so are "
+        "the tasks and parts within benchmarks; models are not corrected for each other. Intervals are not corrected: "
+        f"{len(compared) * (1 - level):.1f} of {plural(len(compared), 'interval')} at {percent(level)} would leave out "
+        "zero by chance if no mixture changed anything. Weigh the averages first.",
         f"Not distinguishable is not the same as equal. On a typical dataset here the interval reaches "
         f"{widths[len(widths) // 2]:.3f} to either side, so a smaller difference stays invisible; "
-        "more queries narrow it.",
+        f"more queries{' and more seeds' if len(settings.seeds) > 1 else ''} narrow it.",
     ]
 
 

@@ -12,8 +12,9 @@ from rich.table import Table
 from tdro.artifacts import replacing
 from tdro.registry import IN_DOMAIN
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import METRIC_NAMES, between, bounds, count, percent, plural, probability, signed
-from tdro.report.scores import OUT_OF_DOMAIN, UNTRAINED, Results, Row
+from tdro.report.formats import METRIC_NAMES, bounds, count, percent, plural, probability, signed
+from tdro.report.scores import UNTRAINED, Results, Row
+from tdro.report.subjects import OUT_OF_DOMAIN
 
 _WIDTH = 120
 # Mixtures beside the baseline that fit the terminal's width.
@@ -22,7 +23,7 @@ _MIXTURES_A_TABLE = 2
 
 @dataclass(frozen=True)
 class Cell:
-    """A score as it is shown; ``verdict`` is gain, loss, unclear, or empty where nothing is compared."""
+    """A score as it is shown; ``verdict`` is gain, loss, unclear, or empty where nothing is decided."""
 
     score: str
     difference: str = ""
@@ -145,14 +146,14 @@ def by_dataset(settings: Content, results: Results) -> list[Group]:
 def by_seed(settings: Content, results: Results) -> list[Group]:
     """One group a model and mixture, one line a seed: differences to the baseline of the same seed.
 
-    The last line has the interval over the seeds.
+    The last line is that of the main table, of all seeds.
     """
     return [
         Group(
             f"{model}, {mixture}",
             [
-                *(_seed_line(settings, results, model, mixture, seed) for seed in settings.seeds),
-                Line("over seeds", [_over_seeds(results.find(model, mixture, c.benchmark)) for c in columns(settings)]),
+                *(_seed_line(settings, results, model, mixture, f"seed {seed}", seed=seed) for seed in settings.seeds),
+                _seed_line(settings, results, model, mixture, "all seeds"),
             ],
         )
         for model in settings.models
@@ -160,14 +161,9 @@ def by_seed(settings: Content, results: Results) -> list[Group]:
     ]
 
 
-def _seed_line(settings: Content, results: Results, model: str, mixture: str, seed: int) -> Line:
-    found = [results.find(model, mixture, c.benchmark, seed=seed) for c in columns(settings)]
-    return Line(f"seed {seed}", [cell(row) for row in found])
-
-
-def _over_seeds(row: Row) -> Cell:
-    interval = between(*row.seed_interval)
-    return Cell(f"{row.score:.3f}", signed(row.difference.mean), interval, "", row.seed_verdict)
+def _seed_line(settings: Content, results: Results, model: str, mixture: str, heading: str, **seed) -> Line:
+    found = [results.find(model, mixture, column.benchmark, **seed) for column in columns(settings)]
+    return Line(heading, [cell(row) for row in found])
 
 
 def write_csv(path: Path, results: Results) -> None:
@@ -179,7 +175,6 @@ def write_csv(path: Path, results: Results) -> None:
 
 def _record(row: Row) -> dict:
     names = ("model", "mixture", "seed", "benchmark", "dataset", "metric")
-    low, high = row.seed_interval or (None, None)
     return {
         **{name: str(getattr(row, name)) for name in names},
         "queries": row.queries,
@@ -190,8 +185,8 @@ def _record(row: Row) -> dict:
         "high": row.difference and row.difference.high,
         "p": row.difference and row.difference.p,
         "p_holm": row.holm,
-        "seeds_low": low,
-        "seeds_high": high,
+        "comparisons": row.comparisons,
+        "verdict": row.verdict,
     }
 
 
@@ -220,9 +215,10 @@ def terminal(settings: Content, results: Results) -> str:
 
 def _terminal_note(settings: Content) -> str:
     level = settings.report.confidence
+    over = "queries and seeds" if len(settings.seeds) > 1 else "queries"
     return (
-        f"Differences are to {BASELINE}, with {percent(level)} intervals over queries; * marks p < {1 - level:.2g} in "
-        "a randomisation test, corrected (Holm) for the number of benchmarks."
+        f"Differences are to {BASELINE}, with {percent(level)} intervals over {over}; * marks p < {1 - level:.2g}, "
+        "corrected (Holm) for all comparisons of a model, and an interval without zero."
     )
 
 

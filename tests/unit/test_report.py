@@ -26,6 +26,8 @@ from tdro.errors import UserError
 from tdro.layout import Layout
 from tdro.report.build import build
 from tdro.report.content import Content
+from tdro.report.queries import Scores
+from tdro.report.scores import rows_of_model
 from tdro.weights import Weights, write_weights
 
 TASKS = ["news", "code", "medical", "forum"]
@@ -240,9 +242,9 @@ def test_csv_differences_and_intervals_match_scipy(tree, built):
     assert float(row["high"]) == pytest.approx(oracle.confidence_interval.high, abs=0.003)
 
 
-def test_csv_p_matches_scipy_and_is_corrected_by_benchmarks_and_by_datasets(tmp_path):
-    tree = Tree(tmp_path, content(mixtures=["uniform", "curr"]), shift={"curr": 0.008})
-    _, _, rows = tree.build()
+def test_csv_p_matches_scipy_and_is_corrected_over_the_main_table_and_over_single_datasets(tmp_path):
+    tree = Tree(tmp_path, content(), shift={"curr": 0.008, "top50": 0.002})
+    html, _, rows = tree.build()
     wanted = {"mixture": "curr", "metric": "ndcg_at_10", "seed": "all"}
     (row,) = of(rows, benchmark="scifact", dataset="scifact", **wanted)
     pair = [tree.scores["tiny", 1, mixture, "scifact"][:, 0] for mixture in ("curr", "uniform")]
@@ -250,13 +252,22 @@ def test_csv_p_matches_scipy_and_is_corrected_by_benchmarks_and_by_datasets(tmp_
         pair, lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", vectorized=True, rng=0
     )
     assert float(row["p"]) == pytest.approx(oracle.pvalue, abs=0.05)
-    of_benchmarks = [row for row in of(rows, dataset="(mean)", **wanted) if row["benchmark"] != "out_of_domain"]
-    of_datasets = [row for row in of(rows, **wanted) if row["dataset"] != "(mean)"]
-    for family in of_benchmarks, of_datasets:
-        ranked = sorted(family, key=lambda row: float(row["p"]))
-        assert float(ranked[0]["p_holm"]) == pytest.approx(min(1, float(ranked[0]["p"]) * len(family)))
-    assert [len(of_benchmarks), len(of_datasets)] == [3, 5]
-    assert {row["p_holm"] for row in of(rows, benchmark="out_of_domain")} == {""}
+    # Both mixtures; every column of the main table, averages too. Then the tasks, which are no column.
+    challengers = [row for row in of(rows, metric="ndcg_at_10", seed="all") if row["difference"]]
+    table = [row for row in challengers if row["dataset"] == "(mean)"]
+    tasks = [row for row in challengers if row["benchmark"] == "in_domain" and row["dataset"] != "(mean)"]
+    assert [len(table), len(tasks)] == [2 * 4, 2 * 3]
+    for family in table, tasks:
+        ranked, running = sorted(family, key=lambda row: float(row["p"])), 0.0
+        for place, row in enumerate(ranked):
+            running = min(1, max(running, float(row["p"]) * (len(family) - place)))
+            assert float(row["p_holm"]) == pytest.approx(running)
+            assert row["comparisons"] == str(len(family))
+    for row in challengers:  # an only dataset is its benchmark: one comparison, one p, one verdict
+        if row["dataset"] == row["benchmark"]:
+            (same,) = of(table, mixture=row["mixture"], benchmark=row["benchmark"])
+            assert [row[k] for k in ("p", "p_holm", "verdict")] == [same[k] for k in ("p", "p_holm", "verdict")]
+    assert "all 8 comparisons of a model in the main table" in _Text(html).text
 
 
 def test_csv_has_no_difference_for_the_baseline_and_no_row_twice(built):
@@ -323,21 +334,83 @@ def test_several_seeds_are_averaged_by_query_and_their_spread_is_shown(tmp_path)
     wanted = {"mixture": "curr", "benchmark": "scifact", "dataset": "(mean)", "metric": "ndcg_at_10"}
     (row,) = of(rows, seed="all", **wanted)
     assert float(row["difference"]) == pytest.approx(np.mean(by_seed))
-    oracle = scipy.stats.bootstrap((np.mean(by_seed, axis=0),), np.mean, method="percentile", rng=0)
-    assert float(row["low"]) == pytest.approx(oracle.confidence_interval.low, abs=0.003)
-    student = scipy.stats.ttest_1samp([values.mean() for values in by_seed], 0).confidence_interval(0.95)
-    assert [float(row["seeds_low"]), float(row["seeds_high"])] == pytest.approx([student.low, student.high])
+    queries = scipy.stats.bootstrap((np.mean(by_seed, axis=0),), np.mean, method="percentile", rng=0)
+    seeds = scipy.stats.ttest_1samp([values.mean() for values in by_seed], 0).confidence_interval(0.95)
+    ends = [[getattr(interval, end) for interval in (queries.confidence_interval, seeds)] for end in ("low", "high")]
+    halves = [np.hypot(*(np.mean(by_seed) - np.array(parts))) for parts in ends]
+    assert np.mean(by_seed) - float(row["low"]) == pytest.approx(halves[0], abs=0.003)
+    assert float(row["high"]) - np.mean(by_seed) == pytest.approx(halves[1], abs=0.003)
     for seed, values in zip((1, 2, 3), by_seed, strict=True):
         (row,) = of(rows, seed=seed, **wanted)
         assert float(row["difference"]) == pytest.approx(values.mean())
     text = _Text(html).text
     assert "Seed by seed" in text and "3 of 3 seeds point this way" in text
-    (inside,) = of(rows, seed="all", mixture="curr", benchmark="in_domain", dataset="(mean)", metric="ndcg_at_10")
-    low, high = float(inside["seeds_low"]), float(inside["seeds_high"])
-    verdict = "distinguishable." if low > 0 or high < 0 else "not distinguishable from zero."
-    assert f"over seeds [{low:+.3f}, {high:+.3f}], {verdict}" in text
+    assert "95% interval over queries and seeds" in text and "intervals over queries and seeds" in summary
+    assert {row["verdict"] for row in rows if row["seed"] != "all"} == {""}
+    assert {row["verdict"] for row in of(rows, seed="all", mixture="curr")} <= {"gain", "loss", "unclear"}
     assert "One training seed" not in text
     assert "3 seeds (1, 2, 3)" in summary
+
+
+def test_a_gain_of_one_lucky_seed_is_none_however_many_queries_say_so(tmp_path):
+    """Every query of one seed gains, no other seed does: over queries alone that is as sure as can be."""
+    tree = Tree(tmp_path, content(seeds=[1, 2, 3], mixtures=["uniform", "curr"]), queries=200)
+    for benchmark, datasets in BENCHMARKS.items():
+        for seed, gain in ((1, 0.2), (2, 0.0), (3, 0.01)):
+            moved = {d: tree.scores["tiny", seed, "uniform", d] + gain for d in datasets}
+            tree.evaluation("tiny", seed, "curr", benchmark, moved)
+    html, summary, rows = tree.build()
+    page = _Text(html)
+    assert {row["verdict"] for row in of(rows, mixture="curr", seed="all")} == {"unclear"}
+    assert all(float(row["low"]) < 0 for row in of(rows, mixture="curr", seed="all"))
+    assert not [a for tag, a in page.tags if a.get("class") in ("difference gain", "difference loss") and tag == "span"]
+    assert "On none of 2 benchmarks is the difference distinguishable from zero." in page.text
+    assert "* |" not in summary
+
+
+def test_a_gain_that_all_seeds_share_is_one(tmp_path):
+    tree = Tree(tmp_path, content(seeds=[1, 2, 3, 4, 5], mixtures=["uniform", "curr"]), shift={"curr": 0.1})
+    html, summary, rows = tree.build()
+    assert {row["verdict"] for row in of(rows, mixture="curr", seed="all", metric="ndcg_at_10")} == {"gain"}
+    assert "gain on 2 of 2 benchmarks" in _Text(html).text and "* |" in summary
+
+
+@pytest.mark.parametrize(("samples", "warned"), [(150, True), (160, False)])
+def test_too_few_resamples_for_the_number_of_comparisons_are_pointed_out(tmp_path, samples, warned):
+    text = _Text(Tree(tmp_path, content(report={"bootstrap_samples": samples})).build()[0]).text
+    assert (f"With {samples} resamples no p can be small enough to call one of 8 comparisons" in text) == warned
+    assert ("Set report.bootstrap_samples to 160 at least." in text) == warned
+
+
+def test_if_nothing_changed_a_gain_is_called_in_at_most_the_promised_share_of_reports():
+    """Simulated reports of mixtures that are alike: each training and each query moves by chance of its own.
+
+    Chance of a training is drawn anew for every mixture, seed and benchmark, hence so are the differences.
+    """
+    random, reports = np.random.default_rng(5), 150
+    settings = content(
+        seeds=[1, 2],
+        mixtures=["uniform", "curr", "mean", "ema"],
+        benchmarks={"x": ["x"], "y": ["y"]},
+        report={"bootstrap_samples": 400, "confidence": 0.8},
+    )
+    called = 0
+    for _ in range(reports):
+        queries = {name: random.normal(0.5, 0.2, (40, 1)) for name in ("x", "y")}
+        runs = {
+            (mixture, seed): {
+                (name, name): Scores(
+                    RELEVANCE_METRICS,
+                    values + random.normal(0, 0.02) + random.normal(0, 0.1, (40, 3)),
+                )
+                for name, values in queries.items()
+            }
+            for mixture in settings.mixtures
+            for seed in settings.seeds
+        }
+        rows = rows_of_model(settings, "tiny", runs)
+        called += any(row.verdict in ("gain", "loss") for row in rows if row.metric == "ndcg_at_10")
+    assert called / reports < 0.2 + 3 * np.sqrt(0.2 * 0.8 / reports)
 
 
 def test_weights_and_passes(tree, built):
@@ -494,7 +567,8 @@ def test_parts_count_as_one_benchmark_and_suites_average_benchmarks(tmp_path):
     for average in "BEIR", "out_of_domain":
         (row,) = of(rows, benchmark=average, **wanted)
         assert float(row["score"]) == pytest.approx((cqa + means["scifact"]) / 2)
-        assert row["p_holm"] == "" and float(row["low"]) < float(row["difference"]) < float(row["high"])
+        assert row["comparisons"] == str(2 * 3), "BEIR and out of domain are the same two benchmarks"
+        assert float(row["low"]) < float(row["difference"]) < float(row["high"])
     assert "mean of 3 parts" in html and "| BEIR" in summary
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tdro import statistics
-from tdro.statistics import Difference, combine, holm, resample, seed_interval
+from tdro.statistics import Difference, combine, holm, resample, standard_errors
 
 VALUES = st.floats(-1, 1, allow_subnormal=False)
 VECTORS = arrays.arrays(np.float64, st.integers(1, 40), elements=VALUES)
@@ -176,9 +176,89 @@ def test_holm_keeps_the_chance_of_any_false_rejection():
     assert wrong / 2000 < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 2000)
 
 
-def test_the_interval_over_seeds_is_students():
-    means = [0.01, 0.03, 0.02, 0.05]
-    theirs = scipy.stats.ttest_1samp(means, 0).confidence_interval(0.9)
-    assert seed_interval(means, 0.9) == pytest.approx((theirs.low, theirs.high))
+def over_seeds(values, *, samples=2000, confidence=0.95, seed=0) -> Difference:
+    """One dataset, ``values`` of shape (seeds, queries)."""
+    part = resample(values.mean(axis=0)[:, None], samples=samples, seed=seed)
+    return combine([(1.0, part)], confidence=confidence, seeds=values.mean(axis=1)[:, None])[0]
+
+
+def banerjee(values, confidence):
+    """The interval of a sum of two normal means by Banerjee (1960), with Student's for seeds and for queries."""
+    mean, halves = values.mean(), []
+    for axis in (0, 1):
+        means = values.mean(axis=axis)
+        found = scipy.stats.ttest_1samp(means, 0).confidence_interval(confidence)
+        halves.append((found.high - found.low) / 2)
+    half = np.sqrt(np.sum(np.square(halves)))
+    return mean - half, mean + half
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("spread", [0.0, 0.02, 0.2])
+def test_the_interval_holds_students_over_seeds_and_that_over_queries(seeds, spread):
+    random = np.random.default_rng(12)
+    values = random.normal(0.1, 0.3, 400) + random.normal(0, spread, (seeds, 1)) + random.normal(0, 0.1, (seeds, 400))
+    ours = over_seeds(values, samples=10_000)
+    assert (ours.low, ours.high) == pytest.approx(banerjee(values, 0.95), rel=0.05, abs=0.002)
+    alone = compare({"a": values.mean(axis=0)}, samples=10_000, seed=0)
+    assert ours.low <= alone.low <= alone.high <= ours.high
+    assert ours.p >= alone.p
+
+
+def test_p_and_interval_of_seeds_agree():
+    """At half the level of p the interval still holds zero, at twice that level no more."""
+    random = np.random.default_rng(13)
+    values = random.normal(0.06, 0.3, 300) + random.normal(0, 0.02, (4, 1))
+    p = over_seeds(values, samples=20_000).p
+    assert 0.001 < p < 0.5
+    for level, contains in ((p / 2, True), (p * 2, False)):
+        found = over_seeds(values, samples=20_000, confidence=1 - level)
+        assert (found.low <= 0 <= found.high) == contains
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize(("training", "queries", "both"), [(1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 0, 1), (0.5, 2, 1)])
+def test_no_effect_is_told_from_zero_at_most_as_often_as_promised(seeds, training, queries, both):
+    """Without an effect, whichever of training, queries and both together makes the scatter."""
+    random, trials, n = np.random.default_rng(14), 300, 30
+    wrong = outside = 0
+    for trial in range(trials):
+        values = (
+            training * random.normal(0, 1, (seeds, 1))
+            + queries * np.sqrt(n) * random.normal(0, 1, n)
+            + both * np.sqrt(n) * random.normal(0, 1, (seeds, n))
+        )
+        found = over_seeds(values, samples=300, confidence=0.9, seed=trial)
+        wrong += found.p <= 0.1
+        outside += not found.low <= 0 <= found.high
+    # A percentile interval of 30 queries is a little narrow by itself: 0.115 instead of 0.1.
+    assert wrong / trials < 0.1 + 3 * np.sqrt(0.1 * 0.9 / trials)
+    assert outside / trials < 0.115 + 3 * np.sqrt(0.1 * 0.9 / trials)
+
+
+def test_resampling_two_seeds_as_if_they_were_many_would_be_wrong():
+    """Why the seeds are not resampled: of two, half of all resamples are one seed twice."""
+    random, wrong = np.random.default_rng(15), 0
+    for _ in range(300):
+        means = random.normal(0, 1, 2)
+        low, high = np.quantile(means[random.integers(0, 2, (300, 2))].mean(axis=1), [0.05, 0.95])
+        wrong += not low <= 0 <= high
+    assert wrong / 300 > 0.4  # promised: 0.1
+
+
+def test_an_effect_that_all_seeds_share_is_found():
+    random = np.random.default_rng(16)
+    found = [over_seeds(random.normal(0.1, 0.2, 80) + random.normal(0, 0.01, (5, 1)), seed=t).p for t in range(100)]
+    assert sum(p <= 0.05 for p in found) >= 90
+
+
+def test_seeds_that_all_say_the_same_add_nothing():
+    values = np.random.default_rng(17).normal(0.05, 0.2, 60)
+    alone = combine([(1.0, resample(values[:, None], samples=2000, seed=0))], confidence=0.95)
+    assert over_seeds(np.stack([values, values])) == alone[0]
+
+
+def test_a_spread_needs_two_seeds():
+    assert standard_errors([[0.01], [0.03], [0.02], [0.05]]) == pytest.approx(scipy.stats.sem([0.01, 0.03, 0.02, 0.05]))
     with pytest.raises(ValueError):
-        seed_interval([0.1], 0.9)
+        standard_errors([[0.1]])
