@@ -272,7 +272,10 @@ class Report(Section):
         10_000, ge=100, description="Resamples behind the intervals, and assignments of signs behind the p-values."
     )
     confidence: float = Field(
-        0.95, gt=0.5, lt=1, description="Level of the intervals; gains and losses have an interval without zero and p below 1 minus it."
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Level of the intervals; gains and losses have an interval without zero and p below 1 minus it.",
     )
     max_passes: float = Field(10, gt=0, description="More passes over a dataset in one training are pointed out.")
     seed: Seed = 42
