@@ -97,6 +97,22 @@ TRAJECTORY = pa.schema(
     ]
 )
 
+#: ``heaviest_rows.parquet``: the rows of each task that moved its weight most, the heaviest first. ``query`` is a row
+#: of the task's queries, ``positive`` one of its corpus; ``draws`` counts how often the plan has them; ``share`` is
+#: their part of all that the task's rows added to its clipped measurement, without regard to sign; ``rows`` counts the
+#: task's distinct rows in the plan.
+HEAVIEST = pa.schema(
+    [
+        ("task", pa.string()),
+        ("query", pa.int32()),
+        ("positive", pa.int32()),
+        ("draws", pa.int32()),
+        ("reference_loss", pa.float64()),
+        ("share", pa.float64()),
+        ("rows", pa.int64()),
+    ]
+)
+
 #: Metrics of a test set with relevance judgements, and of one with answer strings; the first of each is its main one.
 RELEVANCE_METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 ANSWER_METRICS = ("acc_at_100", "acc_at_20", "acc_at_10")
@@ -233,6 +249,28 @@ def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
             f"{path} has a column of another type than expected ({error}). "
             "Delete the file and let the workflow make it again."
         ) from None
+
+
+def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Some rows of a Parquet file by number; of a large file only the row groups that hold them are read.
+
+    Raises:
+        UserError: as :func:`read_table`, and for a row that the file does not have.
+    """
+    check_columns(path, schema)
+    wanted, found, first = sorted(set(rows)), {}, 0
+    with pq.ParquetFile(path, memory_map=True) as file:
+        for group in range(file.num_row_groups):
+            last = first + file.metadata.row_group(group).num_rows
+            here = [row for row in wanted if first <= row < last]
+            if here:
+                table = file.read_row_group(group, columns=schema.names).take([row - first for row in here])
+                found |= dict(zip(here, table.to_pylist(), strict=True))
+            first = last
+    missing = [row for row in wanted if row not in found]
+    if missing:
+        raise UserError(f"{path} has no row {missing[0]}; delete what was made from an earlier version of it.")
+    return found
 
 
 def read_texts(path: str | Path, column: str) -> Iterator[str]:

@@ -76,13 +76,16 @@ class TaskWeights:
         self._ema = start.clone()
         self._sum = torch.zeros(num_tasks)
         self._steps = 0
-        self._window: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._window: list[tuple[Tensor, ...]] = []
         #: Measurement of the last finished window, averaged over it, and the same after clipping; shape (k,).
         self.measurement = torch.zeros(num_tasks)
         self.gradient = torch.zeros(num_tasks)
         #: How many rows carry each task's measurement: (sum |v|)^2 / sum v^2 of what each row of the window adds to it,
         #: so all of them when they add alike, and 1 when one row adds everything; shape (k,).
         self.effective_rows = torch.zeros(num_tasks)
+        #: What each row of the window adds to its task's ``gradient``, without regard to sign, in the order in which
+        #: the rows were observed: where no row subtracts, those of a task sum to it.
+        self.row_parts = torch.zeros(0)
 
     @property
     def current(self) -> Tensor:
@@ -142,17 +145,20 @@ class TaskWeights:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
 
-    def _measure(self, task_ids: Tensor, proxy_loss: Tensor, reference_loss: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _measure(self, task_ids: Tensor, proxy_loss: Tensor, reference_loss: Tensor) -> tuple[Tensor, ...]:
         """Measurement M_g of each task on one micro-batch, shape (k,), 0 for a task with no row.
 
-        Then the sum, and the sum of squares, of what its rows add to it without regard to sign, both of shape (k,).
+        Then the sum, and the sum of squares, of what its rows add to it without regard to sign, both of shape (k,);
+        then the task of each row and what it adds, both of shape (n,).
         """
         values = self._row_values(proxy_loss, reference_loss)
         measurement = self._task_means(task_ids, values)
+        parts = values.abs() / torch.bincount(task_ids)[task_ids]
         if self.measure == "ratio":
             reference = self._task_means(task_ids, reference_loss)
-            measurement = torch.where(reference > 0, measurement / reference, torch.zeros_like(reference))
-        return measurement, self._task_sums(task_ids, values.abs()), self._task_sums(task_ids, values**2)
+            measurement, parts = _ratio(measurement, reference), _ratio(parts, reference[task_ids])
+        sums, squares = self._task_sums(task_ids, values.abs()), self._task_sums(task_ids, values**2)
+        return measurement, sums, squares, task_ids, parts
 
     def _row_values(self, proxy_loss: Tensor, reference_loss: Tensor) -> Tensor:
         """What each row adds to its task's measurement, up to a factor of the task, shape (n,)."""
@@ -172,11 +178,13 @@ class TaskWeights:
         return torch.zeros_like(self._log_weights).index_add_(0, task_ids, values)
 
     def _update(self) -> None:
-        measurements, sums, squares = (torch.stack(parts) for parts in zip(*self._window, strict=True))
-        self.measurement = measurements.mean(0)
-        self.effective_rows = torch.nan_to_num(sums.sum(0) ** 2 / squares.sum(0))
-        self._window = []
+        measurements, sums, squares, tasks, parts = zip(*self._window, strict=True)
+        self.measurement = torch.stack(measurements).mean(0)
+        self.effective_rows = torch.nan_to_num(torch.stack(sums).sum(0) ** 2 / torch.stack(squares).sum(0))
         self.gradient = self._clipped(self.measurement)
+        clipped = _ratio(self.gradient, self.measurement)
+        self.row_parts = torch.cat(parts) / len(parts) * clipped[torch.cat(tasks)]
+        self._window = []
         self._log_weights.grad = self.gradient.clone()
         self._optimizer.step()
         self._schedule.step()
@@ -195,6 +203,11 @@ class TaskWeights:
         if self.clip == "value":
             return vector.clamp(-self.max_grad_norm, self.max_grad_norm)
         return vector * torch.clamp(self.max_grad_norm / (vector.norm() + 1e-6), max=1.0)
+
+
+def _ratio(above: Tensor, below: Tensor) -> Tensor:
+    """The quotient; 0 where it would be of nothing."""
+    return torch.where(below != 0, above / below, torch.zeros_like(below))
 
 
 def _factor(schedule: Schedule, steps: int | None, step: int) -> float:

@@ -17,12 +17,13 @@ from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
 from tdro import training
-from tdro.artifacts import PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
+from tdro.artifacts import HEAVIEST, PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
 from tdro.batches import Texts
 from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.forward import embed_columns
+from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter
 from tdro.models import base_files, load_retriever
@@ -46,7 +47,7 @@ def optimize(
     job: OptimizeJob,
     fetched: Path | None = None,
 ) -> None:
-    """Learn the task weights and write ``trajectory.parquet``.
+    """Learn the task weights and write ``trajectory.parquet``, and ``heaviest_rows.parquet`` beside it.
 
     Args:
         plan: ``plan.parquet``, mixed.
@@ -95,6 +96,9 @@ def optimize(
         callbacks=(_SaveState(loss),),
     )
     if processes().is_main_process:
+        # The trajectory comes last: where it lies, the run is finished.
+        heaviest = heaviest_rows(rows, loss.carried, reference_losses)
+        write_table(output.with_name(HEAVIEST_ROWS), heaviest, HEAVIEST)
         write_table(output, _trajectory(loss.history, start.sizes), TRAJECTORY)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
@@ -120,7 +124,9 @@ class RobustLoss(torch.nn.Module):
         self.model, self.weights = model, weights
         self.task_ids, self.reference = task_ids, reference
         self.temperature, self.accumulation = tdro.temperature, tdro.accumulation
-        self._window: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._window: list[tuple[Tensor, ...]] = []
+        #: What each row of the plan has added to its task's clipped measurement so far, shape (rows,).
+        self.carried = torch.zeros(len(reference), dtype=torch.float64)
         #: What each finished step did, as columns of shape (k,).
         self.history: list[dict[str, list]] = []
 
@@ -136,23 +142,25 @@ class RobustLoss(torch.nn.Module):
         rows, all_losses = gather(labels).cpu(), gather(losses.detach()).cpu()
         check_finite(all_losses[:, None], rows)
         self._meter.add_losses(rows, all_losses)
-        row_weights = self._observe(self.task_ids[rows], all_losses, self.reference[rows])
+        row_weights = self._observe(rows, all_losses)
         state = processes()
         own = row_weights.view(state.num_processes, -1)[state.process_index].to(losses.device)
         # Gradients are averaged over processes, the weights are shares of all rows: hence the factor.
         return state.num_processes * (own * losses).sum()
 
-    def _observe(self, tasks: Tensor, losses: Tensor, reference: Tensor) -> Tensor:
-        self._window.append((tasks, losses, reference))
+    def _observe(self, rows: Tensor, losses: Tensor) -> Tensor:
+        tasks, reference = self.task_ids[rows], self.reference[rows]
+        self._window.append((rows, tasks, losses, reference))
         last = len(self._window) == self.accumulation
         row_weights = self.weights.observe(tasks, losses, reference, last=last)
         if last:
             self.history.append(self._record())
+            self.carried.index_add_(0, torch.cat([seen[0] for seen in self._window]), self.weights.row_parts.double())
             self._window = []
         return row_weights
 
     def _record(self) -> dict[str, list]:
-        tasks, losses, reference = (torch.cat(values) for values in zip(*self._window, strict=True))
+        _, tasks, losses, reference = (torch.cat(values) for values in zip(*self._window, strict=True))
         weights = self.weights
         rows = torch.bincount(tasks, minlength=len(weights.current))
         return {
@@ -176,7 +184,8 @@ class _SaveState(TrainerCallback):
 
     def on_save(self, args, state, control, **kwargs) -> None:
         if state.is_world_process_zero:
-            content = {"weights": self._loss.weights.state_dict(), "history": self._loss.history}
+            loss = self._loss
+            content = {"weights": loss.weights.state_dict(), "history": loss.history, "carried": loss.carried}
             torch.save(content, Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STATE)
 
 
@@ -185,7 +194,7 @@ def _load_state(loss: RobustLoss, checkpoints: Path) -> None:
     if newest:
         content = torch.load(newest / _STATE, weights_only=True)
         loss.weights.load_state_dict(content["weights"])
-        loss.history = content["history"]
+        loss.history, loss.carried = content["history"], content["carried"]
 
 
 def _task_weights(initial: Mapping[str, float], where: Path, job: OptimizeJob) -> TaskWeights:

@@ -16,7 +16,7 @@ from polars import DataFrame
 from tdro.artifacts import replacing
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
-from tdro.report import figures, formats, mixtures, reading, stability, stages, sweep, tables
+from tdro.report import figures, formats, heaviest, mixtures, reading, stability, stages, sweep, tables
 from tdro.report.content import BASELINE, Content
 from tdro.report.scores import Results, collect
 
@@ -80,6 +80,7 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "repetitions": stability.repetitions(settings, layout),
         "courses": _courses(courses),
         "remarks": stability.of_courses(courses),
+        "heavy": heaviest.heavy_rows(settings, layout, courses),
         "variations": sweep.variations(settings, layout, courses),
         "reuse": sweep.reuse(settings, next((rule.seconds for rule in jobs if rule.name == "reference"), None)),
         "stages": stages.stages(settings.tasks, layout),

@@ -33,6 +33,11 @@ def probability(p: float) -> str:
     return f"p {p:.3f}" if p >= 0.001 else "p <0.001"
 
 
+def cut(text: str, length: int = 220) -> str:
+    """A text that is not longer than ``length``."""
+    return text if len(text) <= length else text[: length - 3].rstrip() + "..."
+
+
 def count(value: int) -> str:
     """A number with thousands separated: ``1,157,745``."""
     return f"{value:,}"

@@ -26,7 +26,7 @@ def of_courses(courses: Mapping[int, pl.DataFrame]) -> list[str]:
         courses: Trajectory of each seed, schema ``TRAJECTORY``; empty when nothing was learnt.
     """
     weights = {seed: _matrix(course) for seed, course in courses.items()}
-    return [*_settling(weights), *_agreement(weights), *_carried_by_few(courses)]
+    return [*_settling(weights), *_agreement(weights), *_about_few(courses)]
 
 
 def last_weights(course: pl.DataFrame) -> dict[str, float]:
@@ -98,20 +98,28 @@ def _agreement(weights: Mapping[int, np.ndarray]) -> list[str]:
     ]
 
 
-def _carried_by_few(courses: Mapping[int, pl.DataFrame]) -> list[str]:
-    """Tasks whose measurement comes from few of their rows, over all steps and seeds."""
+def carried_by_few(courses: Mapping[int, pl.DataFrame]) -> list[tuple[str, float, float]]:
+    """Tasks whose measurement comes from few of their rows, over all steps and seeds, the fewest first.
+
+    With the mean number of their rows in a step, and how many of these count.
+    """
     if not courses:
         return []
     measured = pl.concat(courses.values()).filter(pl.col("rows") > 0, pl.col("effective_rows") > 0)
     tasks = measured.group_by("task").agg(pl.col("rows").mean(), pl.col("effective_rows").mean())
-    few = tasks.filter(pl.col("effective_rows") < FEW * pl.col("rows")).sort("effective_rows")
-    if few.is_empty():
+    few = tasks.filter(pl.col("effective_rows") < FEW * pl.col("rows")).sort("effective_rows", "task")
+    return list(few.iter_rows())
+
+
+def _about_few(courses: Mapping[int, pl.DataFrame]) -> list[str]:
+    few = carried_by_few(courses)
+    if not few:
         return []
-    named = [f"{task} ({effective:.1f} of {rows:.1f})" for task, rows, effective in few.iter_rows()]
+    named = [f"{task} ({effective:.1f} of {rows:.1f})" for task, rows, effective in few]
     return [
         "The measurement of these tasks is carried by few of their rows (rows that count, of the rows of a step, on "
-        f"average): {listed(named)}. A handful of odd rows may decide such a weight; look at them, or raise the batch "
-        "size."
+        f"average): {listed(named)}. A handful of odd rows may decide such a weight; look at them (below), or raise "
+        "the batch size."
     ]
 
 

@@ -10,12 +10,11 @@ import polars as pl
 from tdro.artifacts import DUPLICATES, LEAKS, read_counts, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
-from tdro.report.formats import duration, memory, percent
+from tdro.report.formats import cut, duration, memory, percent
 
 # A stage's file, and the stage as the page names it.
 _STAGES = {"train.parquet": "Deduplication", "negatives.parquet": "Mining", "queries.parquet": "Preparation"}
 _EXAMPLES = 12
-_LONGEST_EXAMPLE = 220
 
 
 @dataclass(frozen=True)
@@ -91,11 +90,7 @@ def _examples(rows: pl.DataFrame) -> list[dict]:
     turn = pl.int_range(pl.len()).over("task", "source")
     chosen = ordered.with_columns(turn=turn).sort("turn", maintain_order=True).head(_EXAMPLES)
     chosen = chosen.sort("task", "source", "query")
-    return [{**row, "text": _cut(row["text"]), "matched": _cut(row["matched"])} for row in chosen.iter_rows(named=True)]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 3].rstrip() + "..."
+    return [{**row, "text": cut(row["text"]), "matched": cut(row["matched"])} for row in chosen.iter_rows(named=True)]
 
 
 @dataclass(frozen=True)

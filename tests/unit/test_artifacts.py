@@ -2,7 +2,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tdro.artifacts import CORPUS, TRAIN, read_counts, read_json, read_table, replacing, write_json, write_table
+from tdro.artifacts import (
+    CORPUS,
+    TRAIN,
+    read_counts,
+    read_json,
+    read_rows,
+    read_table,
+    replacing,
+    table_writer,
+    write_json,
+    write_table,
+)
 from tdro.errors import UserError
 
 ROWS = {"passage_id": ["a", "b"], "title": ["", "t"], "text": ["one", "two"]}
@@ -43,3 +54,16 @@ def test_wrong_files_are_named(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(UserError, match=r"bad.json is not JSON"):
         read_json(tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize("rows", [[], [0], [99], [70_000, 3, 65_535, 65_536, 3]])
+def test_some_rows_of_a_file_of_several_groups_come_back(tmp_path, rows):
+    schema = pa.schema([("number", pa.int64()), ("name", pa.string())])
+    with table_writer(tmp_path / "t.parquet", schema) as writer:
+        for start in range(0, 80_000, 10_000):
+            numbers = range(start, start + 10_000)
+            writer.append({"number": numbers, "name": [f"n{n}" for n in numbers]})
+    found = read_rows(tmp_path / "t.parquet", schema, rows)
+    assert found == {row: {"number": row, "name": f"n{row}"} for row in rows}
+    with pytest.raises(UserError, match=r"t.parquet has no row 80000"):
+        read_rows(tmp_path / "t.parquet", schema, [1, 80_000])

@@ -10,7 +10,9 @@ import scipy.stats
 
 from tdro.artifacts import (
     ANSWER_METRICS,
+    CORPUS,
     DUPLICATES,
+    HEAVIEST,
     LEAKS,
     NEGATIVES,
     QUERIES,
@@ -140,12 +142,31 @@ class Tree:
         }
         for course in self.settings.courses:
             write_table(self.layout.run(proxy, seed, f"{course}/trajectory.parquet"), columns, TRAJECTORY)
+        self.heaviest(seed)
+
+    def heaviest(self, seed, shares=(0.01, 0.01), rows=(0, 1), tasks=None) -> None:
+        """The heaviest rows of every task: its first two."""
+        tasks, n = tasks or self.settings.tasks, len(shares)
+        columns = {
+            "task": [task for task in tasks for _ in shares],
+            "query": list(rows) * len(tasks),
+            "positive": list(rows) * len(tasks),
+            "draws": [1] * n * len(tasks),
+            "reference_loss": [0.5] * n * len(tasks),
+            "share": list(shares) * len(tasks),
+            "rows": [100] * n * len(tasks),
+        }
+        write_table(self.layout.run(self.settings.proxy, seed, "tdro/heaviest_rows.parquet"), columns, HEAVIEST)
 
     def data(self, task, script) -> None:
-        empty = {name: [] for name in QUERIES.names}
-        write_table(
-            self.layout.task(task, "queries.parquet"), empty, QUERIES, {"rows": 4321, "too short": 21, "zero": 0}
-        )
+        queries = [f"{task} question {n}{script}" for n in range(4)]
+        passages = [f"{task} answer {n}" for n in range(3)] + [f"{task} QUESTION 3!"]
+        ids, positives = [str(n) for n in range(4)], [[n] for n in range(4)]
+        columns = {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 4}
+        counts = {"rows": 4321, "too short": 21, "zero": 0}
+        write_table(self.layout.task(task, "queries.parquet"), columns, QUERIES, counts)
+        columns = {"passage_id": ids, "title": [""] * 4, "text": passages}
+        write_table(self.layout.task(task, "corpus.parquet"), columns, CORPUS)
         if task != "forum":
             columns = {name: [] for name in NEGATIVES.names}
             write_table(self.layout.task(task, "negatives.parquet"), columns, NEGATIVES, {"candidates": 777})
@@ -444,6 +465,46 @@ def test_leaks_by_benchmark(tree, tmp_path):
     write_table(leaky.layout.leaks, frame, LEAKS)
     with pytest.raises(UserError, match="says nothing of 'code'"):
         leaky.build()
+
+
+def carried_by_few(tree, task, seed=1):
+    """Lets a quarter of a task's rows carry its measurement."""
+    path = tree.layout.run("tiny", seed, "tdro/trajectory.parquet")
+    table = read_table(path, TRAJECTORY).to_pandas()
+    table.loc[table["task"] == task, "effective_rows"] = 1.0
+    write_table(path, {name: table[name] for name in TRAJECTORY.names}, TRAJECTORY)
+
+
+def test_rows_that_carry_a_weight_are_shown_with_their_texts(tmp_path):
+    tree = Tree(tmp_path, content())
+    carried_by_few(tree, "code")
+    tree.heaviest(1, shares=[0.4, 0.1], rows=[3, 0])
+    page = _Text(tree.build()[0]).text
+    shown = page.partition("Rows that carry a weight")[2].partition("The heaviest rows of the other tasks")
+    assert (
+        "code 40% 40 0.5 code question 3 code QUESTION 3! (says the same as the query) "
+        "code 10% 10 0.5 code question 0 code answer 0" in shown[0]
+    )
+    assert "news" not in shown[0]
+    assert "news 40% 40 0.5 news question 3" in shown[2]
+    assert "Among the heaviest rows of code, forum, medical and news are some whose positive says the same" in page
+
+
+def test_shares_of_rows_are_means_over_the_seeds(tmp_path):
+    tree = Tree(tmp_path, content(seeds=[1, 2]))
+    carried_by_few(tree, "code")
+    tree.heaviest(1, shares=[0.4], rows=[0])
+    tree.heaviest(2, shares=[0.2, 0.1], rows=[1, 0])
+    page = _Text(tree.build()[0]).text
+    assert "code 25% 25 0.5 code question 0 code answer 0 code 10% 10 0.5 code question 1 code answer 1" in page
+    assert "says the same as the query" not in page
+
+
+def test_heaviest_rows_of_other_data_are_refused(tmp_path):
+    tree = Tree(tmp_path, content())
+    tree.heaviest(1, shares=[0.4], rows=[7])
+    with pytest.raises(UserError, match=r"code/queries.parquet has no row 7"):
+        tree.build()
 
 
 def test_missing_job_records_are_no_error(tmp_path):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from transformers import TrainerCallback
+from updateoracle import replay
 
 from tdro import reference as reference_stage
 from tdro import train as train_stage
 from tdro import training
-from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
+from tdro.artifacts import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
 from tdro.batches import Texts, columns, dataset, row_texts
 from tdro.config import Encoding, Lora, Model, Tdro, Training
-from tdro.dro import TaskWeights
 from tdro.errors import Unfinished, UserError
 from tdro.lora import merge_adapters
 from tdro.losses import own_negatives_loss
@@ -31,7 +31,8 @@ from tdro.weights import Weights, derive, uniform, write_weights
 
 GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 TASKS = {"plain": Prompted(instruction="Find it."), "twin": Prompted(instruction="Find the same.", symmetric=True)}
-ENCODING = Encoding(query_length=16, passage_length=16, precision="fp32")
+# Long enough for the instruction and the text: with the bytes of the instruction alone all texts would be one.
+ENCODING = Encoding(query_length=64, passage_length=64, precision="fp32")
 SCHEDULE = {"batch_size": 4, "learning_rate": 1e-2, "warmup_steps": 1, "temperature": 0.05, "log_steps": 2}
 
 
@@ -300,21 +301,52 @@ def run_tdro(reference_losses, results, tmp_path, job, name="trajectory"):
     return read_table(output, TRAJECTORY)
 
 
-def test_the_trajectory_is_what_the_update_makes_of_the_recorded_losses(reference_losses, tiny_base, results, tmp_path):
-    job = optimize_job(tiny_base, accumulation=1, measure="ratio", step_size=0.5)
+@pytest.mark.parametrize(
+    ("measure", "accumulation"),
+    [("released", 2), ("ratio", 1), ("ratio", 2), ("difference", 2), ("excess", 1), ("proxy", 2)],
+)
+def test_the_trajectory_is_what_the_formulas_make_of_the_losses_of_the_rows(
+    reference_losses, tiny_base, results, tmp_path, monkeypatch, measure, accumulation
+):
+    """The losses of the rows go through a second implementation of docs/algorithm.md."""
+    losses = []
+
+    def recorded(*arguments, **others):
+        found = own_negatives_loss(*arguments, **others)
+        losses.append(found.detach().double().numpy())
+        return found
+
+    monkeypatch.setattr("tdro.optimize.own_negatives_loss", recorded)
+    job = optimize_job(tiny_base, accumulation=accumulation, measure=measure, step_size=0.5)
     table = run_tdro(reference_losses, results, tmp_path, job).to_pandas()
     plan = read_table(reference_losses[0], PLAN).to_pandas()
+    reference_rows = read_table(reference_losses[1], REFERENCE)["loss"].to_numpy().astype(np.float64)
+    tasks = plan["task"].map({name: number for number, name in enumerate(TASKS)}).to_numpy()
+    micro = [part.reshape(-1, 4 // accumulation) for part in (tasks, np.concatenate(losses), reference_rows)]
+    batches = list(zip(*micro, strict=True))
+    windows = [batches[start : start + accumulation] for start in range(0, len(batches), accumulation)]
+    steps = replay(windows, 2, measure=measure, step_size=0.5, ema=job.tdro.ema)
     assert table["step"].tolist() == [s for s in range(6) for _ in TASKS]
-    assert table["rows"].tolist() == plan.groupby(["step", "task"]).size().tolist()
-    weights = TaskWeights(2, measure="ratio", step_size=0.5)
-    for _, step in table.groupby("step"):
-        weights.observe(
-            torch.tensor([0, 1]),
-            torch.tensor(step["proxy_loss"].to_numpy(), dtype=torch.float32),
-            torch.tensor(step["reference_loss"].to_numpy(), dtype=torch.float32),
-        )
-        for column, value in (("weight", weights.current), ("mean", weights.mean), ("ema", weights.ema)):
-            assert step[column].tolist() == pytest.approx(value.tolist(), abs=1e-5)
+    assert table["task"].tolist() == list(TASKS) * 6
+    assert table["rows"].tolist() == [int((step == g).sum()) for step in tasks.reshape(6, 4) for g in (0, 1)]
+    for column in ("measurement", "gradient", "effective_rows", "weight", "mean", "ema"):
+        expected = np.concatenate([step[column] for step in steps])
+        np.testing.assert_allclose(table[column], expected, rtol=2e-4, atol=1e-5, err_msg=column)
+
+    plan["carried"] = np.concatenate([step["parts"] for step in steps])
+    plan["reference"] = reference_rows
+    heaviest = read_table(tmp_path / "heaviest_rows.parquet", HEAVIEST).to_pandas()
+    for task, rows in plan.groupby("task"):
+        grouped = rows.groupby(["query", "positive"])
+        shares = (grouped["carried"].sum() / rows["carried"].sum()).sort_values(ascending=False)
+        mine = heaviest[heaviest["task"] == task]
+        assert set(mine["rows"]) == {len(shares)}
+        np.testing.assert_allclose(mine["share"], shares.iloc[:10], rtol=1e-4, atol=1e-7)
+        for row in mine.itertuples():
+            of_row = grouped.get_group((row.query, row.positive))
+            assert row.draws == len(of_row)
+            assert row.share == pytest.approx(shares[row.query, row.positive], rel=1e-4, abs=1e-7)
+            assert row.reference_loss == pytest.approx(of_row["reference"].mean())
 
 
 def test_a_first_step_without_reference_difference_measures_one(tiny_base, results, make, tmp_path):
@@ -347,8 +379,10 @@ def test_a_killed_tdro_resumes_to_the_same_trajectory(reference_losses, tiny_bas
         tmp_path / "tb",
         job,
     )
+    heaviest = (tmp_path / "heaviest_rows.parquet").read_bytes()
     interrupted(monkeypatch, 3, optimize, *arguments)
     assert read_table(tmp_path / "resumed.parquet", TRAJECTORY).equals(whole)
+    assert (tmp_path / "heaviest_rows.parquet").read_bytes() == heaviest
 
 
 @pytest.mark.parametrize(

@@ -320,9 +320,10 @@ def report_inputs(wildcards):
         for mixture in c.mixtures
     ]
     files += [
-        PATHS.run(c.proxy, seed, f"{course}/trajectory.parquet")
+        PATHS.run(c.proxy, seed, f"{course}/{file}")
         for course in JOBS.run_courses
         for seed in c.seeds
+        for file in ("trajectory.parquet", "heaviest_rows.parquet")
     ]
     return [
         *files,
@@ -332,4 +333,5 @@ def report_inputs(wildcards):
             for task in JOBS.tasks
             for f in ("train.parquet", "duplicates.parquet")
         ),
+        *(task_texts(wildcards) if JOBS.run_courses else []),
     ]

@@ -86,6 +86,10 @@ rule optimize:
             PATHS.run("{model}", "{seed}", "{course}/trajectory.parquet"),
             non_empty=True,
         ),
+        heaviest=ensure(
+            PATHS.run("{model}", "{seed}", "{course}/heaviest_rows.parquet"),
+            non_empty=True,
+        ),
     log:
         "logs/optimize/{model}.seed{seed}.{course}.log",
     benchmark:
