@@ -40,8 +40,8 @@ def _optimize(commands) -> None:
         """
         input    plan.parquet (mixed), its reference.parquet, a weights JSON to start from,
                  and RESULTS/data/{task}/{corpus,queries}.parquet
-        output   trajectory.parquet: losses, measurement and weights by step and task; beside it heaviest_rows.parquet: which
-                 rows moved the weights most
+        output   trajectory.parquet: losses, measurement and weights by step and task; beside it heaviest_rows.parquet:
+                 the rows that moved the weights most
 
         accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro optimize \\
           --plan tdro/plan.parquet --reference tdro/reference.parquet --initial weights/uniform.json \\
