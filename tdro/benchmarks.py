@@ -3,7 +3,8 @@
     prepare_corpus(...)  -> corpus.parquet     once for all query sets of a corpus, such as MKQA's languages
     prepare_queries(...) -> queries.parquet    schema TEST_QUERIES; positives are rows of that corpus
 
-Unlike training data (:mod:`tdro.prepare`) nothing is normalised, merged or dropped, for published scores are made so.
+Unlike training data (:mod:`tdro.prepare`) nothing is mended, merged or dropped, for published scores are made so;
+only what UTF-8 cannot hold becomes U+FFFD.
 """
 
 import logging
@@ -23,7 +24,7 @@ from tdro.config import Data
 from tdro.errors import UserError
 from tdro.registry import Source
 from tdro.testsets import Document, Topic, open_testset
-from tdro.texts import cut
+from tdro.texts import cut, encodable
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
     started, number = time.monotonic(), 0
     with replacing(output) as temporary, pq.ParquetWriter(temporary, CORPUS, compression="zstd") as writer:
         for block in _blocks(documents):
-            columns = [list(column) for column in zip(*block, strict=True)]
+            columns = [list(map(encodable, column)) for column in zip(*block, strict=True)]
             columns[2] = [cut(text, data.max_words) for text in columns[2]]
             writer.write_table(pa.table(columns, schema=CORPUS))
             number += len(block)
@@ -117,7 +118,7 @@ def _table(queries: list[Topic], rows: dict[str, int]) -> tuple[pa.Table, int]:
         missing += len(query.grades or ()) - len(graded)
         if query.grades is None or graded:
             grades = None if query.grades is None else list(graded.values())
-            values = (query.query_id, query.text, list(graded), [], grades, query.answers)
+            values = (query.query_id, encodable(query.text), list(graded), [], grades, query.answers)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
     return pa.table(columns, schema=TEST_QUERIES), missing

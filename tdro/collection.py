@@ -1,8 +1,8 @@
 """A dataset while it is prepared: each passage once, each query once; texts on disk, integers in memory.
 
-Texts are normalised here: all white space, that of code too, becomes single spaces, and code points
-that UTF-8 cannot hold become question marks. Texts are equal when their 64-bit keys are
-(:func:`tdro.texts.text_key`); the first of equal ones is kept.
+Texts are stored as they come, line breaks and indentation included; only control characters and code points
+that UTF-8 cannot hold are mended. Of texts that are the same (:mod:`tdro.relations`, by 64-bit keys) the first
+is kept.
 """
 
 from array import array
@@ -15,32 +15,44 @@ import numpy as np
 
 from tdro.artifacts import CORPUS, QUERIES, table_writer
 from tdro.config import Data
+from tdro.echoes import Said, find_echoes, read_said
+from tdro.identifiers import Identifiers, clean
 from tdro.keys import KeyRows
-from tdro.lists import Lists
+from tdro.lists import Lists, Pairs
+from tdro.relations import written, written_key
 from tdro.sources import Passage, PassageId, Row
 from tdro.spool import Distinct
-from tdro.texts import count_words, cut, exact_key, key_array, normalise, passage_text, text_key
+from tdro.texts import count_words, cut, exact_key, key_array, mended, passage_text
 
-# What is counted while reading, in the order in which it is shown.
+#: Positives that say the same as their query, and those that nearly do, kept or not (:mod:`tdro.echoes`).
+ECHOES = ("positive says the same as the query", "positive nearly says the same as the query")
+
+# What is counted while reading, in the order in which it is shown. Queries and rows are dropped, passages are dropped
+# from a row, merged or cut.
 _COUNTS = (
     "rows read",
     "query too short",
     "positive too short",
-    "positive equals query",
+    "negative too short",
+    "row without a positive left",
     "merged with an equal query",
-    "negative equals positive",
+    *ECHOES,
+    "query with no other positive",
+    "negative says the same as the query or a positive",
+    "empty passage of the corpus",
+    "passage with an identifier used before",
+    "merged with an equal passage",
+    "passage cut",
 )
 
 
 class _Candidate(NamedTuple):
     """A passage of a row before it is decided whether to keep it.
 
-    ``words`` and ``key`` are those of the whole text; of a passage that is stored already, ``row``
-    says where.
+    ``words`` are those of the whole text; of a passage that is stored already, ``row`` says where.
     """
 
     words: int
-    key: bytes
     passage: Passage | None = None
     row: int = -1
 
@@ -52,12 +64,15 @@ class Collection:
         name: name of the dataset, from which identifiers are made where the source has none.
         data: limits on the length of texts.
         folder: where the nameless files of texts lie.
-        filtered: drop short texts and positives equal to their query; else only empty ones go.
+        filtered: drop short texts and positives that echo their query; else only empty ones go.
 
     Attributes:
-        positives: for each query its passages' rows, without repetition, in the order met.
-        negatives: the same of the negatives that the source provides, none of them a positive.
+        positives: for each query its passages' rows, without repetition, in the order met; none where all
+            of them echoed the query.
+        negatives: the same of the negatives that the source provides, none of which says the same as the query or
+            a positive of it or of a query that says the same.
         named: rows of the passages that the source's own corpus lists.
+        pairs: number of pairs of a query and a positive, echoes among them.
         counts: what was read and what was dropped.
 
     All but the counts are there after :meth:`finish`.
@@ -69,13 +84,14 @@ class Collection:
         self._fewest = max(1, data.min_words if filtered else 1)
         self._queries = Distinct(folder, ("id", "query"))
         self._passages = Distinct(folder, ("id", "title", "text"))
-        self._positives, self._negatives = _Pairs(), _Pairs()
+        self._positives, self._negatives = Pairs(), Pairs()
         self._listed = _Listed()
 
     def add_passage(self, passage: Passage) -> None:
         """Add a passage of the source's own corpus; an empty one is left out."""
         candidate = self._candidate(passage)
         place = self._store(candidate) if candidate.words else None
+        self.counts["empty passage of the corpus"] += place is None
         self._listed.add(passage.passage_id, candidate, place)
         self._flush_full()
 
@@ -86,39 +102,59 @@ class Collection:
             KeyError: for an identifier of a passage that was not added before.
         """
         self.counts["rows read"] += 1
-        query = normalise(row.query)
-        if count_words(query) < self._fewest:
+        query = mended(row.query)
+        if _words(query) < self._fewest:
             self.counts["query too short"] += 1
             return
-        key = text_key(query)
-        kept = self._long_enough(row.positives)
-        if not kept:
-            self.counts["positive too short"] += 1
+        positives = self._long_enough(row.positives, "positive too short")
+        if not positives:
+            self.counts["row without a positive left"] += 1
             return
-        if self.filtered:
-            kept = [candidate for candidate in kept if candidate.key != key]
-        if not kept:
-            self.counts["positive equals query"] += 1
-            return
-        negatives = self._long_enough(row.negatives)  # may flush, so that it comes before the row has a place
-        owner = self._queries.add(key, (_identifier(row.query_id), query))
-        self._positives.add(owner, map(self._member, kept))
+        # This may flush, so that it comes before the row has a place.
+        negatives = self._long_enough(row.negatives, "negative too short")
+        owner = self._queries.add(written_key(query), (clean(row.query_id), query))
+        self._positives.add(owner, map(self._member, positives))
         self._negatives.add(owner, map(self._member, negatives))
         self._flush_full()
 
     def finish(self) -> None:
-        """End reading: bring the lists in the order of the queries and remove false negatives.
-
-        Those are negatives that are positives of the same query, which merging may have made.
-        """
+        """End reading: bring the lists in the order of the queries; remove echoes and false negatives."""
         self._flush()
         total = len(self._queries)
-        self.positives = self._positives.lists(total)
-        negatives = self._negatives.lists(total)
-        self.negatives = negatives.without(self.positives)
-        self.counts["negative equals positive"] = len(negatives.values) - len(self.negatives.values)
+        self.positives, self.negatives = self._positives.lists(total), self._negatives.lists(total)
         self.named = self._listed.rows()
+        self.counts["passage with an identifier used before"] = self._listed.repeated
+        asked = read_said(self._queries.spool, ("query",), np.arange(total), total)
+        if self.filtered:
+            self._drop_echoes(asked)
+        self._drop_false_negatives(asked.keys)
         self.counts = Counter({key: self.counts[key] for key in _COUNTS if self.counts[key] or key == "rows read"})
+
+    def _drop_echoes(self, asked: Said) -> None:
+        used = np.unique(self.positives.values)
+        told = read_said(self._passages.spool, ("text",), used, self.passages)
+        spools = self._queries.spool, self._passages.spool
+        kinds = find_echoes(self.positives, *spools, asked, told)
+        for kind, name in zip((2, 1), ECHOES, strict=True):
+            self.counts[name] = int(np.count_nonzero(kinds == kind))
+        self.pairs = len(kinds)
+        self.positives = self.positives.where(kinds < {"none": 3, "same": 2, "near": 1}[self.data.drop_echoes])
+        self.counts["query with no other positive"] = int(np.count_nonzero(self.positives.lengths == 0))
+
+    def _drop_false_negatives(self, asked: np.ndarray) -> None:
+        """Remove negatives that say the same as the query, or as a positive of it or of a query that says the same."""
+        before = len(self.negatives.values)
+        if not before:
+            return
+        used = np.union1d(self.positives.values, self.negatives.values)
+        told = read_said(self._passages.spool, ("title", "text"), used, self.passages).keys
+        numbers = np.unique(told, return_inverse=True)[1].astype(np.int32)
+        wording = np.unique(asked, return_inverse=True)[1]  # of queries that say the same, one's positives are all's
+        right = Lists.from_pairs(wording[self.positives.owners()], numbers[self.positives.values], len(asked))
+        unlike = Lists(numbers[self.negatives.values], self.negatives.starts).missing(right.take(wording))
+        kept = unlike & (told[self.negatives.values] != asked[self.negatives.owners()])
+        self.negatives = self.negatives.where(kept)
+        self.counts["negative says the same as the query or a positive"] = before - len(self.negatives.values)
 
     @property
     def queries(self) -> int:
@@ -154,14 +190,14 @@ class Collection:
             counts: stored in the metadata of ``queries.parquet``.
         """
         with table_writer(folder / "corpus.parquet", CORPUS) as file:
-            identifiers = _Identifiers(f"{self.name}-p")
+            identifiers = Identifiers(f"{self.name}-p")
             for rows, batch in self._passages.spool.select(passages):
                 ids = identifiers.of(rows, batch["id"].to_pylist())
                 file.append({"passage_id": ids, "title": batch["title"], "text": batch["text"]})
         place = np.full(self.passages, -1, dtype=np.int32)
         place[passages] = np.arange(len(passages))
         with table_writer(folder / "queries.parquet", QUERIES, counts) as file:
-            identifiers = _Identifiers(f"{self.name}-q")
+            identifiers = Identifiers(f"{self.name}-q")
             for rows, batch in self._queries.spool.select(queries):
                 lists = [_moved(self.positives.take(rows), place), _moved(self.negatives.take(rows), place)]
                 if not negatives:
@@ -175,11 +211,14 @@ class Collection:
             if self._listed.waiting:
                 self._flush()
             return self._listed.find(passage.passage_id)
-        passage = Passage(normalise(passage.text), normalise(passage.title), _identifier(passage.passage_id))
-        return _Candidate(count_words(passage.title) + count_words(passage.text), text_key(passage.text), passage)
+        passage = Passage(mended(passage.text), mended(passage.title), clean(passage.passage_id))
+        return _Candidate(_words(passage.title) + _words(passage.text), passage)
 
-    def _long_enough(self, passages: Iterable[Passage | PassageId]) -> list[_Candidate]:
-        return [candidate for candidate in map(self._candidate, passages) if candidate.words >= self._fewest]
+    def _long_enough(self, passages: Iterable[Passage | PassageId], otherwise: str) -> list[_Candidate]:
+        candidates = [self._candidate(passage) for passage in passages]
+        kept = [candidate for candidate in candidates if candidate.words >= self._fewest]
+        self.counts[otherwise] += len(candidates) - len(kept)
+        return kept
 
     def _member(self, candidate: _Candidate) -> int:
         """Row of a stored passage; of a new one ``-1 - place``, its place in the block that waits."""
@@ -188,9 +227,8 @@ class Collection:
     def _store(self, candidate: _Candidate) -> int:
         text, title, passage_id = candidate.passage
         shown = cut(text, self.data.max_words)
-        same = not title and shown == text
-        key = candidate.key if same else text_key(passage_text(title, shown))
-        return self._passages.add(key, (passage_id, title, shown))
+        self.counts["passage cut"] += len(shown.rstrip()) < len(text.rstrip())
+        return self._passages.add(written_key(passage_text(title, shown)), (passage_id, title, shown))
 
     def _flush_full(self) -> None:
         if self._queries.full or self._passages.full:
@@ -199,38 +237,11 @@ class Collection:
     def _flush(self) -> None:
         queries, new = self._queries.flush()
         self.counts["merged with an equal query"] += len(queries) - new
-        passages, _ = self._passages.flush()
+        passages, new = self._passages.flush()
+        self.counts["merged with an equal passage"] += len(passages) - new
         self._positives.flush(queries, passages)
         self._negatives.flush(queries, passages)
         self._listed.flush(passages)
-
-
-class _Pairs:
-    """Pairs of a query's row and a passage's, in the order met."""
-
-    def __init__(self) -> None:
-        self._owners, self._members = array("i"), array("i")
-        self._waiting: tuple[list[int], list[int]] = [], []
-
-    def add(self, owner: int, members: Iterable[int]) -> None:
-        """Pair a query, by its place in the waiting block, with members as :meth:`Collection._member` gives them."""
-        before = len(self._waiting[1])
-        self._waiting[1].extend(members)
-        self._waiting[0].extend([owner] * (len(self._waiting[1]) - before))
-
-    def flush(self, queries: np.ndarray, passages: np.ndarray) -> None:
-        """Turn places in the block into rows."""
-        owners, members = (np.array(column, dtype=np.int32) for column in self._waiting)
-        new = members < 0
-        members[new] = passages[-1 - members[new]]
-        self._owners.frombytes(queries[owners].tobytes())
-        self._members.frombytes(members.tobytes())
-        self._waiting = [], []
-
-    def lists(self, total: int) -> Lists:
-        """The passages of each of ``total`` queries."""
-        owners, members = (np.frombuffer(column, dtype=np.int32) for column in (self._owners, self._members))
-        return Lists.from_pairs(owners, members, total)
 
 
 class _Listed:
@@ -238,7 +249,8 @@ class _Listed:
 
     def __init__(self) -> None:
         self._by_id = KeyRows()
-        self._rows, self._words, self._keys, self._named = array("i"), array("i"), array("Q"), array("i")
+        self._rows, self._words, self._named = array("i"), array("i"), array("i")
+        self.repeated = 0
         self.waiting: list[tuple[str | None, _Candidate, int | None]] = []
 
     def add(self, passage_id: str | None, candidate: _Candidate, place: int | None) -> None:
@@ -251,11 +263,11 @@ class _Listed:
         self._named.extend(row for _, _, row in found if row >= 0)
         found = [entry for entry in found if entry[0] is not None]
         _, new = self._by_id.add(key_array(exact_key(i) for i, _, _ in found))
+        self.repeated += len(found) - len(new)
         for place in new:
             _, candidate, row = found[place]
             self._rows.append(row)
             self._words.append(candidate.words)
-            self._keys.frombytes(candidate.key)
         self.waiting = []
 
     def find(self, passage_id: str) -> _Candidate:
@@ -263,35 +275,16 @@ class _Listed:
         entry = int(self._by_id.find(key_array([exact_key(passage_id)]))[0])
         if entry < 0:
             raise KeyError(f"no passage {passage_id!r} came before the row that names it")
-        key = self._keys[entry : entry + 1].tobytes()
-        return _Candidate(self._words[entry], key, row=self._rows[entry])
+        return _Candidate(self._words[entry], row=self._rows[entry])
 
     def rows(self) -> np.ndarray:
         """Rows of all of them, rising."""
         return np.unique(np.frombuffer(self._named, dtype=np.int32))
 
 
-class _Identifiers:
-    """The source's identifiers, and ours where it has none or uses one twice."""
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self._taken = KeyRows()
-
-    def of(self, rows: np.ndarray, given: list[str | None]) -> list[str]:
-        """Identifiers of the next rows."""
-        made = [f"{self._prefix}{row}" for row in rows]
-        ids = [own or other for own, other in zip(given, made, strict=True)]
-        _, new = self._taken.add(key_array(map(exact_key, ids)))
-        repeated = np.setdiff1d(np.arange(len(ids)), new)
-        for place in repeated:
-            ids[place] = made[place]
-        self._taken.add(key_array(exact_key(made[place]) for place in repeated))
-        return ids
-
-
-def _identifier(given: str | None) -> str | None:
-    return normalise(given) or None if given else None
+def _words(text: str) -> int:
+    """Number of words; a text of nothing but invisible characters has none."""
+    return count_words(text) if text.isascii() or written(text) else 0
 
 
 def _moved(lists: Lists, place: np.ndarray) -> Lists:

@@ -63,6 +63,11 @@ class Data(Section):
         1, ge=0, description="Shorter queries and passages are dropped; a Chinese or Japanese character is a word."
     )
     max_words: int | None = Field(None, ge=1, description="Longer passages are cut after this many words.")
+    drop_echoes: Literal["none", "same", "near"] = Field(
+        "same",
+        description="Positives that repeat their query and are dropped: none, those that say the same (but for case "
+        "and sentence marks), or those that nearly do as well.",
+    )
     max_bad_rows: int = Field(
         0, ge=0, description="Malformed lines of a dataset that are counted and left out; with more, preparation stops."
     )

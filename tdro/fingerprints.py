@@ -1,7 +1,15 @@
-"""64-bit SimHashes of texts, equal to those of the package ``simhash`` and much faster in bulk.
+"""64-bit SimHashes of texts as the package ``simhash`` computes them, and much faster in bulk.
 
 Charikar (2002), Similarity estimation techniques from rounding algorithms. The package hashes every 4-gram of a text
 in Python; here the distinct 4-grams of many texts are hashed once and all sums are taken at a time.
+
+Three things differ from the released script, which removes what is no near-duplicate and misses some that are:
+
+- texts are compared as :func:`tdro.relations.written` has them, composed and in the usual width;
+- what the package skips though it tells words apart is read: the marks that are vowels in Devanagari, Thai, Bengali
+  and others, symbols (``+``, ``=``, arrows, currencies, emoji) and ``# % & @``: "c++" and "c#" are no duplicates;
+- a text with nothing to read, ``?!``, equals only texts of the same characters. The package gives all such texts one
+  hash.
 """
 
 import logging
@@ -14,9 +22,12 @@ from functools import cache, lru_cache
 from hashlib import md5
 from itertools import chain, islice
 from multiprocessing import get_context
+from unicodedata import category
 
 import numpy as np
 import pyarrow as pa
+
+from tdro.relations import written, written_key
 
 #: Characters hashed at a time; bounds the working memory of a process at about 300 MB (a longer text takes more).
 CHUNK = 1 << 21
@@ -31,15 +42,18 @@ _BITS = 64
 _CHINESE = re.compile("[\u4e00-\u9fa5]")
 # The package's own idea of a word character.
 _WORD = re.compile(r"[\w\u4e00-\u9fcc]")
+# What is read beside them: marks and symbols by category (but not those that stand for accents and quotes), and signs.
+_READ = ("Mn", "Mc", "Me", "Sm", "Sc", "So")
+_SIGNS = "#%&@"
 
 
 def fingerprints(texts: Iterable[str], threads: int = 1) -> np.ndarray:
     """SimHash of each text, uint64 of shape (n,).
 
-    Bit for bit ``simhash.Simhash(normalise(text)).value``: 4-grams of the lower-cased word
-    characters, each hashed with MD5. A text without a word character has the hash of the empty text.
-    A text that repeats a 4-gram more than 255 times has the hash so defined; the package cannot compute
-    it with NumPy 2 (OverflowError).
+    4-grams of the lower-cased word characters, each hashed with MD5. Of a text whose normal form holds none of the
+    characters that only we read it is bit for bit ``simhash.Simhash(normalise(text)).value``. A text without any
+    character to read has a hash of its own. A text that repeats a 4-gram more than 255 times has the hash so
+    defined; the package cannot compute it with NumPy 2 (OverflowError).
 
     Args:
         texts: Read once, a few chunks ahead.
@@ -54,11 +68,11 @@ def fingerprints(texts: Iterable[str], threads: int = 1) -> np.ndarray:
 
 
 def normalise(text: str) -> str:
-    """``text`` without underscores, and in segmented words when it holds a Chinese character.
+    """``text`` as written, without underscores, and in segmented words when it holds a Chinese character.
 
-    It is what the released script gives to the package.
+    But for the Unicode form it is what the released script gives to the package.
     """
-    text = text.replace("_", "")
+    text = written(text).replace("_", "")
     if _CHINESE.search(text):
         import jieba
 
@@ -73,6 +87,7 @@ def _lowered(text: str) -> str:
     Segmentation only adds spaces. They can make a difference where the lower case of a character depends
     on its neighbours, which is true of the capital sigma alone.
     """
+    text = written(text)
     return (normalise(text) if "\u03a3" in text else text.replace("_", "")).lower()
 
 
@@ -106,14 +121,17 @@ def _in_processes(chunks: Iterable[list[str]], processes: int) -> Iterator[np.nd
 
 def _hash_chunk(texts: list[str]) -> np.ndarray:
     """SimHash of each text, uint64 of shape (n,); n at least 1."""
-    shingles, counts = _shingles(texts)
+    shingles, counts, empty = _shingles(texts)
     encoded = shingles.dictionary_encode()
     bits = _shingle_bits(encoded.dictionary)
-    return _majorities(bits, encoded.indices.to_numpy(), counts)
+    hashes = _majorities(bits, encoded.indices.to_numpy(), counts)
+    for place in empty:
+        hashes[place] = int.from_bytes(written_key(texts[place]), "big")
+    return hashes
 
 
-def _shingles(texts: list[str]) -> tuple[pa.Array, np.ndarray]:
-    """The 4-grams of all texts as UTF-32, and their number a text, which is 1 at least.
+def _shingles(texts: list[str]) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+    """The 4-grams of all texts as UTF-32, their number a text, which is 1 at least, and the places of empty texts.
 
     A text shorter than a shingle is one itself, filled up with zeros.
     """
@@ -132,15 +150,18 @@ def _shingles(texts: list[str]) -> tuple[pa.Array, np.ndarray]:
         starts[ends - back] = False
     windows = np.lib.stride_tricks.sliding_window_view(characters, _WIDTH)[starts[: 1 - _WIDTH]]
     buffer = pa.py_buffer(np.ascontiguousarray(windows))
-    return pa.Array.from_buffers(pa.binary(4 * _WIDTH), len(windows), [None, buffer]), padded - _WIDTH + 1
+    shingles = pa.Array.from_buffers(pa.binary(4 * _WIDTH), len(windows), [None, buffer])
+    return shingles, padded - _WIDTH + 1, np.flatnonzero(lengths == 0)
 
 
 @cache
 def _word_characters() -> np.ndarray:
-    """Whether the package reads a code point, by code point; underscores are removed before."""
+    """Whether a code point is read, by code point; underscores are removed before."""
     everything = np.arange(sys.maxunicode + 1, dtype=np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
     table = np.zeros(len(everything), dtype=bool)
     table[[match.start() for match in _WORD.finditer(everything)]] = True
+    table[[place for place, character in enumerate(everything) if category(character) in _READ]] = True
+    table[list(map(ord, _SIGNS))] = True
     table[ord("_")] = False
     return table
 

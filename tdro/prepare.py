@@ -1,6 +1,7 @@
 """Prepare a dataset: what a reader yields becomes ``corpus.parquet`` and ``queries.parquet``.
 
-Identical passages are stored once and identical queries become one query with several positives.
+A passage is stored once and a query that comes again gets further positives (:mod:`tdro.relations` says when two
+texts are the same).
 Negatives that a source provides are listed beside their query where the task asks for them; where
 negatives are to be mined, those passages are candidates like all others.
 A training task may keep some queries out of training, for the in-domain benchmark. That split is by
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.collection import Collection
+from tdro.collection import ECHOES, Collection
 from tdro.config import Data
 from tdro.errors import UserError
 from tdro.lists import Lists
@@ -34,6 +35,8 @@ MOST_HELD_OUT_OF_A_PASSAGE = 1
 
 # Malformed rows that are quoted.
 _QUOTED = 5
+# Share of a task's positives that repeat their query from which on it is warned of.
+_MANY_ECHOES = 0.5
 # Seconds between two lines of progress.
 _PROGRESS = 15
 
@@ -72,10 +75,12 @@ def _write_task(name: str, task: TaskRows, data: Data, collection: Collection, o
     provided = task.negatives == "provided"
     counts = collection.counts
     random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
-    usable = np.arange(collection.queries)
+    usable = np.flatnonzero(collection.positives.lengths)
+    _check_echoes(name, collection, data)
     if provided:
-        usable = usable[collection.negatives.lengths > 0]
-        counts["without a negative"] = collection.queries - len(usable)
+        with_positives = len(usable)
+        usable = usable[collection.negatives.lengths[usable] > 0]
+        counts["without a negative"] = with_positives - len(usable)
         _require(len(usable), f"task {name}", "queries with provided negatives; set `negatives: mined`", counts)
     split = hold_out(collection.positives, usable, task.held_out, random, counts)
     drawn = _mask(collection.passages, split.passages)
@@ -99,12 +104,29 @@ def _write_task(name: str, task: TaskRows, data: Data, collection: Collection, o
     collection.write(output, chosen, passages, negatives=provided, counts=dict(counts))
 
 
+def _check_echoes(name: str, collection: Collection, data: Data) -> None:
+    """Warn of a task most of whose positives repeat their query.
+
+    Raises:
+        UserError: when none is left because all of them do.
+    """
+    same, near = (collection.counts[kind] for kind in ECHOES)
+    if same + near < collection.pairs * _MANY_ECHOES:
+        return
+    found = f"task {name}: {same} of {collection.pairs} positives say the same as their query and {near} nearly do"
+    advice = "see whether the source's query and positive are two different columns"
+    if not collection.positives.lengths.any():
+        raise UserError(f"{found}, so nothing is left to learn from; {advice}, or set `data.drop_echoes: none`.")
+    kept = {"none": same + near, "same": near, "near": 0}[data.drop_echoes]
+    _LOG.warning("%s; %d of these are kept (`data.drop_echoes: %s`); %s", found, kept, data.drop_echoes, advice)
+
+
 def prepare_benchmark(
     name: str, benchmark: BenchmarkRows, data: Data, output: Path, fetched: Path | None = None
 ) -> None:
     """Write a benchmark: its whole corpus, and all of its queries or ``benchmark.queries`` of them.
 
-    Texts are cut and normalised as those of the tasks, but only empty ones are dropped: what is
+    Texts are stored and cut as those of the tasks, but only empty ones are dropped: what is
     measured should not depend on what is trained on.
 
     Args:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tdro.artifacts import read_texts
 from tdro.errors import UserError
+from tdro.texts import encodable
 
 _KEYS = ("query", "question", "text")
 
@@ -59,7 +60,7 @@ def _json_text(line: str) -> str | None:
     except ValueError:
         return None
     value = next((row[key] for key in _KEYS if key in row), None) if isinstance(row, dict) else None
-    return value if isinstance(value, str) else None
+    return encodable(value) if isinstance(value, str) else None
 
 
 _PARSERS: dict[str, Callable[[str], str | None]] = {".txt": str, ".tsv": _second_column, ".jsonl": _json_text}

@@ -19,8 +19,10 @@ from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, read_batches, table_wr
 from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
 from tdro.config import Select
 from tdro.errors import UserError
+from tdro.lists import Lists
+from tdro.relations import said_keys
 from tdro.selection import Block, Passages, Ragged, Selection, select
-from tdro.texts import passage_texts, text_keys
+from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +49,14 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
     """
     asked = read_asked(queries, corpus)
     check_candidates(candidates, asked)
-    keys = [text_keys(passage_texts(table)) for table in read_batches(corpus, CORPUS, ROWS)]
+    keys = [said_keys(passage_texts(table)) for table in read_batches(corpus, CORPUS, ROWS)]
     passages = Passages(np.concatenate(keys))
+    alike = _Alike(asked)
     counts: Counter[str] = Counter({"queries": len(asked)})
     with table_writer(output, NEGATIVES, counts) as file:
         start = 0
         for table in read_batches(candidates, CANDIDATES, ROWS):
-            block = _block(table, asked.slice(start, len(table)), len(passages), candidates)
+            block = _block(table, asked.slice(start, len(table)), len(passages), candidates, alike, start)
             selections, dropped = select(block, passages, settings)
             counts.update({"candidates": len(block.scores), **dropped})
             file.append(_rows(block, selections, settings, counts))
@@ -67,19 +70,35 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
             )
 
 
-def _block(table: pa.Table, asked: pa.Table, passages: int, path: Path) -> Block:
-    """Queries and their candidates as selection takes them."""
+class _Alike:
+    """The queries of a task that say the same, and what answers them."""
+
+    def __init__(self, asked: pa.Table) -> None:
+        self.keys = said_keys(asked["query"].to_pylist())
+        self._number = np.unique(self.keys, return_inverse=True)[1]
+        owners = np.repeat(self._number, positive_counts(asked))
+        self._positives = Lists.from_pairs(owners, flat_positives(asked), len(asked))
+
+    def positives(self, start: int, end: int) -> Ragged:
+        """The positives of all queries that say the same as each of those from ``start`` to ``end``."""
+        found = self._positives.take(self._number[start:end])
+        return Ragged(found.values, found.lengths)
+
+
+def _block(table: pa.Table, asked: pa.Table, passages: int, path: Path, alike: _Alike, start: int) -> Block:
+    """Queries, from row ``start`` on, and their candidates as selection takes them."""
     candidates, positives = _lists(table["candidates"]), Ragged(flat_positives(asked), positive_counts(asked))
     own = _lists(table["positive_scores"])
     if not np.array_equal(own.lengths, positives.lengths) or candidates.values.max(initial=0) >= passages:
         raise UserError(f"{path} was made from other queries or another corpus; search again.")
     return Block(
         rows=table["query"].to_numpy(),
-        keys=text_keys(asked["query"].to_pylist()),
+        keys=alike.keys[start : start + len(table)],
         positives=positives,
         positive_scores=np.minimum.reduceat(own.values, own.ends - own.lengths),
         candidates=candidates,
         scores=pc.list_flatten(table["scores"]).to_numpy(),
+        alike=alike.positives(start, start + len(table)),
     )
 
 

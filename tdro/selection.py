@@ -39,11 +39,12 @@ class Block:
 
     Attributes:
         rows: Rows in the queries, shape (q,); each seeds its query's sample.
-        keys: Keys of their texts, shape (q,), see :func:`tdro.texts.text_keys`.
+        keys: Keys of their texts, shape (q,), see :func:`tdro.relations.said_keys`.
         positives: Rows of the corpus.
         positive_scores: Lowest score among each query's positives, shape (q,), for the margin.
         candidates: Rows of the corpus, by falling score.
         scores: Score of each of those candidates.
+        alike: Rows of the corpus: positives of all queries that say the same, its own among them; None takes its own.
     """
 
     rows: np.ndarray
@@ -52,6 +53,12 @@ class Block:
     positive_scores: np.ndarray
     candidates: Ragged
     scores: np.ndarray
+    alike: Ragged | None = None
+
+    @property
+    def right(self) -> Ragged:
+        """What answers each query: no passage that says the same may be its negative."""
+        return self.positives if self.alike is None else self.alike
 
 
 @dataclass(frozen=True)
@@ -68,10 +75,10 @@ class Selection:
 
 
 class Passages:
-    """The corpus as selection sees it: which rows hold the same text.
+    """The corpus as selection sees it: which rows say the same.
 
     Args:
-        keys: Key of every passage's text, shape (passages,), see :func:`tdro.texts.text_keys`.
+        keys: Key of every passage's text, shape (passages,), see :func:`tdro.relations.said_keys`.
     """
 
     def __init__(self, keys: np.ndarray) -> None:
@@ -83,7 +90,7 @@ class Passages:
         return len(self.keys)
 
     def equal(self, keys: np.ndarray) -> np.ndarray:
-        """Rows whose text has one of the ``keys``."""
+        """Rows whose key is one of ``keys``."""
         keys = np.unique(keys)
         first = np.searchsorted(self._sorted, keys, side="left")
         end = np.searchsorted(self._sorted, keys, side="right")
@@ -99,7 +106,7 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
        the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
        first moves the end back by one, so that many positives do not use up the room;
     2. it is a positive of the query;
-    3. its text equals the query's or a positive's, but for case and white space;
+    3. it says the same (:mod:`tdro.relations`) as the query, or as a positive of it or of a query that says the same;
     4. it scores above ``pos - |pos| * margin``, pos being the query's lowest-scoring positive;
     5. it scores above ``max_score``;
     6. it scores below ``min_score``.
@@ -138,12 +145,12 @@ def _filters(block: Block, passages: Passages, settings: Select) -> dict[str, np
     limits = np.full(len(block.rows), np.inf)
     if settings.margin is not None:
         limits = block.positive_scores - np.abs(block.positive_scores) * settings.margin
-    own_keys = np.concatenate([passages.keys[positives.values], block.keys])
-    key_owners = np.concatenate([positives.owners, np.arange(len(block.keys))])
+    own_keys = np.concatenate([passages.keys[block.right.values], block.keys])
+    key_owners = np.concatenate([block.right.owners, np.arange(len(block.keys))])
     return {
         "outside the ranks": (ranks < settings.ranks[0]) | (ranks >= end[owners]),
         "positives": _among(candidates.values, owners, positives.values, positives.owners),
-        "equal texts": _among(passages.keys[candidates.values], owners, own_keys, key_owners),
+        "say the same": _among(passages.keys[candidates.values], owners, own_keys, key_owners),
         "above the margin": block.scores > limits[owners],
         "above the maximum score": block.scores > (np.inf if settings.max_score is None else settings.max_score),
         "below the minimum score": block.scores < (-np.inf if settings.min_score is None else settings.min_score),
@@ -159,16 +166,16 @@ def _among(values: np.ndarray, owners: np.ndarray, others: np.ndarray, other_own
 
 
 def _equal_rows(block: Block, query: int, passages: Passages) -> np.ndarray:
-    """Rows whose text equals the query's or one of its positives' (which are among them)."""
-    end = block.positives.ends[query]
-    positives = block.positives.values[end - block.positives.lengths[query] : end]
+    """Rows that say the same as the query or one of its positives (which are among them)."""
+    end = block.right.ends[query]
+    positives = block.right.values[end - block.right.lengths[query] : end]
     return passages.equal(np.append(passages.keys[positives], block.keys[query]))
 
 
 def _fill(
     missing: int, ranked: np.ndarray, mined: np.ndarray, equal: np.ndarray, total: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Up to ``missing`` further rows, never one of equal text.
+    """Up to ``missing`` further rows, never one that says the same.
 
     They are drawn among the passages that the ranking does not hold: a candidate that a filter has
     just dropped as too near a positive must not come back by chance. Only a corpus without enough

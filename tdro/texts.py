@@ -1,4 +1,4 @@
-"""What a retriever is given to read, how texts are measured, and when two of them are one."""
+"""What a retriever is given to read, and how texts are stored, measured and cut."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,9 @@ import pyarrow as pa
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
 
-# Sentence marks and quotes: they do not make two texts different.
-_MARKS = str.maketrans(dict.fromkeys(".,;:!?'\"`\u2018\u2019\u201c\u201d\u2026\u3002\uff0c\uff01\uff1f", " "))
+# Control characters but tab and line feed; a carriage return becomes a line feed before.
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")
+_BROKEN = re.compile("[\ud800-\udfff]")
 
 
 def passage_texts(corpus: pa.Table) -> list[str]:
@@ -39,21 +40,6 @@ def choose(wordings: Sequence[str], *key: str | int) -> str:
     return wordings[int.from_bytes(digest, "big") % len(wordings)]
 
 
-def identity(text: str) -> str:
-    """What two texts share that say the same: letters, digits and symbols of code, not case, quotes or spaces.
-
-    A text of nothing but sentence marks is its own.
-    """
-    return " ".join(text.casefold().translate(_MARKS).split()) or text
-
-
-def text_key(text: str) -> bytes:
-    """A 64-bit key of a text, equal for texts with one :func:`identity`."""
-    # A digest of 8 bytes instead of the text keeps millions of texts small. Two texts collide in
-    # about 1 of 1.5 million corpora of five million passages; they would count as one text.
-    return exact_key(identity(text))
-
-
 def exact_key(text: str) -> bytes:
     """A 64-bit key of a string, letter by letter."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
@@ -64,14 +50,24 @@ def key_array(keys: Iterable[bytes]) -> np.ndarray:
     return np.frombuffer(b"".join(keys), dtype=np.uint64)
 
 
-def text_keys(texts: Iterable[str]) -> np.ndarray:
-    """The :func:`text_key` of each text, uint64 of shape (n,)."""
-    return key_array(map(text_key, texts))
+def mended(text: str) -> str:
+    r"""A text as it is stored: as it came, line breaks and indentation included.
+
+    Line breaks of other systems become line feeds; control characters that are white space become spaces and others
+    go; what UTF-8 cannot hold becomes U+FFFD.
+
+    >>> mended("if x:\r\n\ty\0")
+    'if x:\n\ty'
+    """
+    if text.isprintable():
+        return text
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return encodable(_CONTROLS.sub(lambda match: " " if match[0].isspace() else "", text))
 
 
-def normalise(text: str) -> str:
-    """Text with single spaces, and question marks for code points that UTF-8 cannot hold."""
-    return " ".join((text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")).split())
+def encodable(text: str) -> str:
+    """The text with U+FFFD in the place of what UTF-8 cannot hold: halves of surrogate pairs, which JSON allows."""
+    return text if text.isascii() else _BROKEN.sub("\ufffd", text)
 
 
 def count_words(text: str) -> int:

@@ -15,7 +15,7 @@ import polars as pl
 from tdro.errors import UserError
 from tdro.sources import BadRow, Item, Passage, PassageId, Row, Split
 from tdro.sources.files import Malformed, json_value, lines, parsed, some
-from tdro.texts import exact_key, key_array, normalise
+from tdro.texts import encodable, exact_key, key_array, mended
 
 _SPLITS = {"train": ("train",), "test": ("test", "dev")}
 _QRELS = {"query": pl.String, "passage": pl.String, "line": pl.Int64}
@@ -143,7 +143,7 @@ def _passage(number: int, line: bytes) -> Passage:
 
 def _query(number: int, line: bytes) -> tuple[str, str]:
     value = _record(line)
-    return _encodable(value["_id"]), normalise(value["text"])
+    return encodable(value["_id"]), mended(value["text"])
 
 
 def _record(line: bytes) -> dict:
@@ -152,7 +152,3 @@ def _record(line: bytes) -> dict:
         if not isinstance(value, dict) or not isinstance(value.get(key), str):
             raise Malformed(f"has no string `{key}`; expected BEIR's {{'_id': ..., 'text': ...}}")
     return value
-
-
-def _encodable(identifier: str) -> str:
-    return identifier.encode("utf-8", "replace").decode("utf-8")

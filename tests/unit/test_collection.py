@@ -12,9 +12,10 @@ from tdro.collection import Collection
 from tdro.config import Data
 from tdro.keys import KeyRows
 from tdro.lists import Lists
+from tdro.relations import said, said_keys, written
 from tdro.sources import Passage, PassageId, Row
 from tdro.spool import Distinct, Spool
-from tdro.texts import count_words, cut, identity, text_keys
+from tdro.texts import count_words, cut
 
 # --- keys
 
@@ -105,12 +106,12 @@ def test_distinct_texts_wait_in_blocks(tmp_path, monkeypatch):
     texts = Distinct(tmp_path, ("text",))
     for text in ("a", "b", "A."):
         assert not texts.full
-        texts.add(text_keys([text]).tobytes(), (text,))
+        texts.add(said_keys([text]).tobytes(), (text,))
     assert texts.full
     rows, new = texts.flush()
     assert (rows.tolist(), new, len(texts), texts.full) == ([0, 1, 0], 2, 2, False)
     monkeypatch.setattr(spool, "_MOST_CHARACTERS", 10)
-    texts.add(text_keys(["c" * 11]).tobytes(), ("c" * 11,))
+    texts.add(said_keys(["c" * 11]).tobytes(), ("c" * 11,))
     assert texts.full
 
 
@@ -131,7 +132,7 @@ def test_a_table_written_in_pieces_is_one(tmp_path):
 
 # --- the collection
 
-WORDS = ["a", "A", "b", "b.", "c d", "C  d", "e f g", "", " ", "中文", "!"]
+WORDS = ["a", "A", "b", "b.", "c d", "c\n  d", "e f g", "e F g.", "", " ", "\u200b", "中文", "!", "e\u0301", "é"]
 texts = st.sampled_from(WORDS)
 passages = st.builds(Passage, texts, st.sampled_from(["", "T", "t"]), st.sampled_from([None, "x", "y"]))
 own_passages = st.builds(Passage, texts, st.sampled_from(["", "T"]), st.sampled_from(["1", "2", "3", "4"]))
@@ -148,65 +149,107 @@ def rows_naming(known):
 streams = st.lists(own_passages, max_size=5).flatmap(lambda known: rows_naming(known).map(lambda rows: (known, rows)))
 
 
+def words(text):
+    return count_words(text) if written(text) else 0
+
+
 class InMemory:
     """What the collection does, with dictionaries of whole texts and no blocks."""
 
     def __init__(self, known, rows, data, filtered):
         self.data, self.passages, self.queries, self.counts = data, {}, {}, dict.fromkeys(COUNTED, 0)
+        self.fewest = max(1, data.min_words if filtered else 1)
         by_id = {}
         for passage in known:
+            self.counts["passage with an identifier used before"] += passage.passage_id in by_id
             by_id.setdefault(passage.passage_id, passage)
-            self.store(passage)
+            self.counts["empty passage of the corpus"] += self.store(passage) is None
         for row in rows:
             self.counts["rows read"] += 1
             resolve = [[by_id[p.passage_id] if isinstance(p, PassageId) else p for p in side] for side in row[1:3]]
-            self.add(row.query, *resolve, fewest=max(1, data.min_words if filtered else 1), filtered=filtered)
+            self.add(row.query, *resolve)
+        if filtered:
+            self.drop_echoes()
+        self.drop_false_negatives()
 
-    def add(self, query, positives, negatives, fewest, filtered):
-        positives, negatives = (
-            [p for p in side if count_words(p.title) + count_words(p.text) >= fewest] for side in (positives, negatives)
-        )
-        kept = [p for p in positives if not filtered or identity(p.text.strip()) != identity(query.strip())]
-        for found, reason in (
-            (count_words(query) >= fewest, "query too short"),
-            (positives, "positive too short"),
-            (kept, "positive equals query"),
-        ):
-            if not found:
-                self.counts[reason] += 1
-                return
-        query = " ".join(query.split())
-        if identity(query) in self.queries:
-            self.counts["merged with an equal query"] += 1
-        entry = self.queries.setdefault(identity(query), (query, {}, {}))
-        for side, members in ((entry[1], kept), (entry[2], negatives)):
+    def long_enough(self, passages, otherwise):
+        kept = [p for p in passages if words(p.title) + words(p.text) >= self.fewest]
+        self.counts[otherwise] += len(passages) - len(kept)
+        return kept
+
+    def add(self, query, positives, negatives):
+        if words(query) < self.fewest:
+            self.counts["query too short"] += 1
+            return
+        positives = self.long_enough(positives, "positive too short")
+        if not positives:
+            self.counts["row without a positive left"] += 1
+            return
+        negatives = self.long_enough(negatives, "negative too short")
+        self.counts["merged with an equal query"] += written(query) in self.queries
+        entry = self.queries.setdefault(written(query), (query, {}, {}))
+        for side, members in ((entry[1], positives), (entry[2], negatives)):
             side.update(dict.fromkeys(map(self.store, members)))
 
     def store(self, passage):
-        title, text = " ".join(passage.title.split()), cut(" ".join(passage.text.split()), self.data.max_words)
-        if not title and not text:
+        text = cut(passage.text, self.data.max_words)
+        key = written(f"{passage.title} {text}")
+        if not key:
             return None
-        key = identity(f"{title} {text}".strip())
-        self.passages.setdefault(key, (title, text))
+        self.passages.setdefault(key, (passage.title, text))
         return key
+
+    def drop_echoes(self):
+        for query, positives, _ in self.queries.values():
+            same = [key for key in positives if said(self.passages[key][1]) == said(query)]
+            self.counts["positive says the same as the query"] += len(same)
+            if self.data.drop_echoes != "none":
+                for key in same:
+                    del positives[key]
+            self.counts["query with no other positive"] += not positives
+
+    def drop_false_negatives(self):
+        for query, _, negatives in self.queries.values():
+            wordings = [entry for entry in self.queries.values() if said(entry[0]) == said(query)]
+            right = {said(query), *(said(key) for entry in wordings for key in entry[1])}
+            for key in [key for key in negatives if said(key) in right]:
+                del negatives[key]
+                self.counts["negative says the same as the query or a positive"] += 1
 
     def lists(self):
         order = {key: row for row, key in enumerate(self.passages)}
-        positives = [[order[key] for key in entry[1]] for entry in self.queries.values()]
-        negatives = [[order[key] for key in entry[2]] for entry in self.queries.values()]
-        return positives, [[n for n in ns if n not in ps] for ps, ns in zip(positives, negatives, strict=True)]
+        return tuple([[order[key] for key in entry[side]] for entry in self.queries.values()] for side in (1, 2))
 
 
-COUNTED = ["rows read", "query too short", "positive too short", "positive equals query", "merged with an equal query"]
+COUNTED = [
+    "rows read",
+    "query too short",
+    "positive too short",
+    "negative too short",
+    "row without a positive left",
+    "merged with an equal query",
+    "positive says the same as the query",
+    "query with no other positive",
+    "negative says the same as the query or a positive",
+    "empty passage of the corpus",
+    "passage with an identifier used before",
+]
 
 
 @settings(max_examples=150, suppress_health_check=["function_scoped_fixture"])
-@given(streams, st.integers(1, 2), st.sampled_from([None, 1]), st.booleans(), st.integers(1, 4))
+@given(
+    streams,
+    st.integers(1, 2),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+    st.integers(1, 4),
+    st.sampled_from(["none", "same"]),
+)
 def test_a_collection_holds_what_one_in_memory_would(
-    monkeypatch, tmp_path_factory, stream, fewest, most, filtered, size
+    monkeypatch, tmp_path_factory, stream, fewest, most, filtered, size, echoes
 ):
     monkeypatch.setattr(spool, "_MOST_RECORDS", size)
-    folder, data = tmp_path_factory.mktemp("out"), Data(min_words=fewest, max_words=most)
+    folder, data = tmp_path_factory.mktemp("out"), Data(min_words=fewest, max_words=most, drop_echoes=echoes)
     expected = InMemory(*stream, data, filtered)
     collection = Collection("toy", data, folder, filtered=filtered)
     for passage in stream[0]:

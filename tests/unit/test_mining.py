@@ -307,7 +307,7 @@ def test_queries_with_too_few_are_dropped_and_counted(miner, tmp_path):
         "candidates": 12,
         "outside the ranks": 0,
         "positives": 5,
-        "equal texts": 2,
+        "say the same": 2,
         "above the margin": 0,
         "above the maximum score": 0,
         "below the minimum score": 0,

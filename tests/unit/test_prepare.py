@@ -19,7 +19,7 @@ from tdro.errors import UserError
 from tdro.lists import Lists
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
 from tdro.registry import Benchmark, Columns, Source, Task
-from tdro.texts import count_words, cut, normalise
+from tdro.texts import count_words, cut, mended
 
 
 def task(path, **keys):
@@ -75,15 +75,58 @@ def test_cut_keeps_the_first_words():
     assert cut("one two", None) == "one two"
 
 
-@given(st.text(alphabet="ab 中文\n", max_size=40), st.integers(1, 10))
-def test_cut_is_a_prefix_of_at_most_so_many_words(text, words):
-    text = normalise(text)
+@given(st.text(alphabet="ab 中文\n\t", max_size=40), st.integers(1, 10))
+def test_cut_is_a_prefix_of_at_most_so_many_words_with_its_own_white_space(text, words):
     assert text.startswith(cut(text, words))
     assert count_words(cut(text, words)) == min(words, count_words(text))
 
 
-def test_normalise_survives_what_utf8_cannot_hold():
-    assert normalise(" a\t\n b\ud800 ") == "a b?"
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("def f(a):\n    if a:\n\t\treturn 1  # so\n\n", None),
+        ("  indented\u00a0text\u200b ", None),
+        ("two\r\nlines\rthree", "two\nlines\nthree"),
+        ("no\0thing\x1b[0m\x7f", "nothing[0m"),
+        ("page\x0cbreak\x85", "page break "),
+        ("half \ud83d of a pair", "half \ufffd of a pair"),
+        ("whole \U0001f600", None),
+    ],
+)
+def test_texts_are_stored_as_they_are_but_for_what_is_broken(prepare, text, stored):
+    stored = text if stored is None else stored
+    assert mended(text) == stored
+    output = prepare([{"query": text, "pos": [{"text": f"{text}p", "title": f"{text}t"}]}])
+    assert load(output) == ([(f"{stored}t", f"{stored}p")], {stored: ([f"{stored}p"], [])})
+
+
+def test_a_cut_passage_keeps_its_lines_up_to_the_cut(prepare):
+    code = "def f(a):\n    return a\n"
+    output = prepare([["q", code], ["r", "short\n"]], data=Data(max_words=3))
+    assert load(output)[0] == [("", "def f(a):\n    return"), ("", "short\n")]
+    assert counts(output)["passage cut"] == 1
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.jsonl"])
+def test_tables_keep_line_breaks(tmp_path, name):
+    code = "for a in b:\n    print(a)\n\n    c()"
+    frame = pa.table({"q": ["ask\nme"], "p": [code]})
+    if name == "t.jsonl":
+        (tmp_path / name).write_text(json.dumps({"q": "ask\nme", "p": code}))
+    else:
+        (pq.write_table if name == "t.parquet" else csv.write_csv)(frame, tmp_path / name)
+    source = Source(reader="table", path=str(tmp_path / name), columns=Columns(query="q", positive="p"))
+    prepare_task("toy", task("").model_copy(update={"source": source}), Data(), tmp_path / "out")
+    assert load(tmp_path / "out") == ([("", code)], {"ask\nme": ([code], [])})
+
+
+def test_a_beir_task_keeps_line_breaks(tmp_path):
+    folder = beir(tmp_path, documents=1, qrels="q\td0\t1\n")
+    (folder / "corpus.jsonl").write_text(json.dumps({"_id": "d0", "text": "a\n  b"}))
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "c\n\td\ud800"}))
+    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
+    prepare_task("toy", entry, Data(), tmp_path / "out")
+    assert load(tmp_path / "out") == ([("", "a\n  b")], {"c\n\td\ufffd": (["a\n  b"], [])})
 
 
 # --- rules
@@ -92,9 +135,10 @@ def test_normalise_survives_what_utf8_cannot_hold():
 def test_texts_are_stored_once_and_equal_queries_merge(prepare):
     output = prepare([["q  one", "same\npassage"], ["q two", "same passage"], ["q one", "another"]])
     passages, queries = load(output)
-    assert passages == [("", "same passage"), ("", "another")]
-    assert queries == {"q one": (["same passage", "another"], []), "q two": (["same passage"], [])}
+    assert passages == [("", "same\npassage"), ("", "another")]
+    assert queries == {"q  one": (["same\npassage", "another"], []), "q two": (["same\npassage"], [])}
     assert counts(output)["merged with an equal query"] == 1
+    assert counts(output)["merged with an equal passage"] == 1
 
 
 def test_passages_of_another_title_are_others(prepare):
@@ -109,14 +153,19 @@ def test_what_is_dropped_is_counted(prepare):
         ["x", "a good passage"],
         ["a query here", "x"],
         ["The Same", "the same"],
+        {"query": "partly good", "pos": ["x", "Partly good!", "an answer"], "neg": ["y", "partly good"]},
     ]
     output = prepare(rows, data=Data(min_words=2))
-    assert list(load(output)[1]) == ["a good query"]
-    assert list(counts(output).items())[:4] == [
-        ("rows read", 4),
+    assert load(output)[1] == {"a good query": (["a good passage"], []), "partly good": (["an answer"], [])}
+    assert list(counts(output).items())[:8] == [
+        ("rows read", 5),
         ("query too short", 1),
-        ("positive too short", 1),
-        ("positive equals query", 1),
+        ("positive too short", 2),
+        ("negative too short", 1),
+        ("row without a positive left", 1),
+        ("positive says the same as the query", 2),
+        ("query with no other positive", 1),
+        ("negative says the same as the query or a positive", 1),
     ]
 
 
@@ -128,7 +177,7 @@ def test_provided_negatives_are_never_positives(prepare):
     rows = [["q", "p", "n"], ["q", "n", "m"], ["other", "p"]]
     output = prepare(rows, negatives="provided")
     assert load(output)[1] == {"q": (["p", "n"], ["m"])}
-    assert counts(output)["negative equals positive"] == 1
+    assert counts(output)["negative says the same as the query or a positive"] == 1
     assert counts(output)["without a negative"] == 1
 
 
@@ -274,6 +323,59 @@ def test_a_task_of_each_format(tmp_path):
     assert all(other == found[0] for other in found)
 
 
+# --- positives that repeat their query
+
+NEAR = [f"how do I reset the password of account {i}" for i in range(4)]
+ECHOES = [[text, f"{text.upper()}?"] for text in ["one thing", "two things"]] + [[t, f"{t} please"] for t in NEAR]
+
+
+@pytest.mark.parametrize(("drop", "left"), [("none", 10), ("same", 8), ("near", 4)])
+def test_echoes_are_counted_and_dropped_as_told(prepare, caplog, drop, left):
+    rows = [*ECHOES, *([f"question {i}", f"its answer is {i}"] for i in range(4))]
+    output = prepare(rows, data=Data(drop_echoes=drop))
+    found = counts(output)
+    assert found["positive says the same as the query"] == 2
+    assert found["positive nearly says the same as the query"] == 4
+    assert found.get("query with no other positive", 0) == 10 - left
+    assert found["training queries"] == len(load(output)[1]) == found["training passages"] == left
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("task toy: 2 of 10 positives say the same as their query and 4 nearly do; ")
+    assert f"{left - 4} of these are kept (`data.drop_echoes: {drop}`)" in warning
+
+
+def test_few_echoes_give_no_warning(prepare, caplog):
+    prepare([["same", "Same."], *([f"question {i}", f"its answer is {i}"] for i in range(4))])
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_task_of_echoes_is_refused_by_name(prepare):
+    with pytest.raises(UserError) as error:
+        prepare([["a b", "A b"], ["c d", "c d!"]], name="mistaken")
+    assert str(error.value).startswith(
+        "task mistaken: 2 of 2 positives say the same as their query and 0 nearly do, so"
+    )
+    assert "two different columns, or set `data.drop_echoes: none`." in str(error.value)
+
+
+def test_echoes_of_a_source_with_a_corpus_are_found_too(tmp_path):
+    folder = beir(tmp_path, documents=3, qrels="q\td0\t1\nq\td1\t1\nr\td2\t1\n")
+    texts = ["Is it a Query?", "it is no query", "another question which is long enough"]
+    (folder / "corpus.jsonl").write_text(
+        "\n".join(json.dumps({"_id": f"d{i}", "text": t}) for i, t in enumerate(texts))
+    )
+    queries = {"q": "is it a query", "r": "another question which is long enough now"}
+    (folder / "queries.jsonl").write_text("\n".join(json.dumps({"_id": i, "text": t}) for i, t in queries.items()))
+    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
+    prepare_task("toy", entry, Data(), tmp_path / "out")
+    assert load(tmp_path / "out")[1] == {queries["q"]: ([texts[1]], []), queries["r"]: ([texts[2]], [])}
+    found = counts(tmp_path / "out")
+    assert found["positive says the same as the query"] == found["positive nearly says the same as the query"] == 1
+
+
+def test_a_benchmark_keeps_its_echoes(prepare):
+    assert load(prepare([["Same", "same"]], benchmark=True))[1] == {"Same": (["same"], [])}
+
+
 # --- held out
 
 
@@ -304,11 +406,30 @@ def test_no_passage_rules_the_held_out_queries(prepare):
     assert counts(output)["surplus of a held-out passage"] == 20 * 10 - 20
 
 
-def test_texts_that_differ_in_case_quotes_or_stops_are_one(prepare):
-    rows = [["Who's there?", "It’s me"], ["who’s there", "It's me."], ["Another", "passage of it"]]
-    corpus, queries = load(prepare(rows))
-    assert len(corpus) == 2
-    assert len(queries) == 2
+def test_unicode_forms_are_one_text_and_all_else_stays_apart(prepare):
+    same = [
+        ["où est la clé", "derrière"],
+        ["ou\u0300 est  la cle\u0301\u200b", "derrie\u0300re"],
+        ["ｏù est la clé", "b"],
+    ]
+    assert load(prepare(same)) == ([("", "derrière"), ("", "b")], {"où est la clé": (["derrière", "b"], [])})
+    pairs = ["x = 'y'", "x = y", "f(a, b)", "f(a b)", "1,000", "1.000", "1.5", "15", "Rust", "rust", "10²", "102"]
+    corpus, queries = load(prepare([[text, f"about {text}"] for text in pairs]))
+    assert list(queries) == pairs
+    assert len(corpus) == len(pairs)
+
+
+def test_a_provided_negative_that_says_the_same_as_a_positive_is_none(prepare):
+    rows = [
+        ["What is it?", "The answer.", "the answer"],
+        ["what is it", "Another answer", "THE ANSWER"],
+        ["other", "else", "WHAT?"],
+        ["what", "Thing", "other"],
+    ]
+    output = prepare(rows, negatives="provided")
+    assert load(output)[1] == {"other": (["else"], ["WHAT?"]), "what": (["Thing"], ["other"])}
+    assert counts(output)["negative says the same as the query or a positive"] == 2
+    assert counts(output)["without a negative"] == 2
 
 
 def test_queries_whose_negatives_are_all_held_out_are_counted(prepare):

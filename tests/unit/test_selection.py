@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_table, write_table
 from tdro.config import Select
+from tdro.relations import said_keys
+from tdro.select import select_negatives
 from tdro.selection import Block, Passages, Ragged, select
-from tdro.texts import text_keys
 
 TEXTS = ["alpha", "beta", "gamma", "delta", "epsilon"]
 
@@ -31,7 +33,7 @@ def block_of(queries):
     """A block of (row, text, positives, positive score, ranking, scores)."""
     rows, texts, positives, positive_scores, rankings, scores = zip(*queries, strict=True)
     return Block(
-        np.array(rows), text_keys(texts), lists(positives), np.array(positive_scores, dtype=float), lists(rankings),
+        np.array(rows), said_keys(texts), lists(positives), np.array(positive_scores, dtype=float), lists(rankings),
         np.concatenate([np.array(s, dtype=float) for s in scores]),
     )  # fmt: skip
 
@@ -40,7 +42,7 @@ def decide(texts, rows, positives, *, scores=None, text="the query", positive_sc
     """Rows chosen, and the selection, for a query whose ranking of ``texts`` is ``rows``."""
     scores = np.linspace(1, 0, len(rows)) if scores is None else scores
     block = block_of([(row, text, positives, positive_score, list(rows), scores)])
-    (selection,), dropped = select(block, Passages(text_keys(texts)), Select(**mining))
+    (selection,), dropped = select(block, Passages(said_keys(texts)), Select(**mining))
     chosen = [*np.array(rows)[selection.mined].tolist(), *selection.filled.tolist()]
     return chosen, Decision(selection.mined, selection.filled, dropped)
 
@@ -83,7 +85,7 @@ def test_texts_equal_but_for_case_and_white_space_are_dropped():
     texts = ["The  Answer", "the answer", "THE QUERY", "another", "Straße", "STRASSE"]
     rows, selection = decide(texts, [0, 1, 2, 3, 4], [0], text="the\tquery", ranks=(0, 9), samples=9, too_few="drop")
     assert rows == [3, 4]
-    assert selection.dropped["equal texts"] == 2
+    assert selection.dropped["say the same"] == 2
     rows, _ = decide(texts, [4, 5, 3], [4], ranks=(0, 9), samples=9, too_few="drop")
     assert rows == [3]
 
@@ -200,8 +202,8 @@ def test_a_block_decides_as_its_queries_do_alone(several):
         (row, case.text, [p % len(texts) for p in case.positives[:1]], 0.5, several[0].rows, several[0].scores)
         for row, case in enumerate(several)
     ]
-    together, dropped = select(block_of(queries), Passages(text_keys(texts)), settings)
-    alone = [select(block_of([query]), Passages(text_keys(texts)), settings) for query in queries]
+    together, dropped = select(block_of(queries), Passages(said_keys(texts)), settings)
+    alone = [select(block_of([query]), Passages(said_keys(texts)), settings) for query in queries]
     for one, ((other,), _) in zip(together, alone, strict=True):
         assert (one.mined.tolist(), one.filled.tolist()) == (other.mined.tolist(), other.filled.tolist())
     assert dropped == {name: sum(counts[name] for _, counts in alone) for name in dropped}
@@ -220,3 +222,18 @@ def test_seed_and_query_change_the_sample():
         decide(corpus_of(200), range(100), [0], row=row, seed=seed, samples=16)[0] for row in (0, 1) for seed in (1, 2)
     ]
     assert len({tuple(rows) for rows in samples}) == 4
+
+
+def test_what_answers_a_query_that_says_the_same_is_no_negative(tmp_path):
+    passages = ["Lima", "It is Lima.", "LIMA!", "Cusco", "capital of peru", "Arequipa", "it is  lima"]
+    queries = ["Capital of Peru?", "a quite different one", "capital of Peru"]
+    positives = [[0], [3], [1]]
+    empty = [""] * len(passages)
+    write_table(tmp_path / "corpus.parquet", {"passage_id": passages, "title": empty, "text": passages}, CORPUS)
+    columns = {"query_id": queries, "query": queries, "positives": positives, "negatives": [[]] * 3}
+    write_table(tmp_path / "queries.parquet", columns, QUERIES)
+    ranking = {"query": [0, 1, 2], "candidates": [list(range(7))] * 3, "scores": [[0.5] * 7] * 3}
+    write_table(tmp_path / "candidates.parquet", ranking | {"positive_scores": [[0.5]] * 3}, CANDIDATES)
+    files = [tmp_path / f"{name}.parquet" for name in ("candidates", "corpus", "queries", "negatives")]
+    select_negatives(*files, Select(ranks=(0, 7), samples=7))
+    assert read_table(files[3], NEGATIVES)["negatives"].to_pylist() == [[3, 5], [0, 1, 2, 4, 5, 6], [3, 5]]
