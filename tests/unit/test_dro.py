@@ -253,3 +253,31 @@ def test_doremis_update_by_its_own_formula():
         total += expected
         np.testing.assert_allclose(weights.current, expected, rtol=1e-5)
     np.testing.assert_allclose(weights.mean, total / 5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("measure", "gains"), [("released", True), ("difference", False), ("excess", False)])
+def test_a_row_that_the_reference_finds_too_easy_lifts_its_task_under_released(measure, gains):
+    """Two of eight rows of a task repeat their query: reference and proxy have learnt nothing else worth a name."""
+    tasks = torch.tensor([0] * 8 + [1] * 8)
+    reference = torch.tensor([0.005] * 2 + [1.0] * 14)
+    proxy = torch.tensor([0.1] * 2 + [1.0] * 6 + [1.2] * 8)  # the other task is 0.2 behind in every row
+    weights = TaskWeights(2, measure=measure)
+    weights.observe(tasks, proxy, reference)
+    assert bool(weights.current[0] > 0.5) == gains
+    parts = weights.row_parts[:8]
+    if gains:
+        assert parts[:2].sum() > 0.8 * parts.sum()
+        assert weights.effective_rows[0] < 4 < weights.effective_rows[1]
+
+
+@pytest.mark.parametrize("clip", ["norm", "value", "none"])
+@pytest.mark.parametrize("measure", ["released", "ratio", "excess", "proxy"])
+def test_what_rows_add_sums_to_the_gradient_of_their_task(measure, clip):
+    rng = np.random.default_rng(1)
+    weights = TaskWeights(3, measure=measure, clip=clip, max_grad_norm=0.7)
+    tasks = []
+    for last in (False, False, True):
+        tasks.append(torch.tensor(rng.integers(0, 3, 12)))
+        weights.observe(tasks[-1], torch.tensor(rng.gamma(2, 1, 12)), torch.tensor(rng.gamma(2, 1, 12)), last=last)
+    sums = np.bincount(torch.cat(tasks).numpy(), weights.row_parts.numpy(), 3)
+    np.testing.assert_allclose(sums, weights.gradient, rtol=1e-5)
