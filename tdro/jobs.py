@@ -1,10 +1,11 @@
 """The jobs of a configuration: what each rule hands its command (:mod:`tdro.settings`), cut out of the whole."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tdro import mixtures
+from tdro import mixtures, strictyaml
 from tdro.config import Config, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
@@ -29,6 +30,7 @@ from tdro.settings import (
     TrainJob,
 )
 from tdro.sources import check_source
+from tdro.strictyaml import Place
 from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
 
 #: What DoReMi (Xie et al. 2023) does otherwise: it climbs the mean excess loss, unclipped and with a step size of 1,
@@ -72,19 +74,22 @@ class Jobs:
         }
 
     @classmethod
-    def read(cls, values: Mapping[str, Any], root: Path) -> "Jobs":
+    def read(cls, values: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> "Jobs":
         """The jobs of a configuration that is not validated yet.
 
         Args:
-            values: Content of a configuration file.
+            values: Content of a configuration file, or of several with what the command line changes.
             root: Where its registry is looked for when the working folder has none of that path.
+            files: The files that the values come from. They are read again for what the values do not show: a key
+                that stands twice, and how a word was written.
 
         Raises:
-            UserError: for anything wrong in the configuration or its registry.
+            UserError: for anything wrong in the configuration or its registry, with a line each.
         """
-        config = parse(Config, dict(values), "config")
-        registry = config.registry if Path(config.registry).exists() else root / config.registry
-        jobs = cls(config, load(registry, Registry), root)
+        config, registry = _all_of(
+            lambda: parse(Config, dict(values), "config", _written(files)), lambda: _registry(values, root)
+        )
+        jobs = cls(config, registry, root)
         jobs._check_names(root)
         return jobs
 
@@ -338,6 +343,33 @@ class Jobs:
             if benchmark != IN_DOMAIN and (suite := self.benchmarks[benchmark].suite):
                 found.setdefault(suite, []).append(benchmark)
         return found
+
+
+def _all_of(*steps: Callable[[], Any]) -> list[Any]:
+    """What each step gives, or, where some refuse, all of their sentences."""
+    results, sentences = [], []
+    for step in steps:
+        try:
+            results.append(step())
+        except UserError as error:
+            sentences.append(str(error))
+    if sentences:
+        raise UserError("\n".join(sentences))
+    return results
+
+
+def _written(files: Iterable[Path]) -> dict[Place, str]:
+    """How the words of the files were written that YAML does not read as text; of several files the last one counts."""
+    documents = _all_of(*(partial(strictyaml.read_file, file) for file in files))
+    return {place: word for document in documents for place, word in document.written.items()}
+
+
+def _registry(values: Mapping[str, Any], root: Path) -> Registry | None:
+    """The registry that a configuration names; None where it names none, which its own validation says."""
+    name = values.get("registry")
+    if not isinstance(name, str) or not name.strip():
+        return None
+    return load(name if Path(name).exists() else root / name, Registry)
 
 
 def test_sets(registry: Registry) -> dict[str, TestSet]:

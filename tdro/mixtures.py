@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tdro.errors import UserError
+from tdro.nearest import nearest
 
 _NUMBER = r"(?:0\.\d*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
 _PERCENT = r"(?:[1-9]\d?|100)"
@@ -28,6 +29,7 @@ _PATTERNS = {
     "doremi": "",
     "file": r"-[A-Za-z0-9_]+",
 }
+_EXAMPLES = {"temperature": "2", "unimax": "2", "top": "70", "bottom": "70"}
 _LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss", "doremi")
 
 #: Every name, as a regular expression without groups.
@@ -36,7 +38,7 @@ NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100), loss, doremi, "
-    "file-NAME; learnt ones also with @VARIANT of the sweep"
+    "file-NAME (letters, digits and _); learnt ones also with @VARIANT of the sweep"
 )
 
 
@@ -77,9 +79,18 @@ def parse(name: str) -> Mixture:
         UserError: for a name that is none of :data:`KNOWN`.
     """
     if not re.fullmatch(NAMES, name):
-        raise UserError(f"unknown mixture {name!r}; known are {KNOWN}.")
+        raise UserError(f"unknown mixture {name!r}{_meant(name)}; known are {KNOWN}.")
     kind, number, file, variant = re.fullmatch(r"([a-z]+)([0-9.]*)(?:-([^@]+))?(?:@(.+))?", name).groups()
     return Mixture(kind, float(number or 0), file or "", variant or "")
+
+
+def _meant(name: str) -> str:
+    """The name probably meant by one that is none: ``top-70`` and ``tpo70`` are nearest to ``top70``."""
+    plain, at, variant = name.partition("@")
+    number = re.search(r"\d+(?:\.\d+)?", plain)
+    forms = [f"{kind}{number[0] if number else _EXAMPLES[kind]}" if kind in _EXAMPLES else kind for kind in _PATTERNS]
+    found = nearest(plain, [form for form in forms if re.fullmatch(NAMES, form)])
+    return f" (did you mean {found + at + variant!r}?)" if found else ""
 
 
 def kept(mixture: Mixture, tasks: int) -> int:

@@ -2,15 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from tdro.sections import Checksum, Name, Section
+from tdro.complaints import PATTERNS
+from tdro.sections import Checksum, Name, Section, Text
 
 #: The benchmark made of the held-out rows of the training tasks.
 IN_DOMAIN = "in_domain"
-
-
-Instruction = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _listed(value: Any) -> Any:
@@ -20,18 +18,18 @@ def _listed(value: Any) -> Any:
 class Columns(Section):
     """Names of the columns (of JSON lines: the keys) that the reader `table` reads."""
 
-    query: str = Field(description="Column of the queries, each a string.")
-    positive: str = Field(description="Column of the passages that answer them: a string or a list of strings.")
-    negatives: str | None = Field(None, description="Column of hard negatives: a string or a list of strings.")
-    title: str | None = Field(None, description="Column of the positives' titles: a string, or one a positive.")
-    query_id: str | None = Field(None, description="Column of the queries' identifiers.")
+    query: Text = Field(description="Column of the queries, each a string.")
+    positive: Text = Field(description="Column of the passages that answer them: a string or a list of strings.")
+    negatives: Text | None = Field(None, description="Column of hard negatives: a string or a list of strings.")
+    title: Text | None = Field(None, description="Column of the positives' titles: a string, or one a positive.")
+    query_id: Text | None = Field(None, description="Column of the queries' identifiers.")
 
 
 class Source(Section):
     """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
 
     reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
-    path: str | None = Field(
+    path: Text | None = Field(
         None,
         description="File or folder: local, or with `hub` inside the repository; for `table` also a pattern.",
     )
@@ -39,13 +37,13 @@ class Source(Section):
     hub: str | None = Field(
         None,
         description="`ORG/NAME` of the hub dataset that holds the data.",
-        pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$",
+        pattern=PATTERNS["repository"][0],
     )
     revision: str | None = Field(None, description="Commit, tag or branch of the hub dataset; null is main.")
     package: str | None = Field(
         None,
         description="`NAME==VERSION` of the pip package that holds the data.",
-        pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+$",
+        pattern=PATTERNS["package"][0],
     )
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
 
@@ -66,8 +64,8 @@ class Prompted(Section):
     """How a retriever is told what is searched for."""
 
     instruction: Annotated[
-        list[Instruction],
-        BeforeValidator(_listed, json_schema_input_type=Instruction | list[Instruction]),
+        list[Text],
+        BeforeValidator(_listed, json_schema_input_type=Text | list[Text]),
         Field(
             min_length=1,
             description="What a searcher wants, in one English sentence; of several wordings each row takes one.",
@@ -99,13 +97,13 @@ class BenchmarkRows(Section):
 class Described(Prompted):
     """What is said of every dataset beside its rows."""
 
-    language: str = Field(description="ISO 639 codes, comma separated, or `multilingual`.")
+    language: Text = Field(description="ISO 639 codes, comma separated, or `multilingual`.")
 
 
 class Task(Described, TaskRows):
     """One training dataset."""
 
-    category: str = Field(description="Kind of data (documentation, medical, ...), shown in the report.")
+    category: Text = Field(description="Kind of data (documentation, medical, ...), shown in the report.")
 
 
 class Benchmark(Described, BenchmarkRows):

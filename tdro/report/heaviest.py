@@ -8,11 +8,10 @@ import polars as pl
 from tdro.artifacts import CORPUS, HEAVIEST, QUERIES, read_rows, read_table
 from tdro.heaviest import HEAVIEST_ROWS
 from tdro.layout import Layout
-from tdro.relations import said
 from tdro.report.content import Content
 from tdro.report.formats import cut, listed, percent
 from tdro.report.stability import carried_by_few
-from tdro.texts import passage_text
+from tdro.texts import identity, passage_text
 
 # Rows shown of a task that few rows carry, and of any other.
 _OF_FEW, _OF_OTHERS = 8, 2
@@ -89,7 +88,7 @@ def _with_texts(layout: Layout, task: str, rows: pl.DataFrame) -> list[HeavyRow]
 
 def _row(task: str, row: dict, query: str, passage: dict) -> HeavyRow:
     positive = passage_text(passage["title"] or "", passage["text"] or "")
-    same = said(query) in (said(positive), said(passage["text"] or ""))
+    same = identity(query) in (identity(positive), identity(passage["text"] or ""))
     times = row["share"] * row["rows"]
     return HeavyRow(
         task,
@@ -109,5 +108,5 @@ def _warning(rows: list[HeavyRow]) -> str:
     return (
         f"Among the heaviest rows of {listed(tasks)} are some whose positive says the same as the query. There is "
         "nothing to learn from them: the reference's loss on them is almost 0, and under tdro.measure released a loss "
-        "is divided by it, so that such rows lift the weight of the whole task. data.drop_echoes leaves them out."
+        "is divided by it, so that such rows lift the weight of the whole task."
     )

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 from tdro.errors import UserError
 from tdro.fetched import dataset_job, find
+from tdro.nearest import hint
 from tdro.packages import Archive
 from tdro.registry import Source
 
@@ -105,7 +106,9 @@ def rows(source: Source, split: Split = "train", fetched: Path | None = None) ->
 def check_source(source: Source) -> None:
     """Raises UserError: when the reader is unknown, lacks a key that it needs or has columns that it cannot use."""
     if source.reader not in READERS:
-        raise UserError(f"reader {source.reader!r} is unknown; the readers are {', '.join(READERS)}.")
+        raise UserError(
+            f"reader {source.reader!r} is unknown{hint(source.reader, READERS)}; the readers are {', '.join(READERS)}."
+        )
     needs = READERS[source.reader]
     for key in {"columns": ("path", "columns"), "nothing": ()}.get(needs, (needs,)):
         if getattr(source, key) is None and not (source.hub and key == "path"):

@@ -132,6 +132,63 @@ def test_wrong_registries_are_refused_in_a_sentence(change, words):
     assert all(word in sentence for word in words), sentence
 
 
+@pytest.mark.parametrize(
+    ("change", "meant"),
+    [
+        ({"modles": []}, "models"),
+        ({"tdro": {"stepsize": 1}}, "step_size"),
+        ({"mixtures": ["uniform", "tpo70"]}, "top70"),
+        ({"mixtures": ["uniform", "Top-70"]}, "top70"),
+        ({"mixtures": ["uniform", "cur@ratio-0.05"]}, "curr@ratio-0.05"),
+        ({"mixtures": ["uniform", "top"]}, "top70"),
+        ({"tdro": {"sampling": "proportionl"}}, "proportional"),
+        ({"tdro": {"measure": "relaesed"}}, "released"),
+        ({"proxy": "smal"}, "small"),
+        ({"weights": {"old": "w.json"}, "mixtures": ["uniform", "file-odl"]}, "old"),
+        ({"sweep": {"step_size": [0.05]}, "mixtures": ["uniform", "curr@released-0.5"]}, "released-0.05"),
+    ],
+)
+def test_the_name_probably_meant_is_told(change, meant):
+    assert f"(did you mean '{meant}'?)" in _refusal(Config, {**CONFIG, **change})
+
+
+def test_a_misspelt_mixture_is_told_the_names_and_no_pattern():
+    sentence = _refusal(Config, {**CONFIG, "mixtures": ["uniform", "best"]})
+    assert "temperatureT, unimaxN" in sentence
+    assert "(?:" not in sentence and len(sentence) < 300
+
+
+def test_a_key_of_another_section_is_told_which():
+    assert "unknown key `step_size` (it is a key of `tdro` and `sweep`)" in _refusal(Config, {**CONFIG, "step_size": 1})
+
+
+@pytest.mark.parametrize(
+    "key", ["data", "mining", "dedup", "encoding", "evaluation", "training", "tdro", "sweep", "report", "weights"]
+)
+def test_a_section_whose_keys_are_all_commented_out_takes_the_defaults(key):
+    assert parse(Config, {**CONFIG, key: None}, "mine.yaml") == parse(Config, CONFIG, "mine.yaml")
+
+
+def test_lists_and_sections_within_sections_that_are_empty_take_the_defaults():
+    values = {"seeds": None, "mixtures": None, "mining": {"select": None}, "dedup": {"queries": None}}
+    assert parse(Config, {**CONFIG, **values}, "mine.yaml") == parse(Config, CONFIG, "mine.yaml")
+    assert parse(Registry, {**REGISTRY, "benchmarks": None}, "tasks.yaml").benchmarks == {}
+
+
+@pytest.mark.parametrize("key", ["benchmarks", "models"])
+def test_what_has_no_default_may_not_be_empty(key):
+    assert _refusal(Config, {**CONFIG, key: None}).startswith(f"mine.yaml: `{key}`: is empty; expected a list")
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+def test_blank_texts_are_refused(blank):
+    for key in ("instruction", "language", "category"):
+        sentence = _refusal(Registry, {"tasks": {"news": {**TASK, key: blank}}})
+        assert f"`tasks.news.{key}" in sentence and "not blank" in sentence
+    assert "not blank" in _refusal(Registry, {"tasks": {"news": {**TASK, "instruction": ["Find it.", blank]}}})
+    assert "`models.0.base`" in _refusal(Config, {**CONFIG, "models": [{"name": "small", "base": blank}]})
+
+
 def test_every_wrong_key_has_a_line():
     sentence = _refusal(Config, {**CONFIG, "modles": [], "tdro": {"ema": 2}})
     assert len(sentence.splitlines()) == 2
@@ -192,9 +249,9 @@ def test_select_takes_all_tasks_or_those_named_in_the_registrys_order():
 
 
 def test_select_names_what_the_registry_lacks():
-    with pytest.raises(UserError, match=r"tasks\.yaml has no task 'nwes'; it has news, code, duplicates\."):
+    with pytest.raises(UserError, match=r"no task 'nwes' \(did you mean 'news'\?\); it has news, code, duplicates\."):
         _select({"tasks": ["nwes", "code"]})
-    with pytest.raises(UserError, match=r"tasks\.yaml has no benchmark 'clams'; it has claims\."):
+    with pytest.raises(UserError, match=r"no benchmark 'clams' \(did you mean 'claims'\?\); it has claims\."):
         _select({"benchmarks": ["clams"]})
     with pytest.raises(UserError, match="it has none"):
         _select(registry={"benchmarks": {}})

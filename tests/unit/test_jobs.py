@@ -1,4 +1,8 @@
+import re
+from pathlib import Path
+
 import pytest
+from snakemake.common.configfile import load_configfile
 
 from tdro.config import Config
 from tdro.errors import UserError
@@ -7,6 +11,7 @@ from tdro.layout import Layout
 from tdro.registry import Registry
 from tdro.settings import Miner
 
+ROOT = Path(__file__).parents[2]
 LAYOUT = Layout("results")
 ENTRY = {"language": "en", "instruction": "Find it."}
 
@@ -129,3 +134,44 @@ def test_each_run_of_tdro_that_a_mixture_or_the_sweep_needs_is_made_once():
 
 def test_mixtures_of_sizes_alone_run_no_tdro():
     assert jobs(mixtures=["uniform", "proportional"]).run_courses == []
+
+
+REGISTRY = """tasks:
+  faq: {category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}
+  code: {category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}
+benchmarks:
+  web: {language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}
+"""
+CONFIG = "registry: registry.yaml\nbenchmarks: [web]\nmodels: [{name: tiny, base: ./base}]\nproxy: tiny\n"
+
+
+def read(folder, monkeypatch, config=CONFIG, registry=REGISTRY, changes=None):
+    """The jobs of a configuration in a folder, as Snakemake hands it over."""
+    monkeypatch.chdir(folder)
+    (folder / "a.jsonl").write_text('["a question", "its answer"]\n')
+    (folder / "registry.yaml").write_text(registry)
+    (folder / "config.yaml").write_text(config)
+    return Jobs.read({**load_configfile("config.yaml"), **(changes or {})}, ROOT, [folder / "config.yaml"])
+
+
+def test_what_stands_twice_in_configuration_and_registry_is_told_together(tmp_path, monkeypatch):
+    twice = REGISTRY.replace("  code:", "  faq:")
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, monkeypatch, f"{CONFIG}training: {{steps: 2}}\ntraining: {{steps: 3}}\n", twice)
+    config, registry = str(caught.value).splitlines()
+    assert config.endswith("config.yaml, line 6: `training` stands here a second time, after line 5; keep one of them.")
+    assert registry == "registry.yaml, line 3: `faq` stands here a second time, after line 2; keep one of them."
+
+
+def test_how_a_word_was_written_in_the_configuration_is_told(tmp_path, monkeypatch):
+    for line, said in (
+        ("tasks: [faq, no]", "config: `tasks.1`: a text is expected; YAML reads `no` as false"),
+        ("seeds: [yes]", "config: `seeds.0`: a number is expected; YAML reads `yes` as true"),
+        ("seeds: [010]", "line 5: YAML reads `010` as 8"),
+    ):
+        with pytest.raises(UserError, match=re.escape(said)):
+            read(tmp_path, monkeypatch, f"{CONFIG}{line}\n")
+
+
+def test_the_command_line_still_overrides_the_file(tmp_path, monkeypatch):
+    assert read(tmp_path, monkeypatch, changes={"seeds": ["7"]}).config.seeds == [7]

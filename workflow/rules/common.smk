@@ -104,7 +104,7 @@ def see_cancelled_jobs():
 
 
 try:
-    JOBS = Jobs.read(config, ROOT)
+    JOBS = Jobs.read(config, ROOT, workflow.configfiles)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 PATHS = Layout("results")
@@ -211,15 +211,6 @@ def evaluation_queries(wildcards=None):
     """Queries of every dataset that is evaluated on, by name."""
     return {
         name: JOBS.files(benchmark, name, PATHS)[1]
-        for benchmark in JOBS.config.benchmarks
-        for name in JOBS.datasets(benchmark)
-    }
-
-
-def evaluation_corpora(wildcards=None):
-    """Corpora of the same datasets; several may share one."""
-    return {
-        name: JOBS.files(benchmark, name, PATHS)[0]
         for benchmark in JOBS.config.benchmarks
         for name in JOBS.datasets(benchmark)
     }

@@ -165,8 +165,6 @@ rule leaks:
         train=train_files,
         texts=task_texts,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
-        corpora=lambda wildcards: list(dict.fromkeys(evaluation_corpora().values())),
-        files=JOBS.config.dedup.queries,
     output:
         leaks=ensure(PATHS.leaks, non_empty=True),
     log:
@@ -178,12 +176,10 @@ rule leaks:
     params:
         tasks=list(JOBS.tasks),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
-        corpora=[f"{name}={path}" for name, path in evaluation_corpora().items()],
         settings=settings(JOBS.config.dedup),
     message:
-        "Looking for evaluation queries and their passages in the training data"
+        "Looking for evaluation queries in the training data"
     shell:
         stage(
-            "leaks --tasks {params.tasks} --evaluation {params.evaluation}"
-            " --corpora {params.corpora} --output {output.leaks}"
+            "leaks --tasks {params.tasks} --evaluation {params.evaluation} --output {output.leaks}"
         )
