@@ -88,7 +88,7 @@ def rank(
         UserError: for embeddings that cannot be read or are of another corpus.
     """
     asked = encoder.queries(queries)
-    index = BlockIndex(Search(), asked.shape[1], None)
+    index = BlockIndex(Search(), asked.shape[1])
     best = np.full((len(queries), depth), -1, dtype=np.int64), np.full((len(queries), depth), -np.inf, np.float32)
     for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
         index.hold(block)

@@ -1,70 +1,154 @@
 """faiss indices by their factory string: made, checked, filled block by block."""
 
+import logging
+from pathlib import Path
+
 import numpy as np
 
+from tdro.artifacts import read_counts
 from tdro.config import Search
 from tdro.errors import UserError
 
-#: Vectors a list that an IVF index is trained on; faiss asks for at least 39.
+log = logging.getLogger(__name__)
+
+#: Count of the queries of a task with too few passages for the index that was asked for.
+EXACT = "searched exactly, too few passages for the index"
+
+#: Vectors a list that an IVF index is trained on.
 _TRAINING_ROWS = 64
+#: Vectors a list, or a code of a product quantizer, that faiss asks for at least.
+_FEWEST_ROWS = 39
+#: Below so many vectors, those of a quantizer of 256 codes, exact search takes no time worth saving.
+_FEW = _FEWEST_ROWS * 256
 
 
-def check_index(factory: str) -> None:
-    """Refuse a string that faiss cannot read, whatever the embeddings.
+def searched_exactly(candidates: Path) -> dict[str, int]:
+    """That count of a file of candidates, for what is made of it; nothing where the index did search."""
+    return {name: number for name, number in read_counts(candidates).items() if name == EXACT}
+
+
+def check_index(search: Search) -> None:
+    """Refuse an index that faiss cannot read, or parameters that it does not have, whatever the embeddings.
 
     Raises:
-        UserError: for such a string.
+        UserError: for such a section ``mining.search``.
     """
-    if factory == "Flat":  # spares loading faiss
+    if search == Search(depth=search.depth):  # exact; spares loading faiss
         return
     import faiss
 
     try:
-        faiss.index_factory(768, factory, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(768, search.index, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         if "parse" in str(error):  # others may depend on the dimension
             raise UserError(
-                f"`mining.search.index`: faiss knows no index {factory!r}; write Flat, IVF4096,Flat or HNSW32."
+                f"`mining.search.index`: faiss knows no index {search.index!r}; write Flat, IVF4096,Flat or HNSW32."
+            ) from None
+        return
+    _set_parameters(index, search)
+
+
+def _set_parameters(index, search: Search) -> None:
+    import faiss
+
+    for key, name, kind in (("nprobe", "nprobe", "IVF"), ("ef_search", "efSearch", "HNSW")):
+        value = getattr(search, key)
+        try:
+            if value is not None:
+                faiss.ParameterSpace().set_index_parameter(index, name, value)
+        except RuntimeError:
+            raise UserError(
+                f"`mining.search.{key}` is for an {kind} index and cannot be used with {search.index!r}; remove it or "
+                "change `mining.search.index`."
             ) from None
 
 
 class BlockIndex:
     """An inner-product index that holds one block of the corpus at a time.
 
+    It searches exactly where there are fewer vectors than the index asks for.
+
     Args:
         search: The validated section ``mining.search``.
         dimension: Length of a vector.
-        sample: Vectors to train on, for an index that is trained; see :func:`training_rows`.
+        sample: Gives vectors to train on, for an index that is trained; see :func:`training_rows`.
+        rows: Vectors of the whole corpus.
+
+    Attributes:
+        exact: Why the search is exact although another index was asked for; None otherwise.
 
     Raises:
         UserError: when faiss cannot make or train the index.
     """
 
-    def __init__(self, search: Search, dimension: int, sample) -> None:
+    def __init__(self, search: Search, dimension: int, sample=None, rows: int = 0) -> None:
         import faiss
 
+        self._name, self._dimension, self.exact = search.index, dimension, None
         try:
             self._index = faiss.index_factory(dimension, search.index, faiss.METRIC_INNER_PRODUCT)
-            if not self._index.is_trained:
-                self._index.train(sample(training_rows(search.index)))
-            for name, value in (("nprobe", search.nprobe), ("efSearch", search.ef_search)):
-                if value is not None:
-                    faiss.ParameterSpace().set_index_parameter(self._index, name, value)
         except RuntimeError as error:
-            reason = " ".join(str(error).split(": ", 1)[-1].split())
-            raise UserError(f"`mining.search.index` {search.index!r} cannot be used ({reason}); change it.") from None
-        self._search = self._index
+            raise self._unusable(error) from None
+        _set_parameters(self._index, search)
+        if not self._index.is_trained:
+            self._train(sample, rows)
+        self._search, self._rows = self._index, 0
+
+    def _train(self, sample, rows: int) -> None:
+        asked = _FEWEST_ROWS * _centroids(self._index)
+        if rows < asked:
+            self._index = self._flat(f"it asks for {asked} passages to train on and there are {rows}")
+            return
+        try:
+            self._index.train(sample(training_rows(self._name)))
+        except RuntimeError as error:
+            if rows >= _FEW:
+                raise self._unusable(error) from None
+            self._index = self._flat(f"faiss cannot train it on {rows} passages")
+
+    def _flat(self, reason: str):
+        """An exact index in the place of the one that was asked for."""
+        import faiss
+
+        if not self.exact:
+            log.warning("index %s: %s; the search is exact instead", self._name, reason)
+        self.exact = reason
+        return faiss.IndexFlatIP(self._dimension)
+
+    def _unusable(self, error: RuntimeError) -> UserError:
+        reason = " ".join(str(error).split(": ", 1)[-1].split())
+        return UserError(f"`mining.search.index` {self._name!r} cannot be used ({reason}); change it.")
 
     def hold(self, block: np.ndarray) -> None:
         """Replace the block by another, float32 of shape (rows, dimension)."""
-        self._search = self._index
         self._index.reset()
-        self._index.add(block)
+        self._rows = len(block)
+        try:
+            self._index.add(block)
+        except RuntimeError as error:  # a graph may need more vectors than the last block has
+            if len(block) >= _FEW:
+                raise self._unusable(error) from None
+            self._search = self._flat(f"faiss cannot build it of {len(block)} passages")
+            self._search.add(block)
+            return
         self._search = _on_gpus(self._index)
 
     def search(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores and rows within the block of the best ``depth``; row -1 where there are fewer."""
-        return self._search.search(queries, min(depth, self._index.ntotal))
+        return self._search.search(queries, min(depth, self._rows))
+
+
+def _centroids(index) -> int:
+    """How many lists, or codes of a quantizer, an index has to find by training; 1 where it finds none."""
+    import faiss
+
+    ivf = faiss.try_extract_index_ivf(index)
+    inner = faiss.downcast_index(index)
+    while isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
+    inner = faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
+    quantizer = getattr(inner, "pq", None)
+    return max(1, ivf.nlist if ivf else 1, quantizer.ksub if quantizer else 1)
 
 
 def merge(

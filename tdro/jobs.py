@@ -95,7 +95,7 @@ class Jobs:
 
     def _check_names(self, root: Path) -> None:
         """Names that only a job would miss, after hours perhaps."""
-        check_index(self.config.mining.search.index)
+        check_index(self.config.mining.search)
         for model in self.config.models:
             if not (root / "config" / "accelerate" / f"{model.accelerate}.yaml").is_file():
                 known = ", ".join(sorted(file.stem for file in (root / "config" / "accelerate").glob("*.yaml")))

@@ -18,6 +18,7 @@ from tdro.artifacts import CANDIDATES, CORPUS, read_batches, table_writer
 from tdro.asked import check_candidates, read_asked
 from tdro.config import Rescore
 from tdro.errors import UserError
+from tdro.indices import searched_exactly
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def rescore(
     asked = read_asked(queries, corpus)
     check_candidates(candidates, asked)
     judge = _CrossEncoder(settings, fetched)
-    counts = {"queries": len(asked), "pairs rescored": 0}
+    counts = {"queries": len(asked), "pairs rescored": 0, **searched_exactly(candidates)}
     started, done = time.monotonic(), 0
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:

@@ -18,7 +18,7 @@ from tdro.asked import flat_positives, positive_counts, read_asked
 from tdro.config import Search
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
-from tdro.indices import BlockIndex, merge
+from tdro.indices import EXACT, BlockIndex, merge
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,9 @@ QUERIES_AT_ONCE = 16_384
 def search(embeddings: Path, corpus: Path, queries: Path, output: Path, settings: Search) -> None:
     """Write the candidates of every query: ``depth`` of them, and room for as many as it has positives.
 
-    With ``Flat`` they are exact. Equal scores stand in the order of rows; which of those that tie for the
-    last place is kept, faiss decides.
+    With ``Flat`` they are exact, and with any other index where the corpus is smaller than that asks for, which
+    the counts say. Equal scores stand in the order of rows; which of those that tie for the last place is kept,
+    faiss decides.
 
     Raises:
         UserError: when embeddings and queries do not belong together, or faiss cannot make the index.
@@ -55,6 +56,8 @@ def search(embeddings: Path, corpus: Path, queries: Path, output: Path, settings
             done = start + len(block)
             rate = done / max(time.monotonic() - started, 1e-9)
             left = (len(asked) - done) / rate
+            if finder.index.exact:
+                counts[EXACT] = done
             log.info("searched %d of %d queries, %.0f a second, %.0f s left", done, len(asked), rate, left)
 
 
@@ -72,7 +75,7 @@ class _Finder:
     def __init__(self, passages: Embeddings, settings: Search) -> None:
         self.passages = passages
         self.rows = max(1, BLOCK_BYTES // (4 * passages.dimension))
-        self.index = BlockIndex(settings, passages.dimension, self._sample)
+        self.index = BlockIndex(settings, passages.dimension, self._sample, len(passages))
         self._held: int | None = None
 
     def _sample(self, number: int) -> np.ndarray:

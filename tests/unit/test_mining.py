@@ -253,15 +253,63 @@ def test_approximate_indices_find_most_of_what_is_near(vectors, tmp_path, monkey
 
 def test_an_index_that_faiss_does_not_know_is_named(vectors, tmp_path):
     with pytest.raises(UserError, match=r"mining.search.index.*'Flatt'"):
-        check_index("Flatt")
+        check_index(Search(index="Flatt"))
     for known in ("Flat", "IVF4096,Flat", "HNSW32", "IVF64,PQ7"):
-        check_index(known)
+        check_index(Search(index=known))
     folder, files, _ = vectors
     with pytest.raises(UserError, match=r"mining.search.index.*cannot be used"):
         search(folder, *files, tmp_path / "out", Search(index="PQ7"))
-    with pytest.raises(UserError, match=r"mining.search.index.*cannot be used"):
-        search(folder, *files, tmp_path / "out", Search(nprobe=3))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [({"nprobe": 3}, "nprobe"), ({"index": "IVF8,Flat", "ef_search": 8}, "ef_search"), ({"ef_search": 8}, "ef_search")],
+)
+def test_a_parameter_of_another_index_is_refused_before_any_job(settings, key):
+    with pytest.raises(UserError, match=f"`mining.search.{key}` is for an .* remove it"):
+        check_index(Search(**settings))
+
+
+#: Indices that want more passages than a small task has, each for a reason of its own: lists, codes of a quantizer in
+#: front, behind or in a graph, a projection, residuals, a graph of at least a hundred.
+HUNGRY = ["IVF4096,Flat", "IVF256_HNSW32,Flat", "PQ4", "OPQ4,PQ4", "OPQ4_8,IVF8,PQ4", "HNSW16,PQ4", "PCA8,Flat"]
+HUNGRY += ["RQ2x8", "PQ4x4fs", "IVF8,PQ4x4fs", "IVF8,SQ8", "SQ8", "NSG16,Flat"]
+
+
+@pytest.mark.parametrize("index", [*HUNGRY, "HNSW16"])
+@pytest.mark.parametrize("passages", [1, 7, 20])
+def test_a_corpus_too_small_for_the_index_is_searched_exactly(index, passages, tmp_path, caplog):
+    drawn = np.random.default_rng(0).normal(size=(passages + 3, 16)).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    made_embeddings(tmp_path / "e" / "corpus", drawn[:passages])
+    made_embeddings(tmp_path / "e" / "queries", drawn[passages:])
+    files = write_data(tmp_path, [("", f"p {i}") for i in range(passages)], [("q", [0])] * 3)
+    nprobe = 9999 if "IVF" in index else None  # more lists than there are
+    search(tmp_path / "e", *files, tmp_path / "out", Search(index=index, depth=30, nprobe=nprobe))
+    rows = read_table(tmp_path / "out", CANDIDATES)["candidates"].to_pylist()
+    counts = read_counts(tmp_path / "out")
+    said = [record.message for record in caplog.records if "the search is exact instead" in record.message]
+    exact = "searched exactly, too few passages for the index"
+    select_negatives(tmp_path / "out", *files, tmp_path / "negatives", Select(ranks=(0, 9), samples=2))
+    assert read_counts(tmp_path / "negatives").get(exact) == counts.get(exact)  # for the report
+    if index in HUNGRY:
+        assert [len(said), counts[exact]] == [1, 3]
+        assert index in said[0]
+        assert rows == [np.argsort(-scores, kind="stable").tolist() for scores in drawn[passages:] @ drawn[:passages].T]
+    else:
+        assert not said and exact not in counts
+        assert all(sorted(row) == list(range(passages)) for row in rows)
+
+
+def test_more_lists_to_look_into_than_there_are_look_into_all(vectors, tmp_path):
+    folder, files, _ = vectors
+    for name, settings in (("exact", {}), ("all", {"index": "IVF8,Flat", "nprobe": 4096})):
+        search(folder, *files, tmp_path / name, Search(depth=10, **settings))
+    assert (
+        read_table(tmp_path / "all", CANDIDATES)["candidates"]
+        == read_table(tmp_path / "exact", CANDIDATES)["candidates"]
+    )
 
 
 def test_embeddings_of_other_data_are_refused(vectors, tmp_path):
