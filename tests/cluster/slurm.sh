@@ -26,14 +26,14 @@ missing() {
   ((${#absent[@]} == 0)) || { echo "${absent[@]}"; return 1; }
 }
 
-# Waits until a command succeeds, at most a minute.
+# Waits until a command succeeds. Ten minutes are not for a slow machine but for a daemon that has failed.
 until_true() {
-  local end=$((SECONDS + 60))
+  local end=$((SECONDS + 600))
   while ((SECONDS < end)); do
     "$@" >/dev/null 2>&1 && return
     sleep 0.5
   done
-  echo "slurm.sh: not ready after a minute: $*; logs are in $home/log" >&2
+  echo "slurm.sh: not ready after ten minutes: $*; logs are in $home/log" >&2
   return 1
 }
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import yaml
+from waits import waiting
 
 ROOT = Path(__file__).parents[2]
 RUN = "results/tiny/seed1"
@@ -33,16 +34,19 @@ class Project:
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("locks"))
         return Project(folder)
 
-    def start(self, *arguments: str, resources: dict[str, str] | None = None) -> subprocess.Popen:
-        """Snakemake in a process of its own; its output goes to `output.txt`."""
-        asked = {rule: f"mem_mb=3000 runtime=20 {more}" for rule, more in (RESOURCES | (resources or {})).items()}
+    def start(
+        self, *arguments: str, resources: dict[str, str] | None = None, waits: dict[str, str] | None = None
+    ) -> subprocess.Popen:
+        """Snakemake in a process of its own, with the environment of `waits`; its output goes to `output.txt`."""
+        asked = {rule: f"mem_mb=3000 runtime=600 {more}" for rule, more in (RESOURCES | (resources or {})).items()}
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--profile", str(ROOT / "slurm")]
         command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
         command += ["--set-resources", *(f"{rule}:{r}" for rule, all in asked.items() for r in all.split(" "))]
-        command += ["--default-resources", "mem_mb=2000", "runtime=20", "--set-threads", "train=2", "optimize=2"]
+        command += ["--default-resources", "mem_mb=2000", "runtime=600", "--set-threads", "train=2", "optimize=2"]
         command += ["--configfile", str(self.folder / "config.yaml")]
         command += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10", *arguments]
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "TDRO_CACHE": str(self.folder / "cache")}
+        environment |= waits or {}
         output = (self.folder / "output.txt").open("w")
         return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
@@ -70,11 +74,21 @@ class Project:
         [job] = [job for job, folder, rule_ in rows if folder == str(self.folder) and rule_.startswith(f"rule_{rule}_")]
         return job
 
-    def wait_for(self, pattern: str, snakemake: subprocess.Popen) -> None:
-        """Wait for a file that a job writes; give up when Snakemake ends before."""
-        while not list(self.folder.glob(pattern)):
+    def start_and_wait(self, target: str, *arguments: str) -> subprocess.Popen:
+        """Start to learn the weights, and return once the job waits in its seventh step.
+
+        Checkpoints are written every fifth. It goes on when it is told to stop, or by :meth:`go_on`.
+        """
+        waits = waiting(self.folder / "waits", "tdro.optimize:RobustLoss.forward", 13)
+        snakemake = self.start(target, *arguments, waits=waits)
+        while not (self.folder / "waits/waits-1").exists():
             assert snakemake.poll() is None, self.output
             time.sleep(0.1)
+        return snakemake
+
+    def go_on(self) -> None:
+        """Let the job that waits go on."""
+        (self.folder / "waits/go").touch()
 
 
 def sacct(*arguments: str) -> list[list[str]]:

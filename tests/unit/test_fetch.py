@@ -50,7 +50,7 @@ def start(hub, folder, *arguments, **environment):
 
 def run(hub, folder, *arguments, **environment):
     process = start(hub, folder, *arguments, **environment)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate()
     return process.returncode, output
 
 
@@ -144,7 +144,7 @@ def test_pickled_weights_and_code_are_never_fetched(hub, tmp_path):
 def test_two_fetch_one_at_once(hub, tmp_path):
     job = dataset_job(Source(reader="jsonl", hub="org/data"))
     processes = [start(hub, tmp_path, *arguments(tmp_path, job)) for _ in range(2)]
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert (find(job, tmp_path / "it.json") / "other/big.bin").read_bytes() == BIG
 
