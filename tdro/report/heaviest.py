@@ -6,13 +6,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from tdro.artifacts import CORPUS, HEAVIEST, QUERIES, read_rows, read_table
+from tdro.echoes import nearly
 from tdro.heaviest import HEAVIEST_ROWS
 from tdro.layout import Layout
+from tdro.relations import said
 from tdro.report.content import Content
 from tdro.report.formats import cut, listed, percent
 from tdro.report.stability import carried_by_few
-from tdro.texts import identity, passage_text
+from tdro.texts import passage_text
 
+#: How a positive repeats its query (:mod:`tdro.echoes`).
+SAME, NEARLY = "says the same as the query", "nearly says the same as the query"
 # Rows shown of a task that few rows carry, and of any other.
 _OF_FEW, _OF_OTHERS = 8, 2
 
@@ -21,7 +25,7 @@ _OF_FEW, _OF_OTHERS = 8, 2
 class HeavyRow:
     """A row and its part in what moved its task's weight, mean over the seeds.
 
-    ``times`` sets it against the task's average row; ``echo`` says that query and positive say the same.
+    ``times`` sets it against the task's average row; ``echo`` is empty, or says how the positive repeats the query.
     """
 
     task: str
@@ -30,7 +34,7 @@ class HeavyRow:
     share: str
     times: str
     loss: str
-    echo: bool
+    echo: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,6 @@ def _with_texts(layout: Layout, task: str, rows: pl.DataFrame) -> list[HeavyRow]
 
 def _row(task: str, row: dict, query: str, passage: dict) -> HeavyRow:
     positive = passage_text(passage["title"] or "", passage["text"] or "")
-    same = identity(query) in (identity(positive), identity(passage["text"] or ""))
     times = row["share"] * row["rows"]
     return HeavyRow(
         task,
@@ -97,16 +100,22 @@ def _row(task: str, row: dict, query: str, passage: dict) -> HeavyRow:
         percent(round(row["share"], 3)),
         f"{times:.0f}" if times >= 9.95 else f"{times:.1f}",
         f"{row['reference_loss']:.2g}",
-        same,
+        _echo(query, passage["text"] or ""),
     )
+
+
+def _echo(query: str, positive: str) -> str:
+    one, other = said(query), said(positive)
+    return SAME if one == other else NEARLY if nearly(one, other) else ""
 
 
 def _warning(rows: list[HeavyRow]) -> str:
     tasks = list(dict.fromkeys(row.task for row in rows if row.echo))
     if not tasks:
         return ""
+    key = "same" if all(row.echo in ("", SAME) for row in rows) else "near"
     return (
-        f"Among the heaviest rows of {listed(tasks)} are some whose positive says the same as the query. There is "
-        "nothing to learn from them: the reference's loss on them is almost 0, and under tdro.measure released a loss "
-        "is divided by it, so that such rows lift the weight of the whole task."
+        f"Among the heaviest rows of {listed(tasks)} are some whose positive repeats the query. There is nothing to "
+        "learn from them: the reference's loss on them is almost 0, and under tdro.measure released a loss is divided by it, so "
+        f"that such rows lift the weight of the whole task. data.drop_echoes: {key} leaves them out of the training."
     )

@@ -487,7 +487,8 @@ def test_rows_that_carry_a_weight_are_shown_with_their_texts(tmp_path):
     )
     assert "news" not in shown[0]
     assert "news 40% 40 0.5 news question 3" in shown[2]
-    assert "Among the heaviest rows of code, forum, medical and news are some whose positive says the same" in page
+    assert "Among the heaviest rows of code, forum, medical and news are some whose positive repeats the query" in page
+    assert "data.drop_echoes: same leaves them out" in page
 
 
 def test_shares_of_rows_are_means_over_the_seeds(tmp_path):
@@ -497,7 +498,7 @@ def test_shares_of_rows_are_means_over_the_seeds(tmp_path):
     tree.heaviest(2, shares=[0.2, 0.1], rows=[1, 0])
     page = _Text(tree.build()[0]).text
     assert "code 25% 25 0.5 code question 0 code answer 0 code 10% 10 0.5 code question 1 code answer 1" in page
-    assert "says the same as the query" not in page
+    assert "says the same as the query" not in page and "drop_echoes" not in page
 
 
 def test_heaviest_rows_of_other_data_are_refused(tmp_path):
