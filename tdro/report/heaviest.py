@@ -116,6 +116,7 @@ def _warning(rows: list[HeavyRow]) -> str:
     key = "same" if all(row.echo in ("", SAME) for row in rows) else "near"
     return (
         f"Among the heaviest rows of {listed(tasks)} are some whose positive repeats the query. There is nothing to "
-        "learn from them: the reference's loss on them is almost 0, and under tdro.measure released a loss is divided by it, so "
-        f"that such rows lift the weight of the whole task. data.drop_echoes: {key} leaves them out of the training."
+        "learn from them: the reference's loss on them is almost 0, and under tdro.measure released a loss is divided "
+        "by it, so that such rows lift the weight of the whole task. "
+        f"data.drop_echoes: {key} leaves them out of the training."
     )
