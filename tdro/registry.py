@@ -29,7 +29,7 @@ class Source(Section):
     """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
 
     reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
-    path: Text | None = Field(
+    path: str | None = Field(
         None,
         description="File or folder: local, or with `hub` inside the repository; for `table` also a pattern.",
     )
@@ -79,7 +79,7 @@ class TaskRows(Section):
 
     source: Source
     negatives: Literal["mined", "provided"] = Field("mined", description="Where hard negatives come from.")
-    rows: int | None = Field(None, ge=1, description="Largest number of training queries; null keeps all.")
+    rows: int | None = Field(None, ge=2, description="Largest number of training queries; null keeps all.")
     held_out: int = Field(0, ge=0, description="Queries kept out of training, for the in-domain benchmark.")
     held_out_corpus: int = Field(1000, ge=1, description="Passages of the in-domain benchmark's corpus.")
 

@@ -49,12 +49,14 @@ def _prepare(commands) -> None:
 
 
 def _run_prepare(options) -> None:
+    from tdro.contrast import check_prepared
     from tdro.prepare import prepare_benchmark, prepare_task
     from tdro.settings import PrepareJob
 
     job = read_settings(options, PrepareJob)
     if job.task:
         prepare_task(options.name, job.task, job.data, options.output, options.fetched)
+        check_prepared(options.name, options.output)
     else:
         prepare_benchmark(options.name, job.benchmark, job.data, options.output, options.fetched)
 
@@ -139,6 +141,7 @@ def _dedup(commands) -> None:
 
 def _run_dedup(options) -> None:
     from tdro.config import Dedup
+    from tdro.contrast import check_training_rows
     from tdro.dedup import dedup
 
     evaluation = dict(options.evaluation)
@@ -147,6 +150,7 @@ def _run_dedup(options) -> None:
     settings = read_settings(options, Dedup)
     threads = options.threads or len(os.sched_getaffinity(0))
     dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings, threads)
+    check_training_rows(options.train)
 
 
 def _leaks(commands) -> None:
