@@ -4,6 +4,7 @@
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture over three seeds, an hour on two cores (config/study.yaml; results in study/)
 # make bench   the benchmarks behind docs/performance.md
+# The first and the fourth take away the lock of a run of theirs that was killed, then go on with what is there.
 # All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,11 +14,13 @@ SMK := Snakefile workflow
 .PHONY: demo study test test-slurm lint format schema dry-runs bench clean
 
 demo: .venv/installed
+	@$(BIN)/python workflow/scripts/unlock.py
 	$(BIN)/snakemake --cores all
 	@cat logs/report/report.log
 
 # So small trainings are quickest on one core each.
 study: .venv/installed
+	@$(BIN)/python workflow/scripts/unlock.py study
 	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/study.yaml --directory study \
 		--set-threads train=1 optimize=1 reference=1
 

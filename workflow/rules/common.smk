@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from snakemake.exceptions import WorkflowError
+import snakemake.exceptions
+from snakemake.exceptions import LockException, WorkflowError
 
 from tdro import mixtures
 from tdro.errors import UserError
+from tdro.filestates import state
 from tdro.jobs import Jobs
+from tdro.killed import explain_lock, explain_orphans, orphans
 from tdro.layout import Layout
+from tdro.models import model_files
+from tdro.settings import Miner
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
 
@@ -66,6 +71,22 @@ def launch(command, configuration="{params.accelerate}"):
         + 'exec bash "$TDRO_ROOT/workflow/scripts/launch.sh" {log} {resources.nodes} {resources.gpu} {threads}'
         f' "$TDRO_ROOT/config/accelerate/{configuration}.yaml" {command}{READ_SETTINGS}'
     )
+
+
+class Locked(LockException):
+    """What Snakemake says of a locked folder, with the command to type."""
+
+    def __init__(self):
+        WorkflowError.__init__(self, explain_lock(Path.cwd(), sys.argv))
+
+
+snakemake.exceptions.LockException = Locked
+
+
+def refuse_orphans():
+    """Start nothing while jobs of a run that was killed go on: two trainings would write the same checkpoints."""
+    if found := orphans(Path.cwd()):
+        raise WorkflowError(explain_orphans(Path.cwd(), found))
 
 
 def refuse_jobs_of_a_killed_run():
@@ -149,12 +170,61 @@ def accelerate_config(wildcards):
     return JOBS.model(wildcards.model).accelerate
 
 
+def states(files):
+    """A parameter that says in which state a job's local files are.
+
+    Snakemake runs a job again when an input is newer than its output; a file that takes the place of another is often
+    older (`mv`, `cp -p`, `rsync -a`, `tar`).
+    """
+    return lambda wildcards: state(files(wildcards))
+
+
 def local_data(name):
     """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
     source = (
         JOBS.tasks[name].source if name in JOBS.tasks else CORPORA[name].entry.source
     )
     return [] if source.hub else local_files(source.path)
+
+
+def task_data(wildcards):
+    """Local files of a task."""
+    return local_data(wildcards.task)
+
+
+def benchmark_data(wildcards):
+    """Local files of a benchmark of rows."""
+    return local_data(wildcards.benchmark)
+
+
+def base_data(wildcards):
+    """Files of a model's base that lies in a folder."""
+    return model_files(JOBS.model(wildcards.model).base)
+
+
+def miner_data(wildcards):
+    """Files of a miner that lies in a folder."""
+    return model_files(JOBS.config.mining.encode.model)
+
+
+def rescorer_data(wildcards):
+    """Files of a cross-encoder that lies in a folder."""
+    return model_files(JOBS.config.mining.rescore.model)
+
+
+def untrained_data(wildcards):
+    """Files of a retriever that nothing is trained for, where it lies in a folder."""
+    retriever = JOBS.untrained[wildcards.untrained]
+    if retriever == "bm25":
+        return []
+    return model_files(
+        retriever.model if isinstance(retriever, Miner) else retriever.base
+    )
+
+
+def dedup_data(wildcards):
+    """Files of queries that are removed from the training data."""
+    return JOBS.config.dedup.queries
 
 
 def manifest(job):
@@ -284,8 +354,13 @@ def mixture_source(wildcards):
     mixture = mixtures.parse(wildcards.mixture)
     if mixture.learnt:
         return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
-    file = [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
-    return [*file, PATHS.weights(model, seed, "uniform")]
+    return [*mixture_data(wildcards), PATHS.weights(model, seed, "uniform")]
+
+
+def mixture_data(wildcards):
+    """A file of weights that a mixture is taken from."""
+    mixture = mixtures.parse(wildcards.mixture)
+    return [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
 
 
 def mixture_rows(wildcards):

@@ -29,7 +29,7 @@ rule fetch:
 
 rule prepare_task:
     input:
-        data=lambda wildcards: local_data(wildcards.task),
+        data=task_data,
         fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.task)),
     output:
         corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
@@ -47,6 +47,7 @@ rule prepare_task:
     conda:
         "../../envs/data.yaml"
     params:
+        data=states(task_data),
         folder=lambda wildcards, output: Path(output.corpus).parent,
         fetched=fetched_option,
         settings=lambda wildcards: settings(JOBS.prepare(wildcards.task)),
@@ -58,7 +59,7 @@ rule prepare_task:
 
 rule prepare_benchmark:
     input:
-        data=lambda wildcards: local_data(wildcards.benchmark),
+        data=benchmark_data,
         fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.benchmark)),
     output:
         corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
@@ -72,6 +73,7 @@ rule prepare_benchmark:
     conda:
         "../../envs/data.yaml"
     params:
+        data=states(benchmark_data),
         folder=lambda wildcards, output: Path(output.corpus).parent,
         fetched=fetched_option,
         settings=lambda wildcards: settings(JOBS.prepare(wildcards.benchmark)),
@@ -94,6 +96,7 @@ rule prepare_corpus:
     conda:
         "../../envs/data.yaml"
     params:
+        data=states(corpus_data),
         settings=lambda wildcards: settings(JOBS.prepare_corpus(wildcards.corpus)),
     message:
         "Preparing the corpus of {wildcards.corpus}"
@@ -120,6 +123,7 @@ rule prepare_queries:
     conda:
         "../../envs/data.yaml"
     params:
+        data=states(queries_data),
         settings=lambda wildcards: settings(JOBS.prepare_queries(wildcards.dataset)),
     message:
         "Preparing the queries of {wildcards.dataset}"
@@ -135,7 +139,7 @@ rule dedup:
         queries=rules.prepare_task.output.queries,
         negatives=negatives,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
-        files=JOBS.config.dedup.queries,
+        files=dedup_data,
     output:
         train=ensure(PATHS.task("{task}", "train.parquet"), non_empty=True),
         duplicates=ensure(PATHS.task("{task}", "duplicates.parquet"), non_empty=True),
@@ -146,6 +150,7 @@ rule dedup:
     conda:
         "../../envs/data.yaml"
     params:
+        files=states(dedup_data),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
         negatives=lambda wildcards, input: (
             f"--negatives {input.negatives}" if input.negatives else ""

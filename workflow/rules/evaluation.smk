@@ -54,6 +54,7 @@ rule encode_corpus_untrained:
         gpu=0,
         nodes=1,
     params:
+        model=states(untrained_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",
         fetched=fetched_option,
@@ -125,6 +126,7 @@ rule evaluate_untrained:
     resources:
         gpu=0,
     params:
+        model=states(untrained_data),
         runs=keep_runs,
         embeddings=use_embeddings,
         fetched=fetched_option,

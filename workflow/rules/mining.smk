@@ -19,6 +19,7 @@ rule encode:
         gpu=0,
         nodes=1,
     params:
+        model=states(miner_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/{task}",
         fetched=fetched_option,
@@ -80,6 +81,7 @@ if JOBS.config.mining.rescore:
         resources:
             gpu=0,
         params:
+            model=states(rescorer_data),
             fetched=fetched_option,
             settings=settings(JOBS.config.mining.rescore),
         message:

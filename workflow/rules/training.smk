@@ -44,6 +44,7 @@ rule train:
         gpu=0,
         nodes=1,
     params:
+        base=states(base_data),
         accelerate=accelerate_config,
         fetched=fetched_option,
         loss_weights=loss_weights_option,

@@ -101,6 +101,7 @@ rule optimize:
         gpu=0,
         nodes=1,
     params:
+        base=states(base_data),
         accelerate=accelerate_config,
         fetched=fetched_option,
         # No rule's output, so that Snakemake leaves it alone and a killed run resumes.
@@ -130,6 +131,7 @@ rule derive:
     conda:
         "../../envs/data.yaml"
     params:
+        file=states(mixture_data),
         rows=mixture_rows,
     message:
         "Deriving the weights {wildcards.mixture}"

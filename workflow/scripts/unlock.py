@@ -1,0 +1,18 @@
+"""Take away the lock of a run that was killed, so that the next one starts: unlock.py [FOLDER].
+
+A lock whose run still goes on, or whose jobs do, stays. For one machine: a Snakemake on another one is not seen.
+"""
+
+import sys
+from pathlib import Path
+
+from tdro.killed import explain_lock, explain_orphans, is_locked, orphans, runs, unlock
+
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+if is_locked(folder):
+    if runs(folder):
+        sys.exit(explain_lock(folder))
+    if found := orphans(folder):
+        sys.exit(explain_orphans(folder, found))
+    unlock(folder)
+    print(f"{folder} was locked by a run that was killed; it is unlocked.")
