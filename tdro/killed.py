@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -63,8 +64,8 @@ def explain_orphans(folder: Path, found: Sequence[psutil.Process]) -> str:
     """What to do about jobs of a killed run that go on."""
     numbers = " ".join(str(process.pid) for process in found)
     return (
-        f"a run in {folder} was killed, but jobs of it go on ({_named(found)}). Wait until they have ended, or end them "
-        f"(kill {numbers}); then start again."
+        f"a run in {folder} was killed, but jobs of it go on ({_named(found)}). Wait until they have ended, or end "
+        f"them (kill {numbers}); then start again."
     )
 
 
@@ -77,7 +78,7 @@ def _is_snakemake(process: psutil.Process) -> bool:
         words = process.cmdline()
     except psutil.Error:
         return False
-    modules = {module for option, module in zip(words, words[1:], strict=False) if option == "-m"}
+    modules = {module for option, module in pairwise(words) if option == "-m"}
     return "snakemake" in modules | {Path(word).name for word in words[:2]}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.utils import format as filled_in
 
 ROOT = Path(__file__).parents[2]
 JOB = "JobId=21234 JobState={state} Restarts={restarts} NodeList=node[07-08]"
@@ -34,10 +35,11 @@ def shell(tmp_path):
 
     def start(gpu=0, nodes=1, threads=8, **variables):
         resources = SimpleNamespace(gpu=gpu, nodes=nodes)
-        command = launch("train --settings {params.settings}").format(
+        command = filled_in(
+            launch("train"),
             resources=resources,
             threads=threads,
-            params=SimpleNamespace(accelerate="ddp", settings="'{a: 1}'"),
+            params=SimpleNamespace(accelerate="ddp", settings="{a: it's 1}"),
             log=tmp_path / "log",
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
@@ -54,7 +56,9 @@ def _helpers():
     deployment = SimpleNamespace(deployment_method="")
     names = {
         "workflow": SimpleNamespace(
-            current_basedir=str(ROOT / "workflow/rules"), deployment_settings=deployment, cores=2
+            current_basedir=str(ROOT / "workflow/rules"),
+            deployment_settings=deployment,
+            resource_settings=SimpleNamespace(cores=2),
         ),
         "shell": SimpleNamespace(prefix=lambda prefix: None),
     }
@@ -72,8 +76,10 @@ def test_one_machine_has_one_launcher_and_a_process_a_gpu(shell, tmp_path, gpu, 
     assert shell(gpu=gpu).wait() == 0
     assert calls(tmp_path, "") == [
         f"accelerate launch --quiet --config_file {ROOT}/config/accelerate/ddp.yaml --num_processes {processes}"
-        f" --num_cpu_threads_per_process {threads} -m tdro train --settings {{a: 1}} --threads {threads}"
+        f" --num_cpu_threads_per_process {threads} -m tdro train --settings @{tmp_path}/log.settings.json"
+        f" --threads {threads}"
     ]
+    assert (tmp_path / "log.settings.json").read_text() == "{a: it's 1}\n"
 
 
 def test_two_machines_have_a_launcher_each_which_meet_on_the_first(shell, tmp_path):
@@ -86,7 +92,7 @@ def test_two_machines_have_a_launcher_each_which_meet_on_the_first(shell, tmp_pa
         assert (
             f"--num_machines 2 --machine_rank {rank} --main_process_ip 10.0.0.7 --main_process_port 21234" in launcher
         )
-        assert launcher.endswith("-m tdro train --settings {a: 1} --threads 4")
+        assert launcher.endswith(f"-m tdro train --settings @{tmp_path}/log.settings.json --threads 4")
 
 
 def test_gpus_asked_for_by_gres_are_those_that_slurm_gave(shell, tmp_path):

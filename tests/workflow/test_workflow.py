@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import tarfile
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from fakehub import FakeHub
-from running import snakemake
+from running import rules_to_run, snakemake
 
 from tdro.artifacts import DUPLICATES, LEAKS, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
 from tdro.config import Encoding, Model
@@ -20,19 +21,14 @@ pytestmark = pytest.mark.workflow
 
 WORDS = ["red", "green", "blue", "wide", "narrow", "old", "new", "warm", "cold", "quick", "slow", "bright", "dark"]
 RUN = "results/tiny/seed1"
+WORDINGS = [
+    f"Find the shelf, as question {n} of the long list in the handbook of the warehouse asks." for n in range(1700)
+]
 
 
 AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
 AFTER_MINING |= {"derive", "encode_corpus", "evaluate", "report"}
 UNTRAINED = {"encode_corpus_untrained", "evaluate_untrained"}
-
-
-def rules_to_run(folder, *arguments):
-    """Names of the rules that a dry run lists."""
-    output = snakemake(folder, "--dry-run", *arguments)
-    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL)
-    names = {line.split()[0] for line in table[1].splitlines()} if table else set()
-    return names - {"total", "default"}
 
 
 def sentence(rng, words, tag):
@@ -95,7 +91,8 @@ def project(tiny_base, tmp_path_factory):
         "tasks": {
             "mined": dataset(folder / "mined.jsonl", **limits),
             "same": dataset(folder / "same.jsonl", symmetric=True, **limits),
-            "given": dataset(folder / "given.jsonl", negatives="provided"),
+            # More text than one argument of a command line holds (128 KB).
+            "given": dataset(folder / "given.jsonl", negatives="provided", instruction=WORDINGS),
         },
         "benchmarks": {
             "web": benchmark,
@@ -105,6 +102,7 @@ def project(tiny_base, tmp_path_factory):
         },
     }
     (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
+    (folder / "known.txt").write_text("a question of another benchmark\n")
     write_weights(folder / "ours.json", Weights({"same": 0.75, "mined": 0.25}, {"same": 1, "mined": 1}))
     model = {"name": "tiny", "base": str(tiny_base)}
     encoding = {"query_length": 32, "passage_length": 48, "precision": "fp32"}
@@ -119,6 +117,7 @@ def project(tiny_base, tmp_path_factory):
         "seeds": [1],
         "mixtures": ["uniform", "top70", "loss", "file-ours"],
         "weights": {"ours": str(folder / "ours.json")},
+        "dedup": {"queries": [str(folder / "known.txt")]},
         "mining": {"encode": {"model": str(folder / "miner")}, "select": {"ranks": [0, 20], "samples": 4}},
         "encoding": encoding,
         "evaluation": {"untrained": ["bm25", "miner"], "run_files": True},
@@ -256,6 +255,53 @@ def test_a_second_run_does_nothing(project):
 )
 def test_a_changed_key_reruns_what_depends_on_it(project, change, expected):
     assert rules_to_run(project, "--config", change) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("miner/config.json", {"encode", "search", "select", *AFTER_MINING, *UNTRAINED}),
+        (
+            "base/config.json",
+            {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
+        ),
+        ("ours.json", {"derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
+        ("given.jsonl", {"prepare_task", *AFTER_MINING}),
+        ("web.jsonl", {"prepare_benchmark", "evaluate_untrained", *AFTER_MINING}),
+        ("beir/corpus.jsonl", {"prepare_corpus", "prepare_queries", *AFTER_MINING, *UNTRAINED}),
+        ("mkqa.jsonl", {"prepare_queries", *AFTER_MINING, *UNTRAINED}),
+        ("known.txt", AFTER_MINING),
+    ],
+)
+def test_an_older_file_in_the_place_of_another_reruns_what_read_it(project, tiny_base, file, expected):
+    place = tiny_base / "config.json" if file.startswith("base/") else project / file
+    kept, times = place.read_bytes(), (place.stat().st_atime, place.stat().st_mtime)
+    place.write_bytes(kept + b"\n")
+    os.utime(place, (1, 1))
+    try:
+        assert rules_to_run(project) == expected
+    finally:
+        place.write_bytes(kept)
+        os.utime(place, times)
+    assert rules_to_run(project) == set()
+
+
+def test_snakemakes_own_report_needs_no_cores(project):
+    snakemake(project, "--report", "report.html", cores=None)
+    assert "index.html" in (project / "report.html").read_text()
+
+
+def test_results_of_another_version_are_named_and_left_alone(project):
+    output = snakemake(project)
+    assert "another version" not in output
+    (made,) = (project / "results/.versions/plan").glob("*/version.json")
+    kept = made.read_text()
+    made.write_text(json.dumps(json.loads(kept) | {"libraries": {"numpy": "1.0.0"}}))
+    output = snakemake(project)
+    made.write_text(kept)
+    assert output.count("Results were made by another version: plan (numpy 1.0.0 (now ") == 1
+    assert "--forcerun plan plan_tdro" in output
+    assert "Nothing to be done" in output
 
 
 def test_a_step_size_leaves_the_baseline_alone(project):
