@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 
 from tdro.commands import COMMANDS
 from tdro.errors import Unfinished, UserError
@@ -17,6 +18,8 @@ _THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
+#: Where the workflow wants to have noted which version made an output.
+NOTES = "TDRO_VERSIONS"
 _OUTPUT_CLOSED = 128 + 13  # what a shell reports of a process that SIGPIPE ended
 
 
@@ -27,7 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
     _quieten_libraries()
     _log_to_stderr()
     try:
+        made_by = _made_by(options)
         options.run(options)
+        _note(options, made_by)
         sys.stdout.flush()
     except BrokenPipeError:
         # `tdro show ... | head`: who read the output has seen enough. Nothing is left to be flushed at exit.
@@ -87,6 +92,22 @@ def _quieten_libraries() -> None:
     for library in ("mteb", "sentence_transformers", "transformers", "faiss.loader", "bm25s"):
         logging.getLogger(library).setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
+
+
+def _made_by(options):
+    """The version that runs, read before it may change on disk; None outside the workflow and for helping processes."""
+    if NOTES not in os.environ or os.environ.get("RANK", "0") != "0" or options.made(options) is None:
+        return None
+    from tdro.versions import of_command
+
+    return of_command(options.run)
+
+
+def _note(options, made_by) -> None:
+    if made_by:
+        from tdro.versions import note
+
+        note(Path(os.environ[NOTES]), options.command, made_by, options.made(options))
 
 
 def _log_to_stderr() -> None:

@@ -92,7 +92,11 @@ class Workspace:
     def open(self) -> None:
         """Make the folder; throw away what has another identity. One process calls it, before all others go on."""
         path = self.folder / _IDENTITY
-        if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != self.identity:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if before != self.identity:
+            if before:
+                other = ", ".join(key for key, value in self.identity.items() if before.get(key) != value)
+                log.info("%s belongs to a run with other %s; starting afresh", self.folder, other)
             shutil.rmtree(self.folder, ignore_errors=True)
             write_json(path, self.identity)
 

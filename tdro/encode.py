@@ -25,6 +25,7 @@ from tdro.lengths import batches
 from tdro.processes import processes
 from tdro.sections import load
 from tdro.texts import passage_texts
+from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def _identity(path: Path, prompt: str, settings: Encode, fetched: Path | None) -
         "max_length": settings.max_length,
         "shard_size": settings.shard_size,
         "texts": digest(path),
+        **of_stage(__name__)._asdict(),
     }
 
 

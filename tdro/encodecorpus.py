@@ -20,6 +20,7 @@ from tdro.processes import processes
 from tdro.retrievers import open_encoder
 from tdro.settings import Miner, Retriever
 from tdro.texts import passage_texts
+from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 
@@ -89,4 +90,5 @@ def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> 
         "files": stamps(model_files(reference)),
         "encoding": encoding.model_dump_json(),
         "texts": digest(corpus),
+        **of_stage(__name__)._asdict(),
     }

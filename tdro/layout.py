@@ -36,6 +36,11 @@ class Layout:
         return f"{self.results}/benchmarks/{benchmark}/{file}"
 
     @property
+    def versions(self) -> str:
+        """Notes of which code and libraries made what (:mod:`tdro.versions`)."""
+        return f"{self.results}/.versions"
+
+    @property
     def leaks(self) -> str:
         """Evaluation queries that still have a near-duplicate in training."""
         return f"{self.results}/leaks.parquet"

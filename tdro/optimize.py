@@ -72,6 +72,7 @@ def optimize(
         job,
         [plan, reference, initial, *([fetched] if fetched else [])],
         [*texts.files(rows), *base_files(job.model)],
+        stage=__name__,
     )
     set_seed(job.seed)
     start = read_weights(initial)

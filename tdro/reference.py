@@ -26,6 +26,7 @@ from tdro.models import load_trained, model_files
 from tdro.precision import autocast
 from tdro.processes import processes
 from tdro.settings import ReferenceJob
+from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> 
         "plan": digest(plan),
         "settings": job.model_dump_json(),
         "files": stamps([*model_files(str(model)), *files]),
+        **of_stage(__name__)._asdict(),
     }
 
 

@@ -60,7 +60,7 @@ def train(
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
     small = [plan, *(file for file in (fetched, loss_weights) if file)]
-    training.keep_if_same(checkpoints, job, small, [*texts.files(rows), *base_files(job.model)])
+    training.keep_if_same(checkpoints, job, small, [*texts.files(rows), *base_files(job.model)], stage=__name__)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
     meter = Meter(rows["task"].to_pylist())

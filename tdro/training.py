@@ -33,6 +33,7 @@ from tdro.meter import Meter
 from tdro.precision import supports_bf16
 from tdro.processes import processes
 from tdro.sections import Section
+from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 
@@ -166,14 +167,15 @@ def check_plan(plan: pa.Table, where: Path, optimisation: Optimisation, *, mixed
         raise UserError(f"{where} {problem}; make the plan anew with the settings of this run.")
 
 
-def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: Iterable[Path]) -> None:
-    """Remove the checkpoints of a run with other settings or other input files; keep those of this run.
+def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: Iterable[Path], *, stage: str) -> None:
+    """Remove the checkpoints of a run with other settings, input files, code or libraries; keep those of this run.
 
     Args:
         checkpoints: Folder of checkpoints; may not exist yet.
         job: The settings.
         files: Inputs that decide the computation, told apart by their content.
         large: Further such inputs, told apart by size and time of change.
+        stage: The module whose code and libraries count.
 
     Raises:
         UserError: when ``checkpoints`` is a folder of something else.
@@ -181,16 +183,19 @@ def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: 
     if processes().is_main_process:
         inputs: list = [digest(file) for file in files]
         inputs += stamps(large)
-        _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs})
+        made_by = of_stage(stage)._asdict()
+        _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs, **made_by})
     processes().wait_for_everyone()
 
 
 def _claim(checkpoints: Path, identity: dict) -> None:
     known = checkpoints / _IDENTITY
     if known.is_file():
-        if read_json(known) == identity:
+        before = read_json(known)
+        if before == identity:
             return
-        log.info("%s belongs to a run with other settings or data; starting afresh", checkpoints)
+        other = ", ".join(key for key, value in identity.items() if before.get(key) != value)
+        log.info("%s belongs to a run with other %s; starting afresh", checkpoints, other)
         shutil.rmtree(checkpoints)
     elif checkpoints.exists() and any(checkpoints.iterdir()):
         raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")

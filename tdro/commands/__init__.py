@@ -3,7 +3,18 @@
 A command's libraries are loaded when it runs, after its threads are set.
 """
 
+import argparse
+from collections.abc import Callable
+
 from tdro.commands import data, mining, results, training, weights
 
 #: Each adds its command to the parser, in the order of the walk of the data.
 COMMANDS = (*data.COMMANDS, *mining.COMMANDS, *training.COMMANDS, *weights.COMMANDS, *results.COMMANDS)
+
+
+def functions() -> dict[str, Callable]:
+    """The function that runs each command."""
+    commands = argparse.ArgumentParser().add_subparsers()
+    for add in COMMANDS:
+        add(commands)
+    return {name: command.get_default("run") for name, command in commands.choices.items()}

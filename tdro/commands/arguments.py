@@ -7,9 +7,19 @@ from pathlib import Path
 
 
 def add_command(
-    commands, name: str, summary: str, details: str, run: Callable[..., None], *, settings: bool = True
+    commands,
+    name: str,
+    summary: str,
+    details: str,
+    run: Callable[..., None],
+    *,
+    settings: bool = True,
+    made: Callable[..., Path | None] | None = None,
 ) -> argparse.ArgumentParser:
-    """Add a command that calls ``run`` with its parsed options."""
+    """Add a command that calls ``run`` with its parsed options.
+
+    ``made`` names the output that stands for all that the command makes (:mod:`tdro.versions`); default: ``--output``.
+    """
     command = commands.add_parser(
         name,
         help=summary,
@@ -22,7 +32,7 @@ def add_command(
         command.add_argument(
             "--settings", metavar="YAML", help="settings as YAML or JSON text, or @FILE; keys in config/README.md"
         )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, made=made or (lambda options: getattr(options, "output", None)))
     return command
 
 

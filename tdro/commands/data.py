@@ -18,6 +18,7 @@ def _fetch(commands) -> None:
         tdro fetch nq --output nq.json --settings '{kind: dataset, name: BeIR/nq, patterns: ["corpus/*"]}'
         """,
         _run_fetch,
+        made=lambda options: None,  # what others have made, verified
     )
     command.add_argument("name", help="what to call it")
     command.add_argument("--output", type=Path, required=True, help="manifest to write")
@@ -42,6 +43,7 @@ def _prepare(commands) -> None:
           '{task: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
         """,
         _run_prepare,
+        made=lambda options: options.output / "corpus.parquet",
     )
     command.add_argument("name", help="name of the task or benchmark")
     command.add_argument("--output", type=Path, required=True, help="folder to write to")
@@ -131,6 +133,7 @@ def _dedup(commands) -> None:
           --train results/data/nq/train.parquet --duplicates results/data/nq/duplicates.parquet
         """,
         _run_dedup,
+        made=lambda options: options.train,
     )
     command.add_argument("--queries", type=Path, required=True)
     command.add_argument("--negatives", type=Path)

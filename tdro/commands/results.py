@@ -21,6 +21,7 @@ def _evaluate(commands) -> None:
                                         instruction: Find pages.}}}'
         """,
         _run_evaluate,
+        made=lambda options: options.scores,
     )
     command.add_argument("--benchmark", required=True)
     command.add_argument("--model", type=Path)
@@ -88,6 +89,7 @@ def _report(commands) -> None:
         tdro report --results results --logs logs --html report.html --csv results.csv --settings @report.yaml
         """,
         _run_report,
+        made=lambda options: options.html,
     )
     add_results(command)
     command.add_argument("--logs", type=Path, default=Path("logs"))

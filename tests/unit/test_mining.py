@@ -1,5 +1,6 @@
 """Encode, search, rescore and select, on a miner with random weights."""
 
+import importlib
 import itertools
 import json
 import os
@@ -15,7 +16,7 @@ from waits import waiting
 
 from tdro import search as search_stage
 from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
-from tdro.config import Encode, Rescore, Search, Select
+from tdro.config import Encode, Encoding, Rescore, Search, Select
 from tdro.embeddings import Embeddings, Workspace
 from tdro.encode import encode
 from tdro.errors import UserError
@@ -23,6 +24,7 @@ from tdro.indices import check_index
 from tdro.rescore import rescore
 from tdro.search import search
 from tdro.select import select_negatives
+from tdro.settings import Miner
 
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
 WORDS += ["sings", "in", "the", "park", "house", "river", "near", "old"]
@@ -190,6 +192,33 @@ def test_only_what_the_embeddings_depend_on_redoes_shards(tmp_path):
     other = Workspace(tmp_path / "work", {"prompt": "query: ", "texts": "a"})
     other.open()
     assert not other.has(0)
+
+
+@pytest.mark.parametrize("stage", ["encode", "encodecorpus"])
+def test_shards_of_another_version_are_made_anew(data, miner, tmp_path, monkeypatch, caplog, stage):
+    caplog.set_level("INFO", "tdro")
+    module = importlib.import_module(f"tdro.{stage}")
+    _, _, corpus, asked = data
+    folders = (tmp_path / "embeddings", tmp_path / "checkpoints")
+
+    def run():
+        if stage == "encode":
+            module.encode(corpus, asked, *folders, Encode(model=miner))
+        else:
+            module.encode_corpus(Miner(model=miner), Encoding(precision="fp32"), corpus, *folders)
+
+    version = module.of_stage
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "of_stage", lambda name: version(name)._replace(libraries={"torch": "1.0.0"}))
+        patch.setattr(Workspace, "publish", lambda *arguments: _stop())
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    run()
+    assert any("belongs to a run with other libraries; starting afresh" in line for line in caplog.messages)
+
+
+def _stop():
+    raise KeyboardInterrupt
 
 
 def made_embeddings(folder, vectors, size=64):

@@ -239,6 +239,32 @@ def test_checkpoints_of_other_settings_are_not_resumed(tiny_base, results, make,
     assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "model"))
 
 
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (lambda made: made._replace(code="another"), "code"),
+        (lambda made: made._replace(libraries=made.libraries | {"torch": "1.0.0"}), "libraries"),
+    ],
+)
+def test_checkpoints_of_another_version_are_not_resumed(
+    tiny_base, results, make, tmp_path, monkeypatch, caplog, other, named
+):
+    caplog.set_level("INFO", "tdro")
+    plan, job, checkpoints = make("homogeneous", 8), train_job(tiny_base), tmp_path / "c"
+    run, version = training.run, training.of_stage
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "of_stage", lambda stage: other(version(stage)))
+        patch.setattr(training, "run", lambda *a, **k: run(*a, callbacks=(KillAt(5),), **k))
+        with pytest.raises(Killed):
+            train(plan, results, tmp_path / "model", checkpoints, tmp_path / "tb", job)
+    assert training.newest_checkpoint(checkpoints)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "run", lambda *a, **k: pytest.fail("resumed") if any(checkpoints.glob("ch*")) else None)
+        patch.setattr(train_stage, "_save", lambda *a: None)
+        train(plan, results, tmp_path / "model", checkpoints, tmp_path / "tb", job)
+    assert f"{checkpoints} belongs to a run with other {named}; starting afresh" in caplog.messages
+
+
 @pytest.fixture
 def reference_losses(tiny_base, results, make, tmp_path):
     plan = make("mixed", 6)
@@ -253,6 +279,26 @@ def reference_losses(tiny_base, results, make, tmp_path):
     job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
     reference(plan, tmp_path / "reference", results, tmp_path / "reference.parquet", tmp_path / "blocks", job)
     return plan, tmp_path / "reference.parquet"
+
+
+def test_reference_losses_of_another_version_are_computed_anew(
+    reference_losses, results, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO", "tdro")
+    plan, losses = reference_losses
+    job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
+    arguments = (plan, tmp_path / "reference", results, tmp_path / "again.parquet", tmp_path / "blocks", job)
+    version, write = reference_stage.of_stage, reference_stage.write_table
+    monkeypatch.setattr(reference_stage, "of_stage", lambda stage: version(stage)._replace(code="another"))
+    monkeypatch.setattr(reference_stage, "write_table", lambda *a, **k: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        reference(*arguments)
+    monkeypatch.setattr(reference_stage, "write_table", write)
+    monkeypatch.setattr(reference_stage, "of_stage", version)
+    reference(*arguments)
+    assert f"{tmp_path / 'blocks'} belongs to a run with other code; starting afresh" in caplog.messages
+    assert "0 of 1 shards are there" in caplog.messages
+    assert read_table(tmp_path / "again.parquet", REFERENCE).equals(read_table(losses, REFERENCE))
 
 
 def test_a_killed_reference_job_goes_on_with_the_first_block_missing(reference_losses, results, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from shlex import quote
 
 import snakemake.exceptions
 from snakemake.exceptions import LockException, WorkflowError
+from snakemake.logging import logger
 
 from tdro import mixtures
 from tdro.errors import UserError
@@ -15,12 +16,15 @@ from tdro.filestates import state
 from tdro.jobs import Jobs
 from tdro.killed import explain_lock, explain_orphans, orphans
 from tdro.layout import Layout
+from tdro.mixedversions import warning
 from tdro.models import model_files
 from tdro.settings import Miner
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
 
 ROOT = Path(workflow.current_basedir).parent.parent
+
+PATHS = Layout("results")
 
 # A training gains little from more threads than these; on more cores, two run side by side.
 TRAINING_THREADS = 4
@@ -33,12 +37,13 @@ ENCODING_THREADS = min(TRAINING_THREADS, max(1, CORES // 2))
 # a conda environment the package alone is added. What stands here is no reason to run a job again. A
 # prefix of ours takes the place of Snakemake's strict mode, which must hold: every command is piped.
 EXPORTS = f"export TDRO_ROOT={quote(str(ROOT))} PYTHONPATH={quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
-if "conda" not in str(workflow.deployment_settings.deployment_method).lower():
+OWN_PYTHON = "conda" not in str(workflow.deployment_settings.deployment_method).lower()
+if OWN_PYTHON:
     EXPORTS = f"{EXPORTS} PATH={quote(str(Path(sys.executable).parent))}:$PATH"
 # Only `fetch` may ask the hub; every other rule finds what it fetched through the manifest.
 OFFLINE = "HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1"
 ONLINE = OFFLINE.replace("=1", "=0")
-EXPORTS = f"{EXPORTS} {OFFLINE}"
+EXPORTS = f"{EXPORTS} {OFFLINE} TDRO_VERSIONS={quote(PATHS.versions)}"
 shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
 
 
@@ -89,6 +94,20 @@ def refuse_orphans():
         raise WorkflowError(explain_orphans(Path.cwd(), found))
 
 
+def say_what_other_versions_made():
+    """One line about results that another version of the code or of a library has made."""
+
+    def rule_of(output):
+        return next((r.name for r in workflow.rules if r.is_producer(output)), None)
+
+    if workflow.is_main_process:
+        line = warning(
+            Path(PATHS.results), Path(PATHS.versions), rule_of, libraries=OWN_PYTHON
+        )
+        if line:
+            logger.warning(line)
+
+
 def refuse_jobs_of_a_killed_run():
     """Start nothing while SLURM still runs jobs of this folder, which a Snakemake that was killed has left behind.
 
@@ -128,7 +147,6 @@ try:
     JOBS = Jobs.read(config, ROOT, workflow.configfiles)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-PATHS = Layout("results")
 REPORT = PATHS.report
 
 # What hard negatives are selected from.
