@@ -355,7 +355,9 @@ class Config(Section):
 
 
 def select(config: Config, registry: Registry) -> tuple[dict[str, Task], dict[str, Benchmark]]:
-    """The registry's entries that ``config`` names, in the registry's order.
+    """The registry's entries that ``config`` names.
+
+    Tasks come by name: the order in which a file lists them means nothing, so that another order reruns nothing.
 
     Raises:
         UserError: for a name the registry does not hold, or in-domain evaluation without held-out rows.
@@ -371,7 +373,7 @@ def select(config: Config, registry: Registry) -> tuple[dict[str, Task], dict[st
                     f"it has {', '.join(known) or 'none'}. "
                     f"Correct the name under `{kind}s` of the config or add an entry to the registry."
                 )
-    tasks = {n: t for n, t in registry.tasks.items() if config.tasks is None or n in config.tasks}
+    tasks = {n: t for n, t in sorted(registry.tasks.items()) if config.tasks is None or n in config.tasks}
     if IN_DOMAIN in config.benchmarks and not any(t.held_out for t in tasks.values()):
         raise UserError(
             f"benchmark {IN_DOMAIN!r} needs held-out rows, but no task of {config.registry} sets `held_out`."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from tdro import mixtures, strictyaml
-from tdro.config import Config, Model, Tdro, select
+from tdro.config import Config, Dedup, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.indices import check_index
@@ -183,6 +183,11 @@ class Jobs:
         if dataset in self.tasks:
             return PrepareJob(task=_part(self.tasks[dataset], TaskRows), data=self.config.data)
         return PrepareJob(benchmark=_part(self._all_test_sets[dataset].entry, BenchmarkRows), data=self.config.data)
+
+    def dedup(self) -> Dedup:
+        """Job that deduplicates a task; another order of the files to compare with is the same job."""
+        dedup = self.config.dedup
+        return dedup.model_copy(update={"queries": sorted(dedup.queries)})
 
     def dataset_fetch(self, name: str) -> FetchJob | None:
         """What a task or benchmark needs fetched; None for local data."""

@@ -242,10 +242,10 @@ def _select(config=None, registry=None):
     )
 
 
-def test_select_takes_all_tasks_or_those_named_in_the_registrys_order():
-    assert list(_select()[0]) == ["news", "code", "duplicates"]
-    tasks, benchmarks = _select({"tasks": ["duplicates", "news"]})
-    assert (list(tasks), list(benchmarks)) == (["news", "duplicates"], ["claims"])
+def test_select_takes_all_tasks_or_those_named_by_name():
+    assert list(_select()[0]) == ["code", "duplicates", "news"]
+    tasks, benchmarks = _select({"tasks": ["news", "duplicates"]})
+    assert (list(tasks), list(benchmarks)) == (["duplicates", "news"], ["claims"])
 
 
 def test_select_names_what_the_registry_lacks():
@@ -286,7 +286,7 @@ def test_the_papers_config_is_the_papers():
     config = load(ROOT / "config" / "paper.yaml", Config)
     tasks, benchmarks = select(config, load(ROOT / config.registry, Registry))
     released = json.loads((ROOT / "resources" / "released_weights" / "curr.json").read_text("utf-8"))
-    assert list(tasks) == list(released["domain_ids"])  # the same 25, in the same order
+    assert list(tasks) == sorted(released["domain_ids"])  # the same 25
     assert sum(task.negatives == "provided" for task in tasks.values()) == 9
     assert sum(task.symmetric for task in tasks.values()) == 5
     assert list(benchmarks) == config.benchmarks

@@ -2,6 +2,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 
 from tdro.config import Config
@@ -40,7 +42,7 @@ def jobs(benchmarks=None, **config):
         "models": [{"name": "tiny", "base": "base"}],
         "proxy": "tiny",
     }
-    registry = {"tasks": {"one": task, "two": task}, "benchmarks": known | (benchmarks or {})}
+    registry = {"tasks": {"two": task, "one": task}, "benchmarks": known | (benchmarks or {})}
     return Jobs(Config.model_validate(values | config), Registry.model_validate(registry))
 
 
@@ -175,3 +177,34 @@ def test_how_a_word_was_written_in_the_configuration_is_told(tmp_path, monkeypat
 
 def test_the_command_line_still_overrides_the_file(tmp_path, monkeypatch):
     assert read(tmp_path, monkeypatch, changes={"seeds": ["7"]}).config.seeds == [7]
+
+
+def everything(made):
+    """All that rules hand their commands as text, and what they read."""
+    jobs = [made.train("tiny", 1), made.reference(1), made.optimize("tiny", 1), made.dedup(), made.plan("uniform", 1)]
+    jobs += [made.evaluate(name, LAYOUT) for name in made.evaluated] + [made.report(), made.paper_tables()]
+    jobs += [made.prepare(name) for name in made.tasks] + [made.prepare_corpus(name) for name in ("nq", "mkqa")]
+    return [job.model_dump_json() for job in jobs], list(made.tasks), list(made.fetches())
+
+
+@given(st.data())
+def test_the_order_in_which_files_list_tasks_and_datasets_means_nothing(data):
+    first = jobs()
+    names = ["a.txt", "b.txt"]
+    expected = everything(_with(first, list(first.tasks), list(_registry(first).benchmarks), names))
+    tasks = data.draw(st.permutations(list(first.tasks)))
+    known = data.draw(st.permutations(list(_registry(first).benchmarks)))
+    files = data.draw(st.permutations(names))
+    assert everything(_with(first, tasks, known, files)) == expected
+    assert everything(_with(first, tasks, known, files, listed=data.draw(st.permutations(tasks)))) == expected
+
+
+def _with(made, tasks, benchmarks, files, listed=None):
+    """The same jobs of a registry in another order, and of a configuration that lists its tasks in another."""
+    registry = _registry(made)
+    changed = Registry(
+        tasks={name: registry.tasks[name] for name in tasks},
+        benchmarks={name: registry.benchmarks[name] for name in benchmarks},
+    )
+    dedup = made.config.dedup.model_copy(update={"queries": list(files)})
+    return Jobs(made.config.model_copy(update={"tasks": listed, "dedup": dedup}), changed)

@@ -207,6 +207,16 @@ def test_untrained_rows_and_leaks_are_in_the_report(project):
     assert not any(leaks["leaked"])
 
 
+def test_another_order_of_tasks_and_benchmarks_reruns_nothing(project):
+    registry = yaml.safe_load((project / "registry.yaml").read_text())
+    turned = {kind: dict(reversed(entries.items())) for kind, entries in registry.items()}
+    (project / "registry.yaml").write_text(yaml.safe_dump(turned, sort_keys=False))
+    try:
+        assert rules_to_run(project, "--config", "tasks=[same, mined, given]") == set()
+    finally:
+        (project / "registry.yaml").write_text(yaml.safe_dump(registry))
+
+
 def test_the_papers_tables_have_our_figures(project):
     snakemake(project, "tables")
     text = (project / "results/report/tables.md").read_text()

@@ -296,11 +296,11 @@ def negatives(wildcards):
 
 
 def evaluation_queries(wildcards=None):
-    """Queries of every dataset that is evaluated on, by name."""
+    """Queries of every dataset that is evaluated on, by name; another order of the benchmarks is no reason to rerun."""
     return {
         name: JOBS.files(benchmark, name, PATHS)[1]
-        for benchmark in JOBS.config.benchmarks
-        for name in JOBS.datasets(benchmark)
+        for benchmark in sorted(JOBS.config.benchmarks)
+        for name in sorted(JOBS.datasets(benchmark))
     }
 
 

@@ -155,7 +155,7 @@ rule dedup:
         negatives=lambda wildcards, input: (
             f"--negatives {input.negatives}" if input.negatives else ""
         ),
-        settings=settings(JOBS.config.dedup),
+        settings=settings(JOBS.dedup()),
     message:
         "Removing near-duplicates from {wildcards.task}"
     shell:
@@ -181,7 +181,7 @@ rule leaks:
     params:
         tasks=list(JOBS.tasks),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
-        settings=settings(JOBS.config.dedup),
+        settings=settings(JOBS.dedup()),
     message:
         "Looking for evaluation queries in the training data"
     shell:
