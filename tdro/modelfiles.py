@@ -1,0 +1,168 @@
+"""Whether the files of a model folder are whole, told in a second and without torch.
+
+A clone without ``git lfs pull`` holds pointers of 130 bytes in place of the weights, a copy that broke off holds the
+first part of a file. Both have the right names, so a run would find out only when it loads the model, maybe after hours
+of mining. What the first bytes tell is read here: a safetensors file states in its header how long it is, JSON has an
+end.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tdro.errors import UserError
+from tdro.fetched import PREFIX, is_local
+
+_POINTER = b"version https://git-lfs"
+_HEADER = 8  # bytes that state the length of a safetensors header
+_LONGEST_HEADER = 100_000_000  # what safetensors itself reads at most
+_JSON = (
+    *("config.json", "modules.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "vocab.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
+    *("adapter_config.json", "*.index.json"),
+)
+_PLAIN = ("vocab.txt", "merges.txt", "*.model")
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+#: Modules of sentence-transformers that cannot be without weights.
+_WEIGHTED = ("Transformer", "StaticEmbedding", "Dense")
+
+
+def check_model_folder(reference: str) -> None:
+    """Check the files of a model in a local folder; a hub id and a package's file are passed over.
+
+    Args:
+        reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
+
+    Raises:
+        UserError: when the folder holds no model, or naming the first file that is a pointer, empty or cut off.
+    """
+    if reference.startswith(PREFIX) or not is_local(reference):
+        return
+    folder = Path(reference).expanduser()
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        raise UserError(f"{reference} holds no model: expected a folder with config.json; correct the path.")
+    for part, weighted in _parts(folder):
+        check_files(part)
+        if weighted and not any(any(part.glob(pattern)) for pattern in _WEIGHTS):
+            raise UserError(
+                f"{part} has no weights: expected model.safetensors beside config.json; copy the whole model there."
+            )
+
+
+def check_files(folder: Path) -> None:
+    """Check the files of one folder by their names: weights, configuration, tokenizer.
+
+    Raises:
+        UserError: naming the first file that is a pointer, empty or cut off.
+    """
+    for pattern, problem_of in _looks().items():
+        for file in sorted(folder.glob(pattern)):
+            if problem := _pointer_problem(file) or problem_of(file):
+                raise UserError(f"{file} cannot be read: {problem}; get the file anew.")
+
+
+def _looks() -> dict[str, Callable[[Path], str | None]]:
+    """What says what is wrong with a file, by the pattern of its name."""
+    return {
+        **dict.fromkeys(_JSON, _json_problem),
+        **dict.fromkeys(_PLAIN, lambda file: None),
+        "*.safetensors": _safetensors_problem,
+        "pytorch_model*.bin": _pickle_problem,
+        "*.gguf": _gguf_problem,
+    }
+
+
+def tensor_shapes(file: Path) -> dict[str, list[int]]:
+    """Shape of each tensor of a safetensors file, by name, as its header has them."""
+    return {name: entry["shape"] for name, entry in _header(file).items() if name != "__metadata__"}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model's ``config.json``; empty where there is none."""
+    file = folder / "config.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _parts(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """The folders that make a model, each with whether it has weights: those of its modules, or itself alone."""
+    modules = folder / "modules.json"
+    if not modules.is_file():
+        yield folder, not (folder / "adapter_config.json").is_file()
+        return
+    check_files(folder)
+    for module in json.loads(modules.read_text(encoding="utf-8")):
+        part = folder / module.get("path", "")
+        weighted = module.get("type", "").rpartition(".")[2] in _WEIGHTED
+        yield part, weighted and not (part / "adapter_config.json").is_file()
+
+
+def _pointer_problem(file: Path) -> str | None:
+    """What is wrong with a file of any kind."""
+    if not file.is_file():
+        return "the link leads nowhere"
+    with file.open("rb") as stream:
+        start = stream.read(len(_POINTER))
+    if start == _POINTER:
+        return f"it is a Git LFS pointer, not the content (run `git lfs pull` in {file.parent})"
+    return None if start else "it is empty"
+
+
+def _json_problem(file: Path) -> str | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return f"it is cut off or no JSON ({error})"
+    if file.name == "modules.json":
+        whole = isinstance(content, list) and all(isinstance(module, dict) for module in content)
+        return None if whole else "expected a list of modules"
+    if not isinstance(content, dict):
+        return "expected an object"
+    if file.name.endswith(".safetensors.index.json"):
+        for shard in sorted(set(content.get("weight_map", {}).values())):
+            if not (file.parent / shard).is_file():
+                return f"it names {shard}, which is not beside it"
+    return None
+
+
+def _safetensors_problem(file: Path) -> str | None:
+    size = file.stat().st_size
+    try:
+        header = _header(file)
+        stated = max([entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"] or [0])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return f"it is cut off or no safetensors file ({size} bytes)"
+    stated += _header_bytes(file)
+    return None if size == stated else f"it has {size} bytes, its header states {stated}"
+
+
+def _header_bytes(file: Path) -> int:
+    with file.open("rb") as stream:
+        return _HEADER + int.from_bytes(stream.read(_HEADER), "little")
+
+
+def _header(file: Path) -> dict[str, Any]:
+    """The header of a safetensors file: type, shape and place of each tensor.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    length = _header_bytes(file) - _HEADER
+    if length > min(_LONGEST_HEADER, file.stat().st_size - _HEADER):
+        raise ValueError("the header is longer than the file")
+    with file.open("rb") as stream:
+        stream.seek(_HEADER)
+        return json.loads(stream.read(length))
+
+
+def _pickle_problem(file: Path) -> str | None:
+    """PyTorch writes zip files, whose directory stands at their end; before 1.6 it wrote bare pickles."""
+    with file.open("rb") as stream:
+        old = stream.read(1) == b"\x80"
+    return None if old or zipfile.is_zipfile(file) else "it is cut off or no file of PyTorch"
+
+
+def _gguf_problem(file: Path) -> str | None:
+    with file.open("rb") as stream:
+        return None if stream.read(4) == b"GGUF" else "it is no GGUF file"
