@@ -1,8 +1,8 @@
 """Which rows moved the weight of their task most, so that a report can show their texts."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from torch import Tensor
 
 #: The file's name, beside the trajectory.
 HEAVIEST_ROWS = "heaviest_rows.parquet"
@@ -10,7 +10,7 @@ HEAVIEST_ROWS = "heaviest_rows.parquet"
 _KEPT = 10
 
 
-def heaviest_rows(plan: pa.Table, carried: Tensor, reference: Tensor) -> pa.Table:
+def heaviest_rows(plan: pa.Table, carried: np.ndarray, reference: np.ndarray) -> pa.Table:
     """The heaviest rows of every task of a plan, schema ``HEAVIEST``.
 
     A query with the same positive is one row, however often it was drawn.
@@ -21,8 +21,8 @@ def heaviest_rows(plan: pa.Table, carried: Tensor, reference: Tensor) -> pa.Tabl
         reference: Reference loss of each row of the plan, shape (rows,).
     """
     key = ["task", "query", "positive"]
-    table = plan.select(key).append_column("share", pa.array(carried.double().numpy()))
-    table = table.append_column("reference_loss", pa.array(reference.double().numpy()))
+    table = plan.select(key).append_column("share", pa.array(carried, pa.float64()))
+    table = table.append_column("reference_loss", pa.array(reference, pa.float64()))
     rows = table.group_by(key).aggregate([("share", "sum"), ("share", "count"), ("reference_loss", "mean")])
     rows = rows.select([*key, "share_count", "reference_loss_mean", "share_sum"])
     rows = rows.rename_columns([*key, "draws", "reference_loss", "share"])

@@ -98,7 +98,7 @@ def optimize(
     )
     if processes().is_main_process:
         # The trajectory comes last: where it lies, the run is finished.
-        heaviest = heaviest_rows(rows, loss.carried, reference_losses)
+        heaviest = heaviest_rows(rows, loss.carried.numpy(), reference_losses.double().numpy())
         write_table(output.with_name(HEAVIEST_ROWS), heaviest, HEAVIEST)
         write_table(output, _trajectory(loss.history, start.sizes), TRAJECTORY)
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -1,6 +1,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -731,3 +733,8 @@ def test_content_needs_the_baseline_and_datasets():
         content(mixtures=["curr"])
     with pytest.raises(ValueError, match="lists no dataset"):
         content(benchmarks={"in_domain": []})
+
+
+def test_the_report_loads_no_model_library():
+    code = "import sys, tdro.report.build; assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
