@@ -125,8 +125,34 @@ QUERY_SCORES = pa.schema(
     [("dataset", pa.string()), ("query_id", pa.string()), *((metric, pa.float64()) for metric in METRICS)]
 )
 
-#: ``leaks.parquet``: evaluation queries that still have a near-duplicate among the training queries of any task.
-LEAKS = pa.schema([("dataset", pa.string()), ("queries", pa.int64()), ("leaked", pa.int64())])
+#: A leak: which text of the dataset (``kind``: query or passage) was found in which text of a training row (``side``:
+#: query or positive) of which task, and the share of its groups of characters that are there.
+LEAK = pa.struct(
+    [
+        ("kind", pa.string()),
+        ("side", pa.string()),
+        ("task", pa.string()),
+        ("row", pa.int32()),
+        ("share", pa.float64()),
+        ("evaluation", pa.string()),
+        ("training", pa.string()),
+    ]
+)
+
+#: ``leaks.parquet``: how many of a dataset's queries and relevant passages a training query, or the positive of a
+#: training query, of any task contains; with some examples.
+LEAKS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("queries", pa.int64()),
+        ("passages", pa.int64()),
+        ("query_in_query", pa.int64()),
+        ("query_in_positive", pa.int64()),
+        ("passage_in_query", pa.int64()),
+        ("passage_in_positive", pa.int64()),
+        ("examples", pa.list_(LEAK)),
+    ]
+)
 
 # Rows that a streaming reader decodes at a time.
 _BATCH = 16_384

@@ -147,9 +147,7 @@ def _run_dedup(options) -> None:
     from tdro.contrast import check_training_rows
     from tdro.dedup import dedup
 
-    evaluation = dict(options.evaluation)
-    if len(evaluation) < len(options.evaluation):
-        raise UserError("--evaluation gives two files one name; every NAME must differ.")
+    evaluation = _named(options.evaluation, "--evaluation")
     settings = read_settings(options, Dedup)
     threads = options.threads or len(os.sched_getaffinity(0))
     dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings, threads)
@@ -160,33 +158,45 @@ def _leaks(commands) -> None:
     command = add_command(
         commands,
         "leaks",
-        "Count evaluation queries that still have a near-duplicate in training.",
+        "Count evaluation queries and relevant passages that stand in the training data.",
         """
-        input    RESULTS/data/{task}/{queries,train}.parquet of each --tasks, and the queries.parquet of every
-                 dataset that is evaluated on as NAME=PATH
-        output   leaks.parquet: dataset, queries, leaked
-        settings section `dedup` of the config
+        input    RESULTS/data/{task}/{queries,corpus,train}.parquet of each --tasks; of every dataset that is evaluated
+                 on the queries.parquet as NAME=PATH and, for its relevant passages, the corpus; the files of queries
+                 that the settings name
+        output   leaks.parquet: a row a dataset, with examples
+        settings section `dedup` of the config, of which `queries` counts
 
         tdro leaks --tasks nq msmarco --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
-          --output results/leaks.parquet
+          --corpora beir-nq=results/benchmarks/beir-nq/corpus.parquet --output results/leaks.parquet
         """,
         _run_leaks,
     )
     add_results(command)
     command.add_argument("--tasks", nargs="+", required=True)
     command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
+    command.add_argument("--corpora", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
     command.add_argument("--output", type=Path, required=True)
 
 
 def _run_leaks(options) -> None:
     from tdro.config import Dedup
     from tdro.layout import Layout
-    from tdro.leaks import leaks
+    from tdro.leaks import Evaluated, Trained, leaks
 
     layout = Layout(options.results)
-    files = ("queries.parquet", "train.parquet")
-    training = {task: tuple(Path(layout.task(task, file)) for file in files) for task in options.tasks}
-    leaks(dict(options.evaluation), training, options.output, read_settings(options, Dedup))
+    files = ("queries.parquet", "corpus.parquet", "train.parquet")
+    training = {task: Trained(*(Path(layout.task(task, file)) for file in files)) for task in options.tasks}
+    queries, corpora = _named(options.evaluation, "--evaluation"), _named(options.corpora, "--corpora")
+    evaluation = {name: Evaluated(path, corpora.get(name)) for name, path in queries.items()}
+    leaks(evaluation, training, options.output, read_settings(options, Dedup).queries)
+
+
+def _named(pairs: list[tuple[str, Path]], option: str) -> dict[str, Path]:
+    """Paths by their names, which must differ."""
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise UserError(f"{option} gives two files one name; every NAME must differ.")
+    return named
 
 
 COMMANDS = (

@@ -18,6 +18,7 @@ from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
 from tdro.report import figures, formats, heaviest, mixtures, reading, stability, stages, sweep, tables
 from tdro.report.content import BASELINE, Content
+from tdro.report.leaks import leaks
 from tdro.report.scores import Results, collect
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "reuse": sweep.reuse(settings, next((rule.seconds for rule in jobs if rule.name == "reference"), None)),
         "stages": stages.stages(settings.tasks, layout),
         "duplicates": stages.duplicates(settings.tasks, layout),
-        "leaks": stages.leaks(settings.benchmarks, layout),
+        "leaks": leaks(settings.benchmarks, layout),
         "rules": jobs,
         "versions": [(name, _version(name)) for name in _PACKAGES],
     }

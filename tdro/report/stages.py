@@ -1,16 +1,15 @@
 """What happened before the scores: rows kept and dropped, near-duplicates, time and memory."""
 
 import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from tdro.artifacts import DUPLICATES, LEAKS, read_counts, read_table
+from tdro.artifacts import DUPLICATES, read_counts, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
-from tdro.report.formats import cut, duration, memory, percent
+from tdro.report.formats import cut, duration, memory
 
 # A stage's file, and the stage as the page names it.
 _STAGES = {"train.parquet": "Deduplication", "negatives.parquet": "Mining", "queries.parquet": "Preparation"}
@@ -91,36 +90,6 @@ def _examples(rows: pl.DataFrame) -> list[dict]:
     chosen = ordered.with_columns(turn=turn).sort("turn", maintain_order=True).head(_EXAMPLES)
     chosen = chosen.sort("task", "source", "query")
     return [{**row, "text": cut(row["text"]), "matched": cut(row["matched"])} for row in chosen.iter_rows(named=True)]
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Evaluation queries of a benchmark that still have a near-duplicate in training."""
-
-    benchmark: str
-    queries: int
-    leaked: int
-
-    @property
-    def share(self) -> str:
-        """In percent."""
-        return percent(self.leaked / self.queries)
-
-
-def leaks(benchmarks: Mapping[str, list[str]], layout: Layout) -> list[Leak]:
-    """The leaks of every benchmark, its datasets together.
-
-    Raises:
-        UserError: when ``leaks.parquet`` is missing or lacks a dataset.
-    """
-    rows = {row["dataset"]: row for row in read_table(layout.leaks, LEAKS).to_pylist()}
-    missing = [dataset for datasets in benchmarks.values() for dataset in datasets if dataset not in rows]
-    if missing:
-        raise UserError(f"{layout.leaks} says nothing of {missing[0]!r}. Delete it and let the workflow make it again.")
-    return [
-        Leak(name, *(sum(rows[dataset][key] for dataset in datasets) for key in ("queries", "leaked")))
-        for name, datasets in benchmarks.items()
-    ]
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,20 @@ class Tree:
                 paths = self.layout.untrained_scores(name, job), self.layout.untrained_query_scores(name, job)
                 write_scores(*paths, members)
 
-    def leaks(self, leaked=None) -> None:
-        names = [d for datasets in self.settings.benchmarks.values() for d in datasets]
-        found = [(leaked or {}).get(name, 0) for name in names]
-        columns = {"dataset": names, "queries": [60] * len(names), "leaked": found}
+    def leaks(self, leaked=None, files=None) -> None:
+        names = [d for datasets in self.settings.benchmarks.values() for d in datasets] + list(files or {})
+        found = [((leaked or {}) | (files or {})).get(name, 0) for name in names]
+        example = {"side": "positive", "task": "qa", "row": 3, "training": "x" * 999}
+        columns = {"dataset": names, "queries": [60] * len(names), "passages": [80] * len(names)}
+        columns |= {"query_in_query": found, "query_in_positive": found, "passage_in_query": [0] * len(names)}
+        columns["passage_in_positive"] = [n // 2 for n in found]
+        columns["examples"] = [
+            [
+                example | {"kind": "query", "evaluation": f"text {i} of {d}", "share": 0.8 + i / 10}
+                for i in range(min(n, 3))
+            ]
+            for d, n in zip(names, found, strict=True)
+        ]
         write_table(self.layout.leaks, columns, LEAKS)
 
     def weights(self, seed, sizes, steps) -> None:
@@ -457,14 +467,18 @@ def test_counts_duplicates_and_jobs(built):
 
 def test_leaks_by_benchmark(tree, tmp_path):
     text = _Text((tree.root / "report/index.html").read_text()).text
-    assert "None of 300 evaluation queries has a near-duplicate" in text
+    assert "None of 300 evaluation queries and 400 relevant passages stands in the training data." in text
+    assert "Examples" not in text.split("Evaluation texts left in training")[1].split("Time and memory")[0]
     leaky = Tree(tmp_path, content())
-    leaky.leaks({"news": 3, "code": 6, "scifact": 60})
+    leaky.leaks({"news": 3, "code": 6, "scifact": 60}, files={"own.tsv": 1})
     text = _Text(leaky.build()[0]).text
-    assert "queries left in training share in_domain 180 9 5% nfcorpus 60 0 0% scifact 60 60 100%" in text
+    assert "in_domain 180 9 (5%) 9 (5%) 240 0 4 (1.7%) nfcorpus 60 0 0 80 0 0 scifact 60 60 (100%) 60 (100%)" in text
+    assert "own.tsv 60 1 (1.7%) 1 (1.7%) 80 0 0 Examples" in text
+    assert f"scifact query in a training positive text 0 of scifact {'x' * 217}... qa 80%" in text
+    assert text.count("in a training positive text") == 3 + 3 + 1
     leaky.leaks()
-    frame = {"dataset": ["news"], "queries": [60], "leaked": [0]}
-    write_table(leaky.layout.leaks, frame, LEAKS)
+    rows = read_table(leaky.layout.leaks, LEAKS).slice(0, 1)
+    write_table(leaky.layout.leaks, rows, LEAKS)
     with pytest.raises(UserError, match="says nothing of 'code'"):
         leaky.build()
 

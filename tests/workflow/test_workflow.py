@@ -204,7 +204,8 @@ def test_untrained_rows_and_leaks_are_in_the_report(project):
     assert found == {"bm25", "miner"}
     leaks = read_table(project / "results/leaks.parquet", LEAKS).to_pydict()
     assert set(leaks["dataset"]) == {"mined", "same", "web", "mkqa-ar", "mkqa-th"}
-    assert not any(leaks["leaked"])
+    assert not any(leaks["query_in_query"])
+    assert all(leaks["queries"])
 
 
 def test_another_order_of_tasks_and_benchmarks_reruns_nothing(project):

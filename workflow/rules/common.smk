@@ -304,6 +304,15 @@ def evaluation_queries(wildcards=None):
     }
 
 
+def evaluation_corpora(wildcards=None):
+    """Corpora of the same datasets; several may share one."""
+    return {
+        name: JOBS.files(benchmark, name, PATHS)[0]
+        for benchmark in JOBS.config.benchmarks
+        for name in JOBS.datasets(benchmark)
+    }
+
+
 def test_files(wildcards):
     """Corpora and queries of what a job evaluates."""
     job = JOBS.evaluate(wildcards.dataset, PATHS)

@@ -170,6 +170,8 @@ rule leaks:
         train=train_files,
         texts=task_texts,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
+        corpora=lambda wildcards: list(dict.fromkeys(evaluation_corpora().values())),
+        files=JOBS.config.dedup.queries,
     output:
         leaks=ensure(PATHS.leaks, non_empty=True),
     log:
@@ -181,10 +183,12 @@ rule leaks:
     params:
         tasks=list(JOBS.tasks),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
+        corpora=[f"{name}={path}" for name, path in evaluation_corpora().items()],
         settings=settings(JOBS.dedup()),
     message:
-        "Looking for evaluation queries in the training data"
+        "Looking for evaluation queries and their passages in the training data"
     shell:
         stage(
-            "leaks --tasks {params.tasks} --evaluation {params.evaluation} --output {output.leaks}"
+            "leaks --tasks {params.tasks} --evaluation {params.evaluation}"
+            " --corpora {params.corpora} --output {output.leaks}"
         )
