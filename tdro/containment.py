@@ -152,20 +152,30 @@ class Contained:
     def _compared(self, pairs: np.ndarray, hashes: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Those of the pairs that are contained, and their shares."""
         places, numbers = pairs >> 32, pairs & 0xFFFFFFFF
-        own = np.isin(owners, places)
-        known, ids = np.unique(hashes[own], return_inverse=True)
-        held = np.unique(owners[own].astype(np.int64) * len(known) + ids)
         sizes = self._sizes_of[numbers]
-        starts = np.cumsum(sizes) - sizes
-        flat = np.repeat(self._starts[numbers] - starts, sizes) + np.arange(sizes.sum())
-        groups_ = self._groups[flat]
-        at = np.minimum(np.searchsorted(known, groups_), max(len(known) - 1, 0))
-        code = np.repeat(places, sizes) * len(known) + at
-        among = np.minimum(np.searchsorted(held, code), max(len(held) - 1, 0))
-        matched = (known[at] == groups_) & (held[among] == code) if len(known) else np.zeros(len(flat), dtype=bool)
-        counts = np.add.reduceat(matched, starts, dtype=np.int64) if len(pairs) else np.empty(0, np.int64)
+        ends = np.cumsum(sizes)
+        flat = np.repeat(self._starts[numbers] - (ends - sizes), sizes) + np.arange(sizes.sum())
+        needed, ids = np.unique(self._groups[flat], return_inverse=True)
+        held = np.sort(_codes(hashes, owners, places, needed))
+        codes = np.repeat(places, sizes) * len(needed) + ids
+        matched = np.zeros(len(codes) + 1, dtype=np.int64)
+        if len(held):
+            matched[1:] = held[np.minimum(np.searchsorted(held, codes), len(held) - 1)] == codes
+        total = np.cumsum(matched)
+        counts = total[ends] - total[ends - sizes]
         kept = counts >= SHARE * sizes
         return pairs[kept], counts[kept] / sizes[kept]
+
+
+def _codes(hashes: np.ndarray, owners: np.ndarray, places: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """The groups of the texts at ``places`` that are among ``needed`` (sorted), as ``place * len(needed) + rank``."""
+    own = np.zeros(int(owners[-1]) + 1, dtype=bool)
+    own[places] = True
+    maybe = own[owners] & _Filter(needed).may_hold(hashes)
+    hashes, owners = hashes[maybe], owners[maybe].astype(np.int64)
+    at = np.minimum(np.searchsorted(needed, hashes), len(needed) - 1)
+    known = needed[at] == hashes
+    return owners[known] * len(needed) + at[known]
 
 
 def chunks(texts: Iterable[str]) -> Iterator[list[str]]:

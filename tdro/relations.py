@@ -52,9 +52,7 @@ def written(text: str) -> str:
     >>> written("e\u0301te\u0301\u00a0\uff11\n")
     'été 1'
     """
-    if not is_normalized("NFKC", text) or _INVISIBLES.search(text):
-        text = normalize("NFC", normalize("NFD", text).translate(_table()))
-    return " ".join(text.split())
+    return " ".join(_composed(text).split())
 
 
 def said(text: str) -> str:
@@ -65,9 +63,10 @@ def said(text: str) -> str:
     >>> said("Who wrote “Emma”?")
     'who wrote emma'
     """
-    text = written(text)
-    # Folding a letter may leave a mark beside it that composes, hence the second look.
-    return " ".join(written(text.casefold()).translate(_MARKS).split()) or text
+    folded = _composed(text).casefold()
+    if not folded.isascii():  # folding a letter may leave a mark beside it that composes
+        folded = _composed(folded)
+    return " ".join(folded.translate(_MARKS).split()) or written(text)
 
 
 def written_key(text: str) -> bytes:
@@ -85,6 +84,14 @@ def said_key(text: str) -> bytes:
 def said_keys(texts: Iterable[str]) -> np.ndarray:
     """The :func:`said_key` of each text, uint64 of shape (n,)."""
     return key_array(map(said_key, texts))
+
+
+def _composed(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    if is_normalized("NFKC", text) and not _INVISIBLES.search(text):
+        return text
+    return normalize("NFC", normalize("NFD", text).translate(_table()))
 
 
 @cache

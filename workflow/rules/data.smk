@@ -171,7 +171,7 @@ rule leaks:
         texts=task_texts,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
         corpora=lambda wildcards: list(dict.fromkeys(evaluation_corpora().values())),
-        files=JOBS.config.dedup.queries,
+        files=dedup_data,
     output:
         leaks=ensure(PATHS.leaks, non_empty=True),
     log:
@@ -181,6 +181,7 @@ rule leaks:
     conda:
         "../../envs/data.yaml"
     params:
+        files=states(dedup_data),
         tasks=list(JOBS.tasks),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
         corpora=[f"{name}={path}" for name, path in evaluation_corpora().items()],
