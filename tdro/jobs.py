@@ -11,6 +11,7 @@ from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.indices import check_index
 from tdro.layout import Layout
+from tdro.project import check_claim, claim, located, located_models, same_sources
 from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
 from tdro.sections import Section, load, parse
@@ -60,7 +61,7 @@ class Jobs:
 
     def __init__(self, config: Config, registry: Registry, root: Path | None = None) -> None:
         self.config = config
-        self._root = root or Path()
+        self._root, self._registry = root or Path(), registry
         self.tasks, self.benchmarks = select(config, registry)
         self._all_test_sets = test_sets(registry)
         for mixture in config.mixtures:
@@ -89,7 +90,7 @@ class Jobs:
         config, registry = _all_of(
             lambda: parse(Config, dict(values), "config", _written(files)), lambda: _registry(values, root)
         )
-        jobs = cls(config, registry, root)
+        jobs = cls(located_models(config, root), located(registry, root), root)
         jobs._check_names(root)
         return jobs
 
@@ -115,6 +116,19 @@ class Jobs:
                 raise UserError(f"{self.config.registry}: {name}: {error}") from None
         for test_set in self.test_sets.values():
             self.corpus(test_set.corpus)
+
+    def claim(self, note: Path) -> None:
+        """Note at the start of a run that the results are those of this registry; see :func:`tdro.project.claim`."""
+        claim(note, registry_file(self.config.registry, self._root), self._registry)
+
+    def remarks(self, note: Path) -> list[str]:
+        """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
+        found = [*mixtures.remarks(self.config.mixtures, len(self.tasks)), *same_sources(self.tasks, self.benchmarks)]
+        try:
+            check_claim(note, registry_file(self.config.registry, self._root), self._registry)
+        except UserError as error:
+            found.append(str(error))
+        return found
 
     def model(self, name: str) -> Model:
         """The model of that name."""
@@ -372,9 +386,12 @@ def _written(files: Iterable[Path]) -> dict[Place, str]:
 def _registry(values: Mapping[str, Any], root: Path) -> Registry | None:
     """The registry that a configuration names; None where it names none, which its own validation says."""
     name = values.get("registry")
-    if not isinstance(name, str) or not name.strip():
-        return None
-    return load(name if Path(name).exists() else root / name, Registry)
+    return load(registry_file(name, root), Registry) if isinstance(name, str) and name.strip() else None
+
+
+def registry_file(name: str, root: Path) -> Path:
+    """The file of datasets; relative to the working folder or to the project."""
+    return Path(name) if Path(name).exists() else root / name
 
 
 def test_sets(registry: Registry) -> dict[str, TestSet]:

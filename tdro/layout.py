@@ -36,6 +36,11 @@ class Layout:
         return f"{self.results}/benchmarks/{benchmark}/{file}"
 
     @property
+    def project(self) -> str:
+        """Note of the registry that made the results (:mod:`tdro.project`)."""
+        return f"{self.results}/project.json"
+
+    @property
     def versions(self) -> str:
         """Notes of which code and libraries made what (:mod:`tdro.versions`)."""
         return f"{self.results}/.versions"

@@ -5,8 +5,9 @@ rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP
 need tDRO, and ``curr@VARIANT`` and the like a run of the sweep; ``file-NAME`` is a weights JSON of whatever origin.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tdro.errors import UserError
@@ -96,6 +97,33 @@ def _meant(name: str) -> str:
 def kept(mixture: Mixture, tasks: int) -> int:
     """How many of ``tasks`` tasks ``topP`` or ``bottomP`` keeps: floor(k P / 100) (paper, section on top-k)."""
     return tasks * int(mixture.number) // 100
+
+
+def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
+    """A sentence on each mixture that keeps one task, and on each that must equal one before it.
+
+    ``top100`` is ``uniform``, ``temperature1`` is ``proportional``, and of three tasks ``top70`` and ``top99`` keep the
+    same two.
+    """
+    first: dict[Mixture, str] = {}
+    for name in names:
+        mixture = parse(name)
+        number = kept(mixture, tasks) if mixture.kind in ("top", "bottom") else 0
+        if number == 1:
+            way = f"{mixture.kind}{math.ceil(200 / tasks)} keeps two" if tasks > 2 else "leave it out or add tasks"
+            yield f"mixture {name} keeps 1 of {tasks} tasks, so that it trains on that task alone; {way}"
+        same = _plainest(mixture, number, tasks)
+        if first.setdefault(same, name) != name:
+            yield f"mixtures {first[same]} and {name} are the same for {tasks} tasks; leave one of them out"
+
+
+def _plainest(mixture: Mixture, number: int, tasks: int) -> Mixture:
+    """The simplest mixture that must be equal; ``number`` is that of the tasks kept."""
+    if number == tasks:
+        return Mixture("uniform")
+    if mixture.kind == "temperature" and mixture.number == 1:
+        return Mixture("proportional")
+    return mixture._replace(number=number) if number else mixture
 
 
 def of_sizes(mixture: Mixture, sizes: Mapping[str, int], rows: int | None = None) -> dict[str, float]:

@@ -218,6 +218,18 @@ def test_another_order_of_tasks_and_benchmarks_reruns_nothing(project):
         (project / "registry.yaml").write_text(yaml.safe_dump(registry))
 
 
+def test_results_of_another_registry_are_not_replaced(project):
+    registry = yaml.safe_load((project / "registry.yaml").read_text())
+    registry["tasks"]["mined"]["source"]["path"] = registry["tasks"]["same"]["source"]["path"]
+    (project / "other.yaml").write_text(yaml.safe_dump(registry))
+    other = ("--config", f"registry={project / 'other.yaml'}")
+    said = "holds what was made with the registry registry.yaml; a run with other.yaml would replace it"
+    before = (project / "results/data/mined/corpus.parquet").stat().st_mtime_ns
+    assert said in " ".join(snakemake(project, "--dry-run", *other).split())
+    assert said in " ".join(snakemake(project, *other, check=False).split())
+    assert (project / "results/data/mined/corpus.parquet").stat().st_mtime_ns == before
+
+
 def test_the_papers_tables_have_our_figures(project):
     snakemake(project, "tables")
     text = (project / "results/report/tables.md").read_text()

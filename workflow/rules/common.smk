@@ -108,6 +108,21 @@ def say_what_other_versions_made():
             logger.warning(line)
 
 
+def say_what_is_odd():
+    """A line on each thing that a run can go on with, but that its user should know before."""
+    if workflow.is_main_process:
+        for line in JOBS.remarks(Path(PATHS.project)):
+            logger.warning(line)
+
+
+def claim_results():
+    """Note whose results these are; start nothing where they are another registry's."""
+    try:
+        JOBS.claim(Path(PATHS.project))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def refuse_jobs_of_a_killed_run():
     """Start nothing while SLURM still runs jobs of this folder, which a Snakemake that was killed has left behind.
 
