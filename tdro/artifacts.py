@@ -28,8 +28,9 @@ CORPUS = pa.schema([("passage_id", pa.string()), ("title", pa.string()), ("text"
 QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positives", _ROWS), ("negatives", _ROWS)])
 
 #: ``queries.parquet`` of a benchmark in its own format: the same, with what decides whether a passage is relevant.
-#: ``grades`` are those of the positives, in their order; ``answers`` are strings that a relevant passage
-#: contains, in the place of positives. The one or the other is null.
+#: ``grades`` are those of the positives, in their order, and behind them those of relevant passages that the corpus
+#: lacks, which belong to the ideal ranking; ``answers`` are strings that a relevant passage contains, in the place of
+#: positives. The one or the other is null.
 TEST_QUERIES = pa.schema([*QUERIES, ("grades", pa.list_(pa.int32())), ("answers", pa.list_(pa.string()))])
 
 #: ``candidates.parquet`` and ``rescored.parquet``: the passages nearest to a query by falling score, its

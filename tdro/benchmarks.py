@@ -4,7 +4,8 @@
     prepare_queries(...) -> queries.parquet    schema TEST_QUERIES; positives are rows of that corpus
 
 Unlike training data (:mod:`tdro.prepare`) nothing is mended, merged or dropped, for published scores are made so;
-only what UTF-8 cannot hold becomes U+FFFD.
+only what UTF-8 cannot hold becomes U+FFFD. A relevant passage that the corpus lacks cannot be found, and counts as
+one that was not: as in trec_eval it stays in the ideal ranking, and its query stays, too.
 """
 
 import logging
@@ -12,24 +13,28 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import ne
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tdro.artifacts import CORPUS, TEST_QUERIES, replacing, write_table
+from tdro.artifacts import CORPUS, TEST_QUERIES, table_writer, write_table
 from tdro.config import Data
 from tdro.errors import UserError
 from tdro.registry import Source
 from tdro.testsets import Document, Topic, open_testset
-from tdro.texts import cut, encodable
+from tdro.texts import cut
 
 log = logging.getLogger(__name__)
 
 #: Passages written at a time: a bound on memory, and a line of progress every tenth.
 _BLOCK = 1 << 16
+
+_LACKING = "relevant passages that the corpus lacks"
+_LOST = "queries of which it lacks all relevant passages"
+_REPEATED = "relevant passages whose identifier comes twice"
 
 
 def prepare_corpus(name: str, source: Source, part: str | None, data: Data, output: Path) -> None:
@@ -45,25 +50,26 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
     Raises:
         UserError: for files that are missing or malformed, or a corpus without passages.
     """
-    documents = open_testset(source, part).documents()
-    started, number = time.monotonic(), 0
-    with replacing(output) as temporary, pq.ParquetWriter(temporary, CORPUS, compression="zstd") as writer:
-        for block in _blocks(documents):
-            columns = [list(map(encodable, column)) for column in zip(*block, strict=True)]
-            columns[2] = [cut(text, data.max_words) for text in columns[2]]
-            writer.write_table(pa.table(columns, schema=CORPUS))
-            number += len(block)
-            if number // _BLOCK % 10 == 0:
-                log.info("%s: %d passages, %.0f a second", name, number, number / (time.monotonic() - started))
-        if not number:
+    started, counts = time.monotonic(), {"passages": 0, "passage cut": 0}
+    with table_writer(output, CORPUS, counts) as file:
+        for block in _blocks(open_testset(source, part).documents()):
+            ids, titles, texts = zip(*block, strict=True)
+            shown = [cut(text, data.max_words) for text in texts]
+            file.append({"passage_id": ids, "title": titles, "text": shown})
+            counts["passages"] += len(block)
+            counts["passage cut"] += sum(map(ne, texts, shown))
+            if counts["passages"] // _BLOCK % 10 == 0:
+                rate = counts["passages"] / (time.monotonic() - started)
+                log.info("%s: %d passages, %.0f a second", name, counts["passages"], rate)
+        if not counts["passages"]:
             raise UserError(f"benchmark {name}: its source holds no passage.")
-    log.info("%s: %d passages", name, number)
+    log.info("%s: %d passages, %d of them cut", name, *counts.values())
 
 
 def prepare_queries(
     name: str, source: Source, part: str | None, limit: int | None, data: Data, corpus: Path, output: Path
 ) -> None:
-    """Write a query set of a benchmark: the queries that can be scored, in their order.
+    """Write a query set of a benchmark: the queries with a relevant passage or answers, in their order.
 
     Args:
         name: Name of the dataset.
@@ -75,22 +81,27 @@ def prepare_queries(
         output: The ``queries.parquet`` to write.
 
     Raises:
-        UserError: for files that are missing or malformed, or when no query has a relevant passage in the corpus.
+        UserError: for files that are missing or malformed, or when the corpus holds no relevant passage at all.
     """
-    queries = list(open_testset(source, part).queries())
-    counts = {"queries that can be scored": len(queries)}
+    judged = list(open_testset(source, part).queries())
+    queries = [query for query in judged if query.grades or query.answers]
+    counts = {
+        "queries without a relevant passage or answer": len(judged) - len(queries),
+        "queries that can be scored": len(queries),
+    }
     if limit is not None and limit < len(queries):
         random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
         queries = [queries[row] for row in sorted(random.permutation(len(queries))[:limit])]
-    rows = _rows_of({passage for query in queries for passage in query.grades or ()}, corpus)
-    table, missing = _table(queries, rows)
-    counts |= {"judged passages that the corpus lacks": missing, "queries": len(table)}
-    if missing:
-        log.warning("%s: the corpus lacks %d passages that are judged relevant; they are left out", name, missing)
-    if not len(table):
+    relevant = {passage for query in queries for passage in query.grades or ()}
+    rows, repeated = _rows_of(relevant, corpus)
+    if relevant and not rows:
         raise UserError(f"benchmark {name}: {corpus} holds none of the relevant passages; prepare it from one source.")
+    table = _table(queries, rows)
+    counts |= _missing(queries, rows) | {_REPEATED: repeated}
+    counts["queries"] = len(table)
+    _warn(name, counts)
     write_table(output, table, TEST_QUERIES, counts)
-    log.info("%s: %s", name, ", ".join(f"{key}: {number}" for key, number in counts.items()))
+    log.info("%s: %s", name, ", ".join(f"{key}: {number}" for key, number in counts.items() if number))
 
 
 def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -99,26 +110,46 @@ def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield block
 
 
-def _rows_of(passages: set[str], corpus: Path) -> dict[str, int]:
-    """Row of each passage that the corpus holds; the first, should it hold two of one identifier."""
+def _rows_of(passages: set[str], corpus: Path) -> tuple[dict[str, int], int]:
+    """Row of each passage that the corpus holds, the first where it holds two of one identifier; how many these are."""
     if not passages:
-        return {}
+        return {}, 0
     wanted = pl.LazyFrame({"passage_id": sorted(passages)})
     named = pl.scan_parquet(corpus).select("passage_id").with_row_index("row")
-    found = wanted.join(named, on="passage_id").group_by("passage_id").agg(pl.col("row").min()).collect()
-    return dict(found.iter_rows())
+    found = wanted.join(named, on="passage_id").group_by("passage_id").agg(pl.col("row").min(), number=pl.len())
+    found = found.collect()
+    return dict(found.select("passage_id", "row").iter_rows()), int((found["number"] > 1).sum())
 
 
-def _table(queries: list[Topic], rows: dict[str, int]) -> tuple[pa.Table, int]:
-    """The queries that have a relevant passage or answers, and how many judged passages are missing."""
+def _missing(queries: list[Topic], rows: dict[str, int]) -> dict[str, int]:
+    """Counts of what was judged relevant and cannot be found."""
+    lacking = [sum(passage not in rows for passage in query.grades or ()) for query in queries]
+    lost = [bool(number) and number == len(query.grades) for number, query in zip(lacking, queries, strict=True)]
+    return {_LACKING: sum(lacking), _LOST: sum(lost)}
+
+
+def _warn(name: str, counts: dict[str, int]) -> None:
+    if counts[_LACKING]:
+        log.warning(
+            "%s: the corpus lacks %d passages that are judged relevant, for %d queries all of them; they count as not "
+            "found, as in trec_eval",
+            *(name, counts[_LACKING], counts[_LOST]),
+        )
+    if repeated := counts[_REPEATED]:
+        log.warning(
+            "%s: the corpus holds the identifiers of %d relevant passages twice; the first counts", name, repeated
+        )
+
+
+def _table(queries: list[Topic], rows: dict[str, int]) -> pa.Table:
+    """The queries; grades of passages that the corpus lacks stand behind those of the positives."""
     columns: dict[str, list] = {name: [] for name in TEST_QUERIES.names}
-    missing = 0
     for query in queries:
-        graded = {rows[passage]: grade for passage, grade in (query.grades or {}).items() if passage in rows}
-        missing += len(query.grades or ()) - len(graded)
-        if query.grades is None or graded:
-            grades = None if query.grades is None else list(graded.values())
-            values = (query.query_id, encodable(query.text), list(graded), [], grades, query.answers)
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
-    return pa.table(columns, schema=TEST_QUERIES), missing
+        graded = query.grades or {}
+        held = [passage for passage in graded if passage in rows]
+        grades = [graded[passage] for passage in held + [passage for passage in graded if passage not in rows]]
+        positives = [rows[passage] for passage in held]
+        values = (query.query_id, query.text, positives, [], None if query.grades is None else grades, query.answers)
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    return pa.table(columns, schema=TEST_QUERIES)

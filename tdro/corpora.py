@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from tdro.artifacts import CORPUS, check_columns
 from tdro.errors import UserError
-from tdro.texts import passage_text
+from tdro.relations import written
+from tdro.texts import cut
 
 #: Passages read at a time.
 BLOCK = 8192
@@ -46,17 +47,28 @@ def chosen(corpus: Path, rows: np.ndarray, columns: Sequence[str]) -> Iterator[t
             yield rows[first:end], table.take(rows[first:end] - start)
 
 
-def own_passages(corpus: Path, query_ids: Sequence[str], texts: Sequence[str]) -> dict[int, int]:
+def own_passages(
+    corpus: Path, query_ids: Sequence[str], texts: Sequence[str], max_words: int | None = None
+) -> dict[int, int]:
     """Row of the passage that a query itself is, by the query's place; queries that are none are left out.
 
-    A query is a passage when they have one id and its text lies within the passage's (a passage has a
-    title too) or starts with it (a passage may have been cut); ids alone may be equal by chance.
+    A query is a passage when they have one identifier and are the same text, with or without the passage's title;
+    identifiers alone may be equal by chance, and "zinc" is not the passage that explains zinc.
+
+    Args:
+        corpus: The ``corpus.parquet`` that is searched.
+        query_ids: Identifiers of the queries.
+        texts: Their texts.
+        max_words: Number of words that longer passages were cut to.
     """
     queries = pl.LazyFrame({"passage_id": query_ids, "query": texts}).with_row_index("place")
     held = pl.scan_parquet(corpus).with_row_index("row")
     same = held.join(queries, on="passage_id").select("place", "row", "query", "title", "text").collect()
     return {
-        place: row
-        for place, row, query, title, text in same.iter_rows()
-        if query.strip() in passage_text(title, text) or query.startswith(passage_text(title, text))
+        place: row for place, row, query, title, text in same.iter_rows() if _is_passage(query, title, text, max_words)
     }
+
+
+def _is_passage(query: str, title: str, text: str, max_words: int | None) -> bool:
+    behind_title = f"{written(query)} ".removeprefix(f"{written(title)} ")
+    return written(text) in (written(cut(query, max_words)), written(cut(behind_title, max_words)))

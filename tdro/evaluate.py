@@ -66,7 +66,8 @@ def evaluate(
 ) -> None:
     """Evaluate a retriever on ``datasets``; write ``runs``, then ``query_scores``, then ``scores``.
 
-    A passage that is the query itself (as in ArguAna and Quora) counts neither for nor against.
+    A passage that is the query itself (as in ArguAna and Quora) and is not judged relevant counts neither for nor
+    against.
 
     Args:
         retriever: Folder of a trained retriever, or one that needs no training (``tdro.settings.Retriever``).
@@ -109,27 +110,32 @@ def read_queries(queries: Path, corpus: Path) -> Topics:
         return Topics(
             table["query_id"].to_pylist(), table["query"].to_pylist(), empty, empty, table["answers"].to_pylist()
         )
-    table = table.filter(pc.greater(pc.fill_null(pc.list_value_length(table["positives"]), 0), 0))
+    decides = table["grades" if judged else "positives"]  # a passage that the corpus lacks has a grade, too
+    table = table.filter(pc.greater(pc.fill_null(pc.list_value_length(decides), 0), 0))
     if not len(table):
         raise UserError(f"{queries} holds no query with a positive; evaluation needs at least one.")
     rows = pc.min_max(pc.list_flatten(table["positives"])).as_py()
-    if rows["min"] < 0 or rows["max"] >= number:
-        wrong = rows["min"] if rows["min"] < 0 else rows["max"]
+    wrong = [row for row in rows.values() if row is not None and not 0 <= row < number]
+    if wrong:
         raise UserError(
-            f"{queries} names passage {wrong} as a positive, but {corpus} has rows 0 to {number - 1}; "
+            f"{queries} names passage {wrong[0]} as a positive, but {corpus} has rows 0 to {number - 1}; "
             "prepare both files again."
         )
     positives = table["positives"].to_pylist()
     grades = table["grades"].to_pylist() if judged else [[1] * len(rows) for rows in positives]
+    if any(len(values) < len(rows) for values, rows in zip(grades, positives, strict=True)):
+        raise UserError(f"{queries} has a query with fewer grades than positives; prepare it again.")
     return Topics(table["query_id"].to_pylist(), table["query"].to_pylist(), positives, grades, None)
 
 
 def _evaluate_one(rank: Rank, name: str, dataset: EvalDataset, asked: Topics, runs: Path | None) -> pa.Table:
     """Scores of each query of a test set."""
     corpus = Path(dataset.corpus)
-    rows, values = without_themselves(
-        *rank(dataset, asked.texts, DEPTH + 1), own_passages(corpus, asked.ids, asked.texts)
-    )
+    own = own_passages(corpus, asked.ids, asked.texts, dataset.max_words)
+    own = {place: row for place, row in own.items() if row not in asked.positives[place]}
+    if own:
+        log.info("%s: %d queries are passages themselves, which their rankings leave out", name, len(own))
+    rows, values = without_themselves(*rank(dataset, asked.texts, DEPTH + 1), own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)
     if asked.answers is None:

@@ -320,7 +320,8 @@ class Jobs:
     def _eval_dataset(self, held_out: bool, name: str, layout: Layout) -> EvalDataset:
         entry = self.tasks[name] if held_out else self._all_test_sets[name].entry
         corpus, queries = self.files(IN_DOMAIN if held_out else name, name, layout)
-        return EvalDataset(corpus=corpus, queries=queries, instruction=entry.instruction[:1], symmetric=entry.symmetric)
+        read = {"instruction": entry.instruction[:1], "symmetric": entry.symmetric}
+        return EvalDataset(corpus=corpus, queries=queries, max_words=self.config.data.max_words, **read)
 
     def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
         """Corpus and queries of a dataset."""

@@ -27,13 +27,13 @@ def relevance_scores(
     Args:
         ranked: Rows of the corpus, best first, shape (queries, depth); -1 fills up what was not found.
         positives: The relevant rows of each query.
-        grades: Their grades, above 0.
+        grades: Their grades, above 0, and behind them those of relevant passages that no ranking can hold.
 
     Returns:
         The metrics of ``RELEVANCE_METRICS``, one float a query.
     """
     qrels = {
-        f"q{query}": {f"p{row}": int(grade) for row, grade in zip(rows, values, strict=True)}
+        f"q{query}": dict(zip(_names(rows, len(values)), map(int, values), strict=True))
         for query, (rows, values) in enumerate(zip(positives, grades, strict=True))
     }
     # Ranks stand for scores: trec_eval would order equal scores by name.
@@ -49,6 +49,11 @@ def relevance_scores(
         "mrr_at_10": [scores["recip_rank"] if scores["recip_rank"] >= 0.1 else 0.0 for scores in by_query],
         "recall_at_100": [scores["recall_100"] for scores in by_query],
     }
+
+
+def _names(rows: Sequence[int], total: int) -> list[str]:
+    """Names of ``total`` relevant passages, of which the corpus holds the first in ``rows``."""
+    return [f"p{row}" for row in rows] + [f"missing{place}" for place in range(total - len(rows))]
 
 
 def answer_scores(ranked: np.ndarray, answers: Sequence[Sequence[str]], corpus: Path) -> dict[str, list[float]]:

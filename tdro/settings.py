@@ -83,6 +83,7 @@ class EvalDataset(Prompted):
 
     corpus: str = Field(description="Its corpus.parquet.")
     queries: str = Field(description="Its queries.parquet: the relevant passages or the answers of each query.")
+    max_words: int | None = Field(None, description="Its passages were cut after so many words; null: they were not.")
 
 
 class Miner(Section):

@@ -1,6 +1,7 @@
 """What happened before the scores: rows kept and dropped, near-duplicates, time and memory."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import polars as pl
 from tdro.artifacts import DUPLICATES, read_counts, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
+from tdro.registry import IN_DOMAIN
 from tdro.report.formats import cut, duration, memory
 
 # A stage's file, and the stage as the page names it.
@@ -18,9 +20,10 @@ _EXAMPLES = 12
 
 @dataclass(frozen=True)
 class Stage:
-    """Counts of one stage: a line a task, a value a heading; None where a task does not count it."""
+    """Counts of one stage: a line a task (or benchmark), a value a heading; None where it does not count it."""
 
     name: str
+    of: str
     headings: list[str]
     lines: list[tuple[str, list[int | None]]]
     totals: list[int]
@@ -40,13 +43,30 @@ def stages(tasks: list[str], layout: Layout) -> list[Stage]:
         paths = {task: layout.task(task, file) for task in tasks}
         if file == "negatives.parquet":
             paths = {task: path for task, path in paths.items() if Path(path).exists()}
-        counts = {task: read_counts(path) for task, path in paths.items()}
-        headings = list(dict.fromkeys(key for values in counts.values() for key, value in values.items() if value))
-        if headings:
-            lines = [(task, [values.get(key) for key in headings]) for task, values in counts.items()]
-            totals = [sum(values.get(key, 0) for values in counts.values()) for key in headings]
-            shown.append(Stage(name, headings, lines, totals))
+        shown += _stage(name, "task", paths)
     return shown
+
+
+def benchmark_stages(benchmarks: Mapping[str, list[str]], layout: Layout) -> list[Stage]:
+    """Counts of the preparation of all datasets that have some, the corpora's after the queries'."""
+    datasets = [dataset for name, members in benchmarks.items() if name != IN_DOMAIN for dataset in members]
+    shown = []
+    for file in ("queries.parquet", "corpus.parquet"):
+        paths = {dataset: layout.benchmark(dataset, file) for dataset in datasets}
+        paths = {dataset: path for dataset, path in paths.items() if Path(path).exists() and read_counts(path)}
+        shown += _stage(f"Benchmarks, {file.removesuffix('.parquet')}", "benchmark", paths)
+    return shown
+
+
+def _stage(name: str, of: str, paths: Mapping[str, str]) -> list[Stage]:
+    """The counts in the files; none where all are zero."""
+    counts = {member: read_counts(path) for member, path in paths.items()}
+    headings = list(dict.fromkeys(key for values in counts.values() for key, value in values.items() if value))
+    if not headings:
+        return []
+    lines = [(member, [values.get(key) for key in headings]) for member, values in counts.items()]
+    totals = [sum(values.get(key, 0) for values in counts.values()) for key in headings]
+    return [Stage(name, of, headings, lines, totals)]
 
 
 @dataclass(frozen=True)

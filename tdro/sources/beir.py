@@ -5,7 +5,6 @@ The corpus is passed on as it is read; kept are a 64-bit key of each passage's i
 in tables, the qrels and the queries that they name.
 """
 
-import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -13,12 +12,14 @@ import numpy as np
 import polars as pl
 
 from tdro.errors import UserError
+from tdro.fields import identifier, optional, required
+from tdro.qrels import Judgements
 from tdro.sources import BadRow, Item, Passage, PassageId, Row, Split
 from tdro.sources.files import Malformed, json_value, lines, parsed, some
-from tdro.texts import encodable, exact_key, key_array, mended
+from tdro.texts import exact_key, key_array, mended
 
 _SPLITS = {"train": ("train",), "test": ("test", "dev")}
-_QRELS = {"query": pl.String, "passage": pl.String, "line": pl.Int64}
+_QRELS = {"query": pl.String, "passage": pl.String, "grade": pl.Int64, "line": pl.Int64}
 _QUERIES = {"query": pl.String, "text": pl.String}
 _BLOCK = 1 << 16
 _EMPTY = "{} is empty; expected one JSON object a line."
@@ -73,21 +74,22 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _relevant(qrels: Path) -> Generator[BadRow, None, pl.DataFrame]:
-    """Columns query, passage and line of the judgements with a score above 0, in the order of the file."""
+    """Columns query, passage and line of the judgements with a score above 0, in the order of the file.
 
-    def judgement(number: int, line: bytes) -> tuple[str, str, int] | None:
-        try:
-            cells = line.decode("utf-8-sig").rstrip("\r\n").split("\t")
-        except UnicodeDecodeError:
-            raise Malformed("is not UTF-8") from None
-        if number == 1 and cells[0] == "query-id":
-            return None
-        if len(cells) != 3 or not re.fullmatch(r"\s*-?\d+\s*", cells[2]):
-            raise Malformed("is not `query-id<TAB>corpus-id<TAB>score`")
-        return (cells[0], cells[1], number) if int(cells[2]) > 0 else None
+    Of several judgements of one query and passage the last one counts.
+    """
+    judgements = Judgements()
 
-    found = parsed(lines(qrels), str(qrels), judgement)
-    return (yield from _table(some(found, f"{qrels} marks no passage as relevant; expected scores above 0."), _QRELS))
+    def judgement(number: int, line: bytes) -> tuple[str, str, int, int] | None:
+        found = judgements(number, line)
+        return found and (*found, number)
+
+    complaint = f"{qrels} marks no passage as relevant; expected scores above 0."
+    judged = yield from _table(some(parsed(lines(qrels), str(qrels), judgement), complaint), _QRELS)
+    relevant = judged.unique(["query", "passage"], keep="last", maintain_order=True).filter(pl.col("grade") > 0)
+    if len(judged) and relevant.is_empty():
+        raise UserError(complaint)
+    return relevant
 
 
 def _corpus(path: Path) -> Generator[Passage | BadRow, None, np.ndarray]:
@@ -138,17 +140,16 @@ def _among(identifiers: pl.Series, known: np.ndarray) -> np.ndarray:
 
 def _passage(number: int, line: bytes) -> Passage:
     value = _record(line)
-    return Passage(value["text"], str(value.get("title") or ""), value["_id"])
+    return Passage(required(value, "text"), optional(value, "title"), identifier(value, "_id"))
 
 
 def _query(number: int, line: bytes) -> tuple[str, str]:
     value = _record(line)
-    return encodable(value["_id"]), mended(value["text"])
+    return identifier(value, "_id"), mended(required(value, "text"))
 
 
 def _record(line: bytes) -> dict:
     value = json_value(line)
-    for key in ("_id", "text"):
-        if not isinstance(value, dict) or not isinstance(value.get(key), str):
-            raise Malformed(f"has no string `{key}`; expected BEIR's {{'_id': ..., 'text': ...}}")
+    if not isinstance(value, dict):
+        raise Malformed("is no JSON object; expected BEIR's {'_id': ..., 'text': ...}")
     return value

@@ -13,13 +13,14 @@ relevance keeps its grades, so that scores can be compared with published ones.
 Every file may be gzipped (``.gz``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tdro.errors import UserError
+from tdro.fields import identifier, optional, required
 from tdro.registry import Source
 
 #: The readers, and whether all parts of a benchmark search one corpus.
@@ -36,12 +37,24 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True)
 class Topic:
-    """A query with the grades (above 0) of its relevant passages, or with the answers that a passage may contain."""
+    """A query with the grades (above 0) of its relevant passages, or with the answers that a passage may contain.
+
+    They are empty where nothing that was judged is relevant, or no answer could be found in a passage.
+    """
 
     query_id: str
     text: str
     grades: dict[str, int] | None = None
     answers: tuple[str, ...] | None = None
+
+
+def document(record: Mapping[str, Any], key: str = "_id") -> Document:
+    """A passage out of an object with ``text``, perhaps ``title``, and its identifier under ``key``.
+
+    Raises:
+        Malformed: when one is missing or no text.
+    """
+    return Document(identifier(record, key), optional(record, "title"), required(record, "text"))
 
 
 class TestSet(Protocol):
@@ -51,7 +64,7 @@ class TestSet(Protocol):
         """Stream the corpus, each time in the same order."""
 
     def queries(self) -> Iterator[Topic]:
-        """Stream the queries that can be scored, each time in the same order."""
+        """Stream the queries that are judged or have answers, each time in the same order."""
 
     def corpus_files(self) -> list[Path]:
         """Local files that the documents are read from, those that exist."""

@@ -1,11 +1,13 @@
 """BEIR (Thakur et al., 2021): corpus.jsonl, queries.jsonl, qrels/test.tsv."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.testsets import Document, Topic
-from tdro.testsets.lines import either, existing, need, objects, qrels, string
+from tdro.fields import identifier, required
+from tdro.testsets import Document, Topic, document
+from tdro.testsets.lines import Judged, either, existing, need, objects
 
 
 class Format:
@@ -21,25 +23,20 @@ class Format:
 
     def documents(self) -> Iterator[Document]:
         """The corpus, in the order of its file."""
-        for value, place in objects(need(self._folder, "corpus.jsonl", "BEIR")):
-            yield Document(string(value, "_id", place), value.get("title") or "", string(value, "text", place))
+        yield from objects(need(self._folder, "corpus.jsonl", "BEIR"), document)
 
     def queries(self) -> Iterator[Topic]:
         """The queries of the split, in the order of their file."""
-        judged = self._given or _split(self._folder)
-        if judged is None:
+        split = self._given or _split(self._folder)
+        if split is None:
             raise UserError(
                 f"{self._folder / 'qrels'} has no test.tsv or dev.tsv; expected a folder in BEIR's layout, "
                 "or one of its qrels files."
             )
-        grades = qrels(judged, columns=3)
-        file = need(self._folder, "queries.jsonl", "BEIR")
-        for value, place in objects(file):
-            query_id = string(value, "_id", place)
-            if query_id in grades:
-                yield Topic(query_id, string(value, "text", place), grades=grades.pop(query_id))
-        if grades:
-            raise UserError(f"{judged} names query {next(iter(grades))!r}, which {file} does not hold.")
+        judged, file = Judged(split), need(self._folder, "queries.jsonl", "BEIR")
+        found = objects(file, lambda value: judged.topic(identifier(value, "_id"), partial(required, value, "text")))
+        yield from filter(None, found)
+        judged.check(file)
 
     def corpus_files(self) -> list[Path]:
         """The corpus."""

@@ -1,14 +1,23 @@
-"""Lines of the benchmarks' files: JSON objects and tab-separated cells, plain or gzipped, with their places."""
+"""Lines of the benchmarks' files: JSON objects, judgements and text, plain or gzipped.
 
-import gzip
-import json
-import re
-import zlib
-from collections.abc import Iterator
+They are read as those of training tasks are (:mod:`tdro.sources.files`), but no line may be wrong: a benchmark of which
+something is left out is another benchmark.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tdro.errors import UserError
+from tdro.qrels import Judgements
+from tdro.sources import BadRow, files
+from tdro.sources.files import Malformed, json_value
+from tdro.testsets import Topic
+
+log = logging.getLogger(__name__)
+
+Parsed = TypeVar("Parsed")
 
 
 def either(folder: Path, name: str) -> Path | None:
@@ -33,74 +42,92 @@ def need(folder: Path, name: str, layout: str) -> Path:
     return found
 
 
-def lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines without their ends and blank ones, each with its place for messages.
+def parsed(path: Path, parse: Callable[[int, bytes], Parsed]) -> Iterator[Parsed]:
+    """What ``parse`` makes of each line that is not blank, given its number from 1 and its bytes.
 
     Raises:
-        UserError: when the file cannot be read or is not UTF-8.
+        UserError: when the file cannot be read, or naming the line that ``parse`` cannot read.
+    """
+    for item in files.parsed(files.lines(path), str(path), parse):
+        if isinstance(item, BadRow):
+            raise UserError(f"{item.place} {item.reason}; correct it or get the file anew.")
+        yield item
+
+
+def text_of(line: bytes) -> str:
+    """A line without its end.
+
+    Raises:
+        Malformed: when it is not UTF-8.
     """
     try:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n"), f"{path}, line {number}"
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error}); get the file anew.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}; get it anew.") from None
+        return line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Malformed("is not UTF-8") from None
 
 
-def objects(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """The JSON object of every line, with its place.
+def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[Parsed]:
+    """What ``parse`` makes of the JSON object of every line.
 
     Raises:
-        UserError: for a line that is none, or a file without lines.
+        UserError: for a line that is none or that ``parse`` cannot read, or a file without lines.
     """
-    empty = True
-    for line, place in lines(path):
-        empty = False
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{place} is not JSON ({error}); get the file anew.") from None
+
+    def parse_line(number: int, line: bytes) -> Parsed:
+        value = json_value(line)
         if not isinstance(value, dict):
-            raise UserError(f"{place} is not a JSON object; get the file anew.")
-        yield value, place
+            raise Malformed("is not a JSON object")
+        return parse(value)
+
+    empty = True
+    for item in parsed(path, parse_line):
+        empty = False
+        yield item
     if empty:
         raise UserError(f"{path} is empty; expected one JSON object a line.")
 
 
-def string(value: dict[str, Any], key: str, place: str) -> str:
-    """A string of an object.
+def qrels(path: Path) -> dict[str, dict[str, int]]:
+    """Grades above 0 by query and passage, in the order of the file; a query without any has an empty mapping.
+
+    Of several judgements of one passage the last one counts.
 
     Raises:
-        UserError: when it is missing or is no string.
-    """
-    if not isinstance(value.get(key), str):
-        raise UserError(f"{place} has no string `{key}`.")
-    return value[key]
-
-
-def qrels(path: Path, columns: int) -> dict[str, dict[str, int]]:
-    """Grades above 0 by query and passage, in the order of the file.
-
-    Args:
-        path: BEIR's file (3 columns: query, passage, grade; a header) or TREC's (4, the second unused; none).
-        columns: Which of the two.
-
-    Raises:
-        UserError: for a line of another form, or when nothing is graded above 0.
+        UserError: for a line that is no judgement, or when nothing is graded above 0.
     """
     found: dict[str, dict[str, int]] = {}
-    for number, (line, place) in enumerate(lines(path), start=1):
-        cells = line.split("\t") if columns == 3 else line.split()
-        if number == 1 and columns == 3 and not re.fullmatch(r"-?\d+", cells[-1].strip()):
-            continue  # the header
-        if len(cells) != columns or not re.fullmatch(r"-?\d+", cells[-1].strip()):
-            form = "query-id<TAB>corpus-id<TAB>score" if columns == 3 else "query-id 0 passage-id grade"
-            raise UserError(f"{place} is not `{form}`.")
-        if int(cells[-1]) > 0:
-            found.setdefault(cells[0], {})[cells[-2]] = int(cells[-1])
-    if not found:
+    changed = 0
+    for judgement in parsed(path, Judgements()):
+        if judgement is not None:
+            query, passage, grade = judgement
+            grades = found.setdefault(query, {})
+            changed += grades.get(passage, grade) != grade
+            grades[passage] = grade
+    if changed:
+        log.warning("%s judges %d passages twice and differently; the last judgement counts", path, changed)
+    found = {query: above_zero(grades) for query, grades in found.items()}
+    if not any(found.values()):
         raise UserError(f"{path} grades no passage above 0; nothing could be scored.")
     return found
+
+
+class Judged:
+    """The judgements of a split, from which its queries take theirs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._grades = path, qrels(path)
+
+    def topic(self, query_id: str, text: Callable[[], str]) -> Topic | None:
+        """The query of that identifier when it is judged; only then its text is read."""
+        return Topic(query_id, text(), grades=self._grades.pop(query_id)) if query_id in self._grades else None
+
+    def check(self, queries: Path) -> None:
+        """Raises UserError: when a query with a relevant passage was none of the ``queries``."""
+        lost = [query for query, grades in self._grades.items() if grades]
+        if lost:
+            raise UserError(f"{self._path} names query {lost[0]!r}, which {queries} does not hold.")
+
+
+def above_zero(grades: dict[str, int]) -> dict[str, int]:
+    """The passages that are relevant."""
+    return {passage: grade for passage, grade in grades.items() if grade > 0}

@@ -6,11 +6,13 @@ The hub's two repositories fit as they are, side by side in one folder: ``miracl
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.testsets import Document, Topic
-from tdro.testsets.lines import lines, objects, qrels, string
+from tdro.sources.files import Malformed
+from tdro.testsets import Document, Topic, document
+from tdro.testsets.lines import Judged, objects, parsed, text_of
 
 _DOCUMENTS = r"docs-(\d+)\.jsonl(\.gz)?"
 _TOPICS = r"topics.*dev\.tsv(\.gz)?"
@@ -26,21 +28,20 @@ class Format:
     def documents(self) -> Iterator[Document]:
         """The passages of all files, in the order of their numbers."""
         for file in self._need(_DOCUMENTS):
-            for value, place in objects(file):
-                yield Document(string(value, "docid", place), value.get("title") or "", string(value, "text", place))
+            yield from objects(file, partial(document, key="docid"))
 
     def queries(self) -> Iterator[Topic]:
         """The topics of dev that the qrels judge, in their order."""
-        topics, judged = self._only(_TOPICS), self._only(_QRELS)
-        grades = qrels(judged, columns=4)
-        for line, place in lines(topics):
-            query_id, tab, text = line.partition("\t")
-            if not tab or not text.strip():
-                raise UserError(f"{place} is not `query-id<TAB>query`.")
-            if query_id in grades:
-                yield Topic(query_id, text, grades=grades.pop(query_id))
-        if grades:
-            raise UserError(f"{judged} names query {next(iter(grades))!r}, which {topics} does not hold.")
+        topics, judged = self._only(_TOPICS), Judged(self._only(_QRELS))
+
+        def topic(number: int, line: bytes) -> Topic | None:
+            query_id, _, text = text_of(line).partition("\t")
+            if not query_id.strip() or not text.strip():
+                raise Malformed("is not `query-id<TAB>query`")
+            return judged.topic(query_id.strip(), lambda: text)
+
+        yield from filter(None, parsed(topics, topic))
+        judged.check(topics)
 
     def corpus_files(self) -> list[Path]:
         """The documents."""

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.testsets import Document, Topic
-from tdro.testsets.lines import either, existing, lines, need, objects, string
+from tdro.fields import identifier, optional, required, unquoted
+from tdro.sources.files import Malformed
+from tdro.testsets import Document, Topic, document
+from tdro.testsets.lines import either, existing, need, objects, parsed, text_of
 
 #: Types of answers that no passage contains as a string.
 UNMATCHED = ("unanswerable", "binary", "long_answer")
@@ -39,18 +41,15 @@ class Format:
                 f"{self._folder} has neither psgs_w100.tsv nor corpus.jsonl (or .gz); add the passages, or name the "
                 "benchmark whose passages are to be searched under `corpus`."
             )
-        for value, place in objects(file):
-            yield Document(string(value, "_id", place), value.get("title") or "", string(value, "text", place))
+        yield from objects(file, document)
 
     def queries(self) -> Iterator[Topic]:
-        """The questions in one language that have an answer which can be matched."""
+        """The questions in one language; those without an answer that can be matched have none."""
         file = self._file or need(self._folder, "mkqa.jsonl", "MKQA")
         empty = True
-        for value, place in objects(file):
-            answers = _answers(value, place)
-            if answers:
-                empty = False
-                yield Topic(str(value["example_id"]), self._question(value, place), answers=answers)
+        for topic in objects(file, self._topic):
+            empty = empty and not topic.answers
+            yield topic
         if empty:
             raise UserError(f"{file} holds no question with an answer that a passage could contain.")
 
@@ -62,36 +61,41 @@ class Format:
         """The questions with their answers."""
         return existing(self._file or either(self._folder, "mkqa.jsonl"))
 
-    def _question(self, value: dict, place: str) -> str:
-        queries = value.get("queries")
-        if not isinstance(queries, dict) or not isinstance(queries.get(self._language), str):
+    def _topic(self, value: dict) -> Topic:
+        """One question, with no answers where a passage could contain none."""
+        query_id, answers, queries = identifier(value, "example_id"), _answers(value), value.get("queries")
+        if not isinstance(queries, dict) or not optional(queries, self._language):
             known = ", ".join(queries) if isinstance(queries, dict) else "none"
-            raise UserError(f"{place} has no question in {self._language!r}; its languages are {known}.")
-        return queries[self._language]
+            raise Malformed(f"has no question in {self._language!r}; its languages are {known}")
+        return Topic(query_id, required(queries, self._language), answers=answers)
 
 
-def _answers(value: dict, place: str) -> tuple[str, ...]:
+def _answers(value: dict) -> tuple[str, ...]:
     """Texts and aliases of the English answers of all types that can be matched."""
     answers = value.get("answers")
-    if "example_id" not in value or not isinstance(answers, dict) or not isinstance(answers.get(PASSAGES), list):
-        raise UserError(f"{place} has no `example_id` or no `answers.{PASSAGES}`; expected MKQA's format.")
-    if not all(isinstance(answer, dict) for answer in answers[PASSAGES]):
-        raise UserError(f"{place}: `answers.{PASSAGES}` must list objects with `type` and `text`, as MKQA has them.")
-    matched = [answer for answer in answers[PASSAGES] if answer.get("type") not in UNMATCHED]
-    texts = [text for answer in matched for text in (answer.get("text"), *(answer.get("aliases") or ()))]
-    return tuple(dict.fromkeys(text for text in texts if isinstance(text, str) and text.strip()))
+    listed = answers.get(PASSAGES) if isinstance(answers, dict) else None
+    if not isinstance(listed, list):
+        raise Malformed(f"has no list `answers.{PASSAGES}`; expected MKQA's format")
+    if not all(isinstance(answer, dict) for answer in listed):
+        raise Malformed(f"has an `answers.{PASSAGES}` that lists no objects with `type` and `text`, as MKQA has them")
+    matched = [answer for answer in listed if answer.get("type") not in UNMATCHED]
+    texts = [text for answer in matched for text in (optional(answer, "text"), *_aliases(answer))]
+    return tuple(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def _aliases(answer: dict) -> list[str]:
+    aliases = answer.get("aliases") or []
+    return [optional({"aliases": alias}, "aliases") for alias in (aliases if isinstance(aliases, list) else [aliases])]
 
 
 def _psgs(path: Path) -> Iterator[Document]:
     """DPR's passages: id, text, title, separated by tabs, quoted as CSV, with a header."""
-    for number, (line, place) in enumerate(lines(path), start=1):
-        cells = line.split("\t")
-        if len(cells) != 3:
-            raise UserError(f"{place} is not `id<TAB>text<TAB>title`.")
-        if number > 1 or cells[0] != "id":
-            yield Document(cells[0], _unquoted(cells[2]), _unquoted(cells[1]))
 
+    def passage(number: int, line: bytes) -> Document | None:
+        cells = text_of(line).split("\t")
+        if len(cells) != 3 or not cells[0].strip():
+            raise Malformed("is not `id<TAB>text<TAB>title`")
+        passage_id, text, title = map(unquoted, cells)
+        return None if number == 1 and passage_id == "id" else Document(passage_id.strip(), title, text)
 
-def _unquoted(cell: str) -> str:
-    quoted = len(cell) > 1 and cell.startswith('"') and cell.endswith('"')
-    return cell[1:-1].replace('""', '"') if quoted else cell
+    yield from filter(None, parsed(path, passage))

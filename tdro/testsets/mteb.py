@@ -1,10 +1,21 @@
 """Retrieval tasks of mteb, which loads them from the hub (or from its cache, with HF_HUB_OFFLINE)."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tdro.errors import UserError
-from tdro.testsets import Document, Topic
+from tdro.fields import identifier, required
+from tdro.qrels import whole
+from tdro.sources.files import Malformed
+from tdro.testsets import Document, Topic, document
+from tdro.testsets.lines import above_zero
+
+log = logging.getLogger(__name__)
+
+Parsed = TypeVar("Parsed")
 
 
 class Format:
@@ -23,17 +34,31 @@ class Format:
 
     def documents(self) -> Iterator[Document]:
         """The corpus."""
-        for row in self._data()["corpus"]:
-            yield Document(row["id"], row.get("title") or "", row["text"])
+        yield from self._parsed("corpus", self._data()["corpus"], partial(document, key="id"))
 
     def queries(self) -> Iterator[Topic]:
-        """The queries with a passage graded above 0."""
+        """The queries that are judged."""
         data = self._data()
-        for row in data["queries"]:
-            judged = data["relevant_docs"].get(row["id"], {})
-            grades = {passage: grade for passage, grade in judged.items() if grade > 0}
-            if grades:
-                yield Topic(row["id"], row["text"], grades=grades)
+        grades = dict(self._parsed("relevant_docs", data["relevant_docs"].items(), _judged))
+        asked = self._parsed("queries", data["queries"], lambda row: (identifier(row, "id"), required(row, "text")))
+        for query_id, text in asked:
+            if query_id in grades:
+                yield Topic(query_id, text, grades=grades.pop(query_id))
+        if grades:
+            name, first = self._task.metadata.name, next(iter(grades))
+            log.warning("mteb's %s judges %d queries that it lacks, such as %r; left out", name, len(grades), first)
+
+    def _parsed(self, what: str, rows: Iterable[Any], parse: Callable[[Any], Parsed]) -> Iterator[Parsed]:
+        """What ``parse`` makes of each row.
+
+        Raises:
+            UserError: naming the row that it cannot read.
+        """
+        for number, row in enumerate(rows):
+            try:
+                yield parse(row)
+            except Malformed as error:
+                raise UserError(f"mteb's {self._task.metadata.name}, row {number} of {what} {error}.") from None
 
     def corpus_files(self) -> list[Path]:
         """None: mteb knows where they are."""
@@ -48,3 +73,8 @@ class Format:
         except (OSError, ValueError) as error:
             raise UserError(f"mteb cannot load {self._task.metadata.name}: {' '.join(str(error).split())}.") from error
         return self._task.dataset[self._subset][self._task.eval_splits[0]]
+
+
+def _judged(item: tuple[Any, Mapping[Any, Any]]) -> tuple[str, dict[str, int]]:
+    query, grades = item
+    return str(query), above_zero({str(passage): whole(grade) for passage, grade in grades.items()})

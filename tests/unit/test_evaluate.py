@@ -29,8 +29,11 @@ from tdro.artifacts import (
     read_table,
     write_table,
 )
+from tdro.benchmarks import prepare_corpus, prepare_queries
+from tdro.corpora import own_passages
 from tdro.errors import UserError
 from tdro.evaluate import evaluate, without_themselves
+from tdro.registry import Source
 from tdro.settings import EvalDataset, EvaluateJob, Miner
 
 ENCODING = config.Encoding(precision="fp32")
@@ -329,6 +332,84 @@ def test_a_query_that_is_itself_a_passage_does_not_find_itself(tmp_path):
     model = save_words(tmp_path / "model", {"a": np.array([1.0, 0.0]), "b": np.array([0.8, 0.6])})
     dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["a"], [[1]], ["x", "y"], ["x"], ["some title", ""])
     assert run(tmp_path, model, {"self": dataset})[0]["datasets"]["self"]["mrr_at_10"] == 1.0
+
+
+SELVES = {
+    "the text under a title": ("a b", "t", "a b", None, True),
+    "title and text": ("t a b", "t", "a b", None, True),
+    "another form and other white space": ("e\u0301  a\n", "", "é a", None, True),
+    "cut": ("a b c d", "t", "a b", 2, True),
+    "title and cut text": ("t a b c", "t", "a b", 2, True),
+    "a title only": ("t", "t", "", None, True),
+    "contained": ("a", "", "a b", None, False),
+    "the title of another text": ("t", "t", "a b", None, False),
+    "a beginning": ("a b", "", "a", None, False),
+    "a shorter beginning than what is cut": ("a b c d", "", "a", 2, False),
+    "other words": ("a", "", "b", None, False),
+}
+
+
+@pytest.mark.parametrize(("query", "title", "text", "max_words", "is_it"), SELVES.values(), ids=SELVES)
+def test_only_a_passage_that_is_the_query_leaves_its_ranking(tmp_path, query, title, text, max_words, is_it):
+    dataset = save_dataset(tmp_path, ["other", text], [query], [[0]], ["x", "y"], ["y"], ["", title])
+    assert own_passages(Path(dataset.corpus), ["y"], [query], max_words) == ({0: 1} if is_it else {})
+
+
+def test_a_relevant_passage_stays_in_the_ranking_whatever_its_identifier(tmp_path):
+    """Terms and what explains them, with one numbering; and a passage that is the query and its own answer."""
+    vectors = one_hot(3) | {"zinc": np.array([1.0, 0, 0]), "bluish": np.array([0.5, 0, 0])}
+    model = save_words(tmp_path / "model", vectors)
+    ids = ["1", "2", "3"]
+    dataset = save_dataset(tmp_path / "ds", ["zinc bluish", "t1", "t2"], ["zinc", "t1"], [[0], [1]], ids, ids[:2])
+    scores, _ = run(tmp_path, model, {"ids": dataset})
+    assert scores["datasets"]["ids"]["ndcg_at_10"] == 1.0
+
+
+def test_scores_with_missing_passages_are_those_of_trec_eval_on_the_files_themselves(tmp_path):
+    """The oracle reads the qrels as they were written, and the ranking as a run file."""
+    import pytrec_eval
+
+    rng = np.random.default_rng(11)
+    model = save_words(tmp_path / "model", {f"w{i}": row for i, row in enumerate(rng.normal(size=(40, 8)))})
+    official = {f"q{i}": {f"d{row}": int(rng.integers(0, 4)) for row in rng.choice(60, 12)} for i in range(20)}
+    official["q20"] = {"d50": 2, "d55": 1}  # the corpus has d0 to d39: this one's passages are all missing
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    for file, letter, number in (("corpus.jsonl", "d", 40), ("queries.jsonl", "q", 21)):
+        rows = [{"_id": f"{letter}{i}", "text": f"w{i} w{(7 * i + len(letter)) % 40}"} for i in range(number)]
+        (folder / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = [f"{query}\t{p}\t{grade}\n" for query, grades in official.items() for p, grade in grades.items()]
+    (folder / "qrels/test.tsv").write_text("".join(lines))
+    corpus, queries, out = tmp_path / "c.parquet", tmp_path / "q.parquet", tmp_path / "out"
+    source = Source(reader="beir", path=str(folder))
+    prepare_corpus("b", source, None, config.Data(), corpus)
+    prepare_queries("b", source, None, None, config.Data(), corpus, queries)
+    dataset = EvalDataset(corpus=str(corpus), queries=str(queries), instruction=INSTRUCTION)
+    evaluate(model, "b", {"b": dataset}, ENCODING, out / "s.json", out / "q.parquet", out / "runs")
+    run_of: dict[str, dict[str, float]] = {}
+    for query, _, passage, rank, *_ in map(str.split, (out / "runs/b.trec").read_text().splitlines()):
+        run_of.setdefault(query, {})[passage] = -float(rank)
+    measured = pytrec_eval.RelevanceEvaluator(official, {"ndcg_cut.10", "recall.100"}).evaluate(run_of)
+    found = read_table(out / "q.parquet", QUERY_SCORES).to_pydict()
+    assert found["query_id"] == list(official)
+    for metric, name in (("ndcg_at_10", "ndcg_cut_10"), ("recall_at_100", "recall_100")):
+        assert found[metric] == pytest.approx([measured[query][name] for query in official], abs=1e-9)
+    assert found["ndcg_at_10"][-1] == 0 and 0 < np.mean(found["ndcg_at_10"]) < 1
+
+
+def test_a_grade_that_is_missing_is_refused(tmp_path):
+    model, dataset = planted(tmp_path)
+    columns = read_table(dataset.queries, QUERIES).to_pydict() | {"grades": [[]] + [[1]] * 19, "answers": [None] * 20}
+    columns["positives"][1] = [1, 2]
+    write_table(dataset.queries, columns, TEST_QUERIES)
+    assert "fewer grades than positives" in refused(tmp_path, model, dataset)
+
+
+def test_a_ranking_that_found_nothing_scores_zero():
+    from tdro.metrics import relevance_scores
+
+    found = relevance_scores(np.array([[-1, -1], [3, -1]]), [[3], [3]], [[1], [1, 1]])
+    assert found["recall_at_100"] == [0.0, 0.5] and found["mrr_at_10"] == [0.0, 1.0]
 
 
 def test_ids_shared_by_chance_hide_no_passage(tmp_path):

@@ -65,6 +65,9 @@ def test_parts_have_corpora_of_their_own_or_one_of_all_or_another_benchmarks():
     (dataset,) = jobs().evaluate("mkqa-nq-ar", LAYOUT).datasets.values()
     assert dataset.corpus == "results/benchmarks/nq/corpus.parquet"
     assert dataset.queries == "results/benchmarks/mkqa-nq-ar/queries.parquet"
+    assert dataset.max_words is None
+    (cut,) = jobs(data={"max_words": 9}).evaluate("web", LAYOUT).datasets.values()
+    assert cut.max_words == 9
     assert jobs().prepare_corpus("miracl-sw").part == "sw"
     assert jobs().prepare_corpus("mkqa").part is None
     assert jobs().prepare_queries("mkqa-th").part == "th"

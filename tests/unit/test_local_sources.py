@@ -248,10 +248,17 @@ def test_beir_splits(tmp_path, ending):
     [
         ("qrels/train.tsv", "q1\td1\t1\nq1\td9\t1\n", "train.tsv, line 2", "names passage 'd9', which .*corpus.jsonl"),
         ("qrels/train.tsv", "q1\td1\t1\nq9\td1\t1\n", "train.tsv, line 2", "names query 'q9', which .*queries.jsonl"),
-        ("qrels/train.tsv", "q1 d1 1\nq1\td1\t1\n", "train.tsv, line 1", "is not `query-id<TAB>"),
+        ("qrels/train.tsv", "q1,d1,1\nq1\td1\t1\n", "train.tsv, line 1", "is neither `query-id<TAB>"),
+        ("qrels/train.tsv", "q1\td1\tyes\nq1\td1\t1\n", "train.tsv, line 1", "has the grade 'yes'"),
         ("qrels/train.tsv", b"q1\td1\t1\nq\xe9\td1\t1\n", "train.tsv, line 2", "is not UTF-8"),
         ("corpus.jsonl", '{"_id": "d1"}\n{"_id": "d1", "text": "one"}', "corpus.jsonl, line 1", "has no string `text`"),
-        ("corpus.jsonl", '[]\n{"_id": "d1", "text": "one"}', "corpus.jsonl, line 1", "has no string `_id`"),
+        ("corpus.jsonl", '[]\n{"_id": "d1", "text": "one"}', "corpus.jsonl, line 1", "is no JSON object"),
+        (
+            "corpus.jsonl",
+            '{"_id": "d2", "title": {}, "text": "one"}\n{"_id": "d1", "text": "one"}',
+            "corpus.jsonl, line 1",
+            "has an object under `title`",
+        ),
         ("queries.jsonl", '{\n{"_id": "q1", "text": "first"}', "queries.jsonl, line 1", "is not JSON"),
     ],
 )
@@ -280,6 +287,13 @@ def test_beir_unreadable(beir, file, content, complaint):
         (beir / file).write_text(content)
     with pytest.raises(UserError, match=complaint):
         found("beir", beir)
+
+
+def test_beir_takes_numbers_as_text(beir):
+    (beir / "corpus.jsonl").write_text('{"_id": 1, "title": 0, "text": 1984}\n')
+    (beir / "queries.jsonl").write_text('{"_id": 2, "text": 911}\n')
+    (beir / "qrels/train.tsv").write_text("2\t1\t1\n")
+    assert found("beir", beir) == [Passage("1984", "0", "1"), Row("911", [PassageId("1")], query_id="2")]
 
 
 # --- table

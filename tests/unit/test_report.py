@@ -20,6 +20,7 @@ from tdro.artifacts import (
     QUERIES,
     QUERY_SCORES,
     RELEVANCE_METRICS,
+    TEST_QUERIES,
     TRAIN,
     TRAJECTORY,
     read_table,
@@ -455,6 +456,16 @@ def test_weights_and_passes(tree, built):
 def test_unknown_training_rows_hide_passes(tmp_path):
     html, _, _ = Tree(tmp_path, content(training_rows=None)).build()
     assert "passes" not in _Text(html).text
+
+
+def test_what_benchmarks_lack_is_counted(tmp_path):
+    tree = Tree(tmp_path, content())
+    name, *_ = tree.settings.out_of_domain
+    columns = {column: [] for column in TEST_QUERIES.names}
+    counts = {"relevant passages that the corpus lacks": 1234, "queries": 60}
+    write_table(tree.layout.benchmark(name, "queries.parquet"), columns, TEST_QUERIES, counts)
+    text = _Text(tree.build()[0]).text
+    assert f"benchmark relevant passages that the corpus lacks queries {name} 1,234 60 all 1,234 60" in text
 
 
 def test_counts_duplicates_and_jobs(built):

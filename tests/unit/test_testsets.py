@@ -156,6 +156,8 @@ def test_miracl_languages_side_by_side(tmp_path):
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_mkqa(tmp_path, suffix):
     documents, queries = read("mkqa", mkqa(tmp_path, suffix), "ru")
+    assert len(queries) == 6
+    queries = [query for query in queries if query.answers]
     assert documents == [("1", "Aaron", 'Aaron is a "prophet", he said'), ("2", "I Hear You", "Dave Edmunds sang it")]
     assert [(q.query_id, q.text) for q in queries] == [
         ("563260143484355911", "кто поет?"),
@@ -184,7 +186,7 @@ def test_answers_that_are_no_objects_are_named(tmp_path):
     row = {"example_id": 1, "queries": {"ru": "?"}, "answers": {"en": ["yes"]}}
     mkqa(tmp_path, suffix="")
     (tmp_path / "mkqa.jsonl").write_text(jsonl(row))
-    with pytest.raises(UserError, match=r"mkqa.jsonl, line 1: `answers.en` must list objects"):
+    with pytest.raises(UserError, match=r"mkqa.jsonl, line 1 has an `answers.en` that lists no objects"):
         read("mkqa", tmp_path, "ru")
 
 
@@ -213,13 +215,28 @@ MALFORMED = {
     "corpus is no JSON": ("corpus.jsonl", "{", "corpus.jsonl, line 1 is not JSON"),
     "corpus is empty": ("corpus.jsonl", "\n", "corpus.jsonl is empty"),
     "corpus without text": ("corpus.jsonl", '{"_id": "a"}\n', "corpus.jsonl, line 1 has no string `text`"),
-    "query of a number": ("queries.jsonl", '{"_id": 3, "text": "a"}\n', "queries.jsonl, line 1 has no string `_id`"),
+    "null for a text": ("corpus.jsonl", '{"_id": "a", "text": null}\n', "corpus.jsonl, line 1 has no string `text`"),
+    "list for a title": (
+        "corpus.jsonl",
+        '{"_id": "a", "title": ["b"], "text": "c"}\n',
+        "line 1 has a list under `title`",
+    ),
+    "truth for a text": (
+        "queries.jsonl",
+        '{"_id": "PLAIN-2", "text": true}\n',
+        "line 1 has true or false under `text`",
+    ),
+    "null for an identifier": ("queries.jsonl", '{"_id": null, "text": "a"}\n', "line 1 has no string `_id`"),
+    "blank identifier": ("queries.jsonl", '{"_id": " ", "text": "a"}\n', "line 1 has an empty `_id`"),
     "list for an object": ("queries.jsonl", "[]\n", "queries.jsonl, line 1 is not a JSON object"),
-    "qrels of four columns": ("qrels/test.tsv", "q\t0\td\t1\n", "test.tsv, line 1 is not"),
-    "qrels of words": ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td\tyes\n", "test.tsv, line 2 is not"),
+    "qrels of five columns": ("qrels/test.tsv", "q\t0\td\t1\t2\n", "test.tsv, line 1 is neither"),
+    "qrels of words": ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\td\tyes\n", "line 2 has the grade 'yes'"),
+    "a word where a header may be": ("qrels/test.tsv", "q\td\tyes\nq\td\t1\n", "line 1 has the grade 'yes'"),
+    "half a grade": ("qrels/test.tsv", "q\td\t0.5\n", "line 1 has the grade '0.5'; expected a whole number"),
+    "no grade at all": ("qrels/test.tsv", "q\td\tnan\n", "line 1 has the grade 'nan'"),
     "qrels of zeros": ("qrels/test.tsv", "PLAIN-2\tMED-10\t0\n", "grades no passage above 0"),
     "qrels of unknown queries": ("qrels/test.tsv", "who\tMED-10\t1\n", "names query 'who'"),
-    "not UTF-8": ("queries.jsonl", b'{"_id": "\xff"}\n', "queries.jsonl is not UTF-8"),
+    "not UTF-8": ("queries.jsonl", b'{"_id": "\xff"}\n', "queries.jsonl, line 1 is not UTF-8"),
     "a broken archive": ("corpus.jsonl.gz", b"\x1f\x8b\x08\x00junk", "corpus.jsonl.gz cannot be read"),
 }
 
@@ -290,20 +307,54 @@ def test_preparation_in_blocks_is_the_same(tmp_path, monkeypatch):
     assert whole[1]["positives"] == [[0], [3]]
 
 
-def test_passages_that_the_corpus_lacks_are_left_out_and_counted(tmp_path, caplog):
+def test_passages_that_the_corpus_lacks_stay_judged_and_are_counted(tmp_path, caplog):
     folder = beir(tmp_path / "beir")
     with (folder / "qrels/test.tsv").open("a") as file:
-        file.write("PLAIN-3\tgone\t1\nunjudged\tgone\t1\n")
+        file.write("PLAIN-2\tgone\t3\nunjudged\tgone\t1\nunjudged\tlost\t2\n")
     _, queries = prepared(tmp_path, "beir", folder)
-    assert queries["query_id"] == ["PLAIN-2", "PLAIN-3"]
-    assert read_counts(tmp_path / "out/queries.parquet")["judged passages that the corpus lacks"] == 2
-    assert "lacks 2 passages" in caplog.text
+    assert queries["query_id"] == ["PLAIN-2", "unjudged", "PLAIN-3"]
+    assert queries["positives"] == [[0, 1], [], [2]]
+    assert queries["grades"] == [[2, 1, 3], [1, 2], [1]]
+    counts = read_counts(tmp_path / "out/queries.parquet")
+    assert counts["relevant passages that the corpus lacks"] == 3
+    assert counts["queries of which it lacks all relevant passages"] == 1
+    assert "lacks 3 passages that are judged relevant, for 1 queries all of them" in caplog.text
+
+
+def test_queries_without_a_relevant_passage_or_answer_are_counted(tmp_path):
+    folder = beir(tmp_path / "beir")
+    with (folder / "qrels/test.tsv").open("a") as file:
+        file.write("unjudged\tMED-10\t0\nunjudged\tMED-14\t-1\n")
+    assert prepared(tmp_path, "beir", folder)[1]["query_id"] == ["PLAIN-2", "PLAIN-3"]
+    left_out = "queries without a relevant passage or answer"
+    assert read_counts(tmp_path / "out/queries.parquet")[left_out] == 1
+    prepared(tmp_path, "mkqa", mkqa(tmp_path / "mkqa"), "ru")
+    assert read_counts(tmp_path / "out/queries.parquet")[left_out] == 3
+
+
+def test_what_is_not_asked_may_be_missing_or_have_no_text(tmp_path):
+    folder = beir(tmp_path)
+    with (folder / "queries.jsonl").open("a") as file:
+        file.write(jsonl({"_id": "of another split", "text": None}))
+    with (folder / "qrels/test.tsv").open("a") as file:
+        file.write("judged but unknown\tMED-10\t0\n")
+    assert [query.query_id for query in read("beir", folder)[1]] == ["PLAIN-2", "PLAIN-3"]
+
+
+def test_identifiers_that_come_twice_are_counted(tmp_path, caplog):
+    folder = beir(tmp_path / "beir")
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.write(jsonl({"_id": "MED-10", "title": "", "text": "again"}))
+    assert prepared(tmp_path, "beir", folder)[1]["positives"] == [[0, 1], [2]]
+    assert read_counts(tmp_path / "out/queries.parquet")["relevant passages whose identifier comes twice"] == 1
+    assert "1 relevant passages twice" in caplog.text
 
 
 def test_limits_of_queries_and_of_words(tmp_path):
     folder = beir(tmp_path / "beir")
     corpus, queries = prepared(tmp_path, "beir", folder, data=Data(max_words=1), limit=1)
     assert corpus["text"][0] == "Lower" and len(queries["query_id"]) == 1
+    assert read_counts(tmp_path / "out/corpus.parquet") == {"passages": 3, "passage cut": 3}
     assert prepared(tmp_path, "beir", folder, data=Data(max_words=1), limit=1)[1] == queries
 
 
@@ -314,3 +365,57 @@ def test_a_corpus_of_another_benchmark_is_refused(tmp_path):
     with pytest.raises(UserError, match="holds none of the relevant passages"):
         prepare_queries("b", source, None, None, Data(), tmp_path / "out/corpus.parquet", tmp_path / "q.parquet")
     assert not (tmp_path / "q.parquet").exists()
+
+
+# --- what programs write in the place of texts
+
+
+NUMBERS = {
+    "beir": ({"_id": 7, "title": 1984, "text": 0}, ("7", "1984", "0")),
+    "null title": ({"_id": "a", "title": None, "text": 2.5}, ("a", "", "2.5")),
+    "title 0": ({"_id": 1, "title": 0, "text": ""}, ("1", "0", "")),
+    "title that is not a number": ({"_id": 1, "title": float("nan"), "text": "x"}, ("1", "", "x")),
+    "half a character": ({"_id": "\ud83d", "title": "\ud83d", "text": "\udc00"}, ("\ufffd", "\ufffd", "\ufffd")),
+}
+
+
+@pytest.mark.parametrize("reader", ["beir", "mkqa", "miracl"])
+@pytest.mark.parametrize(("record", "expected"), NUMBERS.values(), ids=NUMBERS)
+def test_numbers_and_nulls_are_text_in_every_format(tmp_path, reader, record, expected):
+    if reader == "miracl":
+        record = {"docid" if key == "_id" else key: value for key, value in record.items()}
+    write(tmp_path / ("docs-0.jsonl" if reader == "miracl" else "corpus.jsonl"), json.dumps(record) + "\n")
+    prepare_corpus("b", Source(reader=reader, path=str(tmp_path)), None, Data(), tmp_path / "out.parquet")
+    (row,) = read_table(tmp_path / "out.parquet", CORPUS).to_pylist()
+    assert tuple(row.values()) == expected
+
+
+def test_numbers_are_text_in_queries_and_answers_too(tmp_path):
+    folder = beir(tmp_path / "beir")
+    write(folder / "queries.jsonl", jsonl({"_id": 12, "text": 1984}))
+    write(folder / "qrels/test.tsv", "12\t4983\t1\n")
+    assert [(q.query_id, q.text) for q in read("beir", folder)[1]] == [("12", "1984")]
+    answers = [{"type": "number", "text": 26, "aliases": "twenty six"}, {"type": "date", "text": None, "aliases": None}]
+    row = {"example_id": 3, "queries": {"en": 911}, "answers": {"en": answers}}
+    mkqa(tmp_path / "mkqa", suffix="")
+    write(tmp_path / "mkqa/mkqa.jsonl", jsonl(row))
+    (query,) = read("mkqa", tmp_path / "mkqa")[1]
+    assert (query.query_id, query.text, query.answers) == ("3", "911", ("26", "twenty six"))
+
+
+def test_a_task_of_mteb_with_numbers_is_read_and_with_lists_named(monkeypatch):
+    import mteb
+
+    task = mteb.get_task("SciFact")
+    data = {
+        "corpus": [{"id": 1, "title": None, "text": 5}],
+        "queries": [{"id": 2, "text": "x"}],
+        "relevant_docs": {2: {1: 1.0}, "gone": {1: 1}},
+    }
+    task.dataset, task.data_loaded = {"default": {"test": data}}, True
+    monkeypatch.setattr(mteb, "get_task", lambda name, hf_subsets=None: task)
+    documents, queries = read("mteb", "SciFact")
+    assert documents == [("1", "", "5")] and [(q.query_id, q.grades) for q in queries] == [("2", {"1": 1})]
+    data["corpus"].append({"id": 3, "title": [], "text": "x"})
+    with pytest.raises(UserError, match="SciFact, row 1 of corpus has a list under `title`"):
+        read("mteb", "SciFact")
