@@ -7,6 +7,8 @@ from pathlib import Path
 from tdro import versions
 from tdro.commands import functions
 
+_UNNOTED = "{results} was made by a version that did not note which it was; to make all of it again: --forceall"
+
 
 def warning(results: Path, notes: Path, rule_of: Callable[[str], str | None], *, libraries: bool) -> str | None:
     """One line about finished outputs of other versions; None where there are none.
@@ -31,12 +33,9 @@ def warning(results: Path, notes: Path, rule_of: Callable[[str], str | None], *,
         return None
     found = [f"{rule} ({', '.join(sorted(differs))})" for rule, differs in sorted(rules.items())]
     return (
-        f"Results were made by another version: {', '.join(found)}. They stay as they are; to make them again: "
-        f"--forcerun {' '.join(sorted(rules))}"
+        f"Results were made by another version: {', '.join(found)}. What this run does not make again stays; to "
+        f"make all of it again: --forcerun {' '.join(sorted(rules))}"
     )
-
-
-_UNNOTED = "{results} was made by a version that did not note which it was; to make all of it again: --forceall"
 
 
 def _rules(notes: Path, rule_of: Callable[[str], str | None]) -> set[str]:
