@@ -171,14 +171,14 @@ class Miner:
 
         All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.lengths`).
         """
-        from tdro.forward import rows_of
+        from tdro.features import positions, rows_of, text_lengths
 
         features = self.model.preprocess(texts, prompt=prompt)
-        lengths = features["attention_mask"].sum(dim=1).tolist()
+        lengths = text_lengths(features)
         order, parts, padded = [], [], 0
         for places in batches(lengths, self.settings.batch_size):
             batch = rows_of(features, places)
-            padded += batch["attention_mask"].numel()
+            padded += positions(batch)
             parts.append(self._forward(batch))
             order += places
             progress.add(len(places))

@@ -5,6 +5,9 @@ longest text, a third of a mixed batch is padding. Here all texts of a batch, wh
 length and go through the model in groups of similar length; a text that stands in the batch several times goes once.
 The embeddings, and so loss and gradients, are the same.
 
+Where nothing is padded (flash attention, :mod:`tdro.features`), all texts go through the model together: there is
+nothing to group.
+
 With a limit of tokens a pass, gradients are cached (Gao et al. 2021, GradCache): all groups are embedded without a
 graph, the loss is differentiated with respect to the embeddings, and each group is embedded again with a graph for its
 part of the gradient. Memory then holds the activations of one group, whatever the batch.
@@ -19,7 +22,8 @@ from sentence_transformers.base.losses.gradcache import RandContext
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tdro.lengths import groups
+from tdro.features import distinct, merged, padded, positions, rows_of, text_lengths
+from tdro.lengths import groups, packs
 from tdro.meter import Meter
 from tdro.processes import processes
 
@@ -35,8 +39,8 @@ def embed_columns(
 
     Args:
         model: A SentenceTransformer, maybe wrapped for several processes.
-        columns: Tokens of the queries, the positives and each column of negatives, n texts each: ``input_ids`` and
-            ``attention_mask`` of shape (n, longest of the column).
+        columns: Tokens of the queries, the positives and each column of negatives, n texts each, in any of the forms
+            of :mod:`tdro.features`.
         mini_batch_tokens: Tokens of a forward pass at most, padding included, unless one text is longer; the gradients
             are cached then. None sets no limit and caches nothing.
         meter: Is told the tokens.
@@ -44,13 +48,12 @@ def embed_columns(
     Returns:
         A tensor of shape (n, d) a column.
     """
-    merged = _merged(columns)
-    features, places = _distinct(merged)
-    lengths = features["attention_mask"].sum(dim=1).tolist()
-    parts = groups(lengths, COST.get(features["attention_mask"].device.type, 64), mini_batch_tokens)
+    features, places = distinct(merged(columns))
+    lengths = text_lengths(features)
+    parts = _parts(features, lengths, mini_batch_tokens)
     batches = [rows_of(features, part) for part in _as_many_everywhere(parts)]
     if meter:
-        meter.add_tokens(sum(lengths), sum(batch["attention_mask"].numel() for batch in batches))
+        meter.add_tokens(sum(lengths), sum(map(positions, batches)))
     cached = mini_batch_tokens is not None and torch.is_grad_enabled()
     embeddings = _embed_cached(model, batches) if cached else torch.cat([_embed(model, batch) for batch in batches])
     order = {place: at for at, place in enumerate(place for part in parts for place in part)}
@@ -58,15 +61,11 @@ def embed_columns(
     return list(embeddings[at].reshape(len(columns), -1, embeddings.shape[-1]).unbind(0))
 
 
-def rows_of(features: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]:
-    """Some texts of a tokenised batch, without the positions that are padding in all of them."""
-    mask = features["attention_mask"]
-    rows = torch.tensor(places, device=mask.device)
-    used = mask[rows].any(dim=0)
-    return {
-        name: value[rows][:, used] if _is_tokens(value, mask) else value[rows] if _is_texts(value, mask) else value
-        for name, value in features.items()
-    }
+def _parts(features: Mapping[str, Any], lengths: list[int], most: int | None) -> list[list[int]]:
+    """The groups of texts that go through the model together: of like length where there is padding."""
+    if padded(features):
+        return groups(lengths, COST.get(features["input_ids"].device.type, 64), most)
+    return packs(lengths, most)
 
 
 def _embed(model, batch: Mapping[str, Any]) -> Tensor:
@@ -96,30 +95,6 @@ def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
     return embeddings
 
 
-def _merged(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All columns as one batch, the texts of the first column first."""
-    longest = max(column["attention_mask"].shape[1] for column in columns)
-    merged = {}
-    for name, first in columns[0].items():
-        if _is_tokens(first, columns[0]["attention_mask"]):
-            padded = [torch.nn.functional.pad(c[name], (0, longest - c[name].shape[1])) for c in columns]
-            merged[name] = torch.cat(padded)
-        elif name != "task":  # of the column; it has decided on the length by now
-            merged[name] = first
-    return merged
-
-
-def _distinct(features: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
-    """Each text once, and the place of every text of the batch among them, shape (texts,)."""
-    mask = features["attention_mask"]
-    tokens = features["input_ids"].masked_fill(mask == 0, -1)
-    _, place = torch.unique(tokens, dim=0, return_inverse=True)
-    numbers = torch.arange(len(place), device=place.device)
-    first = numbers.new_full((int(place.max()) + 1,), len(place)).scatter_reduce(0, place, numbers, "amin")
-    kept = {name: value[first] if _is_texts(value, mask) else value for name, value in features.items()}
-    return kept, place
-
-
 def _as_many_everywhere(parts: list[list[int]]) -> list[list[int]]:
     """The groups, the largest of them halved until every process has the same number; ``parts`` is changed.
 
@@ -135,11 +110,3 @@ def _as_many_everywhere(parts: list[list[int]]) -> list[list[int]]:
             # A single text goes a second time; its gradient is that of the last time, and zero before.
             parts[largest : largest + 1] = [part[:half], part[half:]] if half else [part, part]
     return parts
-
-
-def _is_tokens(value: Any, mask: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape == mask.shape
-
-
-def _is_texts(value: Any, mask: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape[:1] == mask.shape[:1]

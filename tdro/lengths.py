@@ -1,5 +1,6 @@
 """Texts of similar length go through a model together: what a forward pass computes on padding is lost."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -65,6 +66,28 @@ def groups(lengths: Sequence[int], cost: int, most: int | None = None) -> list[l
         end = start[end]
     cuts.reverse()
     return cuts if most is None else [part for cut in cuts for part in _even_parts(cut, lengths, most)]
+
+
+def packs(lengths: Sequence[int], most: int | None) -> list[list[int]]:
+    """Places of texts in groups of at most ``most`` tokens, for a model that pads nothing.
+
+    Args:
+        lengths: Tokens of each text.
+        most: Tokens of a group; a text that is longer is a group of its own. None makes one group.
+
+    Example:
+        >>> packs([3, 100, 98, 4, 3], most=110)
+        [[0, 1], [2, 3, 4]]
+    """
+    packed: list[list[int]] = []
+    left = 0.0
+    for place, length in enumerate(lengths):
+        if not packed or length > left:
+            packed.append([])
+            left = math.inf if most is None else most
+        packed[-1].append(place)
+        left -= length
+    return packed
 
 
 def _even_parts(group: list[int], lengths: Sequence[int], most: int) -> list[list[int]]:

@@ -1,7 +1,11 @@
 """Texts sorted by length and embedded in groups, against sentence-transformers' column by column."""
 
+import copy
+
 import pytest
 import torch
+from flattening import flatten, pretend_flash_attention
+from sentence_transformers.sentence_transformer.data_collator import SentenceTransformerDataCollator
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     MultipleNegativesRankingLoss,
@@ -9,6 +13,7 @@ from sentence_transformers.sentence_transformer.losses import (
 
 from tdro.config import Encoding, Lora, Model
 from tdro.errors import UserError
+from tdro.features import text_lengths
 from tdro.forward import COST, embed_columns
 from tdro.losses import ContrastiveLoss
 from tdro.meter import Meter
@@ -140,3 +145,104 @@ def test_rows_that_are_not_finite_are_named(retriever):
     numbers = torch.arange(100, 108)
     with pytest.raises(UserError, match=rf"not finite for {len(rows)} of 8 rows, in the plan row {100 + rows[0]}"):
         ContrastiveLoss(retriever, 0.05)(features, numbers)
+
+
+def collated(retriever):
+    """The same columns as the trainer gets them, from the library's own collator."""
+    collator = SentenceTransformerDataCollator(
+        retriever.preprocess, router_mapping={"query": "query", "positive": "document", "negative_1": "document"}
+    )
+    rows = zip(QUERIES, POSITIVES, NEGATIVES, strict=True)
+    batch = collator([{"query": q, "positive": p, "negative_1": n, "label": 0} for q, p, n in rows])
+    return [
+        {key.removeprefix(f"{name}_"): value for key, value in batch.items() if key.startswith(f"{name}_")}
+        for name in ("query", "positive", "negative_1")
+    ]
+
+
+@pytest.fixture
+def flat(retriever, monkeypatch):
+    """The same retriever, with texts flattened as for flash attention."""
+    pretend_flash_attention(monkeypatch)
+    return flatten(copy.deepcopy(retriever))
+
+
+def test_flattened_texts_have_the_embeddings_of_padded_ones(retriever, flat):
+    features = collated(flat)
+    assert all("cu_seq_lens_q" in column and "attention_mask" not in column for column in features)
+    for ours, expected in zip(
+        embed_columns(flat, features), embed_columns(retriever, collated(retriever)), strict=True
+    ):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+    for column, texts in zip(features, (QUERIES, POSITIVES, NEGATIVES), strict=True):
+        lengths = [len(retriever.tokenizer(text)["input_ids"]) for text in texts]
+        limit = 16 if texts is QUERIES else 48
+        assert text_lengths(column) == [min(length, limit) for length in lengths]
+
+
+@pytest.mark.parametrize("limit", [None, 20, 40, 10_000])
+def test_flattened_texts_give_the_gradients_of_padded_ones(retriever, flat, limit):
+    ours = gradients(flat, ContrastiveLoss(flat, 0.05, mini_batch_tokens=limit), collated(flat))
+    expected = gradients(retriever, ContrastiveLoss(retriever, 0.05), collated(retriever))
+    assert ours[0] == pytest.approx(expected[0], abs=1e-5)
+    torch.testing.assert_close(ours[1], expected[1], atol=1e-4, rtol=1e-4)
+
+
+def test_flattened_texts_go_through_once_without_padding(flat):
+    texts = {*QUERIES, *POSITIVES, *NEGATIVES}
+    seen = []
+    flat[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    meter = Meter(["red"])
+    embed_columns(flat, collated(flat), meter=meter)
+    assert [len(batch["cu_seq_lens_q"]) - 1 for batch in seen] == [len(texts)]
+    assert meter.read()["padding"] == 0
+    seen.clear()
+    embed_columns(flat, collated(flat), mini_batch_tokens=40)
+    assert sum(len(batch["cu_seq_lens_q"]) - 1 for batch in seen) == len(texts)
+    assert len(seen) > 1
+    assert all(batch["input_ids"].numel() <= 40 or len(batch["cu_seq_lens_q"]) == 2 for batch in seen)
+    for batch in seen:
+        ends = batch["cu_seq_lens_q"]
+        assert ends.dtype == torch.int32
+        assert ends[-1] == batch["input_ids"].numel() == batch["position_ids"].numel() == batch["seq_idx"].numel()
+        assert batch["max_length_q"] == max(ends.diff().tolist())
+        assert batch["position_ids"][0].tolist() == [i for n in ends.diff().tolist() for i in range(n)]
+
+
+@pytest.mark.parametrize("kind", ["roberta", "modernbert"])
+def test_positions_of_flattened_texts_start_where_the_model_wants_them(kind, tmp_path, monkeypatch):
+    import transformers as t
+    from sentence_transformers import SentenceTransformer
+    from tinymodels import byte_tokenizer
+
+    tokenizer = byte_tokenizer(pad_token="<|pad|>")
+    name = {"roberta": "Roberta", "modernbert": "ModernBert"}[kind]
+    config = getattr(t, f"{name}Config")(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id if kind == "modernbert" else 3,
+    )  # fmt: skip
+    getattr(t, f"{name}Model")(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    padded = SentenceTransformer(str(tmp_path), device="cpu")
+    pretend_flash_attention(monkeypatch)
+    flat = flatten(copy.deepcopy(padded))
+    for ours, expected in zip(embed_columns(flat, columns(flat)), embed_columns(padded, columns(padded)), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_processes_with_fewer_groups_halve_theirs_whatever_the_form(flat, monkeypatch):
+    """Several processes must make as many passes; here the others are pretended to make six."""
+    from tdro import forward
+
+    class Two:
+        num_processes, device = 2, torch.device("cpu")
+
+    monkeypatch.setattr(forward, "processes", lambda: Two)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda number, operation: number.fill_(6))
+    seen = []
+    flat[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    found = embed_columns(flat, collated(flat))
+    assert len(seen) == 6
+    monkeypatch.undo()
+    for ours, column in zip(found, collated(flat), strict=True):
+        torch.testing.assert_close(ours, flat(column)["sentence_embedding"], atol=1e-5, rtol=0)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.lengths import batches, groups
+from tdro.lengths import batches, groups, packs
 
 
 @given(st.lists(st.integers(1, 500), max_size=200), st.integers(1, 20), st.sampled_from([0.0, 0.05, 0.5]))
@@ -59,3 +59,18 @@ def test_less_than_a_tenth_is_padding_under_a_limit():
     found = groups(lengths, 1024, 16_384)
     computed = sum(len(part) * max(lengths[place] for place in part) for part in found)
     assert sum(lengths) > 0.9 * computed
+
+
+@given(st.lists(st.integers(0, 50), max_size=100), st.none() | st.integers(1, 200))
+def test_packs_hold_every_text_and_no_more_tokens_than_allowed(lengths, most):
+    packed = packs(lengths, most)
+    assert [place for pack in packed for place in pack] == list(range(len(lengths)))
+    sums = [sum(lengths[place] for place in pack) for pack in packed]
+    assert all(pack for pack in packed)
+    if most is None:
+        assert len(packed) <= 1
+    else:
+        assert all(total <= most or len(pack) == 1 for total, pack in zip(sums, packed, strict=True))
+        # No pack could have taken the next one's first text.
+        firsts = [lengths[pack[0]] for pack in packed[1:]]
+        assert all(total + first > most for total, first in zip(sums, firsts, strict=False))

@@ -72,6 +72,46 @@ def write_data(folder, passages, queries):
     return corpus, asked
 
 
+@pytest.mark.parametrize("form", ["padded", "in a row", "in a bag"])
+def test_a_miner_may_tokenise_texts_in_any_form(form, miner, tmp_path, monkeypatch):
+    """Attention over padded texts, flash attention, which pads nothing, and static embeddings."""
+    from flattening import flatten, pretend_flash_attention
+    from sentence_transformers import SentenceTransformer
+
+    from tdro.encode import Miner as Encoder
+    from tdro.encode import _Progress
+
+    if form == "in a bag":
+        miner = str(static_model(tmp_path))
+    encoder = Encoder(Encode(model=miner, max_length=8, batch_size=4))
+    if form == "in a row":
+        pretend_flash_attention(monkeypatch)
+        flatten(encoder.model)
+    texts = [" ".join(WORDS[i : i + 1 + i % 5]) for i in range(10)]
+    found, counts = encoder.encode(texts, "", _Progress(len(texts)))
+    expected = SentenceTransformer(miner, device="cpu")
+    if form != "in a bag":
+        expected.max_seq_length = 8
+    np.testing.assert_allclose(found, expected.encode(texts, normalize_embeddings=True), atol=2e-2)
+    assert counts["tokens"] == sum(len(text.split()) for text in texts) + (0 if form == "in a bag" else 2 * len(texts))
+    assert (counts["padded"] > counts["tokens"]) == (form == "padded")
+
+
+def static_model(folder):
+    """A static embedding: a vector a word, and no attention."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, **{word: i + 1 for i, word in enumerate(WORDS)}}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    weights = np.random.default_rng(0).normal(size=(len(WORDS) + 1, 8)).astype(np.float32)
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu").save(str(folder))
+    return folder
+
+
 @pytest.fixture
 def data(tmp_path):
     passages = [
