@@ -59,8 +59,17 @@ def check_files(folder: Path) -> None:
     """
     for pattern, problem_of in _looks().items():
         for file in sorted(folder.glob(pattern)):
-            if problem := _pointer_problem(file) or problem_of(file):
-                raise UserError(f"{file} cannot be read: {problem}; get the file anew.")
+            _check(file, problem_of)
+
+
+def check_gguf(file: Path) -> None:
+    """The same of one GGUF file."""
+    _check(file, _gguf_problem)
+
+
+def _check(file: Path, problem_of: Callable[[Path], str | None]) -> None:
+    if problem := _pointer_problem(file) or problem_of(file):
+        raise UserError(f"{file} cannot be read: {problem}; get the file anew.")
 
 
 def _looks() -> dict[str, Callable[[Path], str | None]]:
@@ -70,7 +79,6 @@ def _looks() -> dict[str, Callable[[Path], str | None]]:
         **dict.fromkeys(_PLAIN, lambda file: None),
         "*.safetensors": _safetensors_problem,
         "pytorch_model*.bin": _pickle_problem,
-        "*.gguf": _gguf_problem,
     }
 
 

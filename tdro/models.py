@@ -10,13 +10,18 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from tdro.config import Encoding, Model
 from tdro.eos import append_eos
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, find, is_local, model_job
+from tdro.loading import check_whole, loading
 from tdro.lora import add_adapters
-from tdro.modelfiles import check_model_folder
+from tdro.modelfiles import check_gguf, check_model_folder
 from tdro.packages import Archive, cache_folder
+from tdro.positions import check_limits, of_network
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +54,20 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
     padded on the right and read up to the lengths in ``encoding``.
 
     Raises:
-        UserError: when the base cannot be had, is no decoder that ``layers`` can cut, or has no EOS.
+        UserError: when the base cannot be had, lacks weights or reads fewer tokens, is no decoder that ``layers`` can
+            cut, or has no EOS.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
-    try:
+    what = f"base {model.base} of model {model.name!r}"
+    with loading(what, "correct the name, or get its files anew") as gaps:
         transformer = _transformer(model, encoding, fetched)
-    except (OSError, ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"base {model.base} of model {model.name!r} cannot be loaded ({reason}); correct the name, or download "
-            "the model and name its folder."
-        ) from error
     network = transformer.auto_model
     _keep_layers(network, model)
+    check_whole(what, gaps, lambda: _hidden(network))
+    lengths = {"encoding.query_length": encoding.query_length, "encoding.passage_length": encoding.passage_length}
+    check_limits(what, lengths, *of_network(network))
     append_eos(transformer.tokenizer)
     if model.lora:
         add_adapters(network, model.lora)
@@ -106,21 +110,31 @@ def load_embedder(
     """
     from sentence_transformers import SentenceTransformer
 
-    try:
+    what = f"embedding model {reference}"
+    with loading(what, "correct the name, or get its files anew") as gaps:
         # Stated, because a checkpoint in half precision would otherwise run in it, even on a CPU.
         model = SentenceTransformer(
             resolve(reference, sha256, revision, fetched),
             revision=None if fetched else revision,
             device=device,
             model_kwargs={"dtype": "float32"},
-        )
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"embedding model {reference} cannot be loaded ({reason}); correct the name.") from None
-    limit = model.max_seq_length
+        ).eval()
+    check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
+    limit_length(what, model, max_length, "mining.encode.max_length")
+    return model
+
+
+def limit_length(what: str, model, max_length: int, key: str) -> None:
+    """Let a model of sentence-transformers read at most ``max_length`` tokens, and say so where it reads fewer."""
+    from transformers import PreTrainedModel
+
+    network = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
+    learnt = of_network(network)[0] if network is not None else None
+    limit = min([max_length, *(n for n in (model.max_seq_length, learnt) if n is not None)])
     with suppress(AttributeError):  # a static embedding has no limit to set
-        model.max_seq_length = max_length if limit is None else min(limit, max_length)
-    return model.eval()
+        model.max_seq_length = limit
+        if limit < max_length:
+            log.warning("%s reads %d tokens at most, not the %d of %s", what, limit, max_length, key)
 
 
 def load_trained(folder: Path, device: str | None = None):
@@ -133,16 +147,32 @@ def load_trained(folder: Path, device: str | None = None):
     Raises:
         UserError: when ``folder`` holds none.
     """
-    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} is no SentenceTransformer folder: it has no modules.json; correct the path.")
-    try:
-        return SentenceTransformer(str(folder), device=device, local_files_only=True).float().eval()
-    except (OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{folder} cannot be loaded as a SentenceTransformer: {reason}; save it again.") from error
+    check_model_folder(str(folder.resolve()))
+    what = f"retriever {folder}"
+    with loading(what, "train or save it again") as gaps:
+        model = SentenceTransformer(str(folder), device=device, local_files_only=True).float().eval()
+    check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
+    return model
+
+
+def _hidden(network) -> Tensor:
+    """What a base makes of a token, without flash attention, which has no kernels for a CPU."""
+    before = network.config._attn_implementation
+    network.set_attn_implementation("eager")
+    hidden = network(input_ids=torch.zeros(1, 1, dtype=torch.long, device=network.device)).last_hidden_state
+    network.set_attn_implementation(before)
+    return hidden
+
+
+def tokenised(model, texts: list) -> dict:
+    """Texts as a model of sentence-transformers reads them, where the model lies."""
+    from sentence_transformers.util import batch_to_device
+
+    return batch_to_device(model.preprocess(texts), model.device)
 
 
 def _transformer(model: Model, encoding: Encoding, fetched: Path | None):
@@ -171,7 +201,11 @@ def _unpacked(reference: str, sha256: str | None, fetched: Path | None) -> Path:
     if not folder.exists():
         Archive(find(model_job(reference, sha256=sha256), fetched)).extract(path, folder)
     file = folder / Path(path).name
-    return file if file.is_file() else folder
+    if file.is_file():
+        check_gguf(file)
+        return file
+    check_model_folder(str(folder))
+    return folder
 
 
 def _base_folder(model: Model, fetched: Path | None) -> str:
@@ -188,22 +222,24 @@ def _base_folder(model: Model, fetched: Path | None) -> str:
 
 def _convert_gguf(source: Path, folder: Path, layers: int | None) -> None:
     """Write the GGUF model, dequantised and cut to ``layers``, as an ordinary float32 folder."""
-    import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig
 
     log.info("converting %s (once)", source.name)
     parent, name = str(source.parent), source.name
-    config = AutoConfig.from_pretrained(parent, gguf_file=name)
-    if layers:
-        _cut(config, layers)
-    # Without dequantize the model counts as quantised and can be neither trained nor saved.
-    model = AutoModel.from_pretrained(
-        parent, gguf_file=name, config=config, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
-    )
+    with loading(str(source), "get the file anew") as gaps:
+        config = AutoConfig.from_pretrained(parent, gguf_file=name)
+        if layers:
+            _cut(config, layers)
+        # Without dequantize the model counts as quantised and can be neither trained nor saved.
+        model = AutoModel.from_pretrained(
+            parent, gguf_file=name, config=config, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+        )
+        tokenizer = AutoTokenizer.from_pretrained(parent, gguf_file=name)
+    check_whole(str(source), gaps, lambda: _hidden(model))
     with tempfile.TemporaryDirectory(dir=source.parent) as temporary:
         content = Path(temporary) / "model"
         model.save_pretrained(content)
-        AutoTokenizer.from_pretrained(parent, gguf_file=name).save_pretrained(content)
+        tokenizer.save_pretrained(content)
         try:
             content.rename(folder)
         except OSError:

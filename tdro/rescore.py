@@ -58,21 +58,20 @@ class _CrossEncoder:
     def __init__(self, settings: Rescore, fetched: Path | None = None) -> None:
         from sentence_transformers import CrossEncoder
 
-        from tdro.models import resolve
+        from tdro.loading import check_whole, loading
+        from tdro.models import limit_length, resolve, tokenised
 
         self.settings = settings
-        try:
+        what = f"mining.rescore.model {settings.model}"
+        with loading(what, "correct the name, or get its files anew") as gaps:
             self.model = CrossEncoder(
                 resolve(settings.model, settings.sha256, settings.revision, fetched),
                 revision=None if fetched else settings.revision,
                 max_length=settings.max_length,
                 model_kwargs={"dtype": "float32"},
             )
-        except (OSError, ValueError, ImportError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"mining.rescore.model {settings.model} cannot be loaded ({reason}); correct the name."
-            ) from None
+        check_whole(what, gaps, lambda: self.model(tokenised(self.model, [("text", "text")]))["scores"])
+        limit_length(what, self.model, settings.max_length, "mining.rescore.max_length")
         if self.model.num_labels != 1:
             raise UserError(
                 f"mining.rescore.model {settings.model} gives {self.model.num_labels} scores a pair; use another."

@@ -1,0 +1,113 @@
+"""Whether the weights that a model computes with all came from its files.
+
+transformers fills weights that a checkpoint lacks, or has in another shape, with random numbers and goes on with a
+table in the log. Some of them decide nothing: BERT's pooler beside embeddings of the last layer, the head of a language
+model, layers that are cut off. Which these are is measured, not listed: a weight decides the output when its gradient
+reaches it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tdro.errors import UserError
+
+_LONGEST = 400  # characters of another library's message
+
+
+class Gap(NamedTuple):
+    """A weight that was filled with random numbers."""
+
+    name: str
+    reason: str
+    weight: Tensor
+
+
+@contextmanager
+def loading(what: str, advice: str) -> Iterator[list[Gap]]:
+    """Turns whatever a library raises for files that it cannot read into a sentence; gives the gaps of what it loads.
+
+    Args:
+        what: The model, for the sentence.
+        advice: How to mend it.
+
+    Raises:
+        UserError: in place of any other exception.
+    """
+    try:
+        with _gaps_of_loads() as found:
+            yield found
+    except UserError:
+        raise
+    except Exception as error:  # a broken file makes tokenizers, safetensors and pickle raise errors of every kind
+        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+        raise UserError(f"{what} cannot be loaded ({reason}); {advice}.") from error
+
+
+@contextmanager
+def _gaps_of_loads() -> Iterator[list[Gap]]:
+    """Fills the list with the gaps of every transformers model that is loaded inside.
+
+    Weights of another shape count as gaps, too, instead of stopping the load with a table.
+    """
+    from transformers import PreTrainedModel
+
+    found: list[Gap] = []
+    original = PreTrainedModel.__dict__["from_pretrained"]
+
+    def recording(cls, *arguments, output_loading_info: bool = False, **others) -> Any:
+        others["ignore_mismatched_sizes"] = True
+        model, info = original.__func__(cls, *arguments, output_loading_info=True, **others)
+        found.extend(_gaps(model, info))
+        return (model, info) if output_loading_info else model
+
+    PreTrainedModel.from_pretrained = classmethod(recording)
+    try:
+        yield found
+    finally:
+        PreTrainedModel.from_pretrained = original
+
+
+def check_whole(what: str, found: list[Gap], output: Callable[[], Tensor]) -> None:
+    """Check that no gap decides the output.
+
+    Args:
+        what: The model, for the sentence.
+        found: The gaps of its networks.
+        output: Computes embeddings or scores of some text; called only when there are gaps.
+
+    Raises:
+        UserError: naming the first weight that the output depends on.
+    """
+    asked = [gap for gap in found if gap.weight.is_floating_point()]
+    if not asked:
+        return
+    frozen = [gap.weight for gap in asked if not gap.weight.requires_grad]
+    for weight in frozen:
+        weight.requires_grad_(True)
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(output().sum(), [gap.weight for gap in asked], allow_unused=True)
+    for weight in frozen:
+        weight.requires_grad_(False)
+    deciding = [gap for gap, gradient in zip(asked, gradients, strict=True) if gradient is not None]
+    if deciding:
+        first = deciding[0]
+        raise UserError(
+            f"{what} cannot be used: {len(deciding)} of its weights would be random numbers, such as {first.name} "
+            f"({first.reason}); its files are of another model or not complete: get them anew, or name another model."
+        )
+
+
+def _gaps(model, info: dict[str, Any]) -> list[Gap]:
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    lacking = [
+        Gap(name, "not in the checkpoint", weights[name]) for name in sorted(info["missing_keys"]) if name in weights
+    ]
+    return lacking + [
+        Gap(name, f"{list(stored)} in the checkpoint, {list(wanted)} by config.json", weights[name])
+        for name, stored, wanted in sorted(info["mismatched_keys"], key=lambda key: key[0])
+        if name in weights
+    ]
