@@ -1,4 +1,8 @@
-"""A model's card: the one that sentence-transformers writes, completed by what this project knows."""
+"""A model's card: what it is, how to use it, what it was trained on and how.
+
+It is our own from the first line to the last. The card that sentence-transformers would write shows training texts, and
+those are often nobody else's business; here they stand only where `training.card_examples` asks for them.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,51 +12,55 @@ import pyarrow as pa
 import sentence_transformers
 import torch
 import transformers
-from huggingface_hub import EvalResult, ModelCard
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import tdro
 from tdro.artifacts import METRICS
+from tdro.batches import Texts, row_texts
+from tdro.config import Model
 from tdro.fetched import PREFIX, is_local
 from tdro.report.formats import METRIC_NAMES, count, weight
 from tdro.settings import TrainJob
+from tdro.texts import query_prompt
 from tdro.weights import Weights
 
 _CARD = "README.md"
+_TRAINING = "## How it was trained"
+_LONGEST = 300  # characters of an example
 
 
-def describe_training(folder: Path, job: TrainJob, plan: pa.Table) -> None:
-    """Add the mixture, the plan and the settings to the card of a model that was just saved.
+def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts, dimension: int) -> None:
+    """Write the card of a model that was just saved.
 
     Args:
         folder: The model's folder.
         job: What it was trained with.
         plan: The rows that it was trained on, schema ``PLAN``.
+        texts: Their texts; read only where `training.card_examples` asks for examples.
+        dimension: Of its embeddings.
     """
-    card = ModelCard.load(folder / _CARD)
-    if not (is_local(job.model.base) or job.model.base.startswith(PREFIX)):
-        card.data.base_model = job.model.base
-    training, encoding = job.training, job.encoding
-    lora = f"LoRA of rank {job.model.lora.rank}, merged" if job.model.lora else "all weights"
-    _insert(
-        card,
-        f"""## How it was trained
-
-By [tDRO](https://arxiv.org/abs/2408.10613), on a mixture of datasets whose shares the table gives:
-{training.steps} steps of {training.batch_size} rows of one dataset each, {training.negatives} hard negatives a row
-beside the passages of the batch, temperature {training.temperature:g}; {lora}; queries up to {encoding.query_length}
-tokens, passages up to {encoding.passage_length}; seed {job.seed}. Every setting is in `training_settings.json`.
-
-A query is written `Instruct: INSTRUCTION\\nQuery: QUERY`, with the instruction of its kind of search. A passage stands
-as it is, except in symmetric tasks, where it is written like the query.
-
-{_mixture(job, plan)}
-
-Base: `{job.model.base}`{f", first {job.model.layers} layers" if job.model.layers else ""}. Versions: tdro
-{tdro.__version__}, sentence-transformers {sentence_transformers.__version__}, transformers {transformers.__version__},
-torch {torch.__version__}, accelerate {accelerate.__version__}.
-""",
+    base = public_base(job.model)
+    data = ModelCardData(
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        tags=["sentence-transformers", "sentence-similarity", "feature-extraction"],
+        base_model=base if _on_hub(job.model) else None,
     )
-    card.save(folder / _CARD)
+    parts = [f"# Retriever {job.model.name}", _about(job, dimension), _usage(job), _training(job, plan)]
+    if job.training.card_examples:
+        parts.append(_examples(job, plan, texts))
+    text = "\n\n".join(parts)
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n", ignore_metadata_errors=True).save(folder / _CARD)
+
+
+def public_base(model: Model) -> str:
+    """A base as others may know it: of a local folder the name alone, not where it lies on this machine."""
+    return Path(model.base).expanduser().resolve().name if is_local(model.base) else model.base
+
+
+def public_settings(job: TrainJob) -> TrainJob:
+    """The settings of a training as others may know them."""
+    return job.model_copy(update={"model": job.model.model_copy(update={"base": public_base(job.model)})})
 
 
 def describe_results(folder: Path, name: str, weights: Weights, scores: Mapping[str, Mapping[str, float]]) -> None:
@@ -90,19 +98,92 @@ def describe_results(folder: Path, name: str, weights: Weights, scores: Mapping[
     card.save(folder / _CARD)
 
 
+def _on_hub(model: Model) -> bool:
+    return not is_local(model.base) and not model.base.startswith(PREFIX)
+
+
+def _about(job: TrainJob, dimension: int) -> str:
+    model, encoding = job.model, job.encoding
+    kind = "" if _on_hub(model) else "a pip package's " if model.base.startswith(PREFIX) else "a local folder, "
+    base = f"{kind}`{public_base(model)}`"
+    details = [f"revision `{model.revision}`"] if model.revision else []
+    details += [f"first {model.layers} layers"] if model.layers else []
+    return f"""It turns queries and passages into vectors of {dimension} numbers and unit length; the closer two vectors
+(cosine), the better a passage answers a query. The vector is that of the last token, which is always the end of a
+text.
+
+Base: {", ".join([base, *details])}. Queries are read up to {encoding.query_length} tokens, passages up to
+{encoding.passage_length}."""
+
+
+def _usage(job: TrainJob) -> str:
+    first = next(iter(job.tasks.values()))
+    return f"""## Usage
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer(".")  # the folder of this card, or the model's name on the hub
+prompt = {query_prompt(first.instruction[0])!r}
+queries = model.encode_query(["first query", "second query"], prompt=prompt)
+passages = model.encode_document(["a passage", "another passage"])
+print(model.similarity(queries, passages))
+```
+
+A query is written `{query_prompt("INSTRUCTION")!r}` and then the query, with the instruction of its kind of search; the
+table below has those of the training. A passage stands as it is, except in symmetric tasks, where both sides are
+written like the query. The model holds no prompts of its own: pass them."""
+
+
+def _training(job: TrainJob, plan: pa.Table) -> str:
+    training, lora = job.training, job.model.lora
+    weights = f"LoRA of rank {lora.rank}, merged" if lora else "all weights"
+    return f"""{_TRAINING}
+
+By [tDRO](https://arxiv.org/abs/2408.10613), on a mixture of datasets whose shares the table gives:
+{training.steps} steps of {training.batch_size} rows of one dataset each, {training.negatives} hard negatives a row
+beside the passages of the batch, temperature {training.temperature:g}, learning rate {training.learning_rate:g};
+{weights}; seed {job.seed}. Every setting is in `training_settings.json`.
+
+{_mixture(job, plan)}
+
+Versions: tdro {tdro.__version__}, sentence-transformers {sentence_transformers.__version__}, transformers
+{transformers.__version__}, torch {torch.__version__}, accelerate {accelerate.__version__}."""
+
+
 def _insert(card: ModelCard, text: str) -> None:
-    """Put a section before the library's details of the training, which are long."""
-    before, heading, after = card.text.partition("\n## Training Details")
+    """Put a section before that of the training."""
+    before, heading, after = card.text.partition(f"\n{_TRAINING}")
     card.text = f"{before}\n{text}{heading}{after}"
 
 
 def _mixture(job: TrainJob, plan: pa.Table) -> str:
     drawn = {row["values"]: row["counts"] for row in plan["task"].value_counts().to_pylist()}
-    rows = [
-        [task, count(number), f"{number / plan.num_rows:.1%}", job.tasks[task].instruction[0]]
-        for task, number in _heaviest(drawn)
-    ]
-    return _table(["dataset", "rows drawn", "share", "instruction"], rows)
+    rows = []
+    for task, number in _heaviest(drawn):
+        prompted = job.tasks[task]
+        wordings = " or ".join(f"`{wording}`" for wording in prompted.instruction)
+        rows.append(
+            [task, count(number), f"{number / plan.num_rows:.1%}", wordings, "yes" if prompted.symmetric else ""]
+        )
+    return _table(["dataset", "rows drawn", "share", "instruction", "symmetric"], rows)
+
+
+def _examples(job: TrainJob, plan: pa.Table, texts: Texts) -> str:
+    """The first rows of each task, query and positive, as they were read."""
+    rows, seen = [], dict.fromkeys(job.tasks, 0)
+    for row in plan.to_pylist():
+        if seen[row["task"]] < job.training.card_examples:
+            seen[row["task"]] += 1
+            query, positive = (texts[text] for text in row_texts(row)[:2])
+            rows.append([row["task"], _short(query), _short(positive)])
+    return f"## Examples of the training rows\n\n{_table(['dataset', 'query', 'positive'], rows)}"
+
+
+def _short(text: str) -> str:
+    """A text as a cell of a table."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def _heaviest(values: Mapping[str, float]) -> list[tuple[str, float]]:

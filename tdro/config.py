@@ -231,6 +231,10 @@ class Optimisation(Section):
 class Training(Optimisation):
     """Baseline and retraining: one task a step, in-batch negatives."""
 
+    card_examples: int = Field(
+        0, ge=0, description="Training rows of each task that the model's card shows, texts and all; 0 shows none."
+    )
+
 
 class Tdro(Optimisation):
     """tDRO: all tasks in every step, own hard negatives only, weights learnt beside the proxy."""

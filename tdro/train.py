@@ -16,7 +16,7 @@ from transformers import set_seed
 from tdro import training
 from tdro.artifacts import PLAN, read_table
 from tdro.batches import Texts
-from tdro.card import describe_training
+from tdro.card import describe_training, public_settings
 from tdro.errors import UserError
 from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
@@ -79,12 +79,11 @@ def train(
     )
     if processes().is_main_process:
         if whole is not None:
-            model, split = load_retriever(job.model, job.encoding, fetched), model
+            model = load_retriever(job.model, job.encoding, fetched)
             model.load_state_dict(whole)
-            model.model_card_data = split.model_card_data
         if job.model.lora:
             merge_adapters(model[0].auto_model)
-        _save(model, job, rows, output)
+        _save(model, job, rows, texts, output)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
 
@@ -107,13 +106,14 @@ def _check_output(output: Path) -> None:
         raise UserError(f"{output} exists and is no SentenceTransformer folder; name another output.")
 
 
-def _save(model, job: TrainJob, plan: pa.Table, output: Path) -> None:
+def _save(model, job: TrainJob, plan: pa.Table, texts: Texts, output: Path) -> None:
     """Write the model, its card and the settings it was trained with, beside its place; then move it there."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
         folder = Path(temporary) / "model"
-        model.save_pretrained(str(folder))
-        (folder / "training_settings.json").write_text(job.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        describe_training(folder, job, plan)
+        model.save_pretrained(str(folder), create_model_card=False)
+        settings = public_settings(job).model_dump_json(indent=2)
+        (folder / "training_settings.json").write_text(f"{settings}\n", encoding="utf-8")
+        describe_training(folder, job, plan, texts, model.get_embedding_dimension())
         shutil.rmtree(output, ignore_errors=True)
         folder.rename(output)

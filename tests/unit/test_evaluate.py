@@ -462,14 +462,14 @@ def test_folders_that_hold_no_retriever_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "modules.json" in refused(tmp_path, tmp_path / "empty", dataset)
     (tmp_path / "empty" / "modules.json").write_text("[{")
-    assert f"{tmp_path / 'empty'} cannot be loaded" in refused(tmp_path, tmp_path / "empty", dataset)
+    assert f"{tmp_path / 'empty' / 'modules.json'} cannot be read" in refused(tmp_path, tmp_path / "empty", dataset)
 
 
 def test_a_retriever_with_half_its_weights_is_named(tmp_path):
     model, dataset = planted(tmp_path)
     (weights,) = model.rglob("model.safetensors")
     weights.write_bytes(weights.read_bytes()[:200])
-    assert f"{model} cannot be loaded" in refused(tmp_path, model, dataset)
+    assert f"{weights} cannot be read" in refused(tmp_path, model, dataset)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def model(tiny_base, tmp_path_factory):
     tasks = {task: Prompted(instruction=f"Find the {task} | one.") for task in ("red", "blue")}
     named = base.model_copy(update={"base": "org/base", "lora": Lora()})
     job = TrainJob(model=named, encoding=ENCODING, training=Training(steps=1, batch_size=4), tasks=tasks, seed=7)
-    describe_training(folder / "model", job, plan)
+    describe_training(folder / "model", job, plan, texts=None, dimension=32)
     write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
     for dataset, metrics in (("web", {"ndcg_at_10": 0.5}), ("wiki", {"acc_at_10": 0.25})):
         found = {"benchmark": dataset, "datasets": {dataset: metrics | {"queries": 3, "passages": 9}}}
@@ -49,8 +49,8 @@ def export(model, *arguments):
 def test_the_card_says_what_a_model_was_trained_on_and_how(model):
     card = ModelCard.load(model / "model" / "README.md")
     assert card.data.base_model == "org/base"
-    assert "| blue | 3 | 75.0% | Find the blue / one. |" in card.text
-    for fact in ("1 steps of 4 rows", "LoRA of rank 8", "queries up to 16 tokens, passages up to 24", "seed 7"):
+    assert "| blue | 3 | 75.0% | `Find the blue / one.` |" in card.text
+    for fact in ("1 steps of 4 rows", "LoRA of rank 8", "Queries are read up to 16 tokens, passages up to 24", "seed 7"):
         assert fact in " ".join(card.text.split())
 
 

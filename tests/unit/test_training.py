@@ -4,13 +4,16 @@ import json
 import os
 import re
 import signal
+import tarfile
 
 import numpy as np
 import pytest
 import torch
+from flattening import flatten, pretend_flash_attention
 from transformers import TrainerCallback
 from updateoracle import replay
 
+from tdro import optimize as optimize_stage
 from tdro import reference as reference_stage
 from tdro import train as train_stage
 from tdro import training
@@ -18,6 +21,7 @@ from tdro.artifacts import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TR
 from tdro.batches import Texts, columns, dataset, row_texts
 from tdro.config import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
+from tdro.export import export
 from tdro.lora import merge_adapters
 from tdro.losses import own_negatives_loss
 from tdro.models import load_retriever, load_trained
@@ -615,7 +619,91 @@ def test_an_attention_implementation_that_is_not_installed_is_one_sentence(tiny_
         load_retriever(Model(name="tiny", base=str(tiny_base), attention="flash_attention_2"), ENCODING)
 
 
+@pytest.mark.parametrize("limit", [None, 300])
+def test_texts_that_flash_attention_leaves_unpadded_train_the_same_model(
+    limit, reference_losses, tiny_base, results, make, tmp_path, monkeypatch
+):
+    plan, job = make("homogeneous", 4), train_job(tiny_base, steps=4, mini_batch_tokens=limit)
+    tdro = optimize_job(tiny_base, mini_batch_tokens=limit)
+    train(plan, results, tmp_path / "padded", tmp_path / "c", tmp_path / "tb", job)
+    before = run_tdro(reference_losses, results, tmp_path, tdro)
+    pretend_flash_attention(monkeypatch)
+    loaded = []
+    for stage in (train_stage, optimize_stage):
+        monkeypatch.setattr(
+            stage, "load_retriever", lambda *a: loaded.append(flatten(load_retriever(*a))) or loaded[-1]
+        )
+    train(plan, results, tmp_path / "flat", tmp_path / "c2", tmp_path / "tb2", job)
+    after = run_tdro(reference_losses, results, tmp_path, tdro, name="flat")
+    assert len(loaded) == 2
+    torch.testing.assert_close(parameters(tmp_path / "flat"), parameters(tmp_path / "padded"), atol=2e-4, rtol=0)
+    for column in ("proxy_loss", "weight"):
+        np.testing.assert_allclose(after[column].to_numpy(), before[column].to_numpy(), atol=1e-3)
+
+
+def planted(folder):
+    """A data folder of one task, whose texts are found nowhere else."""
+    rows = range(8)
+    texts = {kind: [f"{kind}{i}zyxw secret" for i in rows] for kind in ("query", "passage")}
+    ids = [str(i) for i in rows]
+    data = folder / "data" / "plain"
+    write_table(
+        data / "corpus.parquet", {"passage_id": ids, "title": ["titlezyxw"] * 8, "text": texts["passage"]}, CORPUS
+    )
+    answers = [[i] for i in rows]
+    queries = {"query_id": ids, "query": texts["query"], "positives": answers, "negatives": [[]] * 8}
+    write_table(data / "queries.parquet", queries, QUERIES)
+    return folder
+
+
+@pytest.mark.parametrize("shown", [0, 2])
+def test_no_text_of_the_training_and_no_path_of_the_machine_is_in_a_model_or_package(tiny_base, tmp_path, shown):
+    results = planted(tmp_path / "results")
+    rows = [(step, slot, "plain", step * 4 + slot, step * 4 + slot, [(step * 4 + slot + 1) % 8])
+            for step in range(2) for slot in range(4)]  # fmt: skip
+    write_table(tmp_path / "plan.parquet", dict(zip(PLAN.names, zip(*rows, strict=True), strict=True)), PLAN)
+    job = train_job(tiny_base, steps=2, negatives=1, card_examples=shown)
+    job = job.model_copy(update={"tasks": {"plain": TASKS["plain"]}})
+    train(tmp_path / "plan.parquet", results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
+    write_weights(tmp_path / "w.json", Weights({"plain": 1.0}, {"plain": 8}))
+    export(tmp_path / "model", tmp_path / "w.json", [], tmp_path / "out" / "mine.tar.gz")
+    with tarfile.open(tmp_path / "out" / "mine.tar.gz") as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    for folder in (tmp_path / "model", tmp_path / "unpacked"):
+        contents = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        assert len(contents) > 5
+        with_texts = {file.name for file, content in contents.items() if b"zyxw" in content}
+        assert with_texts == ({"README.md"} if shown else set())
+        for place in (str(tmp_path), str(tiny_base), str(tiny_base.parent)):
+            assert not [file for file, content in contents.items() if place.encode() in content]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert [i for i in range(8) if f"query{i}zyxw" in card] == list(range(shown))
+
+
+def test_a_card_says_what_the_base_is_and_its_code_runs(tiny_base, results, make, tmp_path, monkeypatch):
+    train(
+        make("homogeneous", 2),
+        results,
+        tmp_path / "model",
+        tmp_path / "c",
+        tmp_path / "tb",
+        train_job(tiny_base, steps=2),
+    )
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"Base: a local folder, `{tiny_base.name}`" in card
+    assert "Unknown" not in card
+    assert "`Find it.`" in card
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path / "model")
+    found = {}
+    exec(code, found)  # as somebody who has read the card would type it
+    expected = load_trained(tmp_path / "model").encode(["Instruct: Find it.\nQuery: first query"])
+    np.testing.assert_allclose(found["queries"][:1], expected, atol=1e-5)
+
+
 def test_a_model_is_saved_with_its_settings(tiny_base, results, make, tmp_path):
     job = train_job(tiny_base, steps=2)
     train(make("homogeneous", 2), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
-    assert json.loads((tmp_path / "model" / "training_settings.json").read_text()) == json.loads(job.model_dump_json())
+    expected = json.loads(job.model_dump_json())
+    expected["model"]["base"] = tiny_base.name  # where it lies on this machine is nobody else's business
+    assert json.loads((tmp_path / "model" / "training_settings.json").read_text()) == expected
