@@ -50,7 +50,7 @@ def test_the_card_says_what_a_model_was_trained_on_and_how(model):
     card = ModelCard.load(model / "model" / "README.md")
     assert card.data.base_model == "org/base"
     assert "| blue | 3 | 75.0% | `Find the blue / one.` |" in card.text
-    for fact in ("1 steps of 4 rows", "LoRA of rank 8", "Queries are read up to 16 tokens, passages up to 24", "seed 7"):
+    for fact in ("1 steps of 4 rows", "LoRA of rank 8", "read up to 16 tokens, passages up to 24", "seed 7"):
         assert fact in " ".join(card.text.split())
 
 
