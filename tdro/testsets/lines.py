@@ -116,14 +116,26 @@ class Judged:
 
     def __init__(self, path: Path) -> None:
         self._path, self._grades = path, qrels(path)
+        self._asked: set[str] = set()
+        self._repeated = 0
 
     def topic(self, query_id: str, text: Callable[[], str]) -> Topic | None:
-        """The query of that identifier when it is judged; only then its text is read."""
-        return Topic(query_id, text(), grades=self._grades.pop(query_id)) if query_id in self._grades else None
+        """The query of that identifier when it is judged, the first time that it comes; only then its text is read."""
+        self._repeated += query_id in self._asked
+        if query_id not in self._grades or query_id in self._asked:
+            return None
+        self._asked.add(query_id)
+        return Topic(query_id, text(), grades=self._grades[query_id])
 
     def check(self, queries: Path) -> None:
-        """Raises UserError: when a query with a relevant passage was none of the ``queries``."""
-        lost = [query for query, grades in self._grades.items() if grades]
+        """Warn of identifiers that came twice.
+
+        Raises:
+            UserError: when a query with a relevant passage was none of the ``queries``.
+        """
+        if self._repeated:
+            log.warning("%s: %d queries have the identifier of an earlier one; left out", queries, self._repeated)
+        lost = [query for query, grades in self._grades.items() if grades and query not in self._asked]
         if lost:
             raise UserError(f"{self._path} names query {lost[0]!r}, which {queries} does not hold.")
 

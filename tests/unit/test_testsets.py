@@ -341,6 +341,21 @@ def test_what_is_not_asked_may_be_missing_or_have_no_text(tmp_path):
     assert [query.query_id for query in read("beir", folder)[1]] == ["PLAIN-2", "PLAIN-3"]
 
 
+def test_what_comes_twice_is_told(tmp_path, caplog):
+    folder = beir(tmp_path)
+    with (folder / "queries.jsonl").open("a") as file:
+        file.write(jsonl({"_id": "PLAIN-2", "text": "another text"}))
+    with (folder / "qrels/test.tsv").open("a") as file:
+        file.write("PLAIN-3\tMED-14\t2\nPLAIN-3\t4983\t1\n")
+    queries = read("beir", folder)[1]
+    assert [(q.text, q.grades) for q in queries] == [
+        ("Do statins help?", {"MED-10": 2, "MED-14": 1}),
+        ("Do statins help?", {"4983": 1, "MED-14": 2}),
+    ]
+    assert "1 queries have the identifier of an earlier one" in caplog.text
+    assert "judges 1 passages twice and differently" in caplog.text
+
+
 def test_identifiers_that_come_twice_are_counted(tmp_path, caplog):
     folder = beir(tmp_path / "beir")
     with (folder / "corpus.jsonl").open("a") as file:
