@@ -476,8 +476,8 @@ def test_counts_duplicates_and_jobs(built):
     assert "train 2 2 min 10 s 1 min 40 s 2.0 GB tiny/seed1/curr" in text
 
 
-def test_leaks_by_benchmark(tree, tmp_path):
-    text = _Text((tree.root / "report/index.html").read_text()).text
+def test_leaks_by_benchmark(built, tmp_path):
+    text = built[0].text
     assert "None of 300 evaluation queries and 400 relevant passages stands in the training data." in text
     assert "Examples" not in text.split("Evaluation texts left in training")[1].split("Time and memory")[0]
     leaky = Tree(tmp_path, content())
