@@ -310,12 +310,25 @@ def read_texts(path: str | Path, column: str) -> Iterator[str]:
     with _open(path, lambda: pq.ParquetFile(path, memory_map=True)) as file:
         if column not in file.schema_arrow.names or not _is_text(file.schema_arrow.field(column).type):
             raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(file.schema_arrow.names)}.")
-        for batch in file.iter_batches(columns=[column]):
-            yield from (text or "" for text in batch.column(0).to_pylist())
+        try:
+            for batch in file.iter_batches(columns=[column]):
+                yield from (_text(value) for value in batch.column(0).to_pylist())
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: column {column!r} holds bytes that are not UTF-8 ({error}).") from None
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    """Whether a column holds texts, which Spark and Impala write as bytes."""
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(kind) for is_kind in (*texts, pa.types.is_binary, pa.types.is_large_binary))
 
 
 def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:

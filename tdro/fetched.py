@@ -121,4 +121,6 @@ def _patterns(source: Source) -> list[str]:
     if source.reader == "beir":
         root = PurePosixPath(path).parent.parent if path.endswith(".tsv") else PurePosixPath(path)
         return [str(root / name) for name in ("corpus.jsonl*", "queries.jsonl*", "qrels/*")]
-    return [path, f"{path}/*"] if path else []
+    # `*` matches slashes here, but `**/` never nothing, as it may where files are read.
+    top = [path.replace("**/", "")] if "**/" in path else []
+    return [path, f"{path}/*", *top] if path else []

@@ -27,6 +27,7 @@ from tdro.errors import UserError
 from tdro.lists import Lists
 from tdro.registry import BenchmarkRows, TaskRows
 from tdro.sources import BadRow, Item, Passage, Row, rows
+from tdro.sources.files import NOT_UTF8, TO_UTF8
 
 _LOG = logging.getLogger(__name__)
 
@@ -240,9 +241,14 @@ class _Malformed:
         if self.count > most:
             raise UserError(
                 f"{dataset} has {found}, and `data.max_bad_rows` allows {most}: {quoted}{more}. "
-                "Correct them, or raise `data.max_bad_rows` to leave them out."
+                f"{_advice(self._first)}Correct them, or raise `data.max_bad_rows` to leave them out."
             )
         _LOG.warning("%s: %s left out: %s%s", dataset, found, quoted, more)
+
+
+def _advice(bad: list[BadRow]) -> str:
+    """What helps against rows of another encoding."""
+    return f"{TO_UTF8}. " if any(NOT_UTF8 in row.reason for row in bad) else ""
 
 
 def _with_progress(name: str, items: Iterable[Item]) -> Iterator[Item]:

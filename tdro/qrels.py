@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from tdro.fields import unquoted
-from tdro.sources.files import Malformed
+from tdro.sources.files import NOT_UTF8, Malformed
 
 _GRADE = re.compile(r"[-+]?\d{1,9}(\.0*)?")
 _NAME = re.compile(r"[^\W\d_][\w .-]*")
@@ -68,7 +68,7 @@ def _cells(line: bytes) -> list[str]:
     try:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise Malformed("is not UTF-8") from None
+        raise Malformed(NOT_UTF8) from None
     cells = text.split("\t")
     if len(cells) not in (3, 4):
         cells = text.split()

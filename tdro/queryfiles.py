@@ -8,15 +8,17 @@
 Text is UTF-8; blank lines are passed over.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tdro.artifacts import read_texts
 from tdro.errors import UserError
+from tdro.filekinds import check_parquet
+from tdro.sources.files import NOT_UTF8, TO_UTF8, Malformed, check_length, json_value, lines
 from tdro.texts import encodable
 
 _KEYS = ("query", "question", "text")
+_ADVICE = "correct it in `dedup.queries`"
 
 
 def read_queries(path: str | Path) -> Iterator[str]:
@@ -28,43 +30,48 @@ def read_queries(path: str | Path) -> Iterator[str]:
     Raises:
         UserError: for a file that cannot be read, or a line without a query, naming file and line.
     """
-    suffix = Path(path).suffix.lower()
-    return read_texts(path, "query") if suffix == ".parquet" else _lines(Path(path), _PARSERS[suffix])
+    path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        try:
+            check_parquet(path, _ADVICE)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}; {_ADVICE}.") from None
+        return read_texts(path, "query")
+    return _lines(path)
 
 
-def _lines(path: Path, parse: Callable[[str], str | None]) -> Iterator[str]:
-    number = 0
+def _lines(path: Path) -> Iterator[str]:
+    kind = path.suffix.lower()
+    for number, line in enumerate(lines(path, json=kind == ".jsonl", advice=_ADVICE), start=1):
+        if not line.strip():
+            continue
+        try:
+            check_length(line)
+            yield _PARSERS[kind](line)
+        except Malformed as error:
+            raise UserError(f"{path}, line {number} {error}; correct the line, or {_ADVICE}.") from None
+
+
+def _text(line: bytes) -> str:
     try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                query = parse(line.rstrip("\r\n"))
-                if query is None:
-                    raise UserError(f"{path}, line {number}: expected {_EXPECTED[path.suffix.lower()]}.")
-                yield query
+        return line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 after line {number}; convert it.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; correct it in `dedup.queries`.") from None
+        raise Malformed(f"{NOT_UTF8} ({TO_UTF8})") from None
 
 
-def _second_column(line: str) -> str | None:
-    columns = line.split("\t")
-    return columns[1] if len(columns) > 1 else None
+def _second_column(line: bytes) -> str:
+    columns = _text(line).split("\t")
+    if len(columns) < 2:
+        raise Malformed("has no second column; expected an identifier, a tab and a query")
+    return columns[1]
 
 
-def _json_text(line: str) -> str | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
+def _json_text(line: bytes) -> str:
+    row = json_value(line)
     value = next((row[key] for key in _KEYS if key in row), None) if isinstance(row, dict) else None
-    return encodable(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        raise Malformed("has no query; expected an object with a text under `query`, `question` or `text`")
+    return encodable(value)
 
 
-_PARSERS: dict[str, Callable[[str], str | None]] = {".txt": str, ".tsv": _second_column, ".jsonl": _json_text}
-_EXPECTED = {
-    ".tsv": "an identifier, a tab and a query",
-    ".jsonl": "an object with a text under `query`, `question` or `text`",
-}
+_PARSERS: dict[str, Callable[[bytes], str]] = {".txt": _text, ".tsv": _second_column, ".jsonl": _json_text}

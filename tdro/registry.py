@@ -31,7 +31,7 @@ class Source(Section):
     reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
     path: str | None = Field(
         None,
-        description="File or folder: local, or with `hub` inside the repository; for `table` also a pattern.",
+        description="File or folder: local, or with `hub` inside the repository; of rows also a pattern.",
     )
     columns: Columns | None = Field(None, description="Names of columns, for the reader `table`.")
     hub: str | None = Field(

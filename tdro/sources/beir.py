@@ -95,7 +95,7 @@ def _relevant(qrels: Path) -> Generator[BadRow, None, pl.DataFrame]:
 def _corpus(path: Path) -> Generator[Passage | BadRow, None, np.ndarray]:
     """Yields every passage; returns the keys of their identifiers, sorted."""
     keys = bytearray()
-    for item in some(parsed(lines(path), str(path), _passage), _EMPTY.format(path)):
+    for item in some(parsed(lines(path, json=True), str(path), _passage), _EMPTY.format(path)):
         if isinstance(item, Passage):
             keys += exact_key(item.passage_id)
         yield item
@@ -104,7 +104,9 @@ def _corpus(path: Path) -> Generator[Passage | BadRow, None, np.ndarray]:
 
 def _texts(path: Path, wanted: pl.DataFrame) -> Generator[BadRow, None, pl.DataFrame]:
     """Columns query and text of the queries that are wanted, each once."""
-    found = yield from _table(some(parsed(lines(path), str(path), _query), _EMPTY.format(path)), _QUERIES, wanted)
+    found = yield from _table(
+        some(parsed(lines(path, json=True), str(path), _query), _EMPTY.format(path)), _QUERIES, wanted
+    )
     return found.unique("query", keep="first", maintain_order=True)
 
 

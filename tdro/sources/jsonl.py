@@ -1,4 +1,6 @@
-"""Your own data and the common exchange formats: a file of JSON lines, plain or gzipped.
+"""Your own data and the common exchange formats: JSON lines, plain or gzipped.
+
+The path is a file, a folder of parts or a pattern; parts are read in the order of their names.
 
 A line is one of these, in any mixture::
 
@@ -22,19 +24,26 @@ from pathlib import Path
 from typing import Any
 
 from tdro.sources import BadRow, Passage, Row, Split
-from tdro.sources.files import Malformed, json_value, lines, parsed, some
+from tdro.sources.files import Malformed, json_value, lines, parsed
+from tdro.sources.listtext import refuse_lists_as_text
+from tdro.sources.parts import chained, find
 
 _POSITIVES = ("positive", "positives", "pos", "positive_passages")
 _NEGATIVES = ("negative", "negatives", "neg", "negative_passages")
 
 
+#: Endings of the parts.
+ENDINGS = (".jsonl", ".jsonl.gz")
+
+
 def read(path: Path, split: Split) -> Iterator[Row | BadRow]:
-    """Yield a row a line; the file is one split.
+    """Yield a row a line; the files are one split.
 
     Raises:
-        UserError: for a file that is missing, broken or empty.
+        UserError: when there is no file, or for one that is broken, and when all are empty.
     """
-    yield from rows_of(lines(path), str(path))
+    found = find(path, ENDINGS)
+    yield from chained(found, lambda part: rows_of(lines(part, json=True), str(part)), path)
 
 
 def rows_of(stream: Iterable[bytes], where: str) -> Iterator[Row | BadRow]:
@@ -43,12 +52,9 @@ def rows_of(stream: Iterable[bytes], where: str) -> Iterator[Row | BadRow]:
     Args:
         stream: the lines.
         where: name of their file, for messages.
-
-    Raises:
-        UserError: when there is no line at all.
     """
-    found = parsed(stream, where, lambda number, line: _row(json_value(line)))
-    yield from some(found, f"{where} holds no rows; put one JSON object a line into it or correct the path.")
+    rows = parsed(stream, where, lambda number, line: _row(json_value(line)))
+    yield from refuse_lists_as_text(rows, where)
 
 
 def _row(value: Any) -> Row:

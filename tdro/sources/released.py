@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from tdro.errors import UserError
 from tdro.sources import BadRow, Row, Split
 from tdro.sources.files import BROKEN, lines, opened, split_lines, unreadable
+from tdro.sources.jsonl import ENDINGS as LINES
 from tdro.sources.jsonl import rows_of
+from tdro.sources.parts import chained, find
 
-_LINES = (".jsonl", ".jsonl.gz")
 _ARCHIVES = (".tar.gz", ".tgz")
 
 
@@ -22,22 +23,15 @@ def read(path: Path, split: Split) -> Iterator[Row | BadRow]:
     """Yield a row a line; the files are one split.
 
     Raises:
-        UserError: for a file that is missing or broken, or a folder or archive without JSON lines.
+        UserError: for a file that is missing or broken, a folder or archive without JSON lines, or when all are empty.
     """
-    for part in _parts(path):
-        if part.name.endswith(_LINES):
-            yield from rows_of(lines(part), str(part))
-        else:
-            yield from _archived(part)
+    yield from chained(find(path, LINES + _ARCHIVES), _rows, path)
 
 
-def _parts(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    parts = sorted(part for part in path.iterdir() if part.is_file() and part.name.endswith(_LINES + _ARCHIVES))
-    if not parts:
-        raise UserError(f"{path} holds no {', '.join(_LINES + _ARCHIVES)} file; correct `path` of the source.")
-    return parts
+def _rows(part: Path) -> Iterator[Row | BadRow]:
+    if part.name.lower().endswith(LINES):
+        return rows_of(lines(part, json=True), str(part))
+    return _archived(part)
 
 
 def _archived(path: Path) -> Iterator[Row | BadRow]:
@@ -48,7 +42,8 @@ def _archived(path: Path) -> Iterator[Row | BadRow]:
             for member in archive:
                 if member.isfile() and _is_lines(member.name):
                     found = True
-                    yield from rows_of(split_lines(archive.extractfile(member)), f"{path}:{member.name}")
+                    where = f"{path}:{member.name}"
+                    yield from rows_of(split_lines(archive.extractfile(member), where, json=True), where)
             while packed.read(1 << 20):  # to the end, where gzip's checksum stands
                 pass
     except (*BROKEN, tarfile.TarError) as error:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tdro.errors import UserError
 from tdro.qrels import Judgements
 from tdro.sources import BadRow, files
-from tdro.sources.files import Malformed, json_value
+from tdro.sources.files import NOT_UTF8, Malformed, json_value
 from tdro.testsets import Topic
 
 log = logging.getLogger(__name__)
@@ -38,17 +38,24 @@ def need(folder: Path, name: str, layout: str) -> Path:
     """
     found = either(folder, name)
     if found is None:
-        raise UserError(f"{folder / name} (or .gz) does not exist; expected a folder in {layout}'s layout.")
+        below = next(iter(sorted([*folder.glob(f"*/{name}"), *folder.glob(f"*/{name}.gz")])), None)
+        meant = f", perhaps {below.parent}" if below else ""
+        raise UserError(f"{folder / name} (or .gz) does not exist; expected a folder in {layout}'s layout{meant}.")
     return found
 
 
-def parsed(path: Path, parse: Callable[[int, bytes], Parsed]) -> Iterator[Parsed]:
+def parsed(path: Path, parse: Callable[[int, bytes], Parsed], *, json: bool = False) -> Iterator[Parsed]:
     """What ``parse`` makes of each line that is not blank, given its number from 1 and its bytes.
+
+    Args:
+        path: the file.
+        parse: reads one line.
+        json: whether each line shall be a JSON value.
 
     Raises:
         UserError: when the file cannot be read, or naming the line that ``parse`` cannot read.
     """
-    for item in files.parsed(files.lines(path), str(path), parse):
+    for item in files.parsed(files.lines(path, json=json), str(path), parse):
         if isinstance(item, BadRow):
             raise UserError(f"{item.place} {item.reason}; correct it or get the file anew.")
         yield item
@@ -63,7 +70,7 @@ def text_of(line: bytes) -> str:
     try:
         return line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise Malformed("is not UTF-8") from None
+        raise Malformed(NOT_UTF8) from None
 
 
 def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[Parsed]:
@@ -80,7 +87,7 @@ def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[P
         return parse(value)
 
     empty = True
-    for item in parsed(path, parse_line):
+    for item in parsed(path, parse_line, json=True):
         empty = False
         yield item
     if empty:

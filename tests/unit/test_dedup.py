@@ -162,10 +162,10 @@ def test_query_files_of_every_kind(stage):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.tsv", b"q1\tgood\nbad\n", r"a\.tsv, line 2: expected an identifier, a tab"),
-        ("a.jsonl", b'{"query": 3}\n', r"a\.jsonl, line 1: expected an object"),
-        ("a.txt", b"\xff\xfe\n", r"a\.txt is not UTF-8"),
-        ("a.parquet", b"x", r"a\.parquet is not a readable Parquet file"),
+        ("a.tsv", b"q1\tgood\nbad\n", r"a\.tsv, line 2 has no second column; expected an identifier, a tab"),
+        ("a.jsonl", b'{"query": 3}\n', r"a\.jsonl, line 1 has no query; expected an object"),
+        ("a.txt", b"\xff\xfe\n", r"a\.txt cannot be read: it is text in UTF-16"),
+        ("a.parquet", b"x", r"a\.parquet cannot be read: it is text, not Parquet"),
     ],
 )
 def test_a_malformed_query_file_is_refused(stage, name, content, said):

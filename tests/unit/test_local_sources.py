@@ -395,11 +395,10 @@ def test_csv_cells_with_quotes_and_line_breaks(tmp_path):
         ("t.csv", b"q,p\na,b,c\nd,e\n", [("t.csv, line 2", "has 3 cells, expected the 2 of the header")]),
         ("t.csv", b"q,p\na,b\nd\n", [("t.csv, line 3", "has 1 cells, expected the 2 of the header")]),
         ("t.csv", b"q,p,r\na,\xe9,b\na,b,\xe9\n", [("t.csv, line 2", "is not UTF-8 in column 'p'")]),
-        ("t.csv", b'q,p\na,b\nd,"e\nf,g\n', [("t.csv, line 3", "is not a row (unexpected end of data)")]),
         ("t.tsv", b'q\tp\n"a\tb\na\tb\tc\n', [("t.tsv, line 3", "has 3 cells, expected the 2 of the header")]),
         ("t.jsonl", b'{"q": "a", "p": "b"}\n[1]\n{"q": "a"}\n{"q": }\n', [
             ("t.jsonl, line 2", "is no JSON object"),
-            ("t.jsonl, line 3", "has no key 'p'"),
+            ("t.jsonl, line 3", "has no key 'p'; it has q"),
             ("t.jsonl, line 4", "is not JSON (Expecting value: line 1 column 7 (char 6))"),
         ]),
         ("t.jsonl", b'{"q": "a", "p": "b"}\n{"q": ["a", "b"], "p": {"x": 1}}\n{"q": "a", "p": 3}\n', [
@@ -430,7 +429,7 @@ def test_tables_that_cannot_be_read(tmp_path):
         with pytest.raises(UserError, match=r"has no column 'missing'; it has id, q, p, t, n"):
             table(path, **names)
     (tmp_path / "t.csv").write_text("")
-    with pytest.raises(UserError, match="it has none"):
+    with pytest.raises(UserError, match=r"t\.csv holds no rows"):
         table(tmp_path / "t.csv", **names)
     (tmp_path / "t.csv").write_text('"q"x,missing\n')
     with pytest.raises(UserError, match=r"t\.csv cannot be read"):
@@ -459,3 +458,124 @@ def test_local_files_of_a_source(beir):
     assert local_files(every[0]) == every[:1]
     assert local_files(str(beir / "*.jsonl")) == [every[0], every[3]]
     assert local_files(str(beir / "gone")) == local_files(None) == []
+
+
+def csv_rows(tmp_path, text, name="t.csv"):
+    (tmp_path / name).write_text(text)
+    return table(tmp_path / name, query="q", positive="p")
+
+
+MANY = "".join(f"q{number},p{number}\n" for number in range(300))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'q,p\na,b\nc,"never closed\n{MANY}', "line 3: a quote opens in this row and is not closed until the end"),
+        (f'q,p\na,b\nc,"never closed\n{MANY}d,"e"\n', "line 3: a quote that opens in this row takes in 301 more lines"),
+        (
+            f'q,p\na,b\nc,"never closed\n{MANY}d,TV 50",x\n',
+            "line 3: the row that starts here and ends on line 304",
+        ),
+        ('q,p\na,b\nc,"d', "line 3: a quote opens"),
+        ("q,p\na,b\nc", "line 3 has 1 cells.* in the middle of this row"),
+    ],
+)
+def test_a_file_that_a_quote_or_its_end_breaks_counts_as_no_single_bad_row(tmp_path, text, said):
+    with pytest.raises(UserError, match=rf"t\.csv, {said}"):
+        csv_rows(tmp_path, text)
+
+
+def test_a_quote_that_takes_in_rows_and_is_closed_is_told(tmp_path, caplog):
+    items = csv_rows(tmp_path, f'q,p\na,b\nc,"never closed\n{MANY}d,TV 50"\n')
+    assert len(items) == 2 and "line 3: a cell holds what looks like rows" in caplog.text
+    caplog.clear()
+    csv_rows(tmp_path, 'q,p\na,"one\ntwo, three, four\nand five"\nb,"x\ny"\n')
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("reader", ["jsonl", "table"])
+def test_a_file_that_ends_in_the_middle_of_a_row_is_cut_off(tmp_path, reader):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"query": "q", "positive": "p"}\n{"query": "r", "posit')
+    columns = Columns(query="query", positive="positive") if reader == "table" else None
+    with pytest.raises(UserError, match=r"rows\.jsonl, line 2 is not JSON .*: the file ends in the middle of this row"):
+        found(reader, path, columns=columns)
+
+
+def test_a_parquet_file_with_a_broken_row_group_is_one_sentence(tmp_path):
+    path = tmp_path / "t.parquet"
+    names = [f"{number} {number * number}" for number in range(50_000)]
+    pq.write_table(pa.table({"q": names, "p": names}), path, row_group_size=10_000, use_dictionary=False)
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2 : len(whole) // 2 + 5000] = bytes(5000)
+    path.write_bytes(whole)
+    with pytest.raises(UserError, match=r"t\.parquet cannot be read: "):
+        table(path, query="q", positive="p")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())])
+def test_texts_that_spark_wrote_as_bytes_are_texts(tmp_path, kind):
+    texts = pa.array(["erste", "zweite \u00e4"]).cast(pa.binary()).cast(kind)
+    pq.write_table(pa.table({"q": texts, "p": texts, "i": texts}), tmp_path / "t.parquet")
+    assert table(tmp_path / "t.parquet", query="q", positive="p", title="p", query_id="i") == [
+        Row(text, [Passage(text, text)], [], text) for text in ("erste", "zweite \u00e4")
+    ]
+    wrong = pa.array([b"fine", b"caf\xe9"])
+    pq.write_table(pa.table({"q": ["a", "b"], "p": wrong}), tmp_path / "t.parquet")
+    assert bad(table(tmp_path / "t.parquet", query="q", positive="p")) == [
+        ("t.parquet, row 2", "is not UTF-8 in column 'p'")
+    ]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.jsonl"])
+def test_lists_of_objects_are_passages(tmp_path, name):
+    records = [
+        {"q": "a", "p": [{"docid": "1", "title": "T", "text": "x"}], "n": [{"docid": "2", "title": None, "text": "y"}]},
+        {"q": "b", "p": [{"docid": None, "title": "U", "text": "z"}], "n": []},
+    ]
+    if name == "t.parquet":
+        pq.write_table(pa.Table.from_pylist(records), tmp_path / name)
+    else:
+        (tmp_path / name).write_text("".join(map("{}\n".format, map(json.dumps, records))))
+    assert table(tmp_path / name, query="q", positive="p", negatives="n") == [
+        Row("a", [Passage("x", "T", "1")], [Passage("y", "", "2")]),
+        Row("b", [Passage("z", "U")], []),
+    ]
+
+
+def test_objects_without_a_text_name_the_way_out(tmp_path):
+    records = [{"q": "a", "p": {"text": ["x"], "answer_start": [3]}}, {"q": "a", "p": {"body": "x"}}]
+    (tmp_path / "t.jsonl").write_text("".join(map("{}\n".format, map(json.dumps, records))))
+    reasons = [reason for _, reason in bad(table(tmp_path / "t.jsonl", query="q", positive="p"))]
+    assert "without a string `text` (it has text, answer_start); make a column of strings" in reasons[0]
+    assert "it has body" in reasons[1]
+
+
+def test_titles_that_are_numbers_are_texts(tmp_path):
+    pq.write_table(pa.table({"q": ["a", "b"], "p": ["x", "y"], "t": [1984, None]}), tmp_path / "t.parquet")
+    items = table(tmp_path / "t.parquet", query="q", positive="p", title="t")
+    assert [row.positives[0].title for row in items] == ["1984", ""]
+
+
+@pytest.mark.parametrize("cell", ["['first', 'second']", "['first' 'second']", '["it\'s", "so"]'])
+@pytest.mark.parametrize("column", ["p", "n"])
+def test_lists_written_as_text_are_refused(tmp_path, cell, column):
+    quoted = '"' + cell.replace('"', '""') + '"'
+    for count in (3, 30):
+        rest = {"p": "x", "n": "y"} | {column: quoted}
+        (tmp_path / "t.csv").write_text("q,p,n\n" + f"a,{rest['p']},{rest['n']}\n" * count)
+        with pytest.raises(UserError, match=r"t\.csv holds lists written as text.*orient='records'"):
+            table(tmp_path / "t.csv", query="q", positive="p", negatives="n")
+    with pytest.raises(UserError, match="lists written as text"):
+        jsonl(tmp_path, ["q", cell])
+
+
+def test_some_lists_written_as_text_are_told(tmp_path, caplog):
+    items = jsonl(tmp_path, ["q", "['a', 'b']"], ["q", "[1, 2]"], ["q", "['a"], ["q", "['a', 'b']"])
+    assert len(items) == 4 and "2 of 4 rows have a list written as text" in caplog.text
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    with pytest.raises(UserError, match="has 2 columns 'p'"):
+        csv_rows(tmp_path, "q,p,p\na,b,c\n")
