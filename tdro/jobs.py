@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tdro import mixtures, strictyaml
+from tdro import firstlook, mixtures, strictyaml
 from tdro.config import Config, Dedup, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.indices import check_index
 from tdro.layout import Layout
+from tdro.nearest import hint
 from tdro.project import check_claim, claim, located, located_models, same_sources
 from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
@@ -33,6 +34,7 @@ from tdro.settings import (
 from tdro.sources import check_source
 from tdro.strictyaml import Place
 from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
+from tdro.weights import read_weights
 
 #: What DoReMi (Xie et al. 2023) does otherwise: it climbs the mean excess loss, unclipped and with a step size of 1,
 #: and mixes in a little of the uniform weights; its result is the mean over the steps.
@@ -106,6 +108,13 @@ class Jobs:
         for name, file in self.config.weights.items():
             if not self.weights_file(name).is_file():
                 raise UserError(f"config: `weights.{name}`: {file} is no file; correct the path or take it out.")
+            weighted = {task for task, weight in read_weights(self.weights_file(name)).weights.items() if weight}
+            if unknown := sorted(weighted - set(self.tasks)):
+                meant = hint(unknown[0], self.tasks)
+                raise UserError(
+                    f"config: `weights.{name}`: {file} weighs {unknown[0]!r}{meant}, which is none of the tasks "
+                    f"({', '.join(self.tasks)}); rename it in the file or add the task."
+                )
         for file in self.config.dedup.queries:
             if not Path(file).is_file():
                 raise UserError(f"config: `dedup.queries`: {file} is no file; correct the path or take it out.")
@@ -120,6 +129,11 @@ class Jobs:
     def claim(self, note: Path) -> None:
         """Note at the start of a run that the results are those of this registry; see :func:`tdro.project.claim`."""
         claim(note, registry_file(self.config.registry, self._root), self._registry)
+
+    def unusable(self) -> tuple[list[str], list[str]]:
+        """Sentences on local files that cannot be used, and on those that may be still to come."""
+        found = list(firstlook.complaints(self.config.registry, self.tasks, self.benchmarks, self.config))
+        return [line for line, to_come in found if not to_come], [line for line, to_come in found if to_come]
 
     def remarks(self, note: Path) -> list[str]:
         """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""

@@ -211,3 +211,11 @@ def _with(made, tasks, benchmarks, files, listed=None):
     )
     dedup = made.config.dedup.model_copy(update={"queries": list(files)})
     return Jobs(made.config.model_copy(update={"tasks": listed, "dedup": dedup}), changed)
+
+
+def test_a_weights_file_of_other_tasks_is_refused_before_any_job(tmp_path, monkeypatch):
+    (tmp_path / "w.json").write_text('{"domain_weights": {"faqs": 1.0}, "size": {"faqs": 3}}')
+    with pytest.raises(UserError, match=r"`weights\.old`: w\.json weighs 'faqs' \(did you mean 'faq'\?\), which"):
+        read(tmp_path, monkeypatch, f"{CONFIG}weights: {{old: w.json}}\n")
+    (tmp_path / "w.json").write_text('{"domain_weights": {"faq": 1.0, "faqs": 0.0}, "size": {"faq": 3, "faqs": 1}}')
+    assert read(tmp_path, monkeypatch, f"{CONFIG}weights: {{old: w.json}}\n").config.weights == {"old": "w.json"}

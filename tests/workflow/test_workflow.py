@@ -392,6 +392,8 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
         ("tdro={initial: curr}", "initial 'curr' is learnt by tDRO itself"),
         ("mining={search: {index: Flatt}}", "faiss knows no index 'Flatt'"),
         ("registry=missing.yaml", "missing.yaml cannot be read"),
+        ("mining={encode: {model: ./no-such-miner}}", "./no-such-miner holds no model"),
+        ("encoding={query_length: 100000}", "encoding.query_length asks for 100000"),
     ],
 )
 def test_a_wrong_configuration_is_one_sentence_before_any_job(project, change, message):
@@ -423,7 +425,8 @@ def test_bad_data_is_one_sentence_and_leaves_nothing(project, tmp_path, content,
     assert len(errors) == 1
     assert message in errors[0]
     assert "Traceback" not in output
-    assert not [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    left = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    assert left == [tmp_path / "results/project.json"]
 
 
 def test_hub_data_is_fetched_and_then_prepared_offline(project, tmp_path):

@@ -109,14 +109,24 @@ def say_what_other_versions_made():
 
 
 def say_what_is_odd():
-    """A line on each thing that a run can go on with, but that its user should know before."""
-    if workflow.is_main_process:
-        for line in JOBS.remarks(Path(PATHS.project)):
-            logger.warning(line)
+    """A line on each thing that a run can go on with, but that its user should know before.
+
+    Where all is to be made, files that cannot be used stop it here, and those still to come when it starts.
+    """
+    if not workflow.is_main_process:
+        return
+    wrong, to_come = JOBS.unusable()
+    if wrong and not workflow.dag_settings.targets:
+        raise WorkflowError("\n".join(wrong))
+    for line in [*JOBS.remarks(Path(PATHS.project)), *wrong, *to_come]:
+        logger.warning(line)
 
 
 def claim_results():
-    """Note whose results these are; start nothing where they are another registry's."""
+    """Note whose results these are; start nothing where they are another registry's, or where data are missing."""
+    _, to_come = JOBS.unusable()
+    if to_come and not workflow.dag_settings.targets:
+        raise WorkflowError("\n".join(to_come))
     try:
         JOBS.claim(Path(PATHS.project))
     except UserError as error:

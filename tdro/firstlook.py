@@ -1,0 +1,107 @@
+"""A look at local files before any job: where nothing lies, whether first rows can be read, whether a model can be one.
+
+It takes a second and spares hours: a job would find out only after all that runs before it.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from tdro.config import Config
+from tdro.errors import UserError
+from tdro.modelfiles import check_model_folder
+from tdro.positions import check_lengths
+from tdro.registry import Benchmark, Source, Task
+from tdro.sources import BadRow, rows
+from tdro.sources.files import local_files
+from tdro.testsets import is_testset, open_testset
+
+
+class Absent(UserError):
+    """Nothing lies at a path."""
+
+
+#: Rows that are looked at; where all of them are malformed, so is the source.
+ROWS = 20
+
+
+def complaints(
+    registry: str, tasks: Mapping[str, Task], benchmarks: Mapping[str, Benchmark], config: Config
+) -> Iterator[tuple[str, bool]]:
+    """A sentence on each dataset and model whose local files cannot be used.
+
+    Each comes with whether its data may be still to come: a folder that is not there at all is taken for one that will
+    be downloaded, a file that is missing in a folder for a mistake.
+    """
+    for name, dataset in {**tasks, **benchmarks}.items():
+        try:
+            _look_at_dataset(dataset)
+        except UserError as error:
+            yield f"{registry}: {name}: {error}", isinstance(error, Absent) and _to_come(dataset.source)
+    mined = any(task.negatives == "mined" for task in tasks.values()) or "miner" in config.evaluation.untrained
+    for reference, lengths in _models(config, mined):
+        try:
+            check_model_folder(reference)
+            check_lengths(reference, lengths)
+        except UserError as error:
+            yield f"config: {error}", False
+
+
+def _models(config: Config, mined: bool) -> Iterator[tuple[str, dict[str, int]]]:
+    """The models, and the tokens that are asked of each, by the key that asks."""
+    encoding, mining = config.encoding, config.mining
+    lengths = {"encoding.query_length": encoding.query_length, "encoding.passage_length": encoding.passage_length}
+    for model in config.models:
+        yield model.base, lengths
+    if mined:
+        yield mining.encode.model, {"mining.encode.max_length": mining.encode.max_length}
+        if mining.rescore:
+            yield mining.rescore.model, {"mining.rescore.max_length": mining.rescore.max_length}
+
+
+def _look_at_dataset(dataset: Task | Benchmark) -> None:
+    source = dataset.source
+    if source.hub or source.package or not source.path or source.reader == "mteb":
+        return
+    if isinstance(dataset, Benchmark) and is_testset(source):
+        for part in dataset.parts or [None]:
+            _look_at_testset(source, part, with_corpus=not dataset.corpus)
+    else:
+        _there(source.path)
+        _look_at_rows(source, "train" if isinstance(dataset, Task) else "test")
+
+
+def _look_at_testset(source: Source, part: str | None, *, with_corpus: bool) -> None:
+    path = source.path.replace("{part}", part or "")
+    _there(path)
+    testset = open_testset(source, part)
+    if not testset.query_files():
+        raise UserError(f"{path} holds no queries or judgements in the layout of {source.reader!r}; correct `path`.")
+    if with_corpus:
+        next(iter(testset.documents()), None)
+
+
+def _look_at_rows(source: Source, split: str) -> None:
+    """Refuse a source that is none, or of which nothing of what comes first is a row."""
+    first = list(islice(rows(source, split), ROWS))
+    if first and all(isinstance(item, BadRow) for item in first):
+        raise UserError(f"{first[0].place} {first[0].reason}; so do all of the first {len(first)} rows.")
+
+
+def _there(path: str) -> None:
+    """Refuse a path, or pattern, where nothing lies; name what is called nearly so."""
+    if Path(path).expanduser().exists() or local_files(path):
+        return
+    place = Path(path)
+    while not place.parent.exists():
+        place = place.parent
+    beside = [other.name for other in place.parent.iterdir()] if place.parent.is_dir() else []
+    found = difflib.get_close_matches(place.name, beside, n=1)
+    meant = f" (did you mean {str(place.parent / found[0])!r}?)" if found else ""
+    raise Absent(f"nothing lies at {path}{meant}; correct `path` or put the data there.")
+
+
+def _to_come(source: Source) -> bool:
+    parts = Path(source.path or "").parts
+    return len(parts) > 1 and not Path(parts[0]).exists()
