@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from tdro import strictyaml
 from tdro.config import Config
 from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
@@ -46,6 +47,16 @@ def complaints(
             check_lengths(reference, lengths)
         except UserError as error:
             yield f"config: {error}", False
+
+
+def of_settings(root: Path) -> Iterator[str]:
+    """A sentence on each file of launch configurations and profiles that says a thing twice or is no YAML."""
+    for pattern in ("config/accelerate/*.yaml", "profiles/*/config*.yaml", "slurm/config*.yaml"):
+        for file in sorted(root.glob(pattern)):
+            try:
+                strictyaml.read_file(file)
+            except UserError as error:
+                yield str(error)
 
 
 def _models(config: Config, mined: bool) -> Iterator[tuple[str, dict[str, int]]]:

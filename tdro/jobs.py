@@ -133,7 +133,8 @@ class Jobs:
     def unusable(self) -> tuple[list[str], list[str]]:
         """Sentences on local files that cannot be used, and on those that may be still to come."""
         found = list(firstlook.complaints(self.config.registry, self.tasks, self.benchmarks, self.config))
-        return [line for line, to_come in found if not to_come], [line for line, to_come in found if to_come]
+        wrong = [*firstlook.of_settings(self._root), *(line for line, to_come in found if not to_come)]
+        return wrong, [line for line, to_come in found if to_come]
 
     def remarks(self, note: Path) -> list[str]:
         """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""

@@ -3,11 +3,12 @@
 import gzip
 import json
 import struct
+from pathlib import Path
 
 import pytest
 
 from tdro.config import Config
-from tdro.firstlook import complaints
+from tdro.firstlook import complaints, of_settings
 from tdro.registry import Registry
 
 ENTRY = {"language": "en", "instruction": "Find it."}
@@ -119,3 +120,19 @@ def test_the_miner_and_the_rescorer_are_looked_at_where_they_are_used(folder):
     mining = {"encode": {"model": "./no-miner"}, "rescore": {"model": "./no-judge"}}
     lines = [line for line, _ in look(mining=mining)]
     assert [line.split(" holds")[0] for line in lines] == ["config: ./no-miner", "config: ./no-judge"]
+
+
+def test_launch_configurations_and_profiles_say_a_thing_once_too(tmp_path):
+    for name in ("config/accelerate/ddp.yaml", "profiles/default/config.yaml", "slurm/config.yaml"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True)
+        file.write_text("set-resources:\n  train: {gpu: 1}\n  train: {gpu: 2}\n")
+    said = [line.removeprefix(f"{tmp_path}/") for line in of_settings(tmp_path)]
+    assert [line.split(",")[0] for line in said] == [
+        *("config/accelerate/ddp.yaml", "profiles/default/config.yaml", "slurm/config.yaml")
+    ]
+    assert all("line 3: `train` stands here a second time, after line 2" in line for line in said)
+
+
+def test_the_projects_own_launch_configurations_and_profiles_are_right():
+    assert list(of_settings(Path(__file__).parents[2])) == []
