@@ -14,7 +14,8 @@ from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
 from tdro.positions import check_lengths
 from tdro.registry import Benchmark, Source, Task
-from tdro.sources import BadRow, rows
+from tdro.relations import said
+from tdro.sources import BadRow, Passage, Row, rows
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
 
@@ -25,6 +26,8 @@ class Absent(UserError):
 
 #: Rows that are looked at; where all of them are malformed, so is the source.
 ROWS = 20
+# Fewer may all repeat their query by chance.
+_SEVERAL = 3
 
 
 def complaints(
@@ -47,6 +50,27 @@ def complaints(
             check_lengths(reference, lengths)
         except UserError as error:
             yield f"config: {error}", False
+
+
+def echoing(registry: str, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """A sentence on each task of which all first rows, if they are several, have a positive that repeats the query."""
+    for name, task in tasks.items():
+        if not _is_local(task.source):
+            continue
+        try:
+            found = [item for item in islice(rows(task.source, "train"), ROWS) if isinstance(item, Row)]
+        except UserError:  # what cannot be read is complained of elsewhere
+            continue
+        if len(found) >= _SEVERAL and all(map(_echoes, found)):
+            yield (
+                f"{registry}: {name}: the first {len(found)} positives all say the same as their query; see whether "
+                "query and positive are two different columns"
+            )
+
+
+def _echoes(row: Row) -> bool:
+    texts = [passage.text for passage in row.positives if isinstance(passage, Passage)]
+    return bool(texts) and all(said(text) == said(row.query) for text in texts)
 
 
 def of_settings(root: Path) -> Iterator[str]:
@@ -73,7 +97,7 @@ def _models(config: Config, mined: bool) -> Iterator[tuple[str, dict[str, int]]]
 
 def _look_at_dataset(dataset: Task | Benchmark) -> None:
     source = dataset.source
-    if source.hub or source.package or not source.path or source.reader == "mteb":
+    if not _is_local(source):
         return
     if isinstance(dataset, Benchmark) and is_testset(source):
         for part in dataset.parts or [None]:
@@ -81,6 +105,10 @@ def _look_at_dataset(dataset: Task | Benchmark) -> None:
     else:
         _there(source.path)
         _look_at_rows(source, "train" if isinstance(dataset, Task) else "test")
+
+
+def _is_local(source: Source) -> bool:
+    return bool(source.path) and not (source.hub or source.package or source.reader == "mteb")
 
 
 def _look_at_testset(source: Source, part: str | None, *, with_corpus: bool) -> None:

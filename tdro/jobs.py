@@ -139,6 +139,7 @@ class Jobs:
     def remarks(self, note: Path) -> list[str]:
         """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
         found = [*mixtures.remarks(self.config.mixtures, len(self.tasks)), *same_sources(self.tasks, self.benchmarks)]
+        found += firstlook.echoing(self.config.registry, self.tasks)
         try:
             check_claim(note, registry_file(self.config.registry, self._root), self._registry)
         except UserError as error:
@@ -163,8 +164,9 @@ class Jobs:
         for test_set in self._all_test_sets.values():
             if test_set.corpus == name and not test_set.entry.corpus:
                 return test_set
+        meant = hint(name, [test_set.corpus for test_set in self._all_test_sets.values()])
         raise UserError(
-            f"{self.config.registry}: no benchmark has the corpus {name!r}; under `corpus` name a benchmark "
+            f"{self.config.registry}: no benchmark has the corpus {name!r}{meant}; under `corpus` name a benchmark "
             "(of one with parts, a part: NAME-PART)."
         )
 

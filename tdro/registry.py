@@ -24,6 +24,12 @@ class Columns(Section):
     title: Text | None = Field(None, description="Column of the positives' titles: a string, or one a positive.")
     query_id: Text | None = Field(None, description="Column of the queries' identifiers.")
 
+    @model_validator(mode="after")
+    def _two_texts(self) -> Self:
+        if self.query in (self.positive, self.negatives) or self.positive == self.negatives:
+            raise ValueError("query, positive and negatives must be different columns")
+        return self
+
 
 class Source(Section):
     """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""

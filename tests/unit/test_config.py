@@ -83,6 +83,17 @@ WRONG_REGISTRIES = {
         ["`tasks.news.source.url`", "package"],
     ),
     "task without category": ({"tasks": {"news": DATASET}}, ["`tasks.news.category`", "missing"]),
+    "query and positive in one column": (
+        {
+            "tasks": {
+                "news": {
+                    **TASK,
+                    "source": {"reader": "table", "path": "t.csv", "columns": {"query": "q", "positive": "q"}},
+                }
+            }
+        },
+        ["`tasks.news.source.columns`", "different columns"],
+    ),
     "empty instruction": ({"tasks": {"news": {**TASK, "instruction": ""}}}, ["`tasks.news.instruction.0`"]),
     "no instruction": ({"tasks": {"news": {**TASK, "instruction": []}}}, ["`tasks.news.instruction`"]),
     "name with a space": ({"tasks": {"the news": TASK}}, ["the news"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tdro.config import Config
-from tdro.firstlook import complaints, of_settings
+from tdro.firstlook import complaints, echoing, of_settings
 from tdro.registry import Registry
 
 ENTRY = {"language": "en", "instruction": "Find it."}
@@ -136,3 +136,18 @@ def test_launch_configurations_and_profiles_say_a_thing_once_too(tmp_path):
 
 def test_the_projects_own_launch_configurations_and_profiles_are_right():
     assert list(of_settings(Path(__file__).parents[2])) == []
+
+
+@pytest.mark.parametrize("answer", ["question {}", "Question {}!", "an answer to {}"])
+def test_positives_that_repeat_their_queries_are_told(folder, answer):
+    rows = [{"query": f"question {n}", "positive": answer.format(n)} for n in range(30)]
+    (folder / "data/faq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"reader": "jsonl", "path": "data/faq.jsonl"}
+    tasks = Registry(tasks={"faq": ENTRY | {"category": "web", "source": source}}).tasks
+    lines = list(echoing("r.yaml", tasks))
+    if answer.startswith("an"):
+        assert lines == []
+    else:
+        assert [line.split(";")[0] for line in lines] == [
+            "r.yaml: faq: the first 20 positives all say the same as their query"
+        ]
