@@ -14,7 +14,7 @@ from tdro import mixtures
 from tdro.errors import UserError
 from tdro.nearest import hint
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
-from tdro.sections import Checksum, Name, Section, Seed, Share, Text
+from tdro.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 
 #: Endings of the files of queries that `tdro/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
@@ -49,7 +49,7 @@ class Model(Section):
     """A base language model that becomes a retriever."""
 
     name: Name
-    base: Text = Field(description="Hub id, local folder, or `package:NAME==VERSION/PATH` inside a pip package.")
+    base: Reference = Field(description="Hub id, local folder, or `package:NAME==VERSION/PATH` inside a pip package.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     layers: int | None = Field(None, ge=1, description="Keep the first N layers; null keeps all.")
@@ -90,7 +90,7 @@ class Data(Section):
 class Encode(Section):
     """The miner, an embedding model, and how it reads texts."""
 
-    model: Text = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
+    model: Reference = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     query_prompt: str = Field("", description="Text put before each query, if the miner wants one.")
@@ -112,7 +112,7 @@ class Search(Section):
 class Rescore(Section):
     """A cross-encoder that scores the best candidates anew."""
 
-    model: Text = Field(description="Cross-encoder: hub id, local folder or `package:...`.")
+    model: Reference = Field(description="Cross-encoder: hub id, local folder or `package:...`.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     depth: int = Field(100, ge=1, description="Candidates rescored a query; those behind them are left out.")
@@ -173,7 +173,9 @@ class Dedup(Section):
         2, ge=0, le=15, description="Largest Hamming distance of 64-bit SimHashes that counts as equal."
     )
     within: bool = Field(False, description="Remove a query that nearly equals an earlier one of its task, too.")
-    queries: list[str] = Field([], description="Local files of further queries to compare with: " + ", ".join(KINDS))
+    queries: list[LocalPath] = Field(
+        [], description="Local files of further queries to compare with: " + ", ".join(KINDS)
+    )
 
     @model_validator(mode="after")
     def _files_are_told_apart(self) -> Self:
@@ -306,14 +308,14 @@ class Report(Section):
 class Config(Section):
     """A whole run: ``config/config.yaml`` and its neighbours."""
 
-    registry: Text = Field(description="File of datasets; relative to the working folder or to the project.")
+    registry: LocalPath = Field(description="File of datasets; relative to the working folder or to the project.")
     tasks: list[Name] | None = Field(None, min_length=2, description="Training tasks; null takes all of the registry.")
     benchmarks: list[Name] = Field(min_length=1, description="Benchmarks of the registry, and `in_domain`.")
     models: list[Model] = Field(min_length=1)
     proxy: Name = Field(description="The model that learns the weights; the others use them.")
     seeds: list[Seed] = Field([42], min_length=1)
     mixtures: list[Mixture] = Field(["uniform", "curr", "top70"], min_length=1)
-    weights: dict[Name, str] = Field(
+    weights: dict[Name, LocalPath] = Field(
         {}, description="Weights JSONs by name; `file-NAME` under `mixtures` trains on one."
     )
     data: Data = Data()

@@ -409,7 +409,8 @@ def _registry(values: Mapping[str, Any], root: Path) -> Registry | None:
 
 def registry_file(name: str, root: Path) -> Path:
     """The file of datasets; relative to the working folder or to the project."""
-    return Path(name) if Path(name).exists() else root / name
+    path = Path(name).expanduser()
+    return path if path.exists() else root / name
 
 
 def test_sets(registry: Registry) -> dict[str, TestSet]:

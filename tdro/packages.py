@@ -25,7 +25,7 @@ _ENDINGS = (".whl", ".zip", ".tar.gz", ".tgz")
 
 def cache_folder() -> Path:
     """``$TDRO_CACHE``, or ``~/.cache/tdro``: what can be fetched again."""
-    return Path(os.environ.get("TDRO_CACHE") or Path.home() / ".cache" / "tdro")
+    return Path(os.environ.get("TDRO_CACHE") or "~/.cache/tdro").expanduser()
 
 
 def fetch(package: str, sha256: str | None = None) -> Path:

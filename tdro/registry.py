@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tdro.complaints import PATTERNS
+from tdro.localpaths import expanded
 from tdro.sections import Checksum, Name, Section, Text
 
 #: The benchmark made of the held-out rows of the training tasks.
@@ -35,7 +36,7 @@ class Source(Section):
     """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
 
     reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
-    path: str | None = Field(
+    path: Annotated[str, AfterValidator(expanded)] | None = Field(
         None,
         description="File or folder: local, or with `hub` inside the repository; of rows also a pattern.",
     )

@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from tdro import strictyaml
 from tdro.complaints import PATTERNS, complaints, switches
 from tdro.errors import UserError
+from tdro.localpaths import expanded, no_variable
 from tdro.strictyaml import Place
 
 # Names become folder names and Snakemake wildcards, so neither slashes nor spaces are possible.
 Name = Annotated[str, StringConstraints(pattern=PATTERNS["name"][0])]
 Text = Annotated[str, StringConstraints(pattern=PATTERNS["text"][0])]
+# A local file or folder, or a model's name, which may be that of a folder.
+LocalPath = Annotated[Text, AfterValidator(expanded)]
+Reference = Annotated[Text, AfterValidator(no_variable)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Checksum = Annotated[str, StringConstraints(pattern=PATTERNS["checksum"][0])]
@@ -80,6 +84,6 @@ def load(path: str | Path, section: type[SectionType]) -> SectionType:
 def settings(section: type[SectionType], text: str | None) -> SectionType:
     """The section written in ``text`` (YAML, hence also JSON), in the file that ``@FILE`` names, or its defaults."""
     if text and text.startswith("@"):
-        return load(text[1:], section)
+        return load(Path(text[1:]).expanduser(), section)
     document = strictyaml.read(text or "{}", "--settings")
     return parse(section, document.values, "--settings", document.written)

@@ -59,7 +59,7 @@ def named_path(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"expected NAME=PATH, not {text!r}")
-    return name, Path(path)
+    return name, Path(path).expanduser()
 
 
 def read_settings(options, section):
