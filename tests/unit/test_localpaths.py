@@ -16,7 +16,13 @@ from tdro.testsets import open_testset
 
 ROW = json.dumps({"query": "a question", "positive": "its answer"}) + "\n"
 ENTRY = {"language": "en", "instruction": "Find it."}
-CONFIG = {"registry": "r.yaml", "benchmarks": ["in_domain"], "models": [{"name": "m", "base": "./base"}], "proxy": "m"}
+CONFIG = {
+    "registry": "r.yaml",
+    "benchmarks": ["in_domain"],
+    "models": [{"name": "m", "base": "./base"}],
+    "proxy": "m",
+    "mixtures": ["uniform"],
+}
 
 
 @pytest.fixture
@@ -56,7 +62,11 @@ def test_a_job_of_the_command_line_expands_a_home(home, tmp_path):
 
 
 def test_files_of_the_configuration_expand_a_home(home):
-    registry = {"tasks": {"faq": ENTRY | {"category": "web", "source": {"reader": "jsonl", "path": "~/rows.jsonl"}}}}
+    registry = {
+        "tasks": {
+            "faq": ENTRY | {"category": "web", "held_out": 1, "source": {"reader": "jsonl", "path": "~/rows.jsonl"}}
+        }
+    }
     (home / "r.yaml").write_text(json.dumps(registry))
     (home / "w.json").write_text('{"weights": {"faq": 1.0}}')
     (home / "q.txt").write_text("a question\n")
