@@ -68,7 +68,7 @@ def test_files_of_the_configuration_expand_a_home(home):
         }
     }
     (home / "r.yaml").write_text(json.dumps(registry))
-    (home / "w.json").write_text('{"weights": {"faq": 1.0}}')
+    (home / "w.json").write_text('{"domain_weights": {"faq": 1.0}, "size": {"faq": 9}}')
     (home / "q.txt").write_text("a question\n")
     root = home / "root"
     (root / "config/accelerate").mkdir(parents=True)
