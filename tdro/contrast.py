@@ -1,7 +1,8 @@
 """Whether a task has what learning needs: two queries, and a passage that does not answer one of them.
 
 The stage that leaves too little says so by the task's name, after it has written its files, which show what there is.
-Otherwise the plan, which waits for all tasks, would stop hours later.
+Preparation warns of a single query and refuses what can have no negative; deduplication, which ends each task's way to
+the plan, refuses a single row. Otherwise the plan, which waits for all tasks, would stop hours later.
 """
 
 import logging
@@ -23,10 +24,13 @@ def check_prepared(name: str, folder: Path) -> None:
     """Check a task's ``corpus.parquet`` and ``queries.parquet``.
 
     Raises:
-        UserError: when there is one query, or when every passage answers every query.
+        UserError: when every passage answers each of several queries.
     """
     queries, passages = folder / "queries.parquet", count_rows(folder / "corpus.parquet")
-    total = _enough(f"task {name}", queries)
+    total = count_rows(queries)
+    if total < 2:
+        log.warning("task %s: %s", name, _too_few(queries))
+        return
     lengths = (pc.list_value_length(batch["positives"]).to_numpy() for batch in read_batches(queries, QUERIES, _ROWS))
     alone = sum(int(np.count_nonzero(found >= passages)) for found in lengths)
     if alone == total:
@@ -45,18 +49,16 @@ def check_training_rows(train: Path) -> None:
     Raises:
         UserError: when there is one row.
     """
-    _enough(f"task {train.parent.name}", train)
+    if count_rows(train) < 2:
+        raise UserError(f"task {train.parent.name}: {_too_few(train)}.")
 
 
-def _enough(task: str, file: Path) -> int:
-    """Rows of a file of queries."""
-    rows = count_rows(file)
-    if rows < 2:
-        raise UserError(
-            f"{task}: {rows} training {'query' if rows == 1 else 'queries'} left in {file}, at least 2 are needed"
-            f"{_counted(file)}; give it more rows or leave the task out."
-        )
-    return rows
+def _too_few(file: Path) -> str:
+    """What is said of a file with one query or none."""
+    return (
+        f"{count_rows(file)} training query left in {file.name}, at least 2 are needed{_counted(file)}; give it more "
+        "rows or leave the task out"
+    )
 
 
 def _counted(file: Path) -> str:

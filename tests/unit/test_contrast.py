@@ -36,30 +36,39 @@ def prepare(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "keys", "said"),
+    ("rows", "said"),
     [
-        ([["one question", "see the manual"]], {}, "task faq: 1 training query left"),
-        ([["one question", "an answer"]] * 5, {}, "task faq: 1 training query left"),
-        ([[f"question {n}", "see the manual"] for n in range(6)], {}, "the only passage answers each of its 6 queries"),
+        ([[f"question {n}", "see the manual"] for n in range(6)], "the only passage answers each of its 6 queries"),
         (
             [{"query": f"question {n}", "pos": ["first answer", "second answer"]} for n in range(3)],
-            {},
             "all 2 passages answer each of its 3 queries",
         ),
         (
             # The passages of the negatives stay, but those that are said to answer are no negatives.
             [[f"question {n}", "see the manual", "see the manual"] for n in range(6)],
-            {},
             "the only passage answers each of its 6 queries",
         ),
-        ([[f"question {n}", f"answer {n}"] for n in range(5)], {"held_out": 4}, "task faq: 1 training query left"),
     ],
 )
-def test_a_task_without_contrast_is_refused_by_name_when_its_files_are_written(prepare, rows, keys, said):
-    error, queries = prepare(rows, **keys)
+def test_a_task_without_contrast_is_refused_by_name_when_its_files_are_written(prepare, rows, said):
+    error, queries = prepare(rows)
     assert said in error and "task faq" in error
     assert "rows read: " in error and "leave the task out" in error
-    assert queries == len({row["query"] if isinstance(row, dict) else row[0] for row in rows}) - keys.get("held_out", 0)
+    assert queries == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "keys"),
+    [
+        ([["one question", "see the manual"]], {}),
+        ([["one question", "an answer"]] * 5, {}),
+        ([[f"question {n}", f"answer {n}"] for n in range(5)], {"held_out": 4}),
+        ([[f"question {n}", f"answer {n}", f"other {n}"] for n in range(1)], {"negatives": "provided"}),
+    ],
+)
+def test_preparation_warns_of_a_single_query_by_the_tasks_name(prepare, caplog, rows, keys):
+    assert prepare(rows, **keys) == (None, 1)
+    assert "task faq: 1 training query left in queries.parquet, at least 2 are needed (rows read: " in caplog.text
 
 
 def test_a_query_that_every_passage_answers_is_told(prepare, caplog):
