@@ -9,10 +9,13 @@ import numpy as np
 
 from tdro.config import Search
 from tdro.corpora import blocks, passages
+from tdro.cuts import CutCounter
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
 from tdro.indices import BlockIndex, merge
 from tdro.precision import autocast
+from tdro.registry import Prompted
+from tdro.room import check_model
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)
@@ -38,7 +41,17 @@ class Encoder:
     def __init__(self, model, query_prompt: str, passage_prompt: str, precision: str, batch_size: int) -> None:
         model.prompts, model.default_prompt_name = {}, None
         self._model, self._precision, self._batch_size = model, precision, batch_size
+        #: Texts read and cut, of the queries (``query``) and the passages (``document``).
+        self.cuts = CutCounter(model)
         self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
+
+    def check_instruction(self, dataset: str, prompted: Prompted) -> None:
+        """Check that the instruction of a test set leaves room for its texts.
+
+        Raises:
+            UserError: naming the test set, its instruction and the lengths.
+        """
+        check_model(self._model, {dataset: prompted})
 
     def queries(self, texts: list[str]) -> np.ndarray:
         """Embeddings of unit length, float32 of shape (len(texts), dimension).
@@ -94,6 +107,7 @@ def rank(
         index.hold(block)
         scores, rows = index.search(asked, depth)
         best = merge(best, (rows + start, scores), depth)
+    encoder.cuts.tell(str(corpus.parent))
     return best
 
 

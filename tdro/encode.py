@@ -18,6 +18,7 @@ import numpy as np
 from tdro.artifacts import CORPUS, QUERIES, count_rows, digest, read_batches, stamps
 from tdro.asked import read_asked
 from tdro.config import Encode
+from tdro.cuts import cut_places, say
 from tdro.embeddings import Workspace
 from tdro.errors import UserError
 from tdro.fetched import Manifest
@@ -75,6 +76,7 @@ def encode(
             number = len(side.shards(settings.shard_size))
             manifest = side.workspace.publish(output / side.name, number, side.rows, settings.shard_size)
             log.info("%s: %d tokens, %.1f %% padding", side.name, manifest["tokens"], 100 * manifest["padding"])
+            say(side.name, manifest["cut"], side.rows)
         shutil.rmtree(checkpoints, ignore_errors=True)
     state.wait_for_everyone()
 
@@ -155,6 +157,7 @@ class Miner:
 
     def __init__(self, settings: Encode, device=None, fetched: Path | None = None) -> None:
         from tdro.models import load_embedder
+        from tdro.room import check_prompt, length_of, tokens_of
 
         self.settings = settings
         self.model = load_embedder(
@@ -165,6 +168,10 @@ class Miner:
             fetched=fetched,
             device=str(device) if device else None,
         )
+        length, count = length_of(self.model, None), tokens_of(self.model)
+        for key in ("query_prompt", "passage_prompt"):
+            prompt = getattr(settings, key)
+            check_prompt(f"mining.encode.{key} {prompt!r}", prompt, "mining.encode.max_length", length, count)
 
     def encode(self, texts: list[str], prompt: str, progress: _Progress) -> tuple[np.ndarray, dict[str, int]]:
         """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
@@ -175,6 +182,7 @@ class Miner:
 
         features = self.model.preprocess(texts, prompt=prompt)
         lengths = text_lengths(features)
+        cut = len(cut_places(self.model, texts, features, prompt=prompt))
         order, parts, padded = [], [], 0
         for places in batches(lengths, self.settings.batch_size):
             batch = rows_of(features, places)
@@ -184,7 +192,7 @@ class Miner:
             progress.add(len(places))
         embeddings = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
         embeddings[order] = np.concatenate(parts)
-        return self._unit(embeddings), {"tokens": sum(lengths), "padded": padded}
+        return self._unit(embeddings), {"tokens": sum(lengths), "padded": padded, "cut": cut}
 
     def _forward(self, batch: dict) -> np.ndarray:
         import torch

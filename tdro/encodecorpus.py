@@ -71,6 +71,7 @@ def _encode(encoder: Encoder, corpus: Path, mine: set[int], workspace: Workspace
         if number in mine:
             workspace.write(number, encoder.passages(passage_texts(table)), {})
             done += 1
+            encoder.cuts.tell(f"shard {number} of {corpus.parent}")
             seconds = time.monotonic() - started
             left = seconds / done * (len(mine) - done)
             log.info("shard %d: %.0f passages a second, %.0f s left", number, done * SHARD / seconds, left)

@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 #: Count of the queries of a task with too few passages for the index that was asked for.
 EXACT = "searched exactly, too few passages for the index"
 
+#: Counts of texts that a model reads only in part.
+CUT = {"corpus": "passages cut by the miner", "queries": "queries cut by the miner", "pairs": "pairs cut in rescoring"}
+
 #: Vectors a list that an IVF index is trained on.
 _TRAINING_ROWS = 64
 #: Vectors a list, or a code of a product quantizer, that faiss asks for at least.
@@ -22,9 +25,10 @@ _FEWEST_ROWS = 39
 _FEW = _FEWEST_ROWS * 256
 
 
-def searched_exactly(candidates: Path) -> dict[str, int]:
-    """That count of a file of candidates, for what is made of it; nothing where the index did search."""
-    return {name: number for name, number in read_counts(candidates).items() if name == EXACT}
+def carried_counts(candidates: Path) -> dict[str, int]:
+    """Counts of a file of candidates that what is made of it tells on, for the report."""
+    carried = (EXACT, *CUT.values())
+    return {name: number for name, number in read_counts(candidates).items() if number and name in carried}
 
 
 def check_index(search: Search) -> None:

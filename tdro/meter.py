@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import torch
@@ -21,6 +21,9 @@ class Meter:
 
     def __init__(self, tasks: Sequence[str]) -> None:
         self._tasks = tasks
+        self._names = sorted(set(tasks))
+        self._read: Counter[str] = Counter()
+        self._cut: Counter[str] = Counter()
         self._start()
 
     def add_tokens(self, tokens: int, computed: int) -> None:
@@ -36,6 +39,17 @@ class Meter:
             losses: Loss of each row, shape (n,).
         """
         self._losses.append((rows.detach(), losses.detach()))
+
+    def add_cuts(self, rows: Sequence[int], cut: Sequence[int]) -> None:
+        """Texts of some rows, one a row, and which of them are cut, by place."""
+        self._read.update(self._tasks[row] for row in rows)
+        self._cut.update(self._tasks[rows[place]] for place in cut)
+
+    def cuts(self) -> dict[str, tuple[int, int]]:
+        """Cut texts and all texts of each task since the start, over all processes; a collective call."""
+        counts = [[[self._cut[name], self._read[name]] for name in self._names]]
+        total = gather(torch.tensor(counts, device=processes().device)).sum(dim=0)
+        return {name: tuple(pair) for name, pair in zip(self._names, total.tolist(), strict=True)}
 
     def read(self) -> dict[str, float]:
         """What is counted, by name; a collective call. Counting starts anew.

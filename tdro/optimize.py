@@ -28,6 +28,7 @@ from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter
 from tdro.models import base_files, load_retriever
 from tdro.processes import processes
+from tdro.room import check_model
 from tdro.settings import OptimizeJob
 from tdro.weights import read_weights
 
@@ -78,6 +79,7 @@ def optimize(
     start = read_weights(initial)
     task_ids = _task_ids(rows, list(start.weights), plan, initial)
     model = load_retriever(job.model, job.encoding, fetched)
+    check_model(model, job.tasks)
     meter = Meter(rows["task"].to_pylist())
     weights = _task_weights(start.weights, initial, job)
     loss = RobustLoss(model, weights, task_ids, reference_losses, job.tdro, meter)

@@ -20,11 +20,13 @@ from torch import Tensor
 
 from tdro.artifacts import PLAN, REFERENCE, digest, read_table, stamps, write_table
 from tdro.batches import Text, Texts, row_texts
+from tdro.cuts import CutCounter
 from tdro.embeddings import Workspace
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.models import load_trained, model_files
 from tdro.precision import autocast
 from tdro.processes import processes
+from tdro.room import check_model
 from tdro.settings import ReferenceJob
 from tdro.versions import of_stage
 
@@ -55,7 +57,11 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     blocks = -(-rows.num_rows // BLOCK)
     mine = workspace.share(blocks, state)
     if mine:
-        _compute(mine, rows, texts, load_trained(model, str(state.device)), job, workspace)
+        retriever = load_trained(model, str(state.device))
+        check_model(retriever, job.tasks)
+        cuts = CutCounter(retriever)
+        _compute(mine, rows, texts, retriever, job, workspace)
+        cuts.tell("reference losses")
     state.wait_for_everyone()
     if state.is_main_process:
         losses = np.concatenate([workspace.read(number) for number in range(blocks)])

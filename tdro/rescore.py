@@ -18,7 +18,7 @@ from tdro.artifacts import CANDIDATES, CORPUS, read_batches, table_writer
 from tdro.asked import check_candidates, read_asked
 from tdro.config import Rescore
 from tdro.errors import UserError
-from tdro.indices import searched_exactly
+from tdro.indices import CUT, carried_counts
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def rescore(
     asked = read_asked(queries, corpus)
     check_candidates(candidates, asked)
     judge = _CrossEncoder(settings, fetched)
-    counts = {"queries": len(asked), "pairs rescored": 0, **searched_exactly(candidates)}
+    counts = {"queries": len(asked), "pairs rescored": 0, **carried_counts(candidates)}
     started, done = time.monotonic(), 0
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:
@@ -46,6 +46,7 @@ def rescore(
         for table in read_batches(candidates, CANDIDATES, QUERIES_AT_ONCE):
             rows = _rescored(table, asked.slice(done, len(table)), texts, judge, settings.depth, counts)
             file.append(rows)
+            counts[CUT["pairs"]] = judge.cuts.cut.total()
             done += len(table)
             rate = done / max(time.monotonic() - started, 1e-9)
             log.info("rescored %d of %d queries, %.1f a second, %.0f s left", done, len(asked), rate,
@@ -58,6 +59,7 @@ class _CrossEncoder:
     def __init__(self, settings: Rescore, fetched: Path | None = None) -> None:
         from sentence_transformers import CrossEncoder
 
+        from tdro.cuts import CutCounter
         from tdro.loading import check_whole, loading
         from tdro.models import limit_length, resolve, tokenised
 
@@ -72,6 +74,7 @@ class _CrossEncoder:
             )
         check_whole(what, gaps, lambda: self.model(tokenised(self.model, [("text", "text")]))["scores"])
         limit_length(what, self.model, settings.max_length, "mining.rescore.max_length")
+        self.cuts = CutCounter(self.model)
         if self.model.num_labels != 1:
             raise UserError(
                 f"mining.rescore.model {settings.model} gives {self.model.num_labels} scores a pair; use another."

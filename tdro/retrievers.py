@@ -37,6 +37,7 @@ def open_retriever(
 
     def ranked(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
         if not isinstance(retriever, Miner):
+            encoder.check_instruction(Path(dataset.queries).parent.name, dataset)
             # Queries carry their dataset's instruction, passages only where it is symmetric.
             prompt = query_prompt(dataset.instruction[0])
             encoder.query_prompt, encoder.passage_prompt = prompt, prompt if dataset.symmetric else ""

@@ -18,7 +18,7 @@ from tdro.asked import flat_positives, positive_counts, read_asked
 from tdro.config import Search
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
-from tdro.indices import EXACT, BlockIndex, merge
+from tdro.indices import CUT, EXACT, BlockIndex, merge
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ def search(embeddings: Path, corpus: Path, queries: Path, output: Path, settings
     counts = {
         "queries": len(asked), "candidates": 0,
         "tokens": passages.manifest["tokens"] + wanted.manifest["tokens"],
+        CUT["corpus"]: passages.manifest.get("cut", 0), CUT["queries"]: wanted.manifest.get("cut", 0),
     }  # fmt: skip
     started = time.monotonic()
     with table_writer(output, CANDIDATES, counts) as file:

@@ -19,7 +19,7 @@ from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, read_batches, table_wr
 from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
 from tdro.config import Select
 from tdro.errors import UserError
-from tdro.indices import searched_exactly
+from tdro.indices import carried_counts
 from tdro.lists import Lists
 from tdro.relations import said_keys
 from tdro.selection import Block, Passages, Ragged, Selection, select
@@ -53,7 +53,7 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
     keys = [said_keys(passage_texts(table)) for table in read_batches(corpus, CORPUS, ROWS)]
     passages = Passages(np.concatenate(keys))
     alike = _Alike(asked)
-    counts: Counter[str] = Counter({"queries": len(asked), **searched_exactly(candidates)})
+    counts: Counter[str] = Counter({"queries": len(asked), **carried_counts(candidates)})
     with table_writer(output, NEGATIVES, counts) as file:
         start = 0
         for table in read_batches(candidates, CANDIDATES, ROWS):

@@ -23,6 +23,7 @@ from tdro.losses import ContrastiveLoss
 from tdro.meter import Meter
 from tdro.models import base_files, load_retriever
 from tdro.processes import processes
+from tdro.room import check_model
 from tdro.settings import TrainJob
 from tdro.weights import read_weights
 
@@ -63,6 +64,7 @@ def train(
     training.keep_if_same(checkpoints, job, small, [*texts.files(rows), *base_files(job.model)], stage=__name__)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
+    check_model(model, job.tasks)
     meter = Meter(rows["task"].to_pylist())
     factors = _factors(rows, loss_weights)
     whole = training.run(

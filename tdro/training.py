@@ -28,6 +28,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from tdro.artifacts import digest, read_json, stamps, write_json
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
+from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
 from tdro.meter import Meter
 from tdro.precision import supports_bf16
@@ -83,6 +84,7 @@ def run(
         Unfinished: when SIGTERM or SIGUSR1 came; the checkpoint of the step is written by then.
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
+    model.model_card_data.generate_widget_examples = False  # our card shows none (tdro.card)
     trainer = _Trainer(
         meter,
         model=model,
@@ -94,10 +96,13 @@ def run(
     if trainer.args.n_gpu > 1:
         raise UserError("several GPUs need one process each; start this command through `accelerate launch`.")
     trainer.remove_callback(PrinterCallback)
+    trainer.data_collator = CountingCollator(trainer.data_collator, model, meter.add_cuts)
     newest = newest_checkpoint(checkpoints)
     if newest:
         log.info("resuming from %s", newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    for task, (cut, read) in meter.cuts().items():
+        say(task, cut, read)
     if trainer.state.global_step < optimisation.steps:
         raise Unfinished(
             f"stopped by a signal after step {trainer.state.global_step} of {optimisation.steps}; "

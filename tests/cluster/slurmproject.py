@@ -130,7 +130,7 @@ def make_project(folder: Path, base: Path, **changes) -> Project:
         "proxy": "tiny",
         "seeds": [1],
         "mixtures": ["uniform", "curr"],
-        "encoding": {"query_length": 32, "passage_length": 48, "precision": "fp32"},
+        "encoding": {"query_length": 96, "passage_length": 96, "precision": "fp32"},
         "training": steps | {"steps": 4, "log_steps": 1},
         "tdro": steps | {"steps": 20, "negatives": 2, "accumulation": 2},
         "report": {"bootstrap_samples": 200},

@@ -501,3 +501,18 @@ def test_a_miner_that_is_not_there_is_named(tmp_path):
     corpus, asked = write_data(tmp_path, [("", "cat")], [("red", [0])])
     with pytest.raises(UserError, match="nonexistent"):
         encoded(tmp_path, corpus, asked, model="/nonexistent")
+
+
+def test_cut_texts_are_counted_up_to_the_negatives_that_the_report_reads(miner, tmp_path):
+    """Of 8 words, [CLS] and [SEP] included, more is cut; what just fits is not."""
+    long, fits = " ".join(WORDS[:7]), " ".join(WORDS[:6])
+    corpus, asked = write_data(tmp_path, [("", long), ("", fits), ("", "red"), ("", "cat")], [(long, [2]), (fits, [3])])
+    settings = Encode(model=miner, max_length=8, shard_size=3, batch_size=2)
+    encode(corpus, asked, tmp_path / "embeddings", tmp_path / "checkpoints", settings)
+    found = [Embeddings(tmp_path / "embeddings" / side).manifest["cut"] for side in ("corpus", "queries")]
+    assert found == [1, 1]
+    search(tmp_path / "embeddings", corpus, asked, tmp_path / "candidates", Search(depth=3))
+    choice = Select(ranks=(0, 3), samples=1)
+    select_negatives(tmp_path / "candidates", corpus, asked, tmp_path / "negatives", choice)
+    counts = read_counts(tmp_path / "negatives")
+    assert counts["passages cut by the miner"] == counts["queries cut by the miner"] == 1

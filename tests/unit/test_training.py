@@ -21,6 +21,7 @@ from tdro.artifacts import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TR
 from tdro.batches import Texts, columns, dataset, row_texts
 from tdro.config import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
+from tdro.evaluate import evaluate
 from tdro.export import export
 from tdro.lora import merge_adapters
 from tdro.losses import own_negatives_loss
@@ -29,7 +30,7 @@ from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
 from tdro.reference import reference
 from tdro.registry import Prompted
-from tdro.settings import OptimizeJob, ReferenceJob, TrainJob
+from tdro.settings import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
 from tdro.train import train
 from tdro.weights import Weights, derive, uniform, write_weights
 
@@ -617,6 +618,44 @@ def test_an_attention_implementation_is_the_one_asked_for(tiny_base):
 def test_an_attention_implementation_that_is_not_installed_is_one_sentence(tiny_base):
     with pytest.raises(UserError, match=r"model 'tiny'.*(?i:flash)"):
         load_retriever(Model(name="tiny", base=str(tiny_base), attention="flash_attention_2"), ENCODING)
+
+
+def test_texts_that_a_training_reads_only_in_part_are_counted_a_task(tiny_base, results, make, tmp_path, caplog):
+    plan, job = make("homogeneous", 8), train_job(tiny_base)
+    encoding = ENCODING.model_copy(update={"passage_length": 38})  # the symmetric task's passages carry its instruction
+    job = job.model_copy(update={"encoding": encoding})
+    with caplog.at_level("INFO"):
+        train(plan, results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
+    tokenizer = load_retriever(job.model, encoding).tokenizer
+    texts, expected = Texts(results, TASKS, job.seed), {}
+    for row in read_table(plan, PLAN).to_pylist():
+        read, cut = expected.get(row["task"], (0, 0))
+        for text, limit in zip(row_texts(row), (64, 38, 38, 38), strict=True):
+            read, cut = read + 1, cut + (len(tokenizer(texts[text])["input_ids"]) > limit)
+        expected[row["task"]] = read, cut
+    assert any(cut for _, cut in expected.values())
+    said = "{}: {} of {} texts were longer than the model reads, and cut"
+    for task, (read, cut) in expected.items():
+        assert (said.format(task, cut, read) in caplog.text) == bool(cut)
+
+
+def test_an_instruction_that_fills_the_query_stops_every_stage(reference_losses, tiny_base, results, make, tmp_path):
+    short = ENCODING.model_copy(update={"query_length": 16})
+    refused = pytest.raises(UserError, match=r"plain: the instruction 'Find it.' takes 26 tokens.*query_length is 16")
+    with refused:
+        job = train_job(tiny_base).model_copy(update={"encoding": short})
+        train(make("homogeneous", 8), results, tmp_path / "m", tmp_path / "c", tmp_path / "tb", job)
+    with refused:
+        run_tdro(reference_losses, results, tmp_path, optimize_job(tiny_base).model_copy(update={"encoding": short}))
+    load_retriever(model(tiny_base), short).save_pretrained(str(tmp_path / "trained"))
+    with refused:
+        job = ReferenceJob(temperature=0.05, tasks=TASKS, seed=3)
+        reference(make("mixed", 6), tmp_path / "trained", results, tmp_path / "r.parquet", tmp_path / "c3", job)
+    for retriever in (tmp_path / "trained", model(tiny_base)):
+        files = {name: str(results / "data" / "plain" / f"{name}.parquet") for name in ("corpus", "queries")}
+        with refused:
+            dataset = EvalDataset(**files, instruction="Find it.")
+            evaluate(retriever, "plain", {"plain": dataset}, short, tmp_path / "s.json", tmp_path / "q.parquet")
 
 
 @pytest.mark.parametrize("limit", [None, 300])

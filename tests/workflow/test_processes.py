@@ -79,7 +79,7 @@ def settings(base: Path, section: str, **keys) -> dict:
     steps = SHAPE | {"learning_rate": 1e-3, "warmup_steps": 1, "temperature": 0.05, "log_steps": 1}
     return {
         "model": {"name": "tiny", "base": str(base)},
-        "encoding": {"query_length": 16, "passage_length": 16, "precision": "fp32"},
+        "encoding": {"query_length": 64, "passage_length": 64, "precision": "fp32"},
         "tasks": {task: {"instruction": "Find it."} for task in TASKS},
         section: steps | keys,
     }
@@ -144,7 +144,7 @@ def test_two_processes_learn_the_same_weights_as_one(tiny_base, results, accumul
 
 
 def test_two_processes_compute_the_same_reference_losses_as_one(tiny_base, results):
-    encoding = Encoding(query_length=16, passage_length=16)
+    encoding = Encoding(query_length=64, passage_length=64)
     load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
     found = []
     for processes in (1, 2):

@@ -1,0 +1,107 @@
+"""How many texts a model reads only in part.
+
+A text longer than the limit is cut by the tokenizer, and nobody hears of it. The tokens of a batch tell which texts
+fill the limit; these are tokenised again, uncut, to tell those that are cut from those that just fit.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tdro.features import text_lengths
+from tdro.room import length_of
+
+log = logging.getLogger(__name__)
+
+#: A share of cut texts that is worth a warning.
+MANY = 1 / 3
+
+
+class CutCounter:
+    """Stands in a model's place where it tokenises texts, and counts.
+
+    Args:
+        model: A SentenceTransformer or CrossEncoder; its ``preprocess`` goes through this object from now on.
+
+    Attributes:
+        read, cut: Texts so far, by the ``task`` they were tokenised for (``query``, ``document`` or None).
+    """
+
+    def __init__(self, model) -> None:
+        self._model, self._preprocess = model, model.preprocess
+        self.read: Counter = Counter()
+        self.cut: Counter = Counter()
+        model.preprocess = self
+
+    def __call__(
+        self, inputs: Sequence, prompt: str | None = None, task: str | None = None, **others
+    ) -> dict[str, Any]:
+        """What ``preprocess`` gives."""
+        features = self._preprocess(inputs, prompt=prompt, task=task, **others)
+        self.read[task] += len(inputs)
+        self.cut[task] += len(cut_places(self._model, inputs, features, task, prompt))
+        return features
+
+    def tell(self, what: str) -> None:
+        """A line in the log; counting starts anew."""
+        say(what, self.cut.total(), self.read.total())
+        self.read.clear()
+        self.cut.clear()
+
+
+class CountingCollator:
+    """A trainer's collator that counts the texts of each row.
+
+    Args:
+        collator: sentence-transformers' own.
+        model: The retriever.
+        tell: Gets the labels of some rows, and which of their texts of one column are cut, by place.
+    """
+
+    def __init__(self, collator, model, tell: Callable[[list[int], list[int]], None]) -> None:
+        self._collator, self._model, self._tell = collator, model, tell
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collator, name)
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the collator makes of some rows."""
+        batch = self._collator(rows)
+        labels = [int(row["label"]) for row in rows]
+        for column in (name for name in rows[0] if name != "label"):
+            start = f"{column}_"
+            features = {name.removeprefix(start): value for name, value in batch.items() if name.startswith(start)}
+            texts = [row[column] for row in rows]
+            self._tell(labels, cut_places(self._model, texts, features, features.get("task")))
+        return batch
+
+
+def say(what: str, cut: int, read: int) -> None:
+    """A line on the texts that were cut, where there are any; a warning where they are many."""
+    if cut:
+        level = logging.WARNING if cut > MANY * read else logging.INFO
+        log.log(level, "%s: %d of %d texts were longer than the model reads, and cut", what, cut, read)
+
+
+def cut_places(
+    model, texts: Sequence, features: Mapping[str, Any], task: str | None = None, prompt: str | None = None
+) -> list[int]:
+    """Places of the texts that are cut.
+
+    Args:
+        model: What has tokenised them.
+        texts: Texts, or pairs of them.
+        features: Their tokens.
+        task: What they were tokenised for.
+        prompt: What stands before each.
+    """
+    limit = length_of(model, task)
+    full = [place for place, length in enumerate(text_lengths(features)) if limit is not None and length >= limit]
+    if not full:
+        return []
+    chosen = [texts[place] for place in full]
+    pairs = [list(side) for side in zip(*chosen, strict=True)] if not isinstance(chosen[0], str) else None
+    asked = pairs or [[f"{prompt or ''}{text}" for text in chosen]]
+    tokens = model.tokenizer(*asked, truncation=False, verbose=False)["input_ids"]
+    return [place for place, whole in zip(full, tokens, strict=True) if len(whole) > limit]
