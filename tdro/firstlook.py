@@ -4,17 +4,19 @@ It takes a second and spares hours: a job would find out only after all that run
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from tdro import strictyaml
-from tdro.config import Config
+from tdro.config import Config, Encoding
 from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
 from tdro.positions import check_lengths
-from tdro.registry import Benchmark, Source, Task
+from tdro.registry import Benchmark, Prompted, Source, Task
 from tdro.relations import said
+from tdro.room import look_at_instructions
 from tdro.sources import BadRow, Passage, Row, rows
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
@@ -44,10 +46,9 @@ def complaints(
         except UserError as error:
             yield f"{registry}: {name}: {error}", isinstance(error, Absent) and _to_come(dataset.source)
     mined = any(task.negatives == "mined" for task in tasks.values()) or "miner" in config.evaluation.untrained
-    for reference, lengths in _models(config, mined):
+    for look in _looks_at_models(config, {**tasks, **benchmarks}, mined):
         try:
-            check_model_folder(reference)
-            check_lengths(reference, lengths)
+            look()
         except UserError as error:
             yield f"config: {error}", False
 
@@ -83,16 +84,21 @@ def of_settings(root: Path) -> Iterator[str]:
                 yield str(error)
 
 
-def _models(config: Config, mined: bool) -> Iterator[tuple[str, dict[str, int]]]:
-    """The models, and the tokens that are asked of each, by the key that asks."""
-    encoding, mining = config.encoding, config.mining
-    lengths = {"encoding.query_length": encoding.query_length, "encoding.passage_length": encoding.passage_length}
+def _looks_at_models(config: Config, datasets: Mapping[str, Prompted], mined: bool) -> Iterator[Callable[[], None]]:
+    """What looks at each model: its files, and whether it reads what is asked, which a miner need not."""
     for model in config.models:
-        yield model.base, lengths
+        yield partial(_look_at_base, model.base, config.encoding, datasets)
     if mined:
-        yield mining.encode.model, {"mining.encode.max_length": mining.encode.max_length}
-        if mining.rescore:
-            yield mining.rescore.model, {"mining.rescore.max_length": mining.rescore.max_length}
+        yield partial(check_model_folder, config.mining.encode.model)
+        if config.mining.rescore:
+            yield partial(check_model_folder, config.mining.rescore.model)
+
+
+def _look_at_base(base: str, encoding: Encoding, datasets: Mapping[str, Prompted]) -> None:
+    check_model_folder(base)
+    lengths = {"encoding.query_length": encoding.query_length, "encoding.passage_length": encoding.passage_length}
+    check_lengths(base, lengths)
+    look_at_instructions(base, encoding, datasets)
 
 
 def _look_at_dataset(dataset: Task | Benchmark) -> None:

@@ -69,7 +69,10 @@ def look_at_instructions(reference: str, encoding: Encoding, tasks: Mapping[str,
         return
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more special
+        raise UserError(f"{file} cannot be read as a tokenizer ({error}); get the file anew.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     lengths = {_QUERY: encoding.query_length, _PASSAGE: encoding.passage_length}

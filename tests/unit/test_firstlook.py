@@ -116,6 +116,20 @@ def test_models_that_cannot_be_one_are_told(folder):
     assert line.startswith("config: base/model.safetensors cannot be read: it is a Git LFS pointer")
 
 
+def test_an_instruction_that_fills_the_query_is_told_of_tasks_and_benchmarks(folder):
+    """By the base's own tokenizer, here one that knows no word: each letter is a token."""
+    from tinymodels import byte_tokenizer
+
+    byte_tokenizer().save_pretrained(folder / "base")
+    benchmark = {"source": {"reader": "jsonl", "path": "data/faq.jsonl"}}
+    assert look(benchmark=benchmark) == []
+    ((line, to_come),) = look(encoding={"query_length": 16})
+    assert line.startswith("config: faq: the instruction 'Find it.' takes 25 tokens, encoding.query_length is 16")
+    assert not to_come
+    (folder / "base/tokenizer.json").write_text("{}")
+    assert "tokenizer.json cannot be read as a tokenizer" in look()[0][0]
+
+
 def test_the_miner_and_the_rescorer_are_looked_at_where_they_are_used(folder):
     mining = {"encode": {"model": "./no-miner"}, "rescore": {"model": "./no-judge"}}
     lines = [line for line, _ in look(mining=mining)]
