@@ -203,7 +203,7 @@ def test_untrained_rows_and_leaks_are_in_the_report(project):
         found = {row["model"] for row in csv.DictReader(file) if row["mixture"] == "untrained"}
     assert found == {"bm25", "miner"}
     leaks = read_table(project / "results/leaks.parquet", LEAKS).to_pydict()
-    assert set(leaks["dataset"]) == {"mined", "same", "web", "mkqa-ar", "mkqa-th"}
+    assert set(leaks["dataset"]) == {"mined", "same", "web", "mkqa-ar", "mkqa-th", "known.txt"}
     assert not any(leaks["query_in_query"])
     assert all(leaks["queries"])
 
