@@ -393,7 +393,6 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
         ("mining={search: {index: Flatt}}", "faiss knows no index 'Flatt'"),
         ("registry=missing.yaml", "missing.yaml cannot be read"),
         ("mining={encode: {model: ./no-such-miner}}", "./no-such-miner holds no model"),
-        ("encoding={query_length: 100000}", "encoding.query_length asks for 100000"),
     ],
 )
 def test_a_wrong_configuration_is_one_sentence_before_any_job(project, change, message):

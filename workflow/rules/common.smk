@@ -108,6 +108,16 @@ def say_what_other_versions_made():
             logger.warning(line)
 
 
+def targets_are_named():
+    """Whether the command line names what to make. Snakemake itself tells it only when it has read these files."""
+    from snakemake.cli import get_argument_parser
+
+    try:
+        return bool(get_argument_parser().parse_known_args(sys.argv[1:])[0].targets)
+    except SystemExit:  # not Snakemake's command line
+        return False
+
+
 def say_what_is_odd():
     """A line on each thing that a run can go on with, but that its user should know before.
 
@@ -116,7 +126,7 @@ def say_what_is_odd():
     if not workflow.is_main_process:
         return
     wrong, to_come = JOBS.unusable()
-    if wrong and not workflow.dag_settings.targets:
+    if wrong and not targets_are_named():
         raise WorkflowError("\n".join(wrong))
     for line in [*JOBS.remarks(Path(PATHS.project)), *wrong, *to_come]:
         logger.warning(line)
@@ -125,7 +135,7 @@ def say_what_is_odd():
 def claim_results():
     """Note whose results these are; start nothing where they are another registry's, or where data are missing."""
     _, to_come = JOBS.unusable()
-    if to_come and not workflow.dag_settings.targets:
+    if to_come and not targets_are_named():
         raise WorkflowError("\n".join(to_come))
     try:
         JOBS.claim(Path(PATHS.project))
