@@ -18,6 +18,22 @@ def state(files: Iterable[str | Path]) -> str:
     return hashlib.sha256(states.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def nameable(files: Iterable[str | Path]) -> list[str | Path]:
+    """The files that Snakemake can take as inputs; the others are watched by their :func:`state` alone.
+
+    It writes names as UTF-8, which those of an old archive may not be, and takes braces for wildcards.
+    """
+    return [file for file in files if not {"{", "}"} & set(str(file)) and _is_unicode(str(file))]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @cache
 def _state(file: Path) -> str:
     found = file.stat()

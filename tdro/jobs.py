@@ -9,6 +9,7 @@ from tdro import firstlook, mixtures, strictyaml
 from tdro.config import Config, Dedup, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
+from tdro.filestates import nameable
 from tdro.indices import check_index
 from tdro.layout import Layout
 from tdro.nearest import hint
@@ -108,6 +109,10 @@ class Jobs:
         for name, file in self.config.weights.items():
             if not self.weights_file(name).is_file():
                 raise UserError(f"config: `weights.{name}`: {file} is no file; correct the path or take it out.")
+            if not nameable([file]):
+                raise UserError(
+                    f"config: `weights.{name}`: {file} has braces, Snakemake's sign for wildcards; rename it."
+                )
             weighted = {task for task, weight in read_weights(self.weights_file(name)).weights.items() if weight}
             if unknown := sorted(weighted - set(self.tasks)):
                 meant = hint(unknown[0], self.tasks)

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from tdro import filestates
-from tdro.filestates import state
+from tdro.filestates import nameable, state
 
 
 @pytest.fixture(params=["small", "large"])
@@ -60,3 +60,16 @@ def test_names_of_any_bytes_have_a_state(tmp_path):
     with open(place, "w") as file:  # noqa: PTH123 - a name of bytes
         file.write("one\n")
     assert fresh([place])
+
+
+def test_what_snakemake_cannot_name_is_no_input():
+    """Its own functions decide: it writes names as UTF-8, and looks for wildcards between braces."""
+    from snakemake.io import get_wildcard_names
+
+    names = [
+        os.fsdecode(name) for name in (b"caf\xe9", b"{x}", b"a b", b"'q'", b"new\nline", "\u00e4".encode(), b"100%")
+    ]
+    taken = nameable(names)
+    assert taken == [name for name in names if name not in names[:2]]
+    for name in taken:
+        assert name.encode() and not get_wildcard_names(name)

@@ -79,6 +79,9 @@ def test_files_of_the_configuration_expand_a_home(home):
     assert jobs.weights_file("w") == home / "w.json"
     assert jobs.dedup().queries == [str(home / "q.txt")]
     assert jobs.prepare("faq").task.source.path == str(home / "rows.jsonl")
+    (home / "w.json").rename(home / "{w}.json")
+    with pytest.raises(UserError, match=r"`weights.w`: .* has braces"):
+        Jobs.read(values | {"weights": {"w": "~/{w}.json"}}, root)
 
 
 @pytest.mark.parametrize(

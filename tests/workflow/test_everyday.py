@@ -127,6 +127,18 @@ def test_a_part_that_goes_or_is_replaced_prepares_its_task_again(project):
     assert rules_to_run(project, *PREPARE) == {"prepare_task"}
 
 
+def test_names_of_any_bytes_are_data_like_others(project):
+    """Those of an old archive in Latin-1, and such as Snakemake would take for wildcards."""
+    for name in (b"caf\xe9.jsonl", b"{x}.jsonl", b"two 'words'\n.jsonl"):
+        place = Path(os.fsdecode(bytes(project / "parts") + b"/" + name))
+        place.write_text(rows(str(len(name))))
+        assert rules_to_run(project, *PREPARE) == {"prepare_task"}
+        snakemake(project, *PREPARE)
+        assert rules_to_run(project, *PREPARE) == set()
+    place.write_text(rows("another"))
+    assert rules_to_run(project, *PREPARE) == {"prepare_task"}
+
+
 def test_a_small_file_that_is_only_touched_prepares_nothing(project):
     (project / "faq.jsonl").touch()
     assert rules_to_run(project, *PREPARE) == set()

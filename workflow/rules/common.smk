@@ -12,7 +12,7 @@ from snakemake.logging import logger
 
 from tdro import mixtures
 from tdro.errors import UserError
-from tdro.filestates import state
+from tdro.filestates import nameable, state
 from tdro.jobs import Jobs
 from tdro.killed import explain_lock, explain_orphans, orphans
 from tdro.layout import Layout
@@ -230,6 +230,11 @@ def states(files):
     older (`mv`, `cp -p`, `rsync -a`, `tar`).
     """
     return lambda wildcards: state(files(wildcards))
+
+
+def inputs(files):
+    """A job's local files as its inputs, but those whose names Snakemake cannot take; `states` sees all of them."""
+    return lambda wildcards: nameable(files(wildcards))
 
 
 def local_data(name):

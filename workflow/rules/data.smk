@@ -29,7 +29,7 @@ rule fetch:
 
 rule prepare_task:
     input:
-        data=task_data,
+        data=inputs(task_data),
         fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.task)),
     output:
         corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
@@ -59,7 +59,7 @@ rule prepare_task:
 
 rule prepare_benchmark:
     input:
-        data=benchmark_data,
+        data=inputs(benchmark_data),
         fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.benchmark)),
     output:
         corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
@@ -86,7 +86,7 @@ rule prepare_benchmark:
 # These two may ask the hub, as fetch does: the reader mteb leaves it to mteb.
 rule prepare_corpus:
     input:
-        data=corpus_data,
+        data=inputs(corpus_data),
     output:
         corpus=ensure(PATHS.benchmark("{corpus}", "corpus.parquet"), non_empty=True),
     log:
@@ -106,7 +106,7 @@ rule prepare_corpus:
 
 rule prepare_queries:
     input:
-        data=queries_data,
+        data=inputs(queries_data),
         corpus=lambda wildcards: PATHS.benchmark(
             TEST_SETS[wildcards.dataset].corpus, "corpus.parquet"
         ),
@@ -139,7 +139,7 @@ rule dedup:
         queries=rules.prepare_task.output.queries,
         negatives=negatives,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
-        files=dedup_data,
+        files=inputs(dedup_data),
     output:
         train=ensure(PATHS.task("{task}", "train.parquet"), non_empty=True),
         duplicates=ensure(PATHS.task("{task}", "duplicates.parquet"), non_empty=True),
@@ -171,7 +171,7 @@ rule leaks:
         texts=task_texts,
         evaluation=lambda wildcards: list(evaluation_queries().values()),
         corpora=lambda wildcards: list(dict.fromkeys(evaluation_corpora().values())),
-        files=dedup_data,
+        files=inputs(dedup_data),
     output:
         leaks=ensure(PATHS.leaks, non_empty=True),
     log:

@@ -38,5 +38,5 @@ rule tables:
         "Printing the paper's tables with our figures"
     shell:
         stage(
-            "tables --results-csv {input.csv} --paper {input.paper} --output {output.tables}"
+            "tables --results-csv {input.csv} --paper {input.paper:q} --output {output.tables}"
         )

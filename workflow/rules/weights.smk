@@ -137,7 +137,7 @@ rule derive:
         "Deriving the weights {wildcards.mixture}"
     shell:
         stage(
-            "derive {input.source} --mixture {wildcards.mixture} {params.rows} --output {output.weights}",
+            "derive {input.source:q} --mixture {wildcards.mixture} {params.rows} --output {output.weights}",
             settings=False,
         )
 
