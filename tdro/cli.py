@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tdro.commands import COMMANDS
 from tdro.errors import Unfinished, UserError
+from tdro.processes import told_cpu
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command; a user's mistake ends with one sentence and status 1."""
     options = _parser().parse_args(arguments)
     _use_threads(options.threads)
+    _hide_gpus()
     _quieten_libraries()
     _log_to_stderr()
     try:
@@ -84,6 +86,12 @@ def _use_threads(threads: int | None) -> None:
     """Tell every library at once; they read these variables when they are loaded."""
     if threads:
         os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+
+
+def _hide_gpus() -> None:
+    """In a job that leaves GPUs alone no library sees any: one that looks for itself takes memory of each."""
+    if told_cpu():
+        os.environ.update(CUDA_VISIBLE_DEVICES="", HIP_VISIBLE_DEVICES="")
 
 
 def _quieten_libraries() -> None:

@@ -53,7 +53,11 @@ class Model(Section):
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     layers: int | None = Field(None, ge=1, description="Keep the first N layers; null keeps all.")
-    accelerate: Name = Field("cpu", description="Launch configuration: a file of config/accelerate, without `.yaml`.")
+    accelerate: Name = Field(
+        "auto",
+        description="Launch configuration: `auto` (one process a GPU of the job, or the CPU where there is none), or a "
+        "file of config/accelerate without `.yaml`; `cpu` leaves GPUs alone.",
+    )
     attention: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None = Field(
         None, description="Attention implementation of transformers; null lets it choose."
     )

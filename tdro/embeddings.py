@@ -3,7 +3,7 @@
     FOLDER/00000.npy, 00001.npy, ...   float16, shape (rows, dimension), unit length
     FOLDER/manifest.json               what made them, and how many there are
 
-A :class:`Workspace` is where shards are made, one by one and by several processes; :class:`Embeddings`
+A :class:`Workspace` is where shards are made, each by the process that claims it first; :class:`Embeddings`
 reads a finished folder. This module knows neither models nor what the numbers are for (reference losses are made in a
 workspace, too).
 """
@@ -11,6 +11,7 @@ workspace, too).
 import json
 import logging
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ import numpy as np
 
 from tdro.artifacts import read_json, replacing, write_json
 from tdro.errors import UserError
+from tdro.processes import agreed, processes
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 _IDENTITY = "identity.json"
+_CLAIMS = "claims"
 
 
 class Embeddings:
@@ -80,6 +83,9 @@ class Embeddings:
 class Workspace:
     """Where shards are made until all are there; survives a kill.
 
+    The processes of a run go through the numbers in the same order, and each makes what it can claim. One that is slow
+    or starts late makes fewer, and at the end nobody waits for longer than a shard takes.
+
     Args:
         folder: Holds the shards; of no other use.
         identity: What a shard depends on. Shards of another identity are not used.
@@ -88,9 +94,20 @@ class Workspace:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], dtype: type = np.float16) -> None:
         self.folder, self.identity, self._dtype = folder, dict(identity), dtype
+        self._claims = folder / _CLAIMS
 
     def open(self) -> None:
-        """Make the folder; throw away what has another identity. One process calls it, before all others go on."""
+        """Make the folder; throw away what has another identity. All processes call it, and go on together.
+
+        Claims are of one run. Those of a run that was killed stand for shards that nobody makes any more.
+        """
+        if processes().is_main_process:
+            self._make()
+            shutil.rmtree(self.folder / _CLAIMS, ignore_errors=True)
+        self._claims = self.folder / _CLAIMS / agreed(uuid.uuid4().hex)
+        self._claims.mkdir(parents=True, exist_ok=True)
+
+    def _make(self) -> None:
         path = self.folder / _IDENTITY
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if before != self.identity:
@@ -100,19 +117,19 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
             write_json(path, self.identity)
 
-    def share(self, shards: int, state) -> list[int]:
-        """Open the folder; numbers of the missing shards that this process makes. All processes call it.
+    def claim(self, number: int) -> bool:
+        """Whether this process is to make a shard: it is not there, and no process of this run has claimed it."""
+        if self.has(number):
+            return False
+        try:
+            (self._claims / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
-        Args:
-            shards: Number of all shards.
-            state: The processes (:mod:`tdro.processes`).
-        """
-        if state.is_main_process:
-            self.open()
-        state.wait_for_everyone()
-        missing = [number for number in range(shards) if not self.has(number)]
-        log.info("%d of %d shards are there", shards - len(missing), shards)
-        return missing[state.process_index :: state.num_processes]
+    def missing(self, shards: int) -> list[int]:
+        """Numbers of the shards, of so many, that are not finished."""
+        return [number for number in range(shards) if not self.has(number)]
 
     def has(self, number: int) -> bool:
         """Whether a shard is finished."""

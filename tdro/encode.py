@@ -2,7 +2,7 @@
 
     corpus.parquet, queries.parquet -> embeddings/corpus/, embeddings/queries/ (tdro.embeddings)
 
-Processes that ``accelerate launch`` starts share the shards out. Shards lie among the checkpoints until
+Processes that ``accelerate launch`` starts claim shard by shard. Shards lie among the checkpoints until
 all are there, so that a killed run goes on with the first one missing.
 """
 
@@ -31,7 +31,7 @@ from tdro.versions import of_stage
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Side:
     """Corpus or queries: where their texts are, and where their shards are made."""
 
@@ -64,11 +64,9 @@ def encode(
     read_asked(queries, corpus)
     state = processes()
     sides = _sides(corpus, queries, checkpoints, settings, fetched)
-    if state.is_main_process:
-        for side in sides:
-            side.workspace.open()
-    state.wait_for_everyone()
-    _encode_missing(sides, settings, state, fetched)
+    for side in sides:
+        side.workspace.open()
+    _encode_missing(sides, settings, fetched)
     state.wait_for_everyone()
     if state.is_main_process:
         shutil.rmtree(output, ignore_errors=True)
@@ -113,33 +111,30 @@ def _identity(path: Path, prompt: str, settings: Encode, fetched: Path | None) -
     }
 
 
-def _encode_missing(sides: list[_Side], settings: Encode, state, fetched: Path | None) -> None:
-    """Make this process's part of the missing shards; the model is loaded only when there is one."""
+def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) -> None:
+    """Make the shards that this process claims; the model is loaded only when there is one."""
     size = settings.shard_size
-    missing = [(side.name, n) for side in sides for n in side.shards(size) if not side.workspace.has(n)]
+    missing = [(side, n) for side in sides for n in side.workspace.missing(len(side.shards(size)))]
     total = sum(len(side.shards(size)) for side in sides)
-    mine = set(missing[state.process_index :: state.num_processes])
     log.info("%d of %d shards are there", total - len(missing), total)
-    if not mine:
-        return
-    miner = Miner(settings, state.device, fetched)
-    progress = _Progress(sum(min(size, side.rows - n * size) for side in sides for n in side.shards(size)
-                             if (side.name, n) in mine))  # fmt: skip
-    for side in sides:
+    progress = _Progress(sum(min(size, side.rows - n * size) for side, n in missing), processes().num_processes)
+    miner = None
+    for side in dict.fromkeys(side for side, _ in missing):
         for number, texts in enumerate(side.texts()):
-            if (side.name, number) in mine:
+            if side.workspace.claim(number):
+                miner = miner or Miner(settings, fetched)
                 embeddings, counts = miner.encode(texts, side.prompt, progress)
                 side.workspace.write(number, embeddings, counts)
                 log.info("shard %d of %s written", number, side.name)
 
 
 class _Progress:
-    """A line now and then: texts done, rate, time left."""
+    """A line now and then: texts done, rate, time left when the processes make equal parts of all."""
 
     SECONDS = 10
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+    def __init__(self, total: int, processes: int = 1) -> None:
+        self.total, self.done = -(-total // processes), 0
         self.started = self.said = time.monotonic()
 
     def add(self, texts: int) -> None:
@@ -148,14 +143,14 @@ class _Progress:
         if now - self.said >= self.SECONDS or self.done == self.total:
             self.said = now
             rate = self.done / max(now - self.started, 1e-9)
-            left = (self.total - self.done) / rate
-            log.info("encoded %d of %d texts, %.0f a second, %.0f s left", self.done, self.total, rate, left)
+            left = max(0, self.total - self.done) / rate
+            log.info("encoded %d texts, %.0f a second, about %.0f s left", self.done, rate, left)
 
 
 class Miner:
     """The model that embeds texts."""
 
-    def __init__(self, settings: Encode, device=None, fetched: Path | None = None) -> None:
+    def __init__(self, settings: Encode, fetched: Path | None = None) -> None:
         from tdro.models import load_embedder
         from tdro.room import check_prompt, length_of, tokens_of
 
@@ -166,7 +161,6 @@ class Miner:
             settings.max_length,
             revision=settings.revision,
             fetched=fetched,
-            device=str(device) if device else None,
         )
         length, count = length_of(self.model, None), tokens_of(self.model)
         for key in ("query_prompt", "passage_prompt"):

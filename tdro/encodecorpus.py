@@ -2,13 +2,14 @@
 
     model/, corpus.parquet -> embeddings/{corpus}/ (tdro.embeddings)
 
-Processes that ``accelerate launch`` starts, one a GPU, share the shards out. Shards lie among the checkpoints until
+Processes that ``accelerate launch`` starts, one a GPU, claim shard by shard. Shards lie among the checkpoints until
 all are there, so that a killed run goes on with the first one missing.
 """
 
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tdro.artifacts import CORPUS, digest, read_batches, stamps
@@ -52,11 +53,12 @@ def encode_corpus(
     state = processes()
     rows = passages(corpus)
     workspace = Workspace(checkpoints, _identity(retriever, encoding, corpus))
+    workspace.open()
     shards = -(-rows // SHARD)
-    mine = workspace.share(shards, state)
-    if mine:
-        encoder = open_encoder(retriever, encoding, str(state.device), fetched)
-        _encode(encoder, corpus, set(mine), workspace)
+    missing = workspace.missing(shards)
+    log.info("%d of %d shards are there", shards - len(missing), shards)
+    if missing:
+        _encode(lambda: open_encoder(retriever, encoding, fetched), corpus, shards, workspace)
     state.wait_for_everyone()
     if state.is_main_process:
         shutil.rmtree(output, ignore_errors=True)
@@ -64,17 +66,19 @@ def encode_corpus(
     state.wait_for_everyone()
 
 
-def _encode(encoder: Encoder, corpus: Path, mine: set[int], workspace: Workspace) -> None:
-    """Make this process's shards; a line each with rate and time left."""
-    started, done = time.monotonic(), 0
+def _encode(load: Callable[[], Encoder], corpus: Path, shards: int, workspace: Workspace) -> None:
+    """Make the shards that this process claims; a line each with rate and time left."""
+    encoder, done = None, 0
     for number, table in enumerate(read_batches(corpus, CORPUS, SHARD)):
-        if number in mine:
+        if workspace.claim(number):
+            if encoder is None:
+                encoder, started = load(), time.monotonic()
             workspace.write(number, encoder.passages(passage_texts(table)), {})
             done += 1
             encoder.cuts.tell(f"shard {number} of {corpus.parent}")
             seconds = time.monotonic() - started
-            left = seconds / done * (len(mine) - done)
-            log.info("shard %d: %.0f passages a second, %.0f s left", number, done * SHARD / seconds, left)
+            left = seconds / done * len(workspace.missing(shards)) / processes().num_processes
+            log.info("shard %d: %.0f passages a second, about %.0f s left", number, done * SHARD / seconds, left)
 
 
 def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:

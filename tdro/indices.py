@@ -8,6 +8,7 @@ import numpy as np
 from tdro.artifacts import read_counts
 from tdro.config import Search
 from tdro.errors import UserError
+from tdro.processes import told_cpu
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _on_gpus(index):
     """``index`` split over all GPUs that faiss can use; itself when there are none, or for an HNSW graph."""
     import faiss
 
-    if not faiss.get_num_gpus() or isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
+    if told_cpu() or not faiss.get_num_gpus() or isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
         return index
     options = faiss.GpuMultipleClonerOptions()
     options.shard = True

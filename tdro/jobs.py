@@ -11,6 +11,7 @@ from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.filestates import nameable
 from tdro.indices import check_index
+from tdro.launch import AUTO, configurations, uses_cpu
 from tdro.layout import Layout
 from tdro.nearest import hint
 from tdro.project import check_claim, claim, located, located_models, same_sources
@@ -101,10 +102,10 @@ class Jobs:
         """Names that only a job would miss, after hours perhaps."""
         check_index(self.config.mining.search)
         for model in self.config.models:
-            if not (root / "config" / "accelerate" / f"{model.accelerate}.yaml").is_file():
-                known = ", ".join(sorted(file.stem for file in (root / "config" / "accelerate").glob("*.yaml")))
+            if model.accelerate not in (known := configurations(root)):
                 raise UserError(
-                    f"config: model {model.name!r}: no launch configuration {model.accelerate!r}; there are {known}."
+                    f"config: model {model.name!r}: no launch configuration {model.accelerate!r}; there are "
+                    f"{', '.join(known)}."
                 )
         for name, file in self.config.weights.items():
             if not self.weights_file(name).is_file():
@@ -154,6 +155,14 @@ class Jobs:
     def model(self, name: str) -> Model:
         """The model of that name."""
         return next(m for m in self.config.models if m.name == name)
+
+    def inference_launch(self, model: str | None = None, untrained: str | None = None) -> str:
+        """Launch configuration of what only reads texts with a model, or with an untrained retriever of that name.
+
+        A model that leaves GPUs alone does so there too; anything else needs no more than `auto`.
+        """
+        retriever = self.untrained[untrained] if untrained else self.model(model)
+        return "cpu" if isinstance(retriever, Model) and uses_cpu(retriever.accelerate, self._root) else AUTO
 
     @property
     def test_sets(self) -> dict[str, TestSet]:

@@ -59,7 +59,8 @@ class Meter:
         so far: of its GPU, or resident where there is none.
         """
         state = processes()
-        counts = torch.tensor([[self._tokens, self._computed, _memory()]], dtype=torch.float64, device=state.device)
+        memory = _memory(state.device)
+        counts = torch.tensor([[self._tokens, self._computed, memory]], dtype=torch.float64, device=state.device)
         tokens, computed, memory = gather(counts).cpu().unbind(1)
         seconds = time.monotonic() - self._started
         found = {
@@ -84,8 +85,8 @@ class Meter:
         return {task: sum(values) / len(values) for task, values in sorted(sums.items())}
 
 
-def _memory() -> float:
+def _memory(device: torch.device) -> float:
     """Most memory held so far, in GB."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

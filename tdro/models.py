@@ -22,6 +22,7 @@ from tdro.lora import add_adapters
 from tdro.modelfiles import check_gguf, check_model_folder
 from tdro.packages import Archive, cache_folder
 from tdro.positions import check_limits, of_network
+from tdro.processes import device
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
     if model.lora:
         add_adapters(network, model.lora)
     pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="lasttoken")
-    return SentenceTransformer(modules=[transformer, pooling, Normalize()])
+    return SentenceTransformer(modules=[transformer, pooling, Normalize()], device=str(device()))
 
 
 def base_files(model: Model) -> list[Path]:
@@ -93,7 +94,6 @@ def load_embedder(
     *,
     revision: str | None = None,
     fetched: Path | None = None,
-    device: str | None = None,
 ):
     """An embedding model as it is, in float32, reading at most ``max_length`` tokens of a text.
 
@@ -103,7 +103,6 @@ def load_embedder(
         max_length: Tokens; the model's own limit, where that is lower.
         revision: Revision of a hub model.
         fetched: Manifest of what was fetched ahead.
-        device: Where to put it; null lets sentence-transformers choose.
 
     Raises:
         UserError: when it cannot be loaded.
@@ -116,7 +115,7 @@ def load_embedder(
         model = SentenceTransformer(
             resolve(reference, sha256, revision, fetched),
             revision=None if fetched else revision,
-            device=device,
+            device=str(device()),
             model_kwargs={"dtype": "float32"},
         ).eval()
     check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
@@ -137,12 +136,11 @@ def limit_length(what: str, model, max_length: int, key: str) -> None:
             log.warning("%s reads %d tokens at most, not the %d of %s", what, limit, max_length, key)
 
 
-def load_trained(folder: Path, device: str | None = None):
+def load_trained(folder: Path):
     """A retriever that ``tdro train`` wrote, or any SentenceTransformer folder, in float32 for inference.
 
     Args:
         folder: The model's folder.
-        device: Where to put it; null lets sentence-transformers choose.
 
     Raises:
         UserError: when ``folder`` holds none.
@@ -154,7 +152,7 @@ def load_trained(folder: Path, device: str | None = None):
     check_model_folder(str(folder.resolve()))
     what = f"retriever {folder}"
     with loading(what, "train or save it again") as gaps:
-        model = SentenceTransformer(str(folder), device=device, local_files_only=True).float().eval()
+        model = SentenceTransformer(str(folder), device=str(device()), local_files_only=True).float().eval()
     check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
     return model
 

@@ -1,12 +1,53 @@
-"""The processes that ``accelerate launch`` has started for a job."""
+"""The processes that ``accelerate launch`` has started for a job, and the device that each computes on.
+
+Every part that puts something on a device asks here: libraries that look for themselves would take a GPU in a job whose
+launch configuration says `use_cpu`.
+"""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+#: How long a process waits for the others. One may be at a large checkpoint or move the shards of a corpus meanwhile; a
+#: process that has died ends the job at once, through its launcher.
+PATIENCE = timedelta(hours=6)
+
+
+def told_cpu() -> bool:
+    """Whether this job must leave GPUs alone; accelerate's launcher says so in ``ACCELERATE_USE_CPU``."""
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y", "on", "t")
+
+
+def on_cpu() -> bool:
+    """Whether this job computes on the CPU, because it is told to or because there is no GPU."""
+    import torch
+
+    return told_cpu() or not torch.cuda.is_available()
+
+
+def device():
+    """Where this process computes, a ``torch.device``."""
+    import torch
+
+    if on_cpu():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
 def processes():
-    """Rank, number and barrier (accelerate's state); one process a GPU, or on the CPU where there is none.
+    """Rank, number and barrier (accelerate's state); one process a GPU, or on the CPU.
 
-    Whoever asks first decides how the processes talk: without ``cpu`` accelerate takes a backend that needs GPUs.
+    Whoever asks first makes the process group: decides how the processes talk (without ``cpu`` accelerate takes a
+    backend that needs GPUs), and how long they wait for one another.
     """
-    import torch
     from accelerate import PartialState
 
-    return PartialState(cpu=not torch.cuda.is_available())
+    return PartialState(cpu=on_cpu(), timeout=PATIENCE)
+
+
+def agreed(value: Any) -> Any:
+    """The main process's value, on every process; all call it."""
+    from accelerate.utils import broadcast_object_list
+
+    processes()
+    return broadcast_object_list([value])[0]

@@ -3,7 +3,7 @@
     accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro reference ...
 
 The reference does not change during tDRO, so its losses are data: computed once by inference, reused by every run over
-the same plan. Processes share the blocks of the plan out. Blocks lie among the checkpoints until all are there, so that
+the same plan. Processes claim block by block of the plan. Blocks lie among the checkpoints until all are there, so that
 a killed run goes on with the first one missing.
 """
 
@@ -54,13 +54,15 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     rows = read_table(plan, PLAN)
     texts = Texts(results, job.tasks, job.seed)
     workspace = Workspace(checkpoints, _identity(plan, model, texts.files(rows), job), np.float32)
+    workspace.open()
     blocks = -(-rows.num_rows // BLOCK)
-    mine = workspace.share(blocks, state)
-    if mine:
-        retriever = load_trained(model, str(state.device))
+    missing = workspace.missing(blocks)
+    log.info("%d of %d shards are there", blocks - len(missing), blocks)
+    if missing:
+        retriever = load_trained(model)
         check_model(retriever, job.tasks)
         cuts = CutCounter(retriever)
-        _compute(mine, rows, texts, retriever, job, workspace)
+        _compute(missing, rows, texts, retriever, job, workspace)
         cuts.tell("reference losses")
     state.wait_for_everyone()
     if state.is_main_process:
@@ -71,17 +73,20 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     state.wait_for_everyone()
 
 
-def _compute(mine: list[int], rows: pa.Table, texts: Texts, retriever, job: ReferenceJob, workspace: Workspace) -> None:
-    """Make this process's blocks; a line each with rate and time left."""
+def _compute(
+    missing: list[int], rows: pa.Table, texts: Texts, retriever, job: ReferenceJob, workspace: Workspace
+) -> None:
+    """Make the blocks that this process claims; a line each with rate and time left."""
     started = time.monotonic()
-    for done, number in enumerate(mine, start=1):
+    for done, number in enumerate(filter(workspace.claim, missing), start=1):
         block = rows.slice(number * BLOCK, BLOCK).to_pylist()
         losses = _block_losses([row_texts(row) for row in block], texts, retriever, job)
         check_finite(losses[:, None], number * BLOCK + torch.arange(len(losses)))
         workspace.write(number, losses.numpy(), {})
         seconds = time.monotonic() - started
-        left = seconds / done * (len(mine) - done)
-        log.info("block %d of the plan: %.0f rows a second, %.0f s left", number, len(block) * done / seconds, left)
+        rate = len(block) * done / seconds
+        left = seconds / done * sum(not workspace.has(n) for n in missing) / processes().num_processes
+        log.info("block %d of the plan: %.0f rows a second, about %.0f s left", number, rate, left)
 
 
 def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> dict:

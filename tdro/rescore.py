@@ -19,6 +19,7 @@ from tdro.asked import check_candidates, read_asked
 from tdro.config import Rescore
 from tdro.errors import UserError
 from tdro.indices import CUT, carried_counts
+from tdro.processes import device
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class _CrossEncoder:
                 resolve(settings.model, settings.sha256, settings.revision, fetched),
                 revision=None if fetched else settings.revision,
                 max_length=settings.max_length,
+                device=str(device()),
                 model_kwargs={"dtype": "float32"},
             )
         check_whole(what, gaps, lambda: self.model(tokenised(self.model, [("text", "text")]))["scores"])

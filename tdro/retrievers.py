@@ -33,7 +33,7 @@ def open_retriever(
     """
     if retriever == "bm25":
         return _bm25
-    encoder = open_encoder(retriever, encoding, fetched=fetched)
+    encoder = open_encoder(retriever, encoding, fetched)
 
     def ranked(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
         if not isinstance(retriever, Miner):
@@ -46,9 +46,7 @@ def open_retriever(
     return ranked
 
 
-def open_encoder(
-    retriever: Miner | Model | Path, encoding: Encoding, device: str | None = None, fetched: Path | None = None
-) -> Encoder:
+def open_encoder(retriever: Miner | Model | Path, encoding: Encoding, fetched: Path | None = None) -> Encoder:
     """What embeds texts: the miner with its own prompts, all others with none yet.
 
     Raises:
@@ -65,7 +63,7 @@ def open_encoder(
         trained = not isinstance(retriever, Model)
         model = load_trained(retriever) if trained else load_retriever(retriever, encoding, fetched)
         prompts, batch_size = ("", ""), encoding.batch_size
-    return Encoder(model.to(device) if device else model, *prompts, encoding.precision, batch_size)
+    return Encoder(model, *prompts, encoding.precision, batch_size)
 
 
 def _bm25(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:

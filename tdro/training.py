@@ -32,7 +32,7 @@ from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
 from tdro.meter import Meter
 from tdro.precision import supports_bf16
-from tdro.processes import processes
+from tdro.processes import PATIENCE, agreed, device, processes
 from tdro.sections import Section
 from tdro.versions import of_stage
 
@@ -111,8 +111,18 @@ def run(
     return trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_split else None
 
 
+class _Arguments(SentenceTransformerTrainingArguments):
+    """Arguments on the device of this process, also those that the library makes to compare ours with its defaults."""
+
+    def __post_init__(self) -> None:
+        self.use_cpu = device().type == "cpu"
+        super().__post_init__()
+
+
 class _Trainer(SentenceTransformerTrainer):
     """Logs what the meter has counted; its checkpoints hold the trained weights alone."""
+
+    training_args_class = _Arguments
 
     def __init__(self, meter: Meter, **others) -> None:
         super().__init__(**others)
@@ -208,16 +218,16 @@ def _claim(checkpoints: Path, identity: dict) -> None:
 
 
 def newest_checkpoint(checkpoints: Path) -> Path | None:
-    """The checkpoint with most steps whose files were all written."""
+    """The checkpoint with most steps whose files were all written, as the main process sees it; all call this."""
     complete = [c.parent for c in checkpoints.glob(f"checkpoint-*/{_COMPLETE}")]
-    return max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None)
+    return agreed(max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None))
 
 
 def _arguments(
     optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int
-) -> SentenceTransformerTrainingArguments:
-    device = processes().device.type
-    return SentenceTransformerTrainingArguments(
+) -> _Arguments:
+    kind = device().type
+    return _Arguments(
         output_dir=str(checkpoints),
         max_steps=optimisation.steps,
         per_device_train_batch_size=_rows_per_process(optimisation.batch_size, accumulation),
@@ -230,8 +240,9 @@ def _arguments(
         max_grad_norm=optimisation.max_grad_norm,
         optim="adamw_torch_fused",
         activation_checkpointing=optimisation.gradient_checkpointing,
-        bf16=encoding.precision == "bf16" and supports_bf16(device),
-        use_cpu=device == "cpu",
+        bf16=encoding.precision == "bf16" and supports_bf16(kind),
+        dataloader_pin_memory=kind != "cpu",  # pinning takes memory of a GPU even where none is used
+        ddp_timeout=int(PATIENCE.total_seconds()),
         batch_sampler=_in_plan_order,
         router_mapping={name: "query" if name == "query" else "document" for name in columns(optimisation.negatives)},
         seed=seed,
@@ -254,7 +265,7 @@ def _rows_per_process(batch_size: int, accumulation: int) -> int:
     if rest or not rows:
         raise UserError(
             f"batch_size {batch_size} is not a multiple of {processes} processes x {accumulation} micro-batches; "
-            "change `batch_size` or `accumulation` of the config, or the number of GPUs."
+            "change `batch_size` or `accumulation` of the config, or the number of GPUs (CUDA_VISIBLE_DEVICES)."
         )
     return rows
 
@@ -285,9 +296,10 @@ class _Progress(TrainerCallback):
 
 
 class _MarkComplete(TrainerCallback):
-    """Marks a checkpoint once all its files are there; a resume passes over unmarked ones."""
+    """Marks a checkpoint once all files of all processes are there; a resume passes over unmarked ones."""
 
     def on_save(self, args, state, control, **kwargs) -> None:
+        processes().wait_for_everyone()
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
 

@@ -9,6 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from flattening import flatten, pretend_flash_attention
 from transformers import TrainerCallback
 from updateoracle import replay
@@ -746,3 +747,24 @@ def test_a_model_is_saved_with_its_settings(tiny_base, results, make, tmp_path):
     expected = json.loads(job.model_dump_json())
     expected["model"]["base"] = tiny_base.name  # where it lies on this machine is nobody else's business
     assert json.loads((tmp_path / "model" / "training_settings.json").read_text()) == expected
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_a_job_that_is_told_to_use_the_cpu_leaves_gpus_alone(tiny_base, results, make, tmp_path, monkeypatch, gpus):
+    """As `accelerate launch` tells it, on a machine that seems to have GPUs; whoever touched one would fail."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda.random, "get_rng_state", lambda: None)  # kept beside that of the CPU, by the trainer
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        output, tb = tmp_path / "model", tmp_path / "tb"
+        job = train_job(tiny_base, steps=2, save_steps=1000)
+        train(make("homogeneous", 2), results, output, tmp_path / "c", tb, job)
+        losses = tmp_path / "reference.parquet"
+        job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
+        reference(make("mixed", 2), output, results, losses, tmp_path / "blocks", job)
+        assert load_trained(output).device.type == "cpu"
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert len(read_table(losses, REFERENCE)) == 8

@@ -54,15 +54,17 @@ def results(tmp_path_factory) -> Path:
     return root
 
 
-def launch(processes: int, results: Path, settings: dict, *command, fsdp: str | None = None) -> None:
-    """Run a command as workflow/scripts/launch.sh does; under ``fsdp`` sharded as that launch configuration says."""
-    program = ["-m", "tdro"] if fsdp is None else [str(Path(__file__).with_name("fsdp_on_cpu.py"))]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}"]
-    launcher += ["--config_file", str(configuration("cpu" if processes == 1 else "ddp_cpu")), *program]
-    launcher += [*map(str, command), "--results", str(results), "--settings", json.dumps(settings)]
+def launch(processes: int, folder: Path, cases: list[dict]) -> dict:
+    """Run commands one after another in the processes of one launch; what was seen (inseveralprocesses.py)."""
+    folder.mkdir()
+    (folder / "cases.json").write_text(json.dumps(cases))
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={processes}", "--config_file"]
+    launcher += [str(configuration("cpu" if processes == 1 else "ddp_cpu"))]
+    launcher += [str(Path(__file__).with_name("inseveralprocesses.py")), str(folder / "cases.json")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    environment |= fsdp_variables(fsdp) if fsdp else {}
-    subprocess.run(launcher, check=True, env=environment, cwd=results, stdout=subprocess.DEVNULL)
+    done = subprocess.run(launcher, env=environment, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "seen.json").read_text())
 
 
 def configuration(name: str) -> Path:
@@ -76,10 +78,12 @@ def fsdp_variables(name: str) -> dict[str, str]:
 
 
 def settings(base: Path, section: str, **keys) -> dict:
+    model = {"name": "tiny", "base": str(base)} | ({"lora": keys.pop("lora")} if "lora" in keys else {})
+    precision = keys.pop("precision", "fp32")
     steps = SHAPE | {"learning_rate": 1e-3, "warmup_steps": 1, "temperature": 0.05, "log_steps": 1}
     return {
-        "model": {"name": "tiny", "base": str(base)},
-        "encoding": {"query_length": 64, "passage_length": 64, "precision": "fp32"},
+        "model": model,
+        "encoding": {"query_length": 64, "passage_length": 64, "precision": precision},
         "tasks": {task: {"instruction": "Find it."} for task in TASKS},
         section: steps | keys,
     }
@@ -93,49 +97,125 @@ def logged_losses(folder: Path) -> list[float]:
     return [event.value for event in events.Scalars("train/loss")]
 
 
-def train(processes: int, results: Path, keys: dict, name: str, fsdp: str | None = None):
-    """Parameters of the model that a training leaves, as one vector, and the losses of its steps."""
-    folder = results / name
-    paths = ["--output", folder / "model", "--checkpoints", folder / "checkpoints", "--tensorboard", folder / "tb"]
-    launch(processes, results, keys, "train", "--plan", results / "homogeneous.parquet", *paths, fsdp=fsdp)
-    model = load_trained(folder / "model")
-    return torch.cat([p.detach().flatten() for p in model.parameters()]), logged_losses(folder / "tb")
+LORA = {"rank": 4, "dropout": 0.0}  # one process and two draw other masks
+#: Keys of the training, and what else a case of inseveralprocesses.py has, by name.
+TRAININGS = {
+    "whole": ({}, {}),
+    "cached": ({"mini_batch_tokens": 64}, {}),
+    "lora": ({"lora": LORA}, {}),
+    "bf16": ({"precision": "bf16"}, {"bf16": True}),
+    "sharded": ({"mini_batch_tokens": 64, "save_steps": 2}, {"fsdp": True}),
+    "sharded-lora": ({"lora": LORA}, {"fsdp": True}),
+    "sharded-checkpointing": ({"gradient_checkpointing": True}, {"fsdp": True}),
+    "sharded-bf16": ({"precision": "bf16"}, {"fsdp": True, "bf16": True}),
+    "stopped": ({"save_steps": 2}, {"stop_at": 3}),
+    "sharded-stopped": ({"save_steps": 2}, {"fsdp": True, "stop_at": 3}),
+}
+ALONE = ["whole", "lora", "bf16"]
+
+
+def training_cases(base: Path, results: Path, folder: Path, names) -> list[dict]:
+    """A training each; one that is stopped is started again."""
+    cases = []
+    for name in names:
+        keys, others = TRAININGS[name]
+        here = folder / name
+        arguments = ["train", "--plan", results / "homogeneous.parquet", "--results", results]
+        arguments += ["--output", here / "model", "--checkpoints", here / "checkpoints", "--tensorboard", here / "tb"]
+        arguments += ["--settings", json.dumps(settings(base, "training", **keys))]
+        case = others | {"arguments": [*map(str, arguments)]}
+        if case.get("fsdp"):
+            case["fsdp"] = fsdp_variables("fsdp_full_shard")
+        cases.append(case)
+        if case.get("stop_at"):
+            cases.append({key: value for key, value in case.items() if key != "stop_at"})
+    return cases
+
+
+def tdro_cases(base: Path, results: Path, folder: Path) -> list[dict]:
+    """tDRO with one micro-batch a step and with two, and the reference losses of its plan."""
+    cases = []
+    for accumulation in (1, 2):
+        here = folder / f"tdro{accumulation}"
+        arguments = ["optimize", "--plan", results / "mixed.parquet", "--reference", results / "reference.parquet"]
+        arguments += ["--initial", results / "uniform.json", "--output", here / "trajectory.parquet"]
+        arguments += ["--checkpoints", here / "checkpoints", "--tensorboard", here / "tb", "--results", results]
+        keys = settings(base, "tdro", accumulation=accumulation, step_size=0.5)
+        cases.append({"arguments": [*map(str, arguments), "--settings", json.dumps(keys)]})
+    arguments = ["reference", "--plan", results / "mixed.parquet", "--model", results / "reference"]
+    arguments += ["--output", folder / "reference.parquet", "--checkpoints", folder / "blocks", "--results", results]
+    keys = {"temperature": 0.05, "tasks": {task: {"instruction": "Find it."} for task in TASKS}}
+    return [*cases, {"arguments": [*map(str, arguments), "--settings", json.dumps(keys)]}]
+
+
+def run(processes: int, base: Path, results: Path, names) -> tuple[Path, dict]:
+    """All commands by so many processes: their folder, and what was seen."""
+    folder = results / f"by{processes}"
+    cases = training_cases(base, results, folder, names) + tdro_cases(base, results, folder)
+    return folder, launch(processes, folder, cases)
 
 
 @pytest.fixture(scope="module")
 def alone(tiny_base, results):
-    """What one process makes of the homogeneous plan."""
-    return train(1, results, settings(tiny_base, "training"), "alone")
+    """What one process makes."""
+    encoding = Encoding(query_length=64, passage_length=64)
+    load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
+    return run(1, tiny_base, results, ALONE)[0]
 
 
-@pytest.mark.parametrize("changes", [{}, {"mini_batch_tokens": 64}], ids=["whole", "cached"])
-def test_two_processes_train_the_same_model_as_one(tiny_base, results, alone, changes):
-    model, losses = train(2, results, settings(tiny_base, "training", **changes), f"together{len(changes)}")
+@pytest.fixture(scope="module")
+def together(tiny_base, results, alone):
+    """What two processes make, and what was seen of them."""
+    return run(2, tiny_base, results, TRAININGS)
+
+
+def parameters(folder: Path) -> torch.Tensor:
+    """Parameters of the model that a training has left, as one vector."""
+    return torch.cat([p.detach().flatten() for p in load_trained(folder / "model").parameters()])
+
+
+@pytest.mark.parametrize("name", [name for name in TRAININGS if "bf16" not in name])
+def test_two_processes_train_the_same_model_as_one(alone, together, name):
+    """Whole or sharded by FSDP, with LoRA, gradient checkpointing or cached gradients, stopped and resumed."""
+    one = alone / ("lora" if "lora" in name else "whole")
+    torch.testing.assert_close(parameters(together[0] / name), parameters(one), atol=1e-5, rtol=0)
+    losses = logged_losses(together[0] / name / "tb")
+    assert losses == pytest.approx(logged_losses(one / "tb"), abs=1e-5)
     assert len(losses) == STEPS
-    assert losses == pytest.approx(alone[1], abs=1e-5)
-    torch.testing.assert_close(model, alone[0], atol=1e-5, rtol=0)
 
 
-def test_a_model_that_lies_sharded_over_two_processes_becomes_the_same(tiny_base, results, alone):
-    """FSDP, gradients cached, checkpoints in between; the saved model is whole."""
-    keys = settings(tiny_base, "training", mini_batch_tokens=64, save_steps=2)
-    model, losses = train(2, results, keys, "sharded", fsdp="fsdp_full_shard")
-    assert losses == pytest.approx(alone[1], abs=1e-5)
-    torch.testing.assert_close(model, alone[0], atol=1e-5, rtol=0)
+@pytest.mark.parametrize("name", ["bf16", "sharded-bf16"])
+def test_two_processes_train_in_bfloat16_as_one_does(alone, together, name):
+    exact, one, two = (logged_losses(folder / "tb") for folder in (alone / "whole", alone / "bf16", together[0] / name))
+    assert one != pytest.approx(exact, abs=1e-5)  # it was bfloat16
+    assert two != pytest.approx(exact, abs=1e-5)
+    assert two == pytest.approx(one, rel=0.02)
+    # Trained weights stay float32: in bfloat16 a step of 1e-3 of their size would be lost.
+    moved = parameters(together[0] / name) - parameters(alone / "whole")
+    assert moved.abs().max() < 0.02
+
+
+@pytest.mark.parametrize(("name", "weights"), [("stopped", "weights.safetensors"), ("sharded-stopped", "fsdp")])
+def test_a_stopped_training_left_the_checkpoint_that_it_went_on_from(together, name, weights):
+    folder, seen = together
+    left = seen["complete"][f"{folder / name / 'checkpoints'}, stopped"]
+    assert sorted(left) == ["checkpoint-2", "checkpoint-3"]
+    for files in left.values():
+        assert any(weights in file for file in files)
+        assert {"rng_state_0.pth", "rng_state_1.pth"} <= set(files)
+    assert seen["complete"][str(folder / name / "checkpoints")] == {}
+
+
+def test_processes_wait_hours_for_one_another(together):
+    assert together[1]["seconds"] >= 3600
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_two_processes_learn_the_same_weights_as_one(tiny_base, results, accumulation):
-    made = []
-    for processes in (1, 2):
-        folder = results / f"tdro{processes}x{accumulation}"
-        paths = ["--plan", results / "mixed.parquet", "--reference", results / "reference.parquet"]
-        paths += ["--initial", results / "uniform.json", "--output", folder / "trajectory.parquet"]
-        paths += ["--checkpoints", folder / "checkpoints", "--tensorboard", folder / "tb"]
-        keys = settings(tiny_base, "tdro", accumulation=accumulation, step_size=0.5)
-        launch(processes, results, keys, "optimize", *paths)
-        made.append(read_table(folder / "trajectory.parquet", TRAJECTORY).to_pandas())
-    one, two = made
+def test_two_processes_learn_the_same_weights_as_one(alone, together, accumulation):
+    one, two = (
+        read_table(folder / f"tdro{accumulation}/trajectory.parquet", TRAJECTORY).to_pandas()
+        for folder in (alone, together[0])
+    )
     assert one[["step", "task", "rows"]].equals(two[["step", "task", "rows"]])
     assert one["weight"].nunique() > STEPS  # the weights moved
     np.testing.assert_allclose(one["weight"], two["weight"], atol=1e-6)
@@ -143,15 +223,7 @@ def test_two_processes_learn_the_same_weights_as_one(tiny_base, results, accumul
     np.testing.assert_allclose(one["proxy_loss"], two["proxy_loss"], atol=1e-5)
 
 
-def test_two_processes_compute_the_same_reference_losses_as_one(tiny_base, results):
-    encoding = Encoding(query_length=64, passage_length=64)
-    load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
-    found = []
-    for processes in (1, 2):
-        output = results / f"reference{processes}.parquet"
-        paths = ["--plan", results / "mixed.parquet", "--model", results / "reference", "--output", output]
-        keys = {"temperature": 0.05, "tasks": {task: {"instruction": "Find it."} for task in TASKS}}
-        launch(processes, results, keys, "reference", *paths, "--checkpoints", results / f"blocks{processes}")
-        found.append(read_table(output, REFERENCE)["loss"].to_numpy())
-        assert not (results / f"blocks{processes}").exists()
+def test_two_processes_compute_the_same_reference_losses_as_one(alone, together):
+    found = [read_table(f / "reference.parquet", REFERENCE)["loss"].to_numpy() for f in (alone, together[0])]
     np.testing.assert_allclose(*found, atol=1e-5)
+    assert not (together[0] / "blocks").exists()

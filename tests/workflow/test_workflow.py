@@ -28,7 +28,8 @@ WORDINGS = [
 
 AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
 AFTER_MINING |= {"derive", "encode_corpus", "evaluate", "report"}
-UNTRAINED = {"encode_corpus_untrained", "evaluate_untrained"}
+OF_MINER = {"encode_corpus_untrained", "evaluate_untrained"}
+UNTRAINED = {"evaluate_bm25", *OF_MINER}
 
 
 def sentence(rng, words, tag):
@@ -265,7 +266,7 @@ def test_a_second_run_does_nothing(project):
     [
         ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
         ("report={title: Another}", {"report"}),
-        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING, *UNTRAINED}),
+        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING, *OF_MINER}),
         (
             "training={temperature: 0.1}",
             {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
@@ -283,14 +284,14 @@ def test_a_changed_key_reruns_what_depends_on_it(project, change, expected):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("miner/config.json", {"encode", "search", "select", *AFTER_MINING, *UNTRAINED}),
+        ("miner/config.json", {"encode", "search", "select", *AFTER_MINING, *OF_MINER}),
         (
             "base/config.json",
             {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
         ),
         ("ours.json", {"derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
         ("given.jsonl", {"prepare_task", *AFTER_MINING}),
-        ("web.jsonl", {"prepare_benchmark", "evaluate_untrained", *AFTER_MINING}),
+        ("web.jsonl", {"prepare_benchmark", "evaluate_untrained", "evaluate_bm25", *AFTER_MINING}),
         ("beir/corpus.jsonl", {"prepare_corpus", "prepare_queries", *AFTER_MINING, *UNTRAINED}),
         ("mkqa.jsonl", {"prepare_queries", *AFTER_MINING, *UNTRAINED}),
         ("known.txt", AFTER_MINING),

@@ -47,34 +47,32 @@ EXPORTS = f"{EXPORTS} {OFFLINE} TDRO_VERSIONS={quote(PATHS.versions)}"
 shell.prefix(f"set -euo pipefail; {EXPORTS}; ")
 
 
-# Launch configuration of a command that only runs a model forwards. Chosen by the shell, so that a profile's GPUs are
-# no reason to run a job again.
-INFERENCE_LAUNCH = "$( [ {resources.gpu} -gt 0 ] && echo ddp || echo cpu )"
-
-
 # Settings go through a file beside the log: a single argument holds 128 KB, and the instructions of many tasks are longer.
 # `printf` is a word of the shell itself, for which that limit does not hold.
 WRITE_SETTINGS = "printf '%s\\n' {params.settings:q} >{log}.settings.json; "
 READ_SETTINGS = " --settings @{log}.settings.json"
 
 
-def stage(command, *, settings=True, online=False):
-    """A command of an ordinary rule: it reads `params.settings`, where the rule has them, and prints to the log."""
+def stage(command, *, settings=True, variables=""):
+    """A command of an ordinary rule: it reads `params.settings`, where the rule has them, and prints to the log.
+
+    Variables of its own stand before it, as in a shell.
+    """
     write, read = (WRITE_SETTINGS, READ_SETTINGS) if settings else ("", "")
-    network = f"{ONLINE} " if online else ""
-    return f"{write}{network}python -m tdro {command} --threads {{threads}}{read} 2>&1 | tee {{log}}"
+    return f"{write}{variables} python -m tdro {command} --threads {{threads}}{read} 2>&1 | tee {{log}}"
 
 
 def launch(command, configuration="{params.accelerate}"):
     """A command of a distributed rule: one launcher a node of the job, one process a GPU (scripts/launch.sh).
 
-    The rule has the resources `nodes` and `gpu` (of all nodes together). The shell becomes the script, which
-    outlives a SIGTERM for as long as the training needs to end.
+    The rule has the resources `nodes` and `gpu` (of all nodes together). How many GPUs the job has is decided inside of
+    it (tdro.launch), where those count that were asked for by `gres`, too. The shell becomes the script, which outlives
+    a SIGTERM for as long as the training needs to end.
     """
     return (
         WRITE_SETTINGS
         + 'exec bash "$TDRO_ROOT/workflow/scripts/launch.sh" {log} {resources.nodes} {resources.gpu} {threads}'
-        f' "$TDRO_ROOT/config/accelerate/{configuration}.yaml" {command}{READ_SETTINGS}'
+        f" {configuration} {command}{READ_SETTINGS}"
     )
 
 
@@ -221,6 +219,16 @@ def settings(job):
 def accelerate_config(wildcards):
     """Name of the launch configuration of a model."""
     return JOBS.model(wildcards.model).accelerate
+
+
+def inference_config(wildcards):
+    """The same of a command that only reads texts with a retriever."""
+    return JOBS.inference_launch(wildcards.get("model"), wildcards.get("untrained"))
+
+
+def device_variables(wildcards):
+    """What a command without a launcher finds in its environment of it."""
+    return "ACCELERATE_USE_CPU=true" if inference_config(wildcards) == "cpu" else ""
 
 
 def states(files):

@@ -24,7 +24,7 @@ rule fetch:
     message:
         "Fetching {wildcards.fetched}"
     shell:
-        stage("fetch {wildcards.fetched} --output {output.manifest}", online=True)
+        stage("fetch {wildcards.fetched} --output {output.manifest}", variables=ONLINE)
 
 
 rule prepare_task:
@@ -101,7 +101,10 @@ rule prepare_corpus:
     message:
         "Preparing the corpus of {wildcards.corpus}"
     shell:
-        stage("prepare-corpus {wildcards.corpus} --output {output.corpus}", online=True)
+        stage(
+            "prepare-corpus {wildcards.corpus} --output {output.corpus}",
+            variables=ONLINE,
+        )
 
 
 rule prepare_queries:
@@ -130,7 +133,7 @@ rule prepare_queries:
     shell:
         stage(
             "prepare-queries {wildcards.dataset} --corpus {input.corpus} --output {output.queries}",
-            online=True,
+            variables=ONLINE,
         )
 
 

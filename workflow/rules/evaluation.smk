@@ -21,6 +21,7 @@ rule encode_corpus:
         gpu=0,
         nodes=1,
     params:
+        accelerate=inference_config,
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/{model}/seed{seed}/{mixture}/{shared}",
         settings=settings(JOBS.encode_corpus()),
@@ -30,7 +31,6 @@ rule encode_corpus:
         launch(
             "encode-corpus --model {input.model} --corpus {input.corpus} --output {output.embeddings}"
             " --checkpoints {params.checkpoints}",
-            INFERENCE_LAUNCH,
         )
 
 
@@ -54,6 +54,7 @@ rule encode_corpus_untrained:
         gpu=0,
         nodes=1,
     params:
+        accelerate=inference_config,
         model=states(untrained_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",
@@ -65,7 +66,6 @@ rule encode_corpus_untrained:
         launch(
             "encode-corpus --corpus {input.corpus} --output {output.embeddings}"
             " --checkpoints {params.checkpoints} {params.fetched}",
-            INFERENCE_LAUNCH,
         )
 
 
@@ -92,6 +92,7 @@ rule evaluate:
     resources:
         gpu=0,
     params:
+        device=device_variables,
         runs=keep_runs,
         embeddings=use_embeddings,
         settings=lambda wildcards: settings(JOBS.evaluate(wildcards.dataset, PATHS)),
@@ -100,7 +101,8 @@ rule evaluate:
     shell:
         stage(
             "evaluate --model {input.model} --benchmark {wildcards.dataset} --scores {output.scores}"
-            " --query-scores {output.query_scores} {params.runs} {params.embeddings}"
+            " --query-scores {output.query_scores} {params.runs} {params.embeddings}",
+            variables="{params.device}",
         )
 
 
@@ -121,11 +123,14 @@ rule evaluate_untrained:
         "logs/evaluate_untrained/{untrained}.{dataset}.log",
     benchmark:
         "logs/evaluate_untrained/{untrained}.{dataset}.tsv"
+    wildcard_constraints:
+        untrained=one_of(set(JOBS.untrained) - {"bm25"}),
     conda:
         "../../envs/evaluation.yaml"
     resources:
         gpu=0,
     params:
+        device=device_variables,
         model=states(untrained_data),
         runs=keep_runs,
         embeddings=use_embeddings,
@@ -138,5 +143,12 @@ rule evaluate_untrained:
     shell:
         stage(
             "evaluate --benchmark {wildcards.dataset} --scores {output.scores}"
-            " --query-scores {output.query_scores} {params.runs} {params.embeddings} {params.fetched}"
+            " --query-scores {output.query_scores} {params.runs} {params.embeddings} {params.fetched}",
+            variables="{params.device}",
         )
+
+
+# A rule of its own, so that no profile asks for a GPU for it.
+use rule evaluate_untrained as evaluate_bm25 with:
+    wildcard_constraints:
+        untrained="bm25",

@@ -30,7 +30,7 @@ rule encode:
         launch(
             "encode --corpus {input.corpus} --queries {input.queries} --output {output.embeddings}"
             " --checkpoints {params.checkpoints} {params.fetched}",
-            INFERENCE_LAUNCH,
+            "auto",
         )
 
 

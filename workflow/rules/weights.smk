@@ -61,6 +61,7 @@ rule reference:
         gpu=0,
         nodes=1,
     params:
+        accelerate=inference_config,
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/{model}/seed{seed}/reference",
         settings=lambda wildcards: settings(JOBS.reference(wildcards.seed)),
@@ -70,7 +71,6 @@ rule reference:
         launch(
             "reference --plan {input.plan} --model {input.model} --output {output.losses}"
             " --checkpoints {params.checkpoints}",
-            INFERENCE_LAUNCH,
         )
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A distributed command of one job: one launcher (`accelerate launch`) a node, which starts one process a GPU.
+# A distributed command of one job: one launcher (`python -m tdro.launch`) a node, which starts one process a GPU.
 #
 #   launch.sh LOG NODES GPUS THREADS CONFIG COMMAND [ARGUMENT ...]
 #
 # LOG      gets all output, which is also printed.
 # NODES    of the job. With several, SLURM's srun starts a launcher on each, and they meet on the first.
-# GPUS     of the job, all nodes together. 0: those that SLURM gave the node (asked for by `gres`), else one process.
+# GPUS     that the rule asked for, all nodes together. 0: the launcher finds out how many the job was given.
 # THREADS  of a node; its processes share them.
-# CONFIG   launch configuration, config/accelerate/*.yaml.
+# CONFIG   launch configuration: auto, or a file of config/accelerate without .yaml.
 # COMMAND  of `python -m tdro`.
 #
 # SLURM sends SIGTERM before it takes a job's GPUs away (time limit, preemption). It reaches every process of the job.
@@ -27,20 +27,16 @@ rendezvous() {
   local first address
   first=$(scontrol show hostnames "$SLURM_STEP_NODELIST" | head -n 1)
   address=$(scontrol --oneliner show node "$first" | grep --only-matching 'NodeAddr=[^ ]*')
-  echo "--num_machines $nodes --machine_rank $SLURM_NODEID --main_process_ip ${address#NodeAddr=}" \
-    "--main_process_port $((20000 + SLURM_JOB_ID % 20000))"
+  echo "--rank $SLURM_NODEID --address ${address#NodeAddr=} --port $((20000 + SLURM_JOB_ID % 20000))"
 }
 
 launch_here() {
-  local nodes=$1 gpus=$2 threads=$3 config=$4 processes machines=""
+  local nodes=$1 gpus=$2 threads=$3 config=$4 machines=""
   shift 4
-  processes=$((gpus > 0 ? gpus / nodes : ${SLURM_GPUS_ON_NODE:-1}))
-  ((processes > 0)) || processes=1
-  threads=$(((threads + processes - 1) / processes))
   ((nodes == 1)) || machines=$(rendezvous)
   # shellcheck disable=SC2086  # words, not one word
-  exec accelerate launch --quiet --config_file "$config" --num_processes $((processes * nodes)) \
-    --num_cpu_threads_per_process "$threads" $machines -m tdro "$@" --threads "$threads"
+  exec python -m tdro.launch --configuration "$config" --nodes "$nodes" --gpus "$gpus" --threads "$threads" $machines \
+    -- "$@"
 }
 
 # A job that was cancelled, preempted or stopped at its limit is no longer RUNNING: SLURM has decided what comes next.

@@ -1,0 +1,122 @@
+"""Starts the processes of a job on one node: ``accelerate launch`` with as many as there are GPUs for it.
+
+    python -m tdro.launch --configuration auto --gpus 0 --nodes 1 --threads 8 -- train --plan ...
+
+How many GPUs a job has is known only inside of it: a rule may ask for them by `gpu` or by `gres`, a cluster may give
+others than a workstation has. So this is decided here, once, for every launched command.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+from tdro.errors import UserError
+from tdro.processes import told_cpu
+
+log = logging.getLogger(__name__)
+
+#: The launch configuration that is none: CPU where there is no GPU, one process a GPU where there are some.
+AUTO = "auto"
+
+_FOLDER = Path("config/accelerate")
+
+
+def configurations(root: Path) -> list[str]:
+    """What `models[].accelerate` may name: `auto`, and the files of config/accelerate."""
+    return [AUTO, *sorted(file.stem for file in (root / _FOLDER).glob("*.yaml"))]
+
+
+def uses_cpu(name: str, root: Path) -> bool:
+    """Whether a launch configuration leaves GPUs alone."""
+    if name == AUTO:
+        return False
+    return bool(yaml.safe_load((root / _FOLDER / f"{name}.yaml").read_text(encoding="utf-8")).get("use_cpu"))
+
+
+def chosen(name: str, root: Path, asked: int, nodes: int) -> tuple[str, int]:
+    """The launch configuration to take, and the number of processes on this node.
+
+    Args:
+        name: What the model names.
+        root: The project's folder.
+        asked: GPUs that the rule asked for, all nodes together; 0 where it does not say.
+        nodes: Of the job.
+
+    Raises:
+        UserError: when a configuration of one process is to run on several nodes.
+    """
+    each = asked // nodes
+    if name == "cpu":
+        if nodes > 1:
+            raise UserError("launch configuration cpu starts one process, on one node; use `nodes: 1`, or ddp_cpu.")
+        return name, 1
+    if name != AUTO:
+        return name, each or _slurm_gpus() or (0 if uses_cpu(name, root) else _given()) or 1
+    number = _given()
+    if each > number:
+        log.warning("the rule asked for %d GPUs on this node, but the job can use %d", each, number)
+    if number:
+        return "ddp", min(each or number, number)
+    return ("cpu" if nodes == 1 else "ddp_cpu"), 1
+
+
+def _given() -> int:
+    """GPUs of this node that the job may use: those that torch sees, under SLURM no more than it gave the job."""
+    import torch
+
+    if told_cpu() or not torch.cuda.is_available():
+        return 0
+    seen = torch.cuda.device_count()
+    return min(seen, _slurm_gpus()) if "SLURM_JOB_ID" in os.environ else seen
+
+
+def _slurm_gpus() -> int:
+    """GPUs of this node that SLURM gave the job; 0 outside of SLURM, or when none were asked for."""
+    number = os.environ.get("SLURM_GPUS_ON_NODE", "")
+    return int(number) if number.isdecimal() else 0
+
+
+def launch(options: argparse.Namespace, root: Path) -> None:
+    """Start the processes, and return when all have ended; a failure of one ends this process."""
+    from accelerate.commands.launch import launch_command, launch_command_parser
+
+    name, number = chosen(options.configuration, root, options.gpus, options.nodes)
+    threads = -(-options.threads // number)
+    if uses_cpu(name, root):
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate itself says so to a single process only
+    log.info("launch configuration %s, %d processes on this node, %d threads each", name, number, threads)
+    command = ["--quiet", "--config_file", str(root / _FOLDER / f"{name}.yaml")]
+    command += ["--num_processes", str(number * options.nodes), "--num_cpu_threads_per_process", str(threads)]
+    if options.nodes > 1:
+        command += ["--num_machines", str(options.nodes), "--machine_rank", str(options.rank)]
+        command += ["--main_process_ip", options.address, "--main_process_port", str(options.port)]
+    command += ["-m", "tdro", *options.command, "--threads", str(threads)]
+    launch_command(launch_command_parser().parse_args(command))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Called by workflow/scripts/launch.sh on each node of a job."""
+    parser = argparse.ArgumentParser(prog="python -m tdro.launch", description=__doc__.partition("\n")[0])
+    parser.add_argument("--configuration", required=True, help="auto, or a file of config/accelerate without .yaml")
+    parser.add_argument("--gpus", type=int, default=0, help="that the job asked for, all nodes together; 0: not said")
+    parser.add_argument("--nodes", type=int, default=1, help="of the job")
+    parser.add_argument("--threads", type=int, required=True, help="of this node; its processes share them")
+    parser.add_argument("--rank", type=int, default=0, help="of this node")
+    parser.add_argument("--address", help="of the first node")
+    parser.add_argument("--port", type=int, help="where the launchers of the nodes meet")
+    parser.add_argument("command", nargs="+", help="of `python -m tdro`, after --")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
+    logging.getLogger("tdro").setLevel(logging.INFO)
+    try:
+        launch(options, Path(os.environ.get("TDRO_ROOT", Path(__file__).parent.parent)))
+    except UserError as error:
+        sys.exit(f"tdro: error: {error}")
+
+
+if __name__ == "__main__":
+    main()
