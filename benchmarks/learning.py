@@ -104,13 +104,12 @@ def run_reference(setting: Setting, known: Path) -> dict:
     import numpy as np
 
     from tdro import reference
-    from tdro.batches import row_texts
     from tdro.models import load_trained
 
     model = load_trained(setting.reference)
     model[0].query_length = model[0].document_length = model.max_seq_length = setting.encoding.query_length
     started = time.perf_counter()
-    rows = [row_texts(row) for row in setting.plan.to_pylist()]
+    rows = [setting.texts.of_row(row) for row in setting.plan.to_pylist()]
     losses = reference._block_losses(rows, setting.texts, model, setting.jobs.reference(setting.job.seed))
     seconds = time.perf_counter() - started
     np.save(known, losses.numpy())

@@ -183,7 +183,7 @@ def write_table(
     path: str | Path,
     table: pa.Table | Mapping[str, Any],
     schema: pa.Schema,
-    counts: Mapping[str, int] | None = None,
+    counts: Mapping[str, Any] | None = None,
     origin: str | None = None,
 ) -> None:
     """Write ``table`` (or columns) as ``schema``.
@@ -192,7 +192,7 @@ def write_table(
         path: File to write.
         table: A table with the schema's columns, or a mapping of them.
         schema: Columns and types.
-        counts: What the stage kept and dropped, for the metadata.
+        counts: What the stage kept and dropped, for the metadata: numbers by name, or such by task.
         origin: Digest of the file that the table was computed from, for the metadata.
     """
     if not isinstance(table, pa.Table):
@@ -238,7 +238,7 @@ def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] 
         file.add_key_value_metadata(_counts_metadata(counts))
 
 
-def _counts_metadata(counts: Mapping[str, int] | None) -> dict[bytes, str]:
+def _counts_metadata(counts: Mapping[str, Any] | None) -> dict[bytes, str]:
     return {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
 
 
@@ -347,7 +347,7 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
     return names
 
 
-def read_counts(path: str | Path) -> dict[str, int]:
+def read_counts(path: str | Path) -> dict[str, Any]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
     metadata = _open(path, lambda: pq.read_metadata(path)).metadata or {}
     return json.loads(metadata.get(_COUNTS, b"{}"))

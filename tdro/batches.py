@@ -14,11 +14,12 @@ from tdro.texts import choose, passage_text, query_prompt
 
 
 class Text(NamedTuple):
-    """A query or passage by its place; equal places are equal texts."""
+    """A query or passage by its place, with the wording of the instruction that it carries."""
 
     task: str
     kind: str
     row: int
+    wording: int
 
 
 class Texts:
@@ -27,7 +28,7 @@ class Texts:
     Args:
         results: Folder of the results, which holds ``data/{task}/{corpus,queries}.parquet``.
         tasks: Instructions and symmetry of each task.
-        seed: Decides which of several instructions a text carries.
+        seed: Decides which of several instructions a row carries.
     """
 
     def __init__(self, results: str | Path, tasks: Mapping[str, Prompted], seed: int) -> None:
@@ -39,11 +40,28 @@ class Texts:
     def __getitem__(self, text: Text) -> str:
         """The text as the retriever reads it, instruction included."""
         prompted = self._prompted(text.task)
-        prompt = query_prompt(choose(prompted.instruction, self._seed, *text))
+        prompt = query_prompt(prompted.instruction[text.wording])
         if text.kind == "query":
             return prompt + self._cell(text, "queries.parquet", QUERIES, "query")
         passage = passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
         return prompt + passage if prompted.symmetric else passage
+
+    def of_row(self, row: Mapping[str, Any]) -> list[Text]:
+        """Query, positive and negatives of one row of a plan.
+
+        All of them carry one wording of the task's instruction, decided by seed, task and query. A passage of a task
+        that is not symmetric carries none.
+        """
+        task = row["task"]
+        prompted = self._prompted(task)
+        wording = choose(len(prompted.instruction), self._seed, task, row["query"])
+        of_passages = wording if prompted.symmetric else 0
+        passages = [Text(task, "passage", p, of_passages) for p in (row["positive"], *row["negatives"])]
+        return [Text(task, "query", row["query"], wording), *passages]
+
+    def positives(self, task: str) -> pa.ChunkedArray:
+        """The known positives of every query of a task, rows of its corpus."""
+        return self._table(task, "queries.parquet", QUERIES)["positives"]
 
     def files(self, plan: pa.Table) -> list[Path]:
         """The files that the texts of a plan are read from."""
@@ -56,10 +74,7 @@ class Texts:
         return self._tasks[task]
 
     def _cell(self, text: Text, file: str, schema: pa.Schema, column: str) -> str:
-        key = (text.task, file)
-        if key not in self._tables:
-            self._tables[key] = read_table(self._layout.task(text.task, file), schema)
-        table = self._tables[key]
+        table = self._table(text.task, file, schema)
         if not 0 <= text.row < table.num_rows:
             place = self._layout.task(text.task, file)
             raise UserError(
@@ -67,13 +82,11 @@ class Texts:
             )
         return table[column][text.row].as_py() or ""
 
-
-def row_texts(row: Mapping[str, Any]) -> list[Text]:
-    """Query, positive and negatives of one row of a plan."""
-    task = row["task"]
-    return [Text(task, "query", row["query"])] + [
-        Text(task, "passage", p) for p in (row["positive"], *row["negatives"])
-    ]
+    def _table(self, task: str, file: str, schema: pa.Schema) -> pa.Table:
+        key = (task, file)
+        if key not in self._tables:
+            self._tables[key] = read_table(self._layout.task(task, file), schema)
+        return self._tables[key]
 
 
 def columns(negatives: int) -> list[str]:
@@ -93,7 +106,7 @@ def dataset(plan: pa.Table, texts: Texts):
 
     def look_up(batch: dict[str, list]) -> dict[str, list]:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        texts_of_rows = [[texts[t] for t in row_texts(row)] for row in rows]
+        texts_of_rows = [[texts[t] for t in texts.of_row(row)] for row in rows]
         names = columns(len(rows[0]["negatives"]))
         return {**dict(zip(names, zip(*texts_of_rows, strict=True), strict=True)), "label": batch["label"]}
 

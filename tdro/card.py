@@ -16,7 +16,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import tdro
 from tdro.artifacts import METRICS
-from tdro.batches import Texts, row_texts
+from tdro.batches import Texts
 from tdro.config import Model
 from tdro.fetched import PREFIX, is_local
 from tdro.report.formats import METRIC_NAMES, count, weight
@@ -175,7 +175,7 @@ def _examples(job: TrainJob, plan: pa.Table, texts: Texts) -> str:
     for row in plan.to_pylist():
         if seen[row["task"]] < job.training.card_examples:
             seen[row["task"]] += 1
-            query, positive = (texts[text] for text in row_texts(row)[:2])
+            query, positive = (texts[text] for text in texts.of_row(row)[:2])
             rows.append([row["task"], _short(query), _short(positive)])
     return f"## Examples of the training rows\n\n{_table(['dataset', 'query', 'positive'], rows)}"
 

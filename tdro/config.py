@@ -246,6 +246,10 @@ class Tdro(Optimisation):
     """tDRO: all tasks in every step, own hard negatives only, weights learnt beside the proxy."""
 
     negatives: int = Field(7, ge=1, description="Hard negatives a row.")
+    rows: Literal["fresh", "same"] = Field(
+        "fresh",
+        description="`fresh`: rows that the baseline has not drawn, while a task has any; `same`: its first ones.",
+    )
     accumulation: int = Field(4, ge=1, description="Micro-batches a step; the measurement is averaged over them.")
     step_size: float = Field(0.02, gt=0, description="Eta: step size of the ascent on the log weights.")
     weight_optimizer: Literal["sgd", "adamw", "rmsprop", "adagrad"] = Field(

@@ -101,6 +101,7 @@ class Jobs:
     def _check_names(self, root: Path) -> None:
         """Names that only a job would miss, after hours perhaps."""
         check_index(self.config.mining.search)
+        self._check_negatives()
         for model in self.config.models:
             if model.accelerate not in (known := configurations(root)):
                 raise UserError(
@@ -131,6 +132,17 @@ class Jobs:
                 raise UserError(f"{self.config.registry}: {name}: {error}") from None
         for test_set in self.test_sets.values():
             self.corpus(test_set.corpus)
+
+    def _check_negatives(self) -> None:
+        """Raises UserError: when a training wants more hard negatives than mining leaves a query."""
+        config, mined = self.config, [name for name, task in self.tasks.items() if task.negatives == "mined"]
+        for key, negatives in (("training", config.training.negatives), ("tdro", config.tdro.negatives)):
+            if mined and negatives > config.mining.select.samples:
+                raise UserError(
+                    f"config: `{key}.negatives` {negatives} is more than `mining.select.samples` "
+                    f"{config.mining.select.samples}, so that rows of {mined[0]!r} would name a negative twice; raise "
+                    "the samples or lower the negatives."
+                )
 
     def claim(self, note: Path) -> None:
         """Note at the start of a run that the results are those of this registry; see :func:`tdro.project.claim`."""
@@ -277,9 +289,8 @@ class Jobs:
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Job that plans the training on a mixture, or, for None, tDRO."""
         source, layout = (self.config.training, "homogeneous") if mixture else (self.config.tdro, "mixed")
-        return PlanJob(
-            layout=layout, steps=source.steps, batch_size=source.batch_size, negatives=source.negatives, seed=seed
-        )
+        shape = {key: getattr(source, key) for key in ("steps", "batch_size", "negatives")}
+        return PlanJob(layout=layout, seed=seed, rows="same" if mixture else self.config.tdro.rows, **shape)
 
     @property
     def training_rows(self) -> int:

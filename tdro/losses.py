@@ -4,23 +4,28 @@ from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
+from accelerate.utils import gather
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.util import all_gather_with_grad, cos_sim, get_rank
 from torch import Tensor
 
 from tdro.errors import UserError
 from tdro.forward import embed_columns
+from tdro.masks import KnownPositives
 from tdro.meter import Meter
 
 
 class ContrastiveLoss(MultipleNegativesRankingLoss):
     """InfoNCE over own positive, hard negatives, in-batch and cross-device passages (paper, formula 1).
 
-    sentence-transformers' loss, with similarities in float32: at a temperature of 0.002 the rounding
-    of a bfloat16 cosine is larger than most differences that matter.
+    Two things differ from sentence-transformers' loss. Similarities are computed in float32: at a temperature of 0.002
+    the rounding of a bfloat16 cosine is larger than most differences that matter. And another row's passage is left out
+    of the sum where it is a known positive of the query.
 
     Args:
         model: A SentenceTransformer whose embeddings have unit length.
         temperature: Tau.
+        known: Known positives of each row of the plan; None leaves no passage out.
         factors: What the loss of each row of the plan is scaled by, shape (rows,); None scales nothing. The rows of a
             batch share a task, hence a factor.
         mini_batch_tokens: Tokens of a forward pass, see :func:`tdro.forward.embed_columns`.
@@ -31,13 +36,15 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         self,
         model,
         temperature: float,
+        known: KnownPositives | None = None,
         factors: Tensor | None = None,
         mini_batch_tokens: int | None = None,
         meter: Meter | None = None,
     ) -> None:
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
-        self._factors, self._mini_batch_tokens, self._meter = factors, mini_batch_tokens, meter
+        self._known, self._factors = known, factors
+        self._mini_batch_tokens, self._meter = mini_batch_tokens, meter
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
@@ -56,10 +63,25 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
             self._meter.add_losses(labels, loss.expand(len(labels)))
         return loss if self._factors is None else loss * self._factors[labels[0].item()].item()
 
-    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
-        """Mean loss of this process's queries, a scalar; ``embeddings`` as in the parent class."""
+    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor | None) -> Tensor:
+        """Mean loss of this process's queries, a scalar.
+
+        Args:
+            embeddings: Of the queries, the positives and each column of negatives, shape (n, d) each.
+            labels: Number of each row in the plan, shape (n,); not read where no positives are known.
+        """
         with torch.autocast(embeddings[0].device.type, enabled=False):
-            return super().compute_loss_from_embeddings([e.float() for e in embeddings], labels)
+            queries, *passages = [e.float() for e in embeddings]
+            first = 0
+            if self.gather_across_devices:
+                passages = [all_gather_with_grad(column) for column in passages]
+                first = get_rank() * len(queries)
+            scores = cos_sim(queries, torch.cat(passages)) * self.scale
+            if self._known:
+                mask = self._known.mask(gather(labels), first, len(queries))
+                scores = scores.masked_fill(mask.to(scores.device), -torch.inf)
+            own = torch.arange(first, first + len(queries), device=scores.device)
+            return torch.nn.functional.cross_entropy(scores, own)
 
 
 def own_negatives_loss(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:

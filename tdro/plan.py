@@ -5,10 +5,8 @@ at any step, and turns a mixture into something that can be counted. Homogeneous
 task a step (baseline, retraining), mixed plans all tasks in every step (tDRO).
 """
 
-import logging
 import zlib
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +14,40 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import PLAN, TRAIN, read_table
+from tdro.artifacts import PLAN, TRAIN, read_table, write_table
+from tdro.draws import Draws, TrainingRows
 from tdro.errors import UserError
 from tdro.layout import Layout
-
-log = logging.getLogger(__name__)
+from tdro.repetition import count_repetitions, drawn_queries, report_repetitions
+from tdro.settings import PlanJob
+from tdro.weights import read_weights
 
 Arrangement = Literal["homogeneous", "mixed"]
+
+
+def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, baseline: Path | None = None) -> None:
+    """Write the plan of a training on a mixture, or of tDRO, and say what it repeats.
+
+    Args:
+        weights: Weights JSON.
+        results: Folder with the tasks' ``data/{task}/train.parquet``.
+        output: ``plan.parquet``; its metadata counts what it repeats (:mod:`tdro.repetition`).
+        job: Shape, seed, and whether the rows that the baseline has drawn come last (``rows: fresh``).
+        baseline: Plan of the baseline; needed for fresh rows.
+
+    Raises:
+        UserError: when a weighted task is unknown or has too few rows, or fresh rows are asked for without a baseline.
+    """
+    if job.rows == "fresh" and baseline is None:
+        raise UserError("`rows: fresh` means other rows than the baseline's; name its plan with --baseline.")
+    shares = read_weights(weights).weights
+    tasks = read_tasks(results, (task for task, weight in shares.items() if weight > 0))
+    before = read_table(baseline, PLAN) if baseline else None
+    drawn = drawn_queries(before) if job.rows == "fresh" else None
+    plan = make_plan(tasks, shares, drawn=drawn, **job.model_dump(exclude={"rows"}))
+    counts = count_repetitions(plan, before)
+    report_repetitions(counts, {task: rows.num_rows for task, rows in tasks.items()}, _most_rows(plan))
+    write_table(output, plan, PLAN, counts)
 
 
 def make_plan(
@@ -34,13 +59,15 @@ def make_plan(
     batch_size: int,
     negatives: int,
     seed: int,
+    drawn: Mapping[str, np.ndarray] | None = None,
 ) -> pa.Table:
     """Draw the rows of ``steps`` batches.
 
     Steps (homogeneous) or slots (mixed) go to tasks by systematic sampling: a task gets its share
     of them, rounded down or up at random, so that expectations are exact and chance is small. Each
-    task's rows come in a new random order on every pass. In a homogeneous batch no passage stands
-    beside a query that it is also an answer to, as long as the task has rows left to avoid it.
+    task's rows come in a new random order on every pass, so no row comes twice before every row has come
+    once. Two rows of a batch may share a passage; the loss sees to it that such a passage is no negative
+    (:mod:`tdro.masks`).
 
     Args:
         tasks: Training rows by task, tables of schema ``TRAIN``.
@@ -50,6 +77,8 @@ def make_plan(
         batch_size: Rows a batch.
         negatives: Hard negatives a row.
         seed: The same seed gives the same plan.
+        drawn: Queries of each task that another training has drawn. Rows of other queries come first, each once, before
+            the passes over all rows begin. None begins with those passes; their order is that of every plan of a seed.
 
     Returns:
         Table of schema ``PLAN`` with ``steps * batch_size`` rows, ordered by step and slot.
@@ -57,20 +86,19 @@ def make_plan(
     Raises:
         UserError: when a weighted task is unknown or has too few rows.
     """
-    streams = {
-        task: _Stream(task, _rows(tasks, task), negatives, seed, separate=layout == "homogeneous")
-        for task, weight in weights.items()
-        if weight > 0
-    }
-    names, shares = list(streams), np.array([weights[task] for task in streams])
+    names = [task for task, weight in weights.items() if weight > 0]
+    rows = {task: _rows(tasks, task) for task in names}
+    shares = np.array([weights[task] for task in names])
     rng = np.random.default_rng([seed, zlib.crc32(layout.encode())])
-    plan = _Columns()
-    for step, counts in enumerate(_allot(layout, shares / shares.sum(), steps, batch_size, rng)):
-        rows = [(names[i], row) for i in np.flatnonzero(counts) for row in streams[names[i]].take(int(counts[i]))]
-        for slot, at in enumerate(rng.permutation(len(rows))):
-            plan.add(step, slot, *rows[at])
-    _report_conflicts(streams)
-    return plan.table()
+    task_of = _tasks_of_rows(layout, shares / shares.sum(), steps, batch_size, rng)
+    columns = {name: np.empty(len(task_of), np.int32) for name in ("query", "positive")}
+    columns["negatives"] = np.empty((len(task_of), negatives), np.int32)
+    for number, task in enumerate(names):
+        places = np.flatnonzero(task_of == number)
+        draws = Draws(rows[task], seed=[seed, zlib.crc32(task.encode())], apart_from=drawn and drawn.get(task))
+        for column, values in draws.take(len(places), negatives)._asdict().items():
+            columns[column][places] = values
+    return _table(columns, np.array(names)[task_of], batch_size, rng)
 
 
 def read_tasks(results: str | Path, names: Iterable[str]) -> dict[str, pa.Table]:
@@ -88,7 +116,7 @@ def read_tasks(results: str | Path, names: Iterable[str]) -> dict[str, pa.Table]
     return {name: read_table(file, TRAIN) for name, file in files.items()}
 
 
-def _rows(tasks: Mapping[str, pa.Table], task: str) -> pa.Table:
+def _rows(tasks: Mapping[str, pa.Table], task: str) -> TrainingRows:
     if task not in tasks:
         raise UserError(f"the weights name task {task!r}, which has no training data; known are {', '.join(tasks)}.")
     if tasks[task].num_rows < 2:
@@ -96,20 +124,17 @@ def _rows(tasks: Mapping[str, pa.Table], task: str) -> pa.Table:
     rows = tasks[task]
     if rows["query"].null_count or pc.min(pc.fill_null(pc.list_value_length(rows["positives"]), 0)).as_py() < 1:
         raise UserError(f"task {task!r} has a training row without query or positive; make its train.parquet anew.")
-    return rows
+    return TrainingRows(task, rows)
 
 
-def _allot(
+def _tasks_of_rows(
     layout: Arrangement, shares: np.ndarray, steps: int, batch_size: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Rows of each task in each step, arrays of shape (k,)."""
+) -> np.ndarray:
+    """Number of the task of each row, step by step, shape (steps * batch_size,)."""
+    numbers = np.arange(len(shares))
     if layout == "mixed":
-        for _ in range(steps):
-            yield _systematic(shares, batch_size, rng)
-    else:
-        task_of_step = rng.permutation(np.repeat(np.arange(len(shares)), _systematic(shares, steps, rng)))
-        for task in task_of_step:
-            yield batch_size * (np.arange(len(shares)) == task)
+        return np.concatenate([np.repeat(numbers, _systematic(shares, batch_size, rng)) for _ in range(steps)])
+    return np.repeat(rng.permutation(np.repeat(numbers, _systematic(shares, steps, rng))), batch_size)
 
 
 def _systematic(shares: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
@@ -124,129 +149,23 @@ def _systematic(shares: np.ndarray, total: int, rng: np.random.Generator) -> np.
     return counts
 
 
-class _Stream:
-    """Endless rows of one task: each pass over them in a new random order.
-
-    ``separate`` keeps the rows of a batch from contradicting each other, which matters where they
-    are each other's negatives.
-    """
-
-    def __init__(self, task: str, rows: pa.Table, negatives: int, seed: int, *, separate: bool) -> None:
-        self.rng = np.random.default_rng([seed, zlib.crc32(task.encode())])
-        self.queries = rows["query"].to_numpy()
-        self.positives, self.candidates = _Lists(rows["positives"]), _Lists(rows["negatives"])
-        self.negatives, self.separate = negatives, separate
-        self.order = self._orders()
-        self.deferred: deque[int] = deque()
-        self.conflicts = 0
-
-    def take(self, count: int) -> list[tuple[int, int, list[int]]]:
-        """The next ``count`` rows: query, positive, negatives."""
-        if not self.separate:
-            return [self._row(self._next(), set()) for _ in range(count)]
-        return self._take_separate(count)
-
-    def _take_separate(self, count: int) -> list[tuple[int, int, list[int]]]:
-        batch = _Batch()
-        skipped: deque[int] = deque()
-        for _ in range(count + len(self.deferred) + 2 * len(self.queries)):
-            if len(batch.rows) == count:
-                break
-            at = self._next()
-            if not batch.add(self._row(at, batch.answers), set(self.positives[at])):
-                skipped.append(at)
-        while len(batch.rows) < count:
-            at = skipped.popleft() if skipped else self._next()
-            batch.add(self._row(at, set()), set(self.positives[at]), force=True)
-            self.conflicts += 1
-        self.deferred.extendleft(reversed(skipped))
-        return batch.rows
-
-    def _next(self) -> int:
-        return self.deferred.popleft() if self.deferred else next(self.order)
-
-    def _orders(self) -> Iterator[int]:
-        while True:
-            yield from self.rng.permutation(len(self.queries)).tolist()
-
-    def _row(self, at: int, avoid: set[int]) -> tuple[int, int, list[int]]:
-        positives = self.positives[at]
-        positive = int(positives[self.rng.integers(len(positives))])
-        return int(self.queries[at]), positive, self._choose(self.candidates[at], set(positives), avoid)
-
-    def _choose(self, candidates: list[int], own: set[int], avoid: set[int]) -> list[int]:
-        """Distinct hard negatives where there are enough; then they repeat; else other rows' positives."""
-        if not self.negatives:
-            return []
-        allowed = [c for c in candidates if c not in avoid] or list(candidates) or self._others(own)
-        chosen: list[int] = []
-        while len(chosen) < self.negatives:
-            missing = self.negatives - len(chosen)
-            chosen += [allowed[i] for i in self.rng.permutation(len(allowed))[:missing]]
-        return chosen
-
-    def _others(self, own: set[int]) -> list[int]:
-        for at in self.rng.permutation(len(self.queries)):
-            others = [p for p in self.positives[at] if p not in own]
-            if others:
-                return others
-        raise UserError("a task has one passage only, so its rows can have no negatives; leave the task out.")
+def _table(columns: Mapping[str, np.ndarray], tasks: np.ndarray, batch_size: int, rng: np.random.Generator) -> pa.Table:
+    """The plan, the rows of each step in random slots."""
+    steps = np.repeat(np.arange(len(tasks) // batch_size, dtype=np.int32), batch_size)
+    order = np.lexsort((rng.random(len(tasks)), steps))
+    negatives = columns["negatives"][order]
+    starts = np.arange(len(tasks) + 1, dtype=np.int32) * negatives.shape[1]
+    content = {
+        "step": steps,
+        "slot": np.tile(np.arange(batch_size, dtype=np.int32), len(tasks) // batch_size),
+        "task": tasks[order],
+        "query": columns["query"][order],
+        "positive": columns["positive"][order],
+        "negatives": pa.ListArray.from_arrays(starts, negatives.reshape(-1)),
+    }
+    return pa.table(content, schema=PLAN)
 
 
-class _Batch:
-    """Rows of one task in one batch, and what a further row must not contradict."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, int, list[int]]] = []
-        self.answers: set[int] = set()
-        self._queries: set[int] = set()
-        self._passages: set[int] = set()
-
-    def add(self, row: tuple[int, int, list[int]], answers: set[int], *, force: bool = False) -> bool:
-        """Add a row unless a passage of the batch answers its query, or one of its passages another's."""
-        query, positive, negatives = row
-        passages = {positive, *negatives}
-        clash = query in self._queries or answers & self._passages or passages & self.answers
-        if clash and not force:
-            return False
-        self.rows.append(row)
-        self._queries.add(query)
-        self._passages |= passages
-        self.answers |= answers
-        return True
-
-
-class _Columns:
-    """The growing columns of a plan."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, list] = {name: [] for name in PLAN.names}
-
-    def add(self, step: int, slot: int, task: str, row: tuple[int, int, list[int]]) -> None:
-        for column, value in zip(self._values.values(), (step, slot, task, *row), strict=True):
-            column.append(value)
-
-    def table(self) -> pa.Table:
-        return pa.table(self._values, schema=PLAN)
-
-
-class _Lists:
-    """A list column read element by element, without making a Python object of every number."""
-
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        lists = column.combine_chunks()
-        self._offsets, self._values = lists.offsets.to_numpy(), lists.values.to_numpy()
-
-    def __getitem__(self, at: int) -> list[int]:
-        return self._values[self._offsets[at] : self._offsets[at + 1]].tolist()
-
-
-def _report_conflicts(streams: Mapping[str, _Stream]) -> None:
-    for task, stream in streams.items():
-        if stream.conflicts:
-            log.warning(
-                "%s: %d rows share a passage or query with another row of their batch, as the task is too small "
-                "to avoid it; such passages count as negatives of each other",
-                task,
-                stream.conflicts,
-            )
+def _most_rows(plan: pa.Table) -> int:
+    """Most rows of one task in one batch."""
+    return pc.max(plan.group_by(["step", "task"]).aggregate([("slot", "count")])["slot_count"]).as_py()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tdro.artifacts import PLAN, REFERENCE, digest, read_table, stamps, write_table
-from tdro.batches import Text, Texts, row_texts
+from tdro.batches import Text, Texts
 from tdro.cuts import CutCounter
 from tdro.embeddings import Workspace
 from tdro.losses import check_finite, own_negatives_loss
@@ -80,7 +80,7 @@ def _compute(
     started = time.monotonic()
     for done, number in enumerate(filter(workspace.claim, missing), start=1):
         block = rows.slice(number * BLOCK, BLOCK).to_pylist()
-        losses = _block_losses([row_texts(row) for row in block], texts, retriever, job)
+        losses = _block_losses([texts.of_row(row) for row in block], texts, retriever, job)
         check_finite(losses[:, None], number * BLOCK + torch.arange(len(losses)))
         workspace.write(number, losses.numpy(), {})
         seconds = time.monotonic() - started

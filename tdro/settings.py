@@ -34,6 +34,7 @@ class PlanJob(Section):
     batch_size: int = Field(ge=2)
     negatives: int = Field(ge=0)
     seed: Seed
+    rows: Literal["fresh", "same"] = Field("same", description="`fresh`: first rows that `--baseline` has not drawn.")
 
 
 class TextsJob(Section):

@@ -1,7 +1,7 @@
 """What a retriever is given to read, and how texts are stored, measured and cut."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import numpy as np
@@ -34,10 +34,10 @@ def query_prompt(instruction: str) -> str:
     return f"Instruct: {instruction}\nQuery: "
 
 
-def choose(wordings: Sequence[str], *key: str | int) -> str:
-    """One of several wordings of an instruction, decided by ``key``: the same in every process and every run."""
+def choose(number: int, *key: str | int) -> int:
+    """One of the numbers below ``number``, decided by ``key``: the same in every process and every run."""
     digest = blake2b(repr(key).encode(), digest_size=8).digest()
-    return wordings[int.from_bytes(digest, "big") % len(wordings)]
+    return int.from_bytes(digest, "big") % number
 
 
 def exact_key(text: str) -> bytes:

@@ -20,6 +20,7 @@ from tdro.card import describe_training, public_settings
 from tdro.errors import UserError
 from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
+from tdro.masks import KnownPositives
 from tdro.meter import Meter
 from tdro.models import base_files, load_retriever
 from tdro.processes import processes
@@ -67,13 +68,15 @@ def train(
     check_model(model, job.tasks)
     meter = Meter(rows["task"].to_pylist())
     factors = _factors(rows, loss_weights)
+    known = KnownPositives(rows, {task: texts.positives(task) for task in rows["task"].unique().to_pylist()})
+    optimisation = job.training
     whole = training.run(
         model,
-        ContrastiveLoss(model, job.training.temperature, factors, job.training.mini_batch_tokens, meter),
+        ContrastiveLoss(model, optimisation.temperature, known, factors, optimisation.mini_batch_tokens, meter),
         rows,
         texts,
         meter,
-        optimisation=job.training,
+        optimisation=optimisation,
         encoding=job.encoding,
         checkpoints=checkpoints,
         tensorboard=tensorboard,

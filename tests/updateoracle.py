@@ -19,8 +19,9 @@ def measurement(measure, tasks, proxy, reference, k, floor):
             values[rows] = np.maximum(proxy[rows] - reference[rows], 0)
         else:
             values[rows] = proxy[rows]
-        found[g] = means[0] / means[1] if measure == "ratio" else values[rows].mean()
-        parts[rows] = values[rows] / len(rows) / (means[1] if measure == "ratio" else 1)
+        found[g], parts[rows] = values[rows].mean(), values[rows] / len(rows)
+        if measure == "ratio":  # 0 where the reference makes no mistake
+            found[g], parts[rows] = (found[g] / means[1], parts[rows] / means[1]) if means[1] else (0, 0)
     return found, parts, values
 
 

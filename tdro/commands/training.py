@@ -11,7 +11,8 @@ def _plan(commands) -> None:
         "plan",
         "Decide every row of every batch.",
         """
-        input    a weights JSON, and RESULTS/data/{task}/train.parquet of each weighted task
+        input    a weights JSON, and RESULTS/data/{task}/train.parquet of each weighted task; for tDRO the plan of the
+                 baseline, whose rows `rows: fresh` leaves for last
         output   plan.parquet: step, slot, task, query, positive, negatives
 
         tdro plan --weights resources/released_weights/curr.json --results results --output plan.parquet \\
@@ -20,21 +21,16 @@ def _plan(commands) -> None:
         _run_plan,
     )
     command.add_argument("--weights", type=Path, required=True)
+    command.add_argument("--baseline", type=Path, metavar="PLAN", help="plan.parquet of the baseline, for tDRO")
     add_results(command)
     command.add_argument("--output", type=Path, required=True)
 
 
 def _run_plan(options) -> None:
-    from tdro.artifacts import PLAN, write_table
-    from tdro.plan import make_plan, read_tasks
+    from tdro.plan import plan_training
     from tdro.settings import PlanJob
-    from tdro.weights import read_weights
 
-    job = read_settings(options, PlanJob)
-    weights = read_weights(options.weights).weights
-    tasks = read_tasks(options.results, (task for task, weight in weights.items() if weight > 0))
-    plan = make_plan(tasks, weights, **job.model_dump())
-    write_table(options.output, plan, PLAN)
+    plan_training(options.weights, options.results, options.output, read_settings(options, PlanJob), options.baseline)
 
 
 def _train(commands) -> None:

@@ -84,7 +84,11 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
         "heavy": heaviest.heavy_rows(settings, layout, courses),
         "variations": sweep.variations(settings, layout, courses),
         "reuse": sweep.reuse(settings, next((rule.seconds for rule in jobs if rule.name == "reference"), None)),
-        "stages": stages.stages(settings.tasks, layout) + stages.benchmark_stages(settings.benchmarks, layout),
+        "stages": [
+            *stages.plans(settings, layout),
+            *stages.stages(settings.tasks, layout),
+            *stages.benchmark_stages(settings.benchmarks, layout),
+        ],
         "duplicates": stages.duplicates(settings.tasks, layout),
         "leaks": leaks(settings.benchmarks, layout),
         "rules": jobs,

@@ -1,6 +1,7 @@
 """What happened before the scores: rows kept and dropped, near-duplicates, time and memory."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tdro.artifacts import DUPLICATES, read_counts, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
+from tdro.report.content import BASELINE, Content
 from tdro.report.formats import cut, duration, memory
 
 # A stage's file, and the stage as the page names it.
@@ -43,7 +45,7 @@ def stages(tasks: list[str], layout: Layout) -> list[Stage]:
         paths = {task: layout.task(task, file) for task in tasks}
         if file == "negatives.parquet":
             paths = {task: path for task, path in paths.items() if Path(path).exists()}
-        shown += _stage(name, "task", paths)
+        shown += _stage(name, "task", _stored(paths))
     return shown
 
 
@@ -54,13 +56,28 @@ def benchmark_stages(benchmarks: Mapping[str, list[str]], layout: Layout) -> lis
     for file in ("queries.parquet", "corpus.parquet"):
         paths = {dataset: layout.benchmark(dataset, file) for dataset in datasets}
         paths = {dataset: path for dataset, path in paths.items() if Path(path).exists() and read_counts(path)}
-        shown += _stage(f"Benchmarks, {file.removesuffix('.parquet')}", "benchmark", paths)
+        shown += _stage(f"Benchmarks, {file.removesuffix('.parquet')}", "benchmark", _stored(paths))
     return shown
 
 
-def _stage(name: str, of: str, paths: Mapping[str, str]) -> list[Stage]:
-    """The counts in the files; none where all are zero."""
-    counts = {member: read_counts(path) for member, path in paths.items()}
+def plans(settings: Content, layout: Layout) -> list[Stage]:
+    """What the plans of tDRO and of the baseline drew and repeated, summed over the seeds."""
+    shown = []
+    for name, folder in {"Rows of tDRO": "tdro", "Rows of the baseline": BASELINE}.items() if settings.courses else ():
+        sums: dict[str, Counter[str]] = {}
+        for seed in settings.seeds:
+            for task, counted in read_counts(layout.run(settings.proxy, seed, f"{folder}/plan.parquet")).items():
+                sums.setdefault(task, Counter()).update(counted)
+        shown += _stage(name, "task", sums)
+    return shown
+
+
+def _stored(paths: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    return {member: read_counts(path) for member, path in paths.items()}
+
+
+def _stage(name: str, of: str, counts: Mapping[str, Mapping[str, int]]) -> list[Stage]:
+    """The counts of every task or benchmark without those that are zero for all; nothing where none is left."""
     headings = list(dict.fromkeys(key for values in counts.values() for key, value in values.items() if value))
     if not headings:
         return []

@@ -178,6 +178,18 @@ def test_how_a_word_was_written_in_the_configuration_is_told(tmp_path, monkeypat
             read(tmp_path, monkeypatch, f"{CONFIG}{line}\n")
 
 
+@pytest.mark.parametrize("section", ["training", "tdro"])
+def test_more_negatives_than_mining_leaves_are_refused_unless_they_are_provided(tmp_path, monkeypatch, section):
+    config = f"{CONFIG}mining: {{select: {{samples: 4}}}}\ntraining: {{negatives: 4}}\ntdro: {{negatives: 4}}\n"
+    assert read(tmp_path, monkeypatch, config)
+    config = config.replace(f"{section}: {{negatives: 4}}", f"{section}: {{negatives: 5}}")
+    with pytest.raises(
+        UserError, match=rf"`{section}.negatives` 5 is more than `mining.select.samples` 4.*'(faq|code)'"
+    ):
+        read(tmp_path, monkeypatch, config)
+    assert read(tmp_path, monkeypatch, config, REGISTRY.replace("{category", "{negatives: provided, category"))
+
+
 def test_the_command_line_still_overrides_the_file(tmp_path, monkeypatch):
     assert read(tmp_path, monkeypatch, changes={"seeds": ["7"]}).config.seeds == [7]
 

@@ -227,7 +227,7 @@ def planned(weights, steps, seed):
 def mean_gradient(plan, tokens, factors):
     """Of the contrastive loss over all steps of a plan, at one and the same model."""
     model = Tables(TEXTS * len(TASKS))
-    loss = ContrastiveLoss(model, TEMPERATURE, factors)
+    loss = ContrastiveLoss(model, TEMPERATURE, factors=factors)
     steps = torch.arange(len(tokens)).split(SIZE)
     for rows in steps:
         columns = [{"input_ids": t[:, None], "attention_mask": torch.ones(SIZE, 1).long()} for t in tokens[rows].T]

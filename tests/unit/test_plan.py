@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tdro.artifacts import PLAN, TRAIN
 from tdro.errors import UserError
 from tdro.plan import make_plan, read_tasks
+from tdro.repetition import count_repetitions, drawn_queries, report_repetitions
 
 
 def task(rows, passages, *, seed=0, negatives=5):
@@ -101,21 +102,104 @@ def test_every_row_is_used_once_before_any_is_used_twice():
         assert sorted(queries[start : start + 500]) == list(range(500))
 
 
-def test_no_passage_of_a_homogeneous_batch_answers_another_query():
-    table = plan("homogeneous", steps=120, weights={"a": 0.5, "b": 0.5})
-    for rows in steps(table):
-        answers = [set(TASKS[row["task"]]["positives"][row["query"]].as_py()) for row in rows]
-        for mine in range(len(rows)):
-            others = {p for at, row in enumerate(rows) if at != mine for p in (row["positive"], *row["negatives"])}
-            assert not answers[mine] & others
-        assert len({row["query"] for row in rows}) == len(rows)
+@settings(max_examples=60)
+@given(
+    rows=st.integers(2, 60),
+    passages=st.integers(1, 60),
+    batch_size=st.integers(2, 70),
+    passes=st.integers(1, 3),
+    layout=st.sampled_from(["homogeneous", "mixed"]),
+    seed=st.integers(0, 100),
+)
+def test_every_row_comes_once_a_pass_however_many_share_a_passage(rows, passages, batch_size, passes, layout, seed):
+    data = {"x": task(rows, passages, seed=seed, negatives=3)}
+    steps = -(-rows * passes // batch_size)
+    table = make_plan(data, {"x": 1.0}, layout=layout, steps=steps, batch_size=batch_size, negatives=0, seed=seed)
+    drawn = Counter(table["query"].to_pylist())
+    whole, rest = divmod(steps * batch_size, rows)
+    assert sorted(drawn[query] for query in range(rows)) == [whole] * (rows - rest) + [whole + 1] * rest
 
 
-def test_a_task_too_small_to_avoid_contradictions_still_fills_its_batches(caplog):
-    tasks = {"tiny": task(8, 3)}
-    table = make_plan(tasks, {"tiny": 1.0}, layout="homogeneous", steps=3, batch_size=8, negatives=1, seed=0)
-    assert table.num_rows == 24
-    assert "share a passage or query" in caplog.text
+def test_many_questions_of_few_answers_are_drawn_like_all_others():
+    """30 % of the rows have 20 answers between them, as in a help centre."""
+    rng = np.random.default_rng(0)
+    positives = [[int(rng.integers(20))] for _ in range(300)] + [[20 + i] for i in range(700)]
+    rows = pa.table({"query": range(1000), "positives": positives, "negatives": [[]] * 1000}, schema=TRAIN)
+    table = make_plan({"x": rows}, {"x": 1.0}, layout="homogeneous", steps=50, batch_size=20, negatives=0, seed=0)
+    assert sorted(table["query"].to_pylist()) == list(range(1000))
+
+
+def test_negatives_are_distinct_where_a_row_has_enough_and_come_evenly_where_not():
+    candidates = [list(range(10, 10 + n)) for n in (1, 2, 3, 8, 20)]
+    rows = pa.table({"query": range(5), "positives": [[q] for q in range(5)], "negatives": candidates}, schema=TRAIN)
+    table = make_plan({"x": rows}, {"x": 1.0}, layout="mixed", steps=400, batch_size=5, negatives=7, seed=0)
+    chosen = {query: Counter() for query in range(5)}
+    for row in table.to_pylist():
+        times = Counter(row["negatives"])
+        assert set(times) <= set(candidates[row["query"]])
+        assert max(times.values()) - (min(times.values()) if len(times) == len(candidates[row["query"]]) else 0) <= 1
+        chosen[row["query"]] += times
+    for query, counted in chosen.items():
+        expected = 400 * 7 / len(candidates[query])
+        assert counted.keys() == set(candidates[query])
+        assert all(abs(n - expected) < 6 * expected**0.5 + 1 for n in counted.values()), "every candidate alike"
+
+
+def test_a_row_without_negatives_borrows_distinct_positives_of_others():
+    positives = [[0, 1], [2], [3], [4, 5], [5]]
+    rows = pa.table({"query": range(5), "positives": positives, "negatives": [[]] * 5}, schema=TRAIN)
+    table = make_plan({"x": rows}, {"x": 1.0}, layout="mixed", steps=50, batch_size=5, negatives=3, seed=0)
+    for row in table.to_pylist():
+        assert len(set(row["negatives"])) == 3
+        assert not set(row["negatives"]) & set(positives[row["query"]])
+
+
+def test_fresh_rows_are_those_that_the_baseline_has_not_drawn_while_there_are_any():
+    shape = {"steps": 4, "negatives": 1, "seed": 3}
+    baseline = make_plan(TASKS, WEIGHTS, layout="homogeneous", batch_size=50, **shape)
+    drawn = drawn_queries(baseline)
+    fresh = make_plan(TASKS, {"a": 1.0}, layout="mixed", batch_size=100, drawn=drawn, **shape)
+    same = make_plan(TASKS, {"a": 1.0}, layout="mixed", batch_size=100, **shape)
+    assert len(drawn["a"]) == 100
+    assert not set(fresh["query"].to_pylist()) & set(drawn["a"].tolist())
+    assert count_repetitions(fresh, baseline)["a"] == {
+        "rows drawn": 400,
+        "drawn again": 0,
+        "drawn by the baseline, too": 0,
+        "with a negative twice": 0,
+    }
+    assert count_repetitions(same, baseline)["a"]["drawn by the baseline, too"] == 100
+
+
+def test_a_task_without_fresh_rows_left_is_drawn_by_chance():
+    baseline = make_plan(TASKS, {"c": 1.0}, layout="homogeneous", steps=10, batch_size=4, negatives=1, seed=3)
+    assert len(drawn_queries(baseline)["c"]) == 40, "all of it"
+    plan = {"layout": "mixed", "steps": 5, "batch_size": 8, "negatives": 1, "seed": 3}
+    table = make_plan(TASKS, {"c": 1.0}, drawn=drawn_queries(baseline), **plan)
+    assert sorted(table["query"].to_pylist()) == list(range(40))
+
+
+def test_the_same_rows_are_the_baselines_first_ones_in_its_order():
+    shape = {"negatives": 1, "seed": 3}
+    baseline = make_plan(TASKS, {"a": 1.0}, layout="homogeneous", steps=20, batch_size=20, **shape)
+    mixed = make_plan(TASKS, {"a": 1.0}, layout="mixed", steps=10, batch_size=20, **shape)
+    for start in range(0, 200, 20):
+        rows = slice(start, start + 20)
+        assert sorted(baseline["query"].to_pylist()[rows]) == sorted(mixed["query"].to_pylist()[rows])
+
+
+def test_what_a_plan_repeats_is_counted_and_said(caplog):
+    rows = pa.table(
+        {"query": [0, 1, 2], "positives": [[0], [1], [2]], "negatives": [[5], [5, 6, 7], [6, 7, 8]]}, schema=TRAIN
+    )
+    table = make_plan({"x": rows}, {"x": 1.0}, layout="homogeneous", steps=2, batch_size=6, negatives=3, seed=0)
+    counts = count_repetitions(table)
+    assert counts == {"x": {"rows drawn": 12, "drawn again": 9, "with a negative twice": 4}}
+    caplog.set_level("INFO")
+    report_repetitions(counts, {"x": 3}, batch_size=6)
+    assert "4.00 passes over its 3 rows" in caplog.text
+    assert "x: 4 of 12 rows name a negative twice" in caplog.text
+    assert "x: a batch of 6 rows holds its 3 rows more than once" in caplog.text
 
 
 def test_rows_with_few_negatives_repeat_them_and_rows_with_none_borrow_another_rows_positive():

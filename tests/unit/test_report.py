@@ -17,6 +17,7 @@ from tdro.artifacts import (
     HEAVIEST,
     LEAKS,
     NEGATIVES,
+    PLAN,
     QUERIES,
     QUERY_SCORES,
     RELEVANCE_METRICS,
@@ -155,6 +156,11 @@ class Tree:
         }
         for course in self.settings.courses:
             write_table(self.layout.run(proxy, seed, f"{course}/trajectory.parquet"), columns, TRAJECTORY)
+        for plan in ("tdro", "uniform"):
+            counts = {
+                task: {"rows drawn": 100, "drawn by the baseline, too": number} for number, task in enumerate(sizes)
+            }
+            write_table(self.layout.run(proxy, seed, f"{plan}/plan.parquet"), PLAN.empty_table(), PLAN, counts)
         self.heaviest(seed)
 
     def heaviest(self, seed, shares=(0.01, 0.01), rows=(0, 1), tasks=None) -> None:

@@ -19,7 +19,7 @@ from tdro import reference as reference_stage
 from tdro import train as train_stage
 from tdro import training
 from tdro.artifacts import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
-from tdro.batches import Texts, columns, dataset, row_texts
+from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
 from tdro.evaluate import evaluate
@@ -99,7 +99,7 @@ def parameters(folder):
 def test_texts_carry_the_instruction_on_the_query_and_on_both_sides_of_a_symmetric_task(results, make):
     texts = Texts(results, TASKS, 3)
     for row in read_table(make("mixed", 2), PLAN).to_pylist():
-        query, *passages = [texts[t] for t in row_texts(row)]
+        query, *passages = [texts[t] for t in texts.of_row(row)]
         prompt = f"Instruct: {TASKS[row['task']].instruction[0]}\nQuery: "
         assert query.startswith(prompt)
         for passage in passages:
@@ -110,25 +110,23 @@ def test_each_row_takes_one_of_several_instructions_by_seed(results, make):
     wordings = ["Find it.", "Look it up.", "Which passage says it?"]
     tasks = {name: Prompted(instruction=wordings, symmetric=task.symmetric) for name, task in TASKS.items()}
     plan = read_table(make("mixed", 20), PLAN).to_pylist()
-    places = {text for row in plan for text in row_texts(row)}
 
-    def read(seed):
+    def read(seed, tasks=tasks):
         texts = Texts(results, tasks, seed)
-        return {place: texts[place] for place in places}
+        return [[texts[text] for text in texts.of_row(row)] for row in plan]
 
-    first, again, other = read(3), read(3), read(4)
-    assert first == again
-    assert first != other
-    plain = Texts(results, TASKS, 3)
+    first, plain = read(3), read(3, TASKS)
+    assert first == read(3)
+    assert first != read(4)
     seen = set()
-    for place, text in first.items():
-        if place.kind == "passage" and not TASKS[place.task].symmetric:
-            assert text == plain[place]
-            continue
-        wording, content = re.fullmatch(r"Instruct: (.+)\nQuery: (.*)", text, re.DOTALL).groups()
-        assert plain[place].endswith(content)
-        seen.add(wording)
-    assert seen == set(wordings)
+    for row, texts, without in zip(plan, first, plain, strict=True):
+        prompted = texts if TASKS[row["task"]].symmetric else texts[:1]
+        assert texts[len(prompted) :] == without[len(prompted) :]
+        found = [re.fullmatch(r"Instruct: (.+)\nQuery: (.*)", text, re.DOTALL).groups() for text in prompted]
+        assert all(text.endswith(content) for text, (_, content) in zip(without, found, strict=False))
+        assert len({wording for wording, _ in found}) == 1, "one row, one wording"
+        seen.add((row["task"], found[0][0]))
+    assert seen == {(task, wording) for task in TASKS for wording in wordings}
 
 
 def test_the_dataset_gives_the_plans_rows_in_order(results, make):
@@ -137,7 +135,7 @@ def test_the_dataset_gives_the_plans_rows_in_order(results, make):
     items = dataset(plan, texts)
     assert items[5]["label"] == 5
     for item, row in zip(items, plan.to_pylist(), strict=True):
-        assert [item[c] for c in columns(2)] == [texts[t] for t in row_texts(row)]
+        assert [item[c] for c in columns(2)] == [texts[t] for t in texts.of_row(row)]
 
 
 def test_training_learns_and_leaves_a_plain_model(tiny_base, results, make, tmp_path):
@@ -154,7 +152,7 @@ def test_training_learns_and_leaves_a_plain_model(tiny_base, results, make, tmp_
                 retriever.encode_document(p, convert_to_tensor=True)[None],
                 0.05,
             ).item()
-            for q, *p in ([texts[t] for t in row_texts(row)] for row in rows)
+            for q, *p in ([texts[t] for t in texts.of_row(row)] for row in rows)
         ]
         return np.mean(losses)
 
@@ -339,7 +337,7 @@ def test_reference_losses_are_the_models_losses_row_by_row(reference_losses, res
     for row, loss in zip(
         read_table(plan, PLAN).to_pylist(), read_table(losses, REFERENCE)["loss"].to_pylist(), strict=True
     ):
-        query, *passages = [texts[t] for t in row_texts(row)]
+        query, *passages = [texts[t] for t in texts.of_row(row)]
         scores = retriever.encode_document(passages) @ retriever.encode_query(query) / 0.05
         assert loss == pytest.approx(np.log(np.exp(scores - scores[0]).sum()), abs=1e-4)
 
@@ -631,7 +629,7 @@ def test_texts_that_a_training_reads_only_in_part_are_counted_a_task(tiny_base, 
     texts, expected = Texts(results, TASKS, job.seed), {}
     for row in read_table(plan, PLAN).to_pylist():
         read, cut = expected.get(row["task"], (0, 0))
-        for text, limit in zip(row_texts(row), (64, 38, 38, 38), strict=True):
+        for text, limit in zip(texts.of_row(row), (64, 38, 38, 38), strict=True):
             read, cut = read + 1, cut + (len(tokenizer(texts[text])["input_ids"]) > limit)
         expected[row["task"]] = read, cut
     assert any(cut for _, cut in expected.values())

@@ -38,7 +38,8 @@ def results(tmp_path_factory) -> Path:
         ids = [str(i) for i in rows]
         corpus = {"passage_id": ids, "title": [""] * 30, "text": [f"{task} {q} omega" for q in queries]}
         write_table(folder / "corpus.parquet", corpus, CORPUS)
-        positives, negatives = [[i] for i in rows], [[(i + k) % 30 for k in (1, 2, 3)] for i in rows]
+        # Three queries share a positive, which the loss must leave out of the others' negatives on all processes.
+        positives, negatives = [[i - i % 3] for i in rows], [[(i + k) % 30 for k in (4, 5, 6)] for i in rows]
         asked = {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 30}
         write_table(folder / "queries.parquet", asked, QUERIES)
         write_table(folder / "train.parquet", {"query": rows, "positives": positives, "negatives": negatives}, TRAIN)

@@ -475,6 +475,12 @@ def report_inputs(wildcards):
         for seed in c.seeds
         for file in ("trajectory.parquet", "heaviest_rows.parquet")
     ]
+    plans = ("tdro", "uniform") if JOBS.run_courses else ()
+    files += [
+        PATHS.run(c.proxy, seed, f"{plan}/plan.parquet")
+        for plan in plans
+        for seed in c.seeds
+    ]
     return [
         *files,
         PATHS.leaks,

@@ -25,6 +25,7 @@ rule plan_tdro:
     input:
         weights=tdro_weights("sampling"),
         train=train_files,
+        baseline=PATHS.run("{model}", "{seed}", "uniform/plan.parquet"),
     output:
         plan=ensure(PATHS.run("{model}", "{seed}", "tdro/plan.parquet"), non_empty=True),
     log:
@@ -38,7 +39,9 @@ rule plan_tdro:
     message:
         "Planning tDRO of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        stage("plan --weights {input.weights} --output {output.plan}")
+        stage(
+            "plan --weights {input.weights} --baseline {input.baseline} --output {output.plan}"
+        )
 
 
 rule reference:
