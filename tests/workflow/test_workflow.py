@@ -106,7 +106,7 @@ def project(tiny_base, tmp_path_factory):
     (folder / "known.txt").write_text("a question of another benchmark\n")
     write_weights(folder / "ours.json", Weights({"same": 0.75, "mined": 0.25}, {"same": 1, "mined": 1}))
     model = {"name": "tiny", "base": str(tiny_base)}
-    encoding = {"query_length": 96, "passage_length": 96, "precision": "fp32"}
+    encoding = {"query_length": 160, "passage_length": 96, "precision": "fp32"}
     miner = load_retriever(Model(**model), Encoding(**encoding))
     miner.save_pretrained(str(folder / "miner"))
     steps = {"batch_size": 8, "warmup_steps": 1, "learning_rate": 0.001, "temperature": 0.05, "save_steps": 2}
