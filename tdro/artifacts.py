@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tdro import strictyaml
 from tdro.errors import UserError
+from tdro.fulldisk import naming
 
 _ROWS = pa.list_(pa.int32())
 
@@ -168,15 +169,20 @@ _GROUP_BYTES = 1 << 25
 
 @contextmanager
 def replacing(path: str | Path):
-    """Yield a temporary path beside ``path``; on success it takes ``path``'s place, else it goes."""
+    """Yield a temporary path beside ``path``; on success it takes ``path``'s place, else it goes.
+
+    Raises:
+        UserError: when the disk is full.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_table(

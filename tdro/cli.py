@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from tdro import fulldisk
 from tdro.commands import COMMANDS
 from tdro.errors import Unfinished, UserError
 from tdro.processes import told_cpu
@@ -45,12 +46,12 @@ def main(arguments: list[str] | None = None) -> None:
     except Unfinished as stop:
         print(f"tdro {options.command}: {stop}", file=sys.stderr)
         sys.exit(Unfinished.STATUS)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        sys.exit(f"tdro {options.command}: error: {error.filename} cannot be read or written: {error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if (said := _about_files(error)) is None:
+            raise
+        sys.exit(f"tdro {options.command}: error: {said}")
 
 
 def command_line() -> None:
@@ -80,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     for add in COMMANDS:
         add(commands)
     return parser
+
+
+def _about_files(error: Exception) -> str | None:
+    """A sentence on a file that cannot be read or written, where an error tells which."""
+    if said := fulldisk.sentence(error):
+        return said
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be read or written: {error.strerror}."
+    return None
 
 
 def _use_threads(threads: int | None) -> None:

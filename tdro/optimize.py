@@ -23,6 +23,7 @@ from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.forward import embed_columns
+from tdro.fulldisk import naming
 from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter
@@ -189,7 +190,8 @@ class _SaveState(TrainerCallback):
         if state.is_world_process_zero:
             loss = self._loss
             content = {"weights": loss.weights.state_dict(), "history": loss.history, "carried": loss.carried}
-            torch.save(content, Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STATE)
+            with naming(args.output_dir):
+                torch.save(content, Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STATE)
 
 
 def _load_state(loss: RobustLoss, checkpoints: Path) -> None:

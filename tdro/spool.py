@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tdro.fulldisk import naming
 from tdro.keys import KeyRows
 from tdro.texts import key_array
 
@@ -30,6 +31,7 @@ class Spool:
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self._schema = pa.schema([(name, pa.string()) for name in columns])
+        self._place = folder / "a nameless temporary file"
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as the spool
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         self._writer = pa.ipc.new_file(self._file, self._schema, options=options)
@@ -39,7 +41,8 @@ class Spool:
         """Add records in their order."""
         if records:
             columns = [pa.array(column, pa.string()) for column in zip(*records, strict=True)]
-            self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
+            with naming(self._place):
+                self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
             self._starts.append(self._starts[-1] + len(records))
 
     def select(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
@@ -48,7 +51,8 @@ class Spool:
         The first call ends appending.
         """
         if self._writer is not None:
-            self._writer.close()
+            with naming(self._place):
+                self._writer.close()
             self._writer = None
         reader = pa.ipc.open_file(self._file)
         bounds = np.searchsorted(rows, self._starts)

@@ -18,6 +18,7 @@ from tdro.artifacts import PLAN, read_table
 from tdro.batches import Texts
 from tdro.card import describe_training, public_settings
 from tdro.errors import UserError
+from tdro.fulldisk import naming
 from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
 from tdro.masks import KnownPositives
@@ -114,7 +115,8 @@ def _check_output(output: Path) -> None:
 def _save(model, job: TrainJob, plan: pa.Table, texts: Texts, output: Path) -> None:
     """Write the model, its card and the settings it was trained with, beside its place; then move it there."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+    prefix = f".{output.name}-"
+    with naming(output), tempfile.TemporaryDirectory(dir=output.parent, prefix=prefix) as temporary:
         folder = Path(temporary) / "model"
         model.save_pretrained(str(folder), create_model_card=False)
         settings = public_settings(job).model_dump_json(indent=2)

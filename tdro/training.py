@@ -30,6 +30,7 @@ from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
 from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
+from tdro.fulldisk import naming
 from tdro.meter import Meter
 from tdro.precision import supports_bf16
 from tdro.processes import PATIENCE, agreed, device, processes
@@ -147,6 +148,10 @@ class _Trainer(SentenceTransformerTrainer):
         if "loss" in logs:
             logs = logs | self._meter.read()
         super().log(logs, start_time)
+
+    def _save_checkpoint(self, *arguments, **others) -> None:
+        with naming(self.args.output_dir):
+            super()._save_checkpoint(*arguments, **others)
 
     def _save(self, output_dir: str | None = None, state_dict=None) -> None:
         # FSDP and DeepSpeed write checkpoints of their own beside.
