@@ -14,6 +14,7 @@ from tdro.config import Config, Encoding
 from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
 from tdro.positions import check_lengths
+from tdro.queryfiles import read_queries
 from tdro.registry import Benchmark, Prompted, Source, Task
 from tdro.relations import said
 from tdro.room import look_at_instructions
@@ -45,6 +46,11 @@ def complaints(
             _look_at_dataset(dataset)
         except UserError as error:
             yield f"{registry}: {name}: {error}", isinstance(error, Absent) and _to_come(dataset.source)
+    for file in config.dedup.queries:
+        try:
+            next(read_queries(file), None)
+        except UserError as error:
+            yield f"config: `dedup.queries`: {error}", False
     mined = any(task.negatives == "mined" for task in tasks.values()) or "miner" in config.evaluation.untrained
     for look in _looks_at_models(config, {**tasks, **benchmarks}, mined):
         try:
@@ -123,6 +129,7 @@ def _look_at_testset(source: Source, part: str | None, *, with_corpus: bool) -> 
     testset = open_testset(source, part)
     if not testset.query_files():
         raise UserError(f"{path} holds no queries or judgements in the layout of {source.reader!r}; correct `path`.")
+    next(iter(testset.queries()), None)
     if with_corpus:
         next(iter(testset.documents()), None)
 

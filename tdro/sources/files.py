@@ -60,7 +60,7 @@ def local_files(path: str | None) -> list[str]:
 
 
 def matching(pattern: str) -> list[Path]:
-    """Files whose paths match a pattern, sorted; each once, also where links make circles.
+    """Files whose paths match a pattern, sorted; each once, also where links to folders make circles.
 
     Raises:
         UserError: when ``**`` stands beside other letters, where it would mean no more than ``*``.
@@ -72,7 +72,8 @@ def matching(pattern: str) -> list[Path]:
     for name in sorted(glob.glob(pattern, recursive=True), key=_depth):  # noqa: PTH207 - a pattern may be absolute
         file = Path(name)
         if file.is_file():
-            found.setdefault(file.resolve(), file)
+            # Files that are links count each: in the hub's cache, two of equal content lead to one place.
+            found.setdefault(file.parent.resolve() / file.name, file)
     return sorted(found.values())
 
 

@@ -73,8 +73,13 @@ def text_of(line: bytes) -> str:
         raise Malformed(NOT_UTF8) from None
 
 
-def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[Parsed]:
+def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, part: bool = False) -> Iterator[Parsed]:
     """What ``parse`` makes of the JSON object of every line.
+
+    Args:
+        path: the file.
+        parse: reads one object.
+        part: whether the file is one of several, of which some may be empty.
 
     Raises:
         UserError: for a line that is none or that ``parse`` cannot read, or a file without lines.
@@ -90,7 +95,7 @@ def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Iterator[P
     for item in parsed(path, parse_line, json=True):
         empty = False
         yield item
-    if empty:
+    if empty and not part:
         raise UserError(f"{path} is empty; expected one JSON object a line.")
 
 

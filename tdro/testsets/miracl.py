@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tdro.errors import UserError
 from tdro.sources.files import Malformed
+from tdro.sources.parts import chained
 from tdro.testsets import Document, Topic, document
 from tdro.testsets.lines import Judged, objects, parsed, text_of
 
@@ -27,8 +28,8 @@ class Format:
 
     def documents(self) -> Iterator[Document]:
         """The passages of all files, in the order of their numbers."""
-        for file in self._need(_DOCUMENTS):
-            yield from objects(file, partial(document, key="docid"))
+        read = partial(objects, parse=partial(document, key="docid"), part=True)
+        yield from chained(self._need(_DOCUMENTS), read, self._folder)
 
     def queries(self) -> Iterator[Topic]:
         """The topics of dev that the qrels judge, in their order."""

@@ -165,3 +165,17 @@ def test_positives_that_repeat_their_queries_are_told(folder, answer):
         assert [line.split(";")[0] for line in lines] == [
             "r.yaml: faq: the first 20 positives all say the same as their query"
         ]
+
+
+def test_files_of_queries_and_judgements_that_are_something_else_are_told(folder):
+    (folder / "data/q.txt").write_bytes("a question\n".encode("utf-16"))
+    ((line, _),) = look(dedup={"queries": ["data/q.txt"]})
+    assert line.startswith("config: `dedup.queries`: data/q.txt cannot be read: it is text in UTF-16")
+    benchmark = {"source": {"reader": "beir", "path": "data/beir"}}
+    for name in ("queries.jsonl", "qrels/test.tsv", "corpus.jsonl"):
+        file = folder / "data/beir" / name
+        content = file.read_bytes()
+        file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+        ((line, _),) = look(benchmark=benchmark)
+        assert f"{name} cannot be read: it is a Git LFS pointer" in line
+        file.write_bytes(content)

@@ -54,6 +54,17 @@ def test_two_stars_stand_for_folders_of_any_depth(tmp_path, reader, kind):
     assert read(reader, f"{tmp_path}/data/*/*{kind}") == ["a/x"]
 
 
+def test_links_to_files_of_one_content_count_each(tmp_path):
+    """As in the cache of the hub, which holds equal files once."""
+    blob = part(tmp_path / "blobs/0", "q")
+    blob.write_text('{"query": "q", "positive": "p"}\n')
+    (tmp_path / "snapshot").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"snapshot/{name}.jsonl").symlink_to(blob)
+    for path in ("snapshot", "snapshot/*.jsonl", "**/*.jsonl"):
+        assert read("jsonl", tmp_path / path) == ["q", "q"]
+
+
 def test_two_stars_beside_other_letters_are_refused(tmp_path):
     part(tmp_path / "data/a/x.jsonl", "q")
     for pattern in ("data/**.jsonl", "da**/x.jsonl"):

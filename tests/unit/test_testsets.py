@@ -142,6 +142,18 @@ def test_miracl(tmp_path, flat):
     ]
 
 
+def test_an_empty_part_of_miracl_is_told_and_passed_over(tmp_path, caplog):
+    miracl(tmp_path)
+    for name in ("docs-1.jsonl.gz", "docs-3.jsonl"):
+        write(tmp_path / f"miracl-corpus-v1.0-sw/{name}", "")
+    assert len(read("miracl", tmp_path, "sw")[0]) == 5
+    assert "2 of 5 files hold no rows" in caplog.text
+    for file in tmp_path.rglob("docs-*"):
+        write(file, "")
+    with pytest.raises(UserError, match="holds no rows"):
+        read("miracl", tmp_path, "sw")
+
+
 def test_miracl_languages_side_by_side(tmp_path):
     for language in ("sw", "yo"):
         miracl(tmp_path, language)
