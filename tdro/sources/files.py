@@ -164,7 +164,8 @@ def check_length(line: bytes) -> None:
 
 def _check_end(line: bytes, where: str, number: int, error: Malformed) -> None:
     """Refuse a file that ends in the middle of a row: nobody knows how much is missing."""
-    if isinstance(error, Unfinished) and not line.endswith(b"\n"):
+    # Zeros are what a crash leaves of a file that was being written.
+    if not line.endswith(b"\n") and (isinstance(error, Unfinished) or line.endswith(b"\0")):
         raise UserError(
             f"{where}, line {number} {error}: the file ends in the middle of this row, so it is cut off; get it anew, "
             "or take that line away if nothing else is missing."

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from tdro.errors import UserError
-from tdro.sources.files import matching
+from tdro.sources.files import ENDINGS, matching
 
 _LOG = logging.getLogger(__name__)
 
 # Entries below a folder that are looked through for files that the folder itself lacks.
 _MOST_BELOW = 10_000
+
+# Endings of data, whoever reads them.
+_OF_DATA = (*ENDINGS, ".ndjson", ".zst", ".bz2", ".xz", ".zip", ".7z", ".lz4", ".snappy", ".arrow", ".avro", ".orc")
 
 Item = TypeVar("Item")
 
@@ -42,6 +45,7 @@ def find(path: Path, endings: Sequence[str]) -> list[Path]:
         _look_below(path, endings, found)
         if not found:
             raise UserError(f"{path} holds no {', '.join(endings)} file; correct `path` of the source.")
+        _tell_of_others(path, found)
     if not found:
         raise UserError(f"{path} names no file of these kinds: {', '.join(endings)}; correct `path` of the source.")
     return found
@@ -64,6 +68,13 @@ def _look_below(folder: Path, endings: Sequence[str], found: list[Path]) -> None
             "folder of the cache) to read them."
         )
     _LOG.warning("%s: %d files are read, and none of those %s to read all", folder, len(found), told)
+
+
+def _tell_of_others(folder: Path, found: list[Path]) -> None:
+    """Warn of data in other forms, such as parts of another compression."""
+    others = sorted(set(_data(folder.iterdir(), _OF_DATA)) - set(found))
+    if others:
+        _LOG.warning("%s: %d files of other kinds are left out, such as %s", folder, len(others), others[0])
 
 
 def _shown(path: Path) -> bool:

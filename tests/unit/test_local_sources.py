@@ -497,10 +497,11 @@ def test_a_quote_that_takes_in_rows_and_is_closed_is_told(tmp_path, caplog):
 @pytest.mark.parametrize("reader", ["jsonl", "table"])
 def test_a_file_that_ends_in_the_middle_of_a_row_is_cut_off(tmp_path, reader):
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"query": "q", "positive": "p"}\n{"query": "r", "posit')
     columns = Columns(query="query", positive="positive") if reader == "table" else None
-    with pytest.raises(UserError, match=r"rows\.jsonl, line 2 is not JSON .*: the file ends in the middle of this row"):
-        found(reader, path, columns=columns)
+    for end in ('{"query": "r", "posit', '{"query": "r", "posit\0\0\0', "\0\0\0"):
+        path.write_text('{"query": "q", "positive": "p"}\n' + end)
+        with pytest.raises(UserError, match=r"rows\.jsonl, line 2 is not .*: the file ends in the middle of this row"):
+            found(reader, path, columns=columns)
 
 
 def test_a_parquet_file_with_a_broken_row_group_is_one_sentence(tmp_path):

@@ -155,3 +155,14 @@ def test_of_a_hub_dataset_two_stars_fetch_folders_of_any_depth():
     patterns = dataset_job(source).patterns
     files = ["data/z.jsonl", "data/a/x.jsonl", "data/b/c/y.jsonl", "other/o.jsonl"]
     assert [f for f in files if any(fnmatch.fnmatchcase(f, p) for p in patterns)] == files[:3]
+
+
+@pytest.mark.parametrize(("reader", "kind"), READERS)
+@pytest.mark.parametrize("other", ["part-1.jsonl.zst", "part-1.csv.bz2", "data.zip", "part-1.arrow"])
+def test_parts_in_a_form_that_is_not_read_are_told(tmp_path, reader, kind, other, caplog):
+    part(tmp_path / f"parts/part-0{kind}", "q")
+    (tmp_path / "parts/README.md").write_text("read me")
+    assert read(reader, tmp_path / "parts") == ["q"] and not caplog.text
+    (tmp_path / "parts" / other).write_bytes(b"x")
+    assert read(reader, tmp_path / "parts") == ["q"]
+    assert "1 files of other kinds are left out" in caplog.text and other in caplog.text
