@@ -20,6 +20,8 @@ _LOG = logging.getLogger(__name__)
 LONGEST_CELL = 1 << 24
 
 _MENDING = 'close it, or write a quote inside of a cell twice (`""`)'
+_TOOK_ROWS = "holds what looks like rows; is a quote missing?"
+_IN_QUOTES = "keeps the quotes around it, which TSV does not know; if they should go, write CSV"
 # What the library's words mean.
 _MEANING = {
     "field larger than field limit": f"it has a cell of more than {LONGEST_CELL} characters",
@@ -48,6 +50,8 @@ class _Table:
         self._ended = True
         self._reader = csv.reader(self._decoded(), strict=True, delimiter=delimiter, **dialect)
         self._header: list[str] = []
+        self._quotes = "quoting" not in dialect
+        self._odd: dict[str, tuple[int, int]] = {}
 
     def records(self, names: list[str]) -> Iterator[tuple[str, dict | Malformed]]:
         """Records that are not blank; an empty file has none.
@@ -56,20 +60,25 @@ class _Table:
             UserError: for a file without a column of ``names``, or when a quote is not closed.
         """
         try:
-            self._header = next(self._reader, [])
+            self._header = next(filter(None, self._reader), [])
         except csv.Error as error:
             raise unreadable(self._path, ValueError(_meaning(error))) from None
         if self._header:
             require(self._path, names, self._header)
-        swallowed = 0
         while (record := self._next()) is not None:
-            line, found, looks_like_rows = record
-            swallowed += looks_like_rows
-            if looks_like_rows and swallowed == 1:
-                _LOG.warning("%s, line %d: a cell holds what looks like rows; is a quote missing?", self._path, line)
+            line, found = record
+            if isinstance(found, dict):
+                self._note(line, list(found.values()))
             yield f"{self._path}, line {line}", found
-        if swallowed > 1:
-            _LOG.warning("%s: %d rows have cells that hold lines which look like rows", self._path, swallowed)
+        for problem, (line, rows) in self._odd.items():
+            _LOG.warning("%s, line %d: a cell %s (%d such rows)", self._path, line, problem, rows)
+
+    def _note(self, line: int, cells: list[str]) -> None:
+        """Count a row whose cells are odd, though they may be meant."""
+        for problem, is_odd in ((_TOOK_ROWS, self._took_rows), (_IN_QUOTES, self._in_quotes)):
+            if any(map(is_odd, cells)):
+                first, rows = self._odd.get(problem, (line, 0))
+                self._odd[problem] = first, rows + 1
 
     def _decoded(self) -> Iterator[str]:
         """Lines; bytes that are not UTF-8 are carried through, to be found in their row."""
@@ -79,8 +88,8 @@ class _Table:
                 self._long = line
             yield line.decode("utf-8" if number else "utf-8-sig", "surrogateescape")
 
-    def _next(self) -> tuple[int, dict | Malformed, bool] | None:
-        """The line on which the next row starts, the row, and whether it seems to have taken in others."""
+    def _next(self) -> tuple[int, dict | Malformed] | None:
+        """The line on which the next row starts, and the row."""
         while True:
             start, self._long = self._reader.line_num + 1, None
             try:
@@ -89,13 +98,13 @@ class _Table:
                 return None
             except csv.Error as error:
                 self._check_quotes(start, error)
-                return start, self._malformed(f"is not a row: {_meaning(error)}"), False
+                return start, self._malformed(f"is not a row: {_meaning(error)}")
             if len(cells) == len(self._header) and self._long is None:
-                return start, dict(zip(self._header, cells, strict=True)), self._took_rows(cells)
+                return start, dict(zip(self._header, cells, strict=True))
             if cells:
                 problem = f"has {len(cells)} cells, expected the {len(self._header)} of the header"
                 self._check_end(start, len(cells), problem)
-                return start, self._malformed(problem), False
+                return start, self._malformed(problem)
 
     def _malformed(self, problem: str) -> Malformed:
         try:
@@ -132,14 +141,15 @@ class _Table:
                 "it anew, or take that line away if nothing else is missing."
             )
 
-    def _took_rows(self, cells: list[str]) -> bool:
+    def _took_rows(self, cell: str) -> bool:
         """Whether a cell's lines have as many separators as rows do."""
         separators = len(self._header) - 1
-        for cell in cells:
-            inner = cell.split("\n")[1:-1]
-            if separators and len(inner) > 1 and all(line.count(self._delimiter) == separators for line in inner):
-                return True
-        return False
+        inner = cell.split("\n")[1:-1] if separators else []
+        return len(inner) > 1 and all(line.count(self._delimiter) == separators for line in inner)
+
+    def _in_quotes(self, cell: str) -> bool:
+        """Whether a cell has kept quotes that another program meant to hold it together."""
+        return not self._quotes and len(cell) > 1 and cell[0] == cell[-1] == '"'
 
 
 def _meaning(error: csv.Error) -> str:

@@ -577,6 +577,21 @@ def test_some_lists_written_as_text_are_told(tmp_path, caplog):
     assert len(items) == 4 and "2 of 4 rows have a list written as text" in caplog.text
 
 
+def test_quotes_that_tsv_keeps_are_told(tmp_path, caplog):
+    items = csv_rows(tmp_path, 'q\tp\na\t"one"\nb\t"say ""hi"""\nc\t"\nd\t"a" and "b\n', "t.tsv")
+    assert [row.positives[0].text for row in items] == ['"one"', '"say ""hi"""', '"', '"a" and "b']
+    assert "t.tsv, line 2: a cell keeps the quotes around it" in caplog.text and "(2 such rows)" in caplog.text
+    caplog.clear()
+    csv_rows(tmp_path, 'q,p\na,"one"\nb,"""two"""\n')
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_blank_lines_before_the_header_are_passed_over(tmp_path, name):
+    separator = "," if name == "t.csv" else "\t"
+    assert csv_rows(tmp_path, f"\n\nq{separator}p\na{separator}b\n", name) == [Row("a", [Passage("b")], [])]
+
+
 def test_a_column_that_is_there_twice_is_refused(tmp_path):
     with pytest.raises(UserError, match="has 2 columns 'p'"):
         csv_rows(tmp_path, "q,p,p\na,b,c\n")
