@@ -6,7 +6,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+import yte
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 from accelerate.utils import FullyShardedDataParallelPlugin
@@ -28,6 +30,28 @@ FSDP = [path for path in LAUNCHES if path.stem.startswith("fsdp")]
 def _pip(path: Path) -> list[str]:
     dependencies = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
+def _asking_for_gpus(profile: str) -> dict[str, int]:
+    """Rules that a profile asks for GPUs for."""
+    text = (ROOT / profile / "config.yaml").read_text(encoding="utf-8")
+    resources = yte.process_yaml(text, require_use_yte=True)["set-resources"]
+    return {rule: asked["gpu"] for rule, asked in resources.items() if asked.get("gpu")}
+
+
+@pytest.mark.parametrize(("seen", "gpus"), [(0, 1), (1, 1), (2, 2)])
+def test_on_one_machine_the_rules_that_use_gpus_take_turns(monkeypatch, seen, gpus):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    asking = _asking_for_gpus("profiles/gpu")
+    # Searching uses GPUs that lie idle; it is no reason to ask SLURM for one.
+    assert set(asking) == {"search", *_asking_for_gpus("slurm")}
+    assert set(asking.values()) == {gpus}
+
+
+def test_bm25_asks_slurm_for_no_gpu():
+    asking = _asking_for_gpus("slurm")
+    assert "evaluate_untrained" in asking
+    assert "evaluate_bm25" not in asking
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)
