@@ -453,6 +453,28 @@ def test_selecting_loads_no_model_library():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_mining_that_is_told_to_use_the_cpu_leaves_gpus_alone(data, miner, tmp_path, monkeypatch, gpus):
+    """On a machine that seems to have GPUs; whoever touched one would fail."""
+    import torch
+    from accelerate.state import AcceleratorState
+
+    _, queries, corpus, asked = data
+    (tmp_path / "judge").mkdir()
+    judge = bert(tmp_path / "judge", "BertForSequenceClassification", num_labels=1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        mine(tmp_path, corpus, asked, miner)
+        settings = Rescore(model=judge, depth=3, max_length=32)
+        rescore(tmp_path / "candidates", corpus, asked, tmp_path / "rescored", settings)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert len(read_table(tmp_path / "rescored", CANDIDATES)) == len(queries)
+
+
 def test_rescoring_orders_by_the_cross_encoders_score(data, miner, tmp_path):
     from sentence_transformers import CrossEncoder
 
