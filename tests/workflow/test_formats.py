@@ -166,7 +166,7 @@ def project(tiny_base, tmp_path_factory):
         "mining": {
             "encode": {"model": str(folder / "miner"), "shard_size": 16},
             "search": {"depth": 12},
-            "select": {"ranks": [0, 12], "samples": 4},
+            "select": {"ranks": [0, 12], "samples": 8},
         },
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
