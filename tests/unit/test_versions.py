@@ -45,7 +45,7 @@ def codes(package):
         ("losses.py", {"train", "optimize", "command train"}, {"encode", "command dedup", "command prepare"}),
         ("texts.py", {"train", "encode", "command prepare"}, {"command search", "command derive"}),
         ("weights.py", {"train", "optimize", "command derive"}, {"command prepare", "encode"}),
-        ("sources/jsonl.py", {"command prepare"}, {"train", "command dedup"}),  # loaded by its name
+        ("sources/jsonl.py", {"command prepare"}, {"train", "command search"}),  # loaded by its name
         ("testsets/miracl.py", {"command prepare-corpus", "command prepare-queries"}, {"train", "command prepare"}),
         ("commands/training.py", set(), {"train", "optimize"}),
         ("config.py", set(), {"train", "command dedup"}),
@@ -76,9 +76,7 @@ def test_comments_and_docstrings_change_nothing_and_a_page_does(package):
 def test_the_code_of_a_command_is_part_of_it(package):
     before = codes(package)
     file = package / "commands/training.py"
-    file.write_text(
-        file.read_text().replace("job = read_settings(options, PlanJob)", "job = read_settings(options, PlanJob) or 1")
-    )
+    file.write_text(file.read_text().replace("read_settings(options, PlanJob)", "read_settings(options, PlanJob) or 1"))
     after = codes(package)
     assert {name for name in before if before[name] != after[name]} == {"command plan"}
 
@@ -87,8 +85,8 @@ def test_libraries_are_those_that_a_stage_reaches():
     libraries = versions.of_stage("tdro.train").libraries
     assert {"torch", "transformers", "sentence_transformers", "accelerate", "peft"} <= libraries.keys()
     assert "faiss" in versions.of_stage("tdro.search").libraries
-    assert "torch" not in versions.of_stage("tdro.search").libraries
     assert "jieba" in versions.of_stage("tdro.dedup").libraries
+    assert "torch" not in versions.of_stage("tdro.dedup").libraries
     assert all("+" not in found for found in libraries.values())
 
 
