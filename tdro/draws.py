@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tdro.errors import UserError
+from tdro.lists import Lists
 
 # Rows whose negatives are chosen at a time, which bounds what sorting their candidates takes.
 _BLOCK = 1 << 16
@@ -32,7 +33,7 @@ class TrainingRows:
     def __init__(self, task: str, rows: pa.Table) -> None:
         self.task = task
         self.queries = rows["query"].to_numpy()
-        self.positives, self.candidates = _Lists(rows["positives"]), _Lists(rows["negatives"])
+        self.positives, self.candidates = Lists.from_arrow(rows["positives"]), Lists.from_arrow(rows["negatives"])
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -122,26 +123,3 @@ class Draws:
 def _distinct(values: np.ndarray) -> np.ndarray:
     """Each value where it first stands."""
     return values[np.sort(np.unique(values, return_index=True)[1])]
-
-
-class _Lists:
-    """A list column as two arrays: all values, and where each list starts (and the last one ends)."""
-
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        lists = pa.array(column.combine_chunks(), pa.list_(pa.int32()))
-        lists = lists.fill_null([]) if lists.null_count else lists
-        self.starts = lists.offsets.to_numpy().astype(np.int64)
-        self.values = lists.values.to_numpy()
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Length of each list, shape (n,)."""
-        return np.diff(self.starts)
-
-    def __getitem__(self, at: int) -> np.ndarray:
-        return self.values[self.starts[at] : self.starts[at + 1]]
-
-    def pick(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """A value of the list of each of ``rows``, none of which is empty."""
-        places = (random.random(len(rows)) * self.lengths[rows]).astype(np.int64)
-        return self.values[self.starts[rows] + places]

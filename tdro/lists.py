@@ -32,6 +32,13 @@ class Lists:
         return cls(values, _starts(np.array([len(values) for values in lists], dtype=np.int64)))
 
     @classmethod
+    def from_arrow(cls, column: pa.ChunkedArray) -> Self:
+        """An Arrow column of lists; null is an empty list."""
+        lists = column.combine_chunks()
+        lists = lists.fill_null([]) if lists.null_count else lists
+        return cls(lists.values.to_numpy(), lists.offsets.to_numpy().astype(np.int64))
+
+    @classmethod
     def from_pairs(cls, owners: np.ndarray, values: np.ndarray, total: int) -> Self:
         """Lists out of pairs: what each of ``total`` owners has, without repetition, in the order of the pairs."""
         if np.any(owners[1:] < owners[:-1]):
@@ -65,6 +72,11 @@ class Lists:
         starts = _starts(lengths)
         places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
         return Lists(self.values[places], starts)
+
+    def pick(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """A value of the list of each of ``rows``, none of which is empty."""
+        places = (random.random(len(rows)) * self.lengths[rows]).astype(np.int64)
+        return self.values[self.starts[rows] + places]
 
     def where(self, kept: np.ndarray) -> "Lists":
         """The values for which ``kept``, a bool a value, is true."""

@@ -11,6 +11,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from tdro.lists import Lists
+
 
 class KnownPositives:
     """The known positives of every row of a homogeneous plan.
@@ -30,11 +32,10 @@ class KnownPositives:
         self._starts, self._ends = np.empty(len(tasks), np.int64), np.empty(len(tasks), np.int64)
         values, base = [np.empty(0, np.int32)], 0
         for task, column in positives.items():
-            lists = column.combine_chunks()
-            offsets, of_task = lists.offsets.to_numpy().astype(np.int64), tasks == task
-            self._starts[of_task] = base + offsets[queries[of_task]]
-            self._ends[of_task] = base + offsets[queries[of_task] + 1]
-            values.append(lists.values.to_numpy())
+            lists, of_task = Lists.from_arrow(column), tasks == task
+            self._starts[of_task] = base + lists.starts[queries[of_task]]
+            self._ends[of_task] = base + lists.starts[queries[of_task] + 1]
+            values.append(lists.values)
             base += len(values[-1])
         self._values = np.concatenate(values)
 
