@@ -1,7 +1,7 @@
 """The jobs of a configuration: what each rule hands its command (:mod:`tdro.settings`), cut out of the whole."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -148,8 +148,9 @@ class Jobs:
         """Note at the start of a run that the results are those of this registry; see :func:`tdro.project.claim`."""
         claim(note, registry_file(self.config.registry, self._root), self._registry)
 
+    @cached_property
     def unusable(self) -> tuple[list[str], list[str]]:
-        """Sentences on local files that cannot be used, and on those that may be still to come."""
+        """Sentences on local files that cannot be used, and on those that may be still to come; looked for once."""
         found = list(firstlook.complaints(self.config.registry, self.tasks, self.benchmarks, self.config))
         wrong = [*firstlook.of_settings(self._root), *(line for line, to_come in found if not to_come)]
         return wrong, [line for line, to_come in found if to_come]

@@ -123,7 +123,7 @@ def say_what_is_odd():
     """
     if not workflow.is_main_process:
         return
-    wrong, to_come = JOBS.unusable()
+    wrong, to_come = JOBS.unusable
     if wrong and not targets_are_named():
         raise WorkflowError("\n".join(wrong))
     for line in [*JOBS.remarks(Path(PATHS.project)), *wrong, *to_come]:
@@ -132,7 +132,7 @@ def say_what_is_odd():
 
 def claim_results():
     """Note whose results these are; start nothing where they are another registry's, or where data are missing."""
-    _, to_come = JOBS.unusable()
+    _, to_come = JOBS.unusable
     if to_come and not targets_are_named():
         raise WorkflowError("\n".join(to_come))
     try:
