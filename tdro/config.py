@@ -18,6 +18,8 @@ from tdro.sections import Checksum, LocalPath, Name, Reference, Section, Seed, S
 
 #: Endings of the files of queries that `tdro/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
+#: Ranks of hard negatives in a large corpus, as in the paper; of a small one they are at most one passage in so many.
+RANKS, NEAREST = (2, 100), 10
 
 Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
 Clip = Literal["norm", "value", "none"]
@@ -127,8 +129,10 @@ class Rescore(Section):
 class Select(Section):
     """Which candidates become hard negatives."""
 
-    ranks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] = Field(
-        (2, 100), description="First rank kept, and the rank before which to stop; ranks start at 0."
+    ranks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] | None = Field(
+        None,
+        description="First rank kept, and the rank before which to stop; ranks start at 0. Null: from 2 to 100, in a "
+        "corpus of fewer than 1,000 passages to a tenth of it, but at least to as many as `samples`.",
     )
     samples: int = Field(16, ge=1, description="Negatives sampled from those ranks, a query.")
     margin: float | None = Field(
@@ -143,7 +147,7 @@ class Select(Section):
 
     @model_validator(mode="after")
     def _limits_ordered(self) -> Self:
-        if self.ranks[0] >= self.ranks[1]:
+        if self.ranks and self.ranks[0] >= self.ranks[1]:
             raise ValueError(f"ranks {list(self.ranks)} must be [first, end) with first < end")
         if None not in (self.min_score, self.max_score) and self.min_score > self.max_score:
             raise ValueError(f"min_score {self.min_score} is above max_score {self.max_score}; no candidate fits")
@@ -160,13 +164,16 @@ class Mining(Section):
 
     @model_validator(mode="after")
     def _deep_enough(self) -> Self:
-        deepest = self.rescore.depth if self.rescore else self.search.depth
-        if self.select.ranks[1] > self.search.depth:
+        ranks, deepest = self.select.ranks, self.rescore.depth if self.rescore else self.search.depth
+        if ranks and ranks[1] > self.search.depth:
+            raise ValueError(f"select.ranks {list(ranks)} end behind search.depth {self.search.depth}; raise the depth")
+        if ranks and ranks[0] >= deepest:
+            raise ValueError(f"select.ranks {list(ranks)} start behind rescore.depth {deepest}")
+        if not ranks and RANKS[0] >= deepest:
+            key = "rescore.depth" if self.rescore else "search.depth"
             raise ValueError(
-                f"select.ranks {list(self.select.ranks)} end behind search.depth {self.search.depth}; raise the depth"
+                f"{key} {deepest} ends before rank {RANKS[0]}, the first that is kept; raise it or set ranks"
             )
-        if self.select.ranks[0] >= deepest:
-            raise ValueError(f"select.ranks {list(self.select.ranks)} start behind rescore.depth {deepest}")
         return self
 
 

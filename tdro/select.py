@@ -21,6 +21,7 @@ from tdro.config import Select
 from tdro.errors import UserError
 from tdro.indices import carried_counts
 from tdro.lists import Lists
+from tdro.ranks import nearest, tell
 from tdro.relations import said_keys
 from tdro.selection import Block, Passages, Ragged, Selection, select
 from tdro.texts import passage_texts
@@ -52,6 +53,7 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
     check_candidates(candidates, asked)
     keys = [said_keys(passage_texts(table)) for table in read_batches(corpus, CORPUS, ROWS)]
     passages = Passages(np.concatenate(keys))
+    tell(settings, len(passages))
     alike = _Alike(asked)
     counts: Counter[str] = Counter({"queries": len(asked), **carried_counts(candidates)})
     with table_writer(output, NEGATIVES, counts) as file:
@@ -60,7 +62,7 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
             block = _block(table, asked.slice(start, len(table)), len(passages), candidates, alike, start)
             selections, dropped = select(block, passages, settings)
             counts.update({"candidates": len(block.scores), **dropped})
-            file.append(_rows(block, selections, settings, counts))
+            file.append(_rows(block, selections, settings, nearest(len(passages)), counts))
             start += len(table)
         for name, number in counts.items():
             log.info("%s: %d", name, number)
@@ -107,14 +109,20 @@ def _lists(column: pa.ChunkedArray) -> Ragged:
     return Ragged(pc.list_flatten(column).to_numpy(), pc.list_value_length(column).to_numpy())
 
 
-def _rows(block: Block, selections: list[Selection], settings: Select, counts: Counter[str]) -> dict[str, list]:
-    """The block's rows of the output; adds its counts to ``counts``."""
+def _rows(
+    block: Block, selections: list[Selection], settings: Select, near: int, counts: Counter[str]
+) -> dict[str, list]:
+    """The block's rows of the output; adds its counts to ``counts``, of negatives from rank ``near`` on as well."""
     columns: dict[str, list] = {name: [] for name in NEGATIVES.names}
     starts = block.candidates.ends - block.candidates.lengths
-    for row, start, selection in zip(block.rows.tolist(), starts.tolist(), selections, strict=True):
+    nears = near + block.positives.lengths - 1
+    for row, start, end, selection in zip(
+        block.rows.tolist(), starts.tolist(), nears.tolist(), selections, strict=True
+    ):
         number, filled = len(selection.mined) + len(selection.filled), len(selection.filled)
         short = len(selection.mined) < settings.samples
         dropped = settings.too_few == "drop" and short
+        counts["mined behind the nearest tenth of the corpus"] += int(np.count_nonzero(selection.mined >= end))
         counts["queries filled up"] += filled > 0
         counts["passages filled in"] += filled
         counts["queries kept with too few"] += short and number < settings.samples and not dropped

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdro.config import Select
+from tdro.ranks import ranks_of
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
 
     The filters run in this order, and a candidate counts for the first that drops it:
 
-    1. its rank lies outside ``ranks``. Ranks are positions in the raw ranking, positives included, as in
-       the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
+    1. its rank lies outside :func:`tdro.ranks.ranks_of`. Ranks are positions in the raw ranking, positives included,
+       as in the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
        first moves the end back by one, so that many positives do not use up the room;
     2. it is a positive of the query;
     3. it says the same (:mod:`tdro.relations`) as the query, or as a positive of it or of a query that says the same;
@@ -141,14 +142,15 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
 def _filters(block: Block, passages: Passages, settings: Select) -> dict[str, np.ndarray]:
     """What each filter would drop by itself, a mask over the block's candidates."""
     candidates, positives, owners = block.candidates, block.positives, block.candidates.owners
-    ranks, end = candidates.places(), settings.ranks[1] + np.maximum(positives.lengths - 1, 0)
+    ranks, (first, stop) = candidates.places(), ranks_of(settings, len(passages))
+    end = stop + np.maximum(positives.lengths - 1, 0)
     limits = np.full(len(block.rows), np.inf)
     if settings.margin is not None:
         limits = block.positive_scores - np.abs(block.positive_scores) * settings.margin
     own_keys = np.concatenate([passages.keys[block.right.values], block.keys])
     key_owners = np.concatenate([block.right.owners, np.arange(len(block.keys))])
     return {
-        "outside the ranks": (ranks < settings.ranks[0]) | (ranks >= end[owners]),
+        "outside the ranks": (ranks < first) | (ranks >= end[owners]),
         "positives": _among(candidates.values, owners, positives.values, positives.owners),
         "say the same": _among(passages.keys[candidates.values], owners, own_keys, key_owners),
         "above the margin": block.scores > limits[owners],

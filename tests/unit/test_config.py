@@ -51,7 +51,14 @@ WRONG_CONFIGS = {
     "accumulation does not divide": ({"tdro": {"batch_size": 10, "accumulation": 4}}, ["batch_size 10", "4"]),
     "ranks reversed": ({"mining": {"select": {"ranks": [100, 2]}}}, ["`mining.select`", "[100, 2]"]),
     "one rank": ({"mining": {"select": {"ranks": [2]}}}, ["`mining.select.ranks"]),
-    "ranks behind the candidates": ({"mining": {"search": {"depth": 50}}}, ["`mining`", "search.depth 50"]),
+    "ranks behind the candidates": (
+        {"mining": {"search": {"depth": 50}, "select": {"ranks": [2, 100]}}},
+        ["`mining`", "search.depth 50"],
+    ),
+    "no candidate has a rank that is kept": (
+        {"mining": {"search": {"depth": 2}}},
+        ["`mining`", "search.depth 2", "rank 2"],
+    ),
     "scores that exclude all": (
         {"mining": {"select": {"min_score": 0.5, "max_score": 0.4}}},
         ["`mining.select`", "max_score 0.4"],
@@ -122,11 +129,7 @@ def test_a_small_config_is_accepted_and_has_the_papers_defaults():
     config = parse(Config, CONFIG, "mine.yaml")
     assert (config.training.batch_size, config.training.steps, config.training.negatives) == (2048, 1000, 1)
     assert (config.tdro.negatives, config.tdro.accumulation, config.tdro.step_size) == (7, 4, 0.02)
-    assert (config.mining.select.ranks, config.mining.select.samples, config.mining.select.margin) == (
-        (2, 100),
-        16,
-        None,
-    )
+    assert (config.mining.select.ranks, config.mining.select.samples, config.mining.select.margin) == (None, 16, None)
 
 
 @pytest.mark.parametrize(("change", "words"), WRONG_CONFIGS.values(), ids=WRONG_CONFIGS)

@@ -431,6 +431,7 @@ def test_queries_with_too_few_are_dropped_and_counted(miner, tmp_path):
         "above the margin": 0,
         "above the maximum score": 0,
         "below the minimum score": 0,
+        "mined behind the nearest tenth of the corpus": 4,
         "queries filled up": 0,
         "passages filled in": 0,
         "queries kept with too few": 0,

@@ -1,3 +1,4 @@
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_table, write_table
+from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
 from tdro.config import Select
+from tdro.ranks import ranks_of
 from tdro.relations import said_keys
 from tdro.select import select_negatives
 from tdro.selection import Block, Passages, Ragged, select
@@ -237,3 +239,80 @@ def test_what_answers_a_query_that_says_the_same_is_no_negative(tmp_path):
     files = [tmp_path / f"{name}.parquet" for name in ("candidates", "corpus", "queries", "negatives")]
     select_negatives(*files, Select(ranks=(0, 7), samples=7))
     assert read_table(files[3], NEGATIVES)["negatives"].to_pylist() == [[3, 5], [0, 1, 2, 4, 5, 6], [3, 5]]
+
+
+@pytest.mark.parametrize(
+    ("passages", "samples", "ranks"),
+    [
+        (150, 16, (2, 18)),
+        (300, 16, (2, 30)),
+        (991, 16, (2, 100)),
+        (10**7, 16, (2, 100)),
+        (500, 60, (2, 62)),
+        (9, 300, (2, 100)),
+    ],
+)
+def test_ranks_of_a_small_corpus_end_at_its_nearest_tenth(passages, samples, ranks):
+    assert ranks_of(Select(samples=samples), passages) == ranks
+
+
+@given(st.integers(1, 5000), st.integers(1, 300))
+def test_ranks_never_pass_those_of_the_paper_and_grow_with_the_corpus(passages, samples):
+    first, end = ranks_of(Select(samples=samples), passages)
+    assert first == 2 < end <= 100
+    assert end >= min(100, 2 + samples)
+    assert end <= ranks_of(Select(samples=samples), passages + 1)[1]
+
+
+@given(st.integers(1, 5000))
+def test_ranks_that_are_given_are_kept(passages):
+    assert ranks_of(Select(ranks=(0, 700)), passages) == (0, 700)
+
+
+def test_in_a_small_corpus_no_far_passage_is_mined():
+    """Of 300 passages the nearest tenth ends at rank 30; a tight margin leaves too few, which random ones fill up."""
+    rows, selection = decide(corpus_of(300), range(100), [0])
+    assert len(rows) == 16 and not len(selection.filled)
+    assert min(selection.mined) >= 2 and max(selection.mined) < 30
+    assert selection.dropped["outside the ranks"] == 72
+    _, selection = decide(corpus_of(300), range(100), [0], margin=0.2)
+    assert (selection.mined.tolist(), len(selection.filled)) == (list(range(20, 30)), 6)
+
+
+def far_ranks(folder, number, **settings):
+    """Counts and warnings of mining for two queries of a corpus of ``number`` passages, all ranked up to 100."""
+    passages, ranking = corpus_of(number), list(range(min(100, number)))
+    empty = [""] * number
+    write_table(folder / "corpus.parquet", {"passage_id": passages, "title": empty, "text": passages}, CORPUS)
+    columns = {"query_id": ["a", "b"], "query": ["one", "two"], "positives": [[0], [0, 5, 6]], "negatives": [[]] * 2}
+    write_table(folder / "queries.parquet", columns, QUERIES)
+    rows = {"query": [0, 1], "candidates": [ranking] * 2, "scores": [[0.5] * len(ranking)] * 2}
+    write_table(folder / "candidates.parquet", rows | {"positive_scores": [[0.5], [0.5] * 3]}, CANDIDATES)
+    files = [folder / f"{name}.parquet" for name in ("candidates", "corpus", "queries", "negatives")]
+    select_negatives(*files, Select(**settings))
+    return read_counts(files[3])["mined behind the nearest tenth of the corpus"]
+
+
+@pytest.mark.parametrize(
+    ("number", "settings", "mined", "warned"),
+    [
+        # Ranks 15 to 99 of the one query, 17 to 99 of the other, whose further positives move the end back.
+        (150, {"ranks": (2, 100), "samples": 100}, 85 + 83, False),  # no fewer ranks than samples
+        (150, {"ranks": (50, 100)}, 16 + 16, True),
+        (150, {"ranks": (2, 15)}, 0, False),
+        (150, {"samples": 16}, 3 + 3, False),
+        (300, {}, 0, False),
+        (1000, {"ranks": (2, 100)}, 0, False),
+    ],
+)
+def test_ranks_that_reach_far_into_a_corpus_are_counted_and_warned_of(
+    tmp_path, caplog, number, settings, mined, warned
+):
+    caplog.set_level(logging.INFO)
+    assert far_ranks(tmp_path, number, **settings) == mined
+    said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(said) == warned
+    if warned:
+        assert "ranks 50 to 100 reach behind the nearest tenth of 150 passages" in said[0]
+        assert "leave `mining.select.ranks` out, which stops before rank 18" in said[0]
+    assert any(f"of {number} passages" in record.message for record in caplog.records)
