@@ -16,7 +16,6 @@ SMK := Snakefile workflow
 demo: .venv/installed
 	@$(BIN)/python workflow/scripts/unlock.py
 	$(BIN)/snakemake --cores all
-	@cat logs/report/report.log
 
 # So small trainings are quickest on one core each.
 study: .venv/installed

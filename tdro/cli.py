@@ -128,7 +128,18 @@ def _note(options, made_by) -> None:
         note(Path(os.environ[NOTES]), options.command, made_by, options.made(options))
 
 
+class _Lines(logging.Formatter):
+    """Lines of a log, of which the workflow's screen repeats the warnings (:mod:`tdro.screen.logends`)."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        record.said = f"warning: {record.message}" if record.levelno == logging.WARNING else record.message
+        return super().formatMessage(record)
+
+
 def _log_to_stderr() -> None:
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(asctime)s %(name)s: %(said)s", "%H:%M:%S"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     main_process = os.environ.get("RANK", "0") == "0"
     logging.getLogger("tdro").setLevel(logging.INFO if main_process else logging.ERROR)

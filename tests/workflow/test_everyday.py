@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from running import ROOT, command, environment, rules_to_run, snakemake
+from waits import waiting
 
 pytestmark = pytest.mark.workflow
 
@@ -146,28 +147,25 @@ def test_a_small_file_that_is_only_touched_prepares_nothing(project):
 
 @pytest.fixture
 def killed(project):
-    """A run of which a job had not ended when it was killed; its shell lives until the test has ended."""
-    (project / "bin").mkdir()
-    # Behind every command stands a `tee`: this one waits, whatever the speed of the machine.
-    waiting = "cat >/dev/null; touch began; until [ -e go ]; do sleep 0.05; done; exec /usr/bin/tee "
-    (project / "bin/tee").write_text(f'#!/bin/sh\n{waiting}"$@"\n')
-    (project / "bin/tee").chmod(0o755)
-    variables = environment(project) | {"PATH": f"{project / 'bin'}:{os.environ['PATH']}"}
+    """A run whose jobs wait, so that it has not ended before it is killed, however fast the machine is."""
+    waits = waiting(project / "waits", "tdro.prepare:prepare_task", 1, 1)
     line = command(project, *PREPARE, "--forceall")
     with (project / "run.txt").open("w") as log:
-        run = subprocess.Popen(line, env=variables, cwd=project, stdout=log, stderr=log)
-    while not (project / "began").exists() and run.poll() is None:
+        run = subprocess.Popen(line, env=environment(project) | waits, cwd=project, stdout=log, stderr=log)
+    while not (project / "waits/waits-1").exists() and run.poll() is None:
         time.sleep(0.05)
     assert run.poll() is None, (project / "run.txt").read_text()
     yield project, run
-    (project / "go").touch()
-    if run.poll() is None:
-        run.wait()
+    (project / "waits/go").touch()
+    run.wait()
 
 
-def kill(run):
+def kill(project, run):
+    """End a run as a machine's failure does; its jobs go on and end by themselves."""
     run.send_signal(signal.SIGKILL)
     run.wait()
+    (project / "waits/go").touch()
+    wait_for_jobs(project)
 
 
 def unlock(folder):
@@ -186,8 +184,7 @@ def test_a_killed_run_goes_on_with_the_command_that_its_message_names(killed):
     project, run = killed
     answer = snakemake(project, *PREPARE, "--forceall", check=False)
     assert f"a run still goes on there (process {run.pid})" in answer
-    kill(run)
-    wait_for_jobs(project)
+    kill(project, run)
     answer = snakemake(project, *PREPARE, check=False)
     assert "was killed; no process of this machine works in it any more" in answer
     assert "Traceback" not in answer
@@ -204,8 +201,7 @@ def test_make_unlocks_what_a_kill_has_left_and_nothing_else(killed):
     answer = unlock(project)
     assert answer.returncode == 1
     assert "a run still goes on" in answer.stderr
-    kill(run)
-    wait_for_jobs(project)
+    kill(project, run)
     assert "is unlocked" in unlock(project).stdout
     assert "Preparing task faq" in snakemake(project, *PREPARE)
 
@@ -217,3 +213,26 @@ def test_the_recipes_that_run_the_workflow_unlock_its_folder_first():
     for recipe in running:
         folder = re.search(r"--directory (\w+)", recipe)
         assert f"workflow/scripts/unlock.py{f' {folder[1]}' if folder else ''}\n" in recipe
+
+
+def test_the_screen_is_a_line_a_job_and_reasons_are_in_snakemakes_log(project):
+    output = snakemake(project, *PREPARE, "--forceall")
+    assert re.search(r"^\d\d:\d\d:\d\d \[0 of 2 done, about \d+ s left\] Preparing task faq$", output, re.MULTILINE)
+    assert "Reason:" not in output
+    assert "rows read: 12" not in output
+    assert "rows read: 12" in (project / "logs/prepare_task/faq.log").read_text()
+    (log,) = re.findall(r"Complete log\(s\): (\S+)", output)
+    assert "Reason: Forced execution" in Path(log).read_text()
+
+
+def test_a_failed_job_is_told_with_the_sentence_and_the_place_of_its_log(project):
+    (project / "faq.jsonl").write_text(rows("faq") + "no json\n")
+    output = snakemake(project, *PREPARE, check=False)
+    assert "(rule prepare_task); its log is logs/prepare_task/faq.log:\ntdro prepare: error: task faq" in output
+    assert "set -euo pipefail" not in output
+    assert len(output) < 2000
+
+
+@pytest.mark.parametrize("option", ["--verbose", "--printshellcmds", "--dry-run"])
+def test_who_asks_for_more_sees_snakemakes_own_screen(project, option):
+    assert "Reason: Forced execution" in snakemake(project, *PREPARE, "--forceall", option)

@@ -35,7 +35,7 @@ ENCODING_THREADS = min(TRAINING_THREADS, max(1, CORES // 2))
 
 # Jobs find the package and the programs of the environment that Snakemake runs in, activated or not; in
 # a conda environment the package alone is added. What stands here is no reason to run a job again. A
-# prefix of ours takes the place of Snakemake's strict mode, which must hold: every command is piped.
+# prefix of ours takes the place of Snakemake's strict mode, which must hold: a command has several parts.
 EXPORTS = f"export TDRO_ROOT={quote(str(ROOT))} PYTHONPATH={quote(str(ROOT))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
 OWN_PYTHON = "conda" not in str(workflow.deployment_settings.deployment_method).lower()
 if OWN_PYTHON:
@@ -54,12 +54,13 @@ READ_SETTINGS = " --settings @{log}.settings.json"
 
 
 def stage(command, *, settings=True, variables=""):
-    """A command of an ordinary rule: it reads `params.settings`, where the rule has them, and prints to the log.
+    """A command of an ordinary rule: it reads `params.settings`, where the rule has them, and prints to the log alone, whose end
+    the screen shows (tdro.screen).
 
     Variables of its own stand before it, as in a shell.
     """
     write, read = (WRITE_SETTINGS, READ_SETTINGS) if settings else ("", "")
-    return f"{write}{variables} python -m tdro {command} --threads {{threads}}{read} 2>&1 | tee {{log}}"
+    return f"{write}{variables} python -m tdro {command} --threads {{threads}}{read} >{{log}} 2>&1"
 
 
 def launch(command, configuration="{params.accelerate}"):

@@ -3,7 +3,7 @@
 #
 #   launch.sh LOG NODES GPUS THREADS CONFIG COMMAND [ARGUMENT ...]
 #
-# LOG      gets all output, which is also printed.
+# LOG      gets all output.
 # NODES    of the job. With several, SLURM's srun starts a launcher on each, and they meet on the first.
 # GPUS     that the rule asked for, all nodes together. 0: the launcher finds out how many the job was given.
 # THREADS  of a node; its processes share them.
@@ -59,7 +59,7 @@ start=(bash "$0" --here)
 (($1 == 1)) || start=(srun --nodes="$1" --ntasks="$1" --ntasks-per-node=1 --cpus-per-task="$3" --kill-on-bad-exit=1 "${start[@]}")
 stopped=no code=0
 trap 'stopped=yes' TERM
-# `tee` ends when the last process has closed its output, which may be later than its launcher's end.
-"${start[@]}" "$@" 2>&1 | (trap '' TERM && exec tee "$log") || code=$?
-if ((code == TRY_AGAIN)) || { ((code)) && [[ $stopped == yes ]]; }; then queue_again | tee -a "$log"; fi
+# `cat` ends when the last process has closed its output, which may be later than its launcher's end.
+"${start[@]}" "$@" 2>&1 | (trap '' TERM && exec cat >"$log") || code=$?
+if ((code == TRY_AGAIN)) || { ((code)) && [[ $stopped == yes ]]; }; then queue_again >>"$log"; fi
 exit "$code"

@@ -1,0 +1,58 @@
+"""The ends of jobs' logs: the last line of one that goes on, what a failed one says."""
+
+import re
+from pathlib import Path
+
+# Bytes at the end of a log that are read.
+_END = 1 << 15
+# `22:54:23 tdro.training: ` before what a logger says.
+_LOGGER = re.compile(r"^\d\d:\d\d:\d\d [\w.]+: ")
+_WARNING = re.compile(r"^\d\d:\d\d:\d\d [\w.]+: warning: ")
+_SENTENCE = re.compile(r"^tdro [\w-]+: error: ")
+# `[00:10<01:05:30, 3.1step/s]` of a training; `about 90 s left` of encoding, search and reference losses.
+_BAR = re.compile(r"<(?:(\d+):)?(\d+):(\d\d),")
+_SECONDS = re.compile(r"(\d+) s left")
+
+
+def last_line(log: Path) -> str:
+    """What a log said last, without time and logger; empty where there is no log yet."""
+    lines = _lines(log)
+    return _LOGGER.sub("", lines[-1]) if lines else ""
+
+
+def time_left(line: str) -> float | None:
+    """The seconds that a job itself says are left."""
+    if bar := _BAR.search(line):
+        hours, minutes, seconds = (int(part or 0) for part in bar.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    return float(found[1]) if (found := _SECONDS.search(line)) else None
+
+
+def warnings(log: Path, most: int = 3) -> list[str]:
+    """What a finished job's log warns of, and how many warnings more there are than ``most``."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            found = list(dict.fromkeys(_WARNING.sub("", line.rstrip()) for line in lines if _WARNING.match(line)))
+    except OSError:
+        return []
+    more = [f"{len(found) - most} more warnings in {log}"] if len(found) > most else []
+    return found[:most] + more
+
+
+def complaint(log: Path, most: int = 20) -> list[str]:
+    """What a failed job's log says of it: the sentence of our own commands, else its last lines."""
+    lines = _lines(log)
+    said = [line for line in lines if _SENTENCE.match(line)]
+    return list(dict.fromkeys(said)) or lines[-most:]
+
+
+def _lines(log: Path) -> list[str]:
+    """The last lines that are not blank; a progress bar's states count as lines."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _END))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text) if line.strip()]
