@@ -19,7 +19,7 @@ from tdro.artifacts import METRICS
 from tdro.batches import Texts
 from tdro.config import Model
 from tdro.fetched import PREFIX, is_local
-from tdro.report.formats import METRIC_NAMES, count, weight
+from tdro.report.formats import METRIC_NAMES, count, listed, weight
 from tdro.settings import TrainJob
 from tdro.texts import query_prompt
 from tdro.weights import Weights
@@ -46,7 +46,9 @@ def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts,
         tags=["sentence-transformers", "sentence-similarity", "feature-extraction"],
         base_model=base if _on_hub(job.model) else None,
     )
-    parts = [f"# Retriever {job.model.name}", _about(job, dimension), _usage(job), _training(job, plan)]
+    parts = [f"# Retriever {job.model.name}", _about(job, dimension), _usage(job)]
+    parts += [_shorter(job, dimension)] if any(size < dimension for size in job.training.matryoshka) else []
+    parts.append(_training(job, plan))
     if job.training.card_examples:
         parts.append(_examples(job, plan, texts))
     text = "\n\n".join(parts)
@@ -133,6 +135,23 @@ print(model.similarity(queries, passages))
 A query is written `{query_prompt("INSTRUCTION")!r}` and then the query, with the instruction of its kind of search; the
 table below has those of the training. A passage stands as it is, except in symmetric tasks, where both sides are
 written like the query. The model holds no prompts of its own: pass them."""
+
+
+def _shorter(job: TrainJob, dimension: int) -> str:
+    """How to use vectors that were trained to be cut; for a model that was."""
+    sizes = job.training.matryoshka
+    first = next(size for size in sizes if size < dimension)
+    return f"""## Shorter vectors
+
+The model was trained for vectors of {listed([str(size) for size in sizes])} numbers (Matryoshka): the first numbers of
+a vector serve by themselves, at some cost in quality. To have the first {first} only:
+
+```python
+model = SentenceTransformer(".", truncate_dim={first})
+```
+
+`model.similarity` needs no more than that. An index of inner products needs unit length: pass
+`normalize_embeddings=True` to `encode_query` and `encode_document`."""
 
 
 def _training(job: TrainJob, plan: pa.Table) -> str:

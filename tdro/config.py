@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tdro import mixtures
+from tdro.dimensions import Dimensions
 from tdro.errors import UserError
 from tdro.nearest import hint
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
@@ -244,6 +245,11 @@ class Optimisation(Section):
 class Training(Optimisation):
     """Baseline and retraining: one task a step, in-batch negatives."""
 
+    matryoshka: Dimensions = Field(
+        [],
+        description="Dimensions that the loss is taken at, each with its embeddings cut and scaled to unit length anew "
+        "(Matryoshka), such as [768, 256, 64]; none takes whole embeddings.",
+    )
     card_examples: int = Field(
         0, ge=0, description="Training rows of each task that the model's card shows, texts and all; 0 shows none."
     )

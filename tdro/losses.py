@@ -1,6 +1,6 @@
 """The two contrastive losses, both computed in float32 whatever the precision of the encoder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -30,6 +30,8 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
             batch share a task, hence a factor.
         mini_batch_tokens: Tokens of a forward pass, see :func:`tdro.forward.embed_columns`.
         meter: Is told tokens and losses.
+        dimensions: The loss is the sum of those of the embeddings cut to each of these dimensions (Kusupati et al.
+            2022), as sentence-transformers' ``MatryoshkaLoss``; with none it is that of the whole embeddings.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         factors: Tensor | None = None,
         mini_batch_tokens: int | None = None,
         meter: Meter | None = None,
+        dimensions: Sequence[int] = (),
     ) -> None:
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
         self._known, self._factors = known, factors
         self._mini_batch_tokens, self._meter = mini_batch_tokens, meter
+        self._dimensions = tuple(dimensions) or (None,)  # None keeps all
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
@@ -64,7 +68,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         return loss if self._factors is None else loss * self._factors[labels[0].item()].item()
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor | None) -> Tensor:
-        """Mean loss of this process's queries, a scalar.
+        """Mean loss of this process's queries, a scalar; of several dimensions their sum.
 
         Args:
             embeddings: Of the queries, the positives and each column of negatives, shape (n, d) each.
@@ -76,12 +80,18 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
             if self.gather_across_devices:
                 passages = [all_gather_with_grad(column) for column in passages]
                 first = get_rank() * len(queries)
-            scores = cos_sim(queries, torch.cat(passages)) * self.scale
-            if self._known:
-                mask = self._known.mask(gather(labels), first, len(queries))
-                scores = scores.masked_fill(mask.to(scores.device), -torch.inf)
-            own = torch.arange(first, first + len(queries), device=scores.device)
-            return torch.nn.functional.cross_entropy(scores, own)
+            passages = torch.cat(passages)
+            own = torch.arange(first, first + len(queries), device=queries.device)
+            mask = self._known.mask(gather(labels), first, len(queries)).to(own.device) if self._known else None
+            losses = [self._loss_at(size, queries, passages, own, mask) for size in self._dimensions]
+            return torch.stack(losses).sum()
+
+    def _loss_at(self, size: int | None, queries: Tensor, passages: Tensor, own: Tensor, mask: Tensor | None) -> Tensor:
+        """The loss of the first ``size`` numbers of the embeddings, which the cosine scales to unit length anew."""
+        scores = cos_sim(queries[:, :size], passages[:, :size]) * self.scale
+        if mask is not None:
+            scores = scores.masked_fill(mask, -torch.inf)
+        return torch.nn.functional.cross_entropy(scores, own)
 
 
 def own_negatives_loss(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:

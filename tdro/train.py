@@ -17,6 +17,7 @@ from tdro import training
 from tdro.artifacts import PLAN, read_table
 from tdro.batches import Texts
 from tdro.card import describe_training, public_settings
+from tdro.dimensions import check_trained
 from tdro.errors import UserError
 from tdro.fulldisk import naming
 from tdro.lora import merge_adapters
@@ -67,13 +68,23 @@ def train(
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
     check_model(model, job.tasks)
+    check_trained(job.model.name, model.get_embedding_dimension(), job.training.matryoshka)
     meter = Meter(rows["task"].to_pylist())
     factors = _factors(rows, loss_weights)
     known = KnownPositives(rows, {task: texts.positives(task) for task in rows["task"].unique().to_pylist()})
     optimisation = job.training
+    loss = ContrastiveLoss(
+        model,
+        optimisation.temperature,
+        known,
+        factors,
+        optimisation.mini_batch_tokens,
+        meter,
+        dimensions=optimisation.matryoshka,
+    )
     whole = training.run(
         model,
-        ContrastiveLoss(model, optimisation.temperature, known, factors, optimisation.mini_batch_tokens, meter),
+        loss,
         rows,
         texts,
         meter,

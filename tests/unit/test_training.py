@@ -544,6 +544,32 @@ def test_what_saves_memory_trains_the_same_model(tiny_base, results, make, tmp_p
     torch.testing.assert_close(parameters(tmp_path / "saving"), parameters(tmp_path / "plain"), atol=1e-4, rtol=0)
 
 
+def test_training_for_several_dimensions_is_another_model_and_the_same_with_cached_gradients(
+    tiny_base, results, make, tmp_path
+):
+    plan, found = make("homogeneous", 8), {}
+    for name, change in {
+        "whole": {},
+        "several": {"matryoshka": [32, 8]},
+        "cached": {"matryoshka": [32, 8], "mini_batch_tokens": 40},
+    }.items():
+        job = train_job(tiny_base, **change)
+        train(plan, results, tmp_path / name, tmp_path / "c", tmp_path / "tb", job)
+        found[name] = parameters(tmp_path / name)
+    torch.testing.assert_close(found["several"], found["cached"], atol=2e-4, rtol=0)
+    assert (found["several"] - found["whole"]).abs().max() > 0.01
+    assert "## Shorter vectors" not in (tmp_path / "whole" / "README.md").read_text()
+    card = (tmp_path / "several" / "README.md").read_text()
+    assert "trained for vectors of 32 and 8 numbers" in card
+    assert 'SentenceTransformer(".", truncate_dim=8)' in card
+
+
+def test_a_dimension_that_the_model_lacks_stops_the_training(tiny_base, results, make, tmp_path):
+    job = train_job(tiny_base, matryoshka=[64, 8])
+    with pytest.raises(UserError, match="names 64 dimensions, but the embeddings of model 'tiny' have 32"):
+        train(make("homogeneous", 8), results, tmp_path / "m", tmp_path / "c", tmp_path / "tb", job)
+
+
 def lora_job(tiny_base, **changes):
     job = train_job(tiny_base, **changes)
     lora = Lora(rank=2, alpha=8, dropout=0.2)
