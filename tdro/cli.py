@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 from tdro import fulldisk
 from tdro.commands import COMMANDS
@@ -28,7 +29,7 @@ _OUTPUT_CLOSED = 128 + 13  # what a shell reports of a process that SIGPIPE ende
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; a user's mistake ends with one sentence and status 1."""
     options = _parser().parse_args(arguments)
-    _use_threads(options.threads)
+    use_threads(options.threads)
     _hide_gpus()
     _quieten_libraries()
     _log_to_stderr()
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"tdro {options.command}: error: {said}")
 
 
-def command_line() -> None:
+def command_line(arguments: list[str] | None = None) -> NoReturn:
     """What ``tdro`` and ``python -m tdro`` call: :func:`main`, then the end of the process, at once, with its status.
 
     Threads of C++ libraries sometimes abort an interpreter that tears down (seen once in some thousand jobs,
@@ -63,7 +64,7 @@ def command_line() -> None:
     """
     status: str | int | None = 0
     try:
-        main()
+        main(arguments)
     except SystemExit as end:
         status = end.code
     if isinstance(status, str):
@@ -92,7 +93,7 @@ def _about_files(error: Exception) -> str | None:
     return None
 
 
-def _use_threads(threads: int | None) -> None:
+def use_threads(threads: int | None) -> None:
     """Tell every library at once; they read these variables when they are loaded."""
     if threads:
         os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))

@@ -4,6 +4,9 @@
 
 How many GPUs a job has is known only inside of it: a rule may ask for them by `gpu` or by `gres`, a cluster may give
 others than a workstation has. So this is decided here, once, for every launched command.
+
+A job of one process on the CPU runs in the very process that decided: accelerate would start Python a second time, and
+each of the two would load torch.
 """
 
 import argparse
@@ -11,9 +14,11 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from tdro import cli
 from tdro.errors import UserError
 from tdro.processes import told_cpu
 
@@ -23,6 +28,20 @@ log = logging.getLogger(__name__)
 AUTO = "auto"
 
 _FOLDER = Path("config/accelerate")
+# A launch configuration that says this and no more asks for nothing that accelerate's launcher is needed for.
+_ONE_PROCESS = {
+    "compute_environment": "LOCAL_MACHINE",
+    "distributed_type": "NO",
+    "use_cpu": True,
+    "num_processes": 1,
+    "mixed_precision": "no",
+}
+# What its processes find in their environment, whatever the user's own shell says.
+_OF_ONE_PROCESS = {
+    "ACCELERATE_USE_CPU": "true",
+    "ACCELERATE_MIXED_PRECISION": "no",
+    "ACCELERATE_DYNAMO_BACKEND": "NO",
+}
 
 
 def configurations(root: Path) -> list[str]:
@@ -34,7 +53,11 @@ def uses_cpu(name: str, root: Path) -> bool:
     """Whether a launch configuration leaves GPUs alone."""
     if name == AUTO:
         return False
-    return bool(yaml.safe_load((root / _FOLDER / f"{name}.yaml").read_text(encoding="utf-8")).get("use_cpu"))
+    return bool(_read(name, root).get("use_cpu"))
+
+
+def _read(name: str, root: Path) -> dict[str, Any]:
+    return yaml.safe_load((root / _FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def chosen(name: str, root: Path, asked: int, nodes: int) -> tuple[str, int]:
@@ -82,13 +105,22 @@ def _slurm_gpus() -> int:
 
 def launch(options: argparse.Namespace, root: Path) -> None:
     """Start the processes, and return when all have ended; a failure of one ends this process."""
-    from accelerate.commands.launch import launch_command, launch_command_parser
-
+    cli.use_threads(options.threads)  # before torch is loaded to count GPUs, as this may become the job's own process
     name, number = chosen(options.configuration, root, options.gpus, options.nodes)
     threads = -(-options.threads // number)
+    log.info("launch configuration %s, %d processes on this node, %d threads each", name, number, threads)
+    if options.nodes == number == 1 and _read(name, root) == _ONE_PROCESS:
+        os.environ.update(_OF_ONE_PROCESS)
+        cli.command_line([*options.command, "--threads", str(threads)])
     if uses_cpu(name, root):
         os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate itself says so to a single process only
-    log.info("launch configuration %s, %d processes on this node, %d threads each", name, number, threads)
+    _start(name, root, number, threads, options)
+
+
+def _start(name: str, root: Path, number: int, threads: int, options: argparse.Namespace) -> None:
+    """Start so many processes on this node by accelerate."""
+    from accelerate.commands.launch import launch_command, launch_command_parser
+
     command = ["--quiet", "--config_file", str(root / _FOLDER / f"{name}.yaml")]
     command += ["--num_processes", str(number * options.nodes), "--num_cpu_threads_per_process", str(threads)]
     if options.nodes > 1:

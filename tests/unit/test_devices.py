@@ -3,10 +3,13 @@
 What it says is all there is of these GPUs: whoever touched one would fail.
 """
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import faiss
 import numpy as np
@@ -16,7 +19,7 @@ import yaml
 from accelerate.commands import launch as accelerate_launch
 from accelerate.state import AcceleratorState
 
-from tdro import launch, processes
+from tdro import cli, launch, processes
 from tdro.config import Search
 from tdro.indices import BlockIndex
 from tdro.jobs import Jobs
@@ -41,22 +44,37 @@ def gpus(monkeypatch):
 
 @pytest.fixture
 def started(monkeypatch):
-    """What accelerate's launcher is told, instead of its starting anything: arguments, and whether to use the CPU."""
+    """What accelerate's launcher is told, instead of its starting anything: arguments, and whether to use the CPU.
+
+    A process that goes on as the job itself counts as one of the launch configuration `cpu`.
+    """
     calls = []
 
     def note(arguments):
         found, _, _ = accelerate_launch._validate_launch_command(arguments)
         calls.append((Path(found.config_file).stem, found, os.environ.get("ACCELERATE_USE_CPU")))
 
+    def go_on(arguments):
+        found = SimpleNamespace(num_processes=1, num_cpu_threads_per_process=int(os.environ["OMP_NUM_THREADS"]))
+        found.module, found.training_script, found.training_script_args = True, "tdro", arguments
+        calls.append(("cpu", found, os.environ.get("ACCELERATE_USE_CPU")))
+        sys.exit()
+
     monkeypatch.setattr(accelerate_launch, "launch_command", note)
-    return calls
+    monkeypatch.setattr(cli, "command_line", go_on)
+    with patch.dict(os.environ):
+        yield calls
 
 
 def start(configuration, *options, threads=8):
     """As launch.sh does."""
     os.environ.pop("ACCELERATE_USE_CPU", None)
     command = ["train", "--plan", "p", "--settings", "@s"]
-    launch.main(["--configuration", configuration, "--threads", str(threads), *options, "--", *command])
+    try:
+        launch.main(["--configuration", configuration, "--threads", str(threads), *options, "--", *command])
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 @pytest.mark.parametrize(
@@ -119,6 +137,44 @@ def test_outside_of_slurm_a_job_takes_the_gpus_that_its_rule_asks_for(gpus, star
     gpus(2)
     start("auto", "--gpus", asked)
     assert started[0][1].num_processes == processes
+
+
+def accelerates_environment(file, **variables):
+    """What a process finds that accelerate's launcher starts with a launch configuration."""
+    script = "import json, os; print(json.dumps(dict(os.environ)))"
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(file)]
+    command += ["--num_processes", "1", "--num_cpu_threads_per_process", "3", "--no_python"]
+    command += [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_process_that_goes_on_as_the_job_finds_what_accelerate_would_have_set(gpus, monkeypatch):
+    gpus(0)
+    file, odd = ROOT / "config/accelerate/cpu.yaml", {"ACCELERATE_MIXED_PRECISION": "bf16"}
+    theirs = accelerates_environment(file, **odd)
+    found = {}
+    monkeypatch.setattr(cli, "command_line", lambda arguments: sys.exit(found.update(os.environ)))
+    with patch.dict(os.environ, odd):
+        start("cpu", threads=3)
+    decided = ("ACCELERATE_USE_CPU", "ACCELERATE_MIXED_PRECISION", "ACCELERATE_DYNAMO_BACKEND", "OMP_NUM_THREADS")
+    assert {name: found[name].lower() for name in decided} == {name: theirs[name].lower() for name in decided}
+    others = {name: theirs[name] for name in theirs if name.startswith("ACCELERATE") and name not in decided}
+    # Those of torch.compile, which is off.
+    assert all(name.startswith("ACCELERATE_DYNAMO") for name in others)
+
+
+@pytest.mark.parametrize("line", ["dynamo_config: {dynamo_backend: INDUCTOR}", "mixed_precision: bf16"])
+def test_a_launch_configuration_that_asks_for_more_is_left_to_accelerate(gpus, started, monkeypatch, tmp_path, line):
+    gpus(0)
+    folder = tmp_path / "config/accelerate"
+    folder.mkdir(parents=True)
+    content = yaml.safe_load((ROOT / "config/accelerate/cpu.yaml").read_text()) | yaml.safe_load(line)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.setenv("TDRO_ROOT", str(tmp_path))
+    start("mine")
+    [(chosen, found, told)] = started
+    assert (chosen, found.num_processes, told) == ("mine", 1, "true")
 
 
 def test_one_process_on_several_nodes_is_refused(gpus, started, capsys):
