@@ -45,12 +45,18 @@ CANDIDATES = pa.schema(
     ]
 )
 
-#: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` the miner's inner products;
-#: a score is null where a random passage filled a gap.
-NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", pa.list_(pa.float32()))])
+_SCORES = pa.list_(pa.float32())
+
+#: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` those of the candidates, of the miner or of the
+#: cross-encoder; a score is null where a random passage filled a gap. ``positive_scores`` are those of its positives.
+NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", _SCORES), ("positive_scores", _SCORES)])
 
 #: ``train.parquet``: the rows a plan draws from.
 TRAIN = pa.schema([("query", pa.int32()), ("positives", _ROWS), ("negatives", _ROWS)])
+
+#: ``train.parquet`` where a training distils: with a score for each positive and negative, in their order. A score is
+#: null where a random passage filled a gap; the whole list is where the source provides the negatives.
+SCORED_TRAIN = pa.schema([*TRAIN, ("positive_scores", _SCORES), ("negative_scores", _SCORES)])
 
 #: ``duplicates.parquet``: the training queries removed, and the query of which source each matched.
 DUPLICATES = pa.schema(

@@ -125,6 +125,11 @@ class Rescore(Section):
     depth: int = Field(100, ge=1, description="Candidates rescored a query; those behind them are left out.")
     max_length: int = Field(512, ge=8, description="Tokens of a pair that the cross-encoder sees.")
     batch_size: int = Field(64, ge=1, description="Pairs a forward pass.")
+    activation: Literal["own", "none"] = Field(
+        "own",
+        description="`own`: scores as the model means them, often a sigmoid's, from 0 to 1; `none`: as the last layer "
+        "gives them, for `training.distill`.",
+    )
 
 
 class Select(Section):
@@ -242,6 +247,13 @@ class Optimisation(Section):
     )
 
 
+class Distill(Section):
+    """A retriever learns the cross-encoder's scores of a row's own passages beside the contrastive loss."""
+
+    weight: float = Field(0.5, gt=0, le=1, description="Share of the divergence in the loss; the rest is contrastive.")
+    temperature: float = Field(1.0, gt=0, description="T of the cross-encoder's softmax; larger is softer.")
+
+
 class Training(Optimisation):
     """Baseline and retraining: one task a step, in-batch negatives."""
 
@@ -250,9 +262,18 @@ class Training(Optimisation):
         description="Dimensions that the loss is taken at, each with its embeddings cut and scaled to unit length anew "
         "(Matryoshka), such as [768, 256, 64]; none takes whole embeddings.",
     )
+    distill: Distill | None = Field(
+        None, description="Also learn the scores of `mining.rescore`, see there; null learns from the rows alone."
+    )
     card_examples: int = Field(
         0, ge=0, description="Training rows of each task that the model's card shows, texts and all; 0 shows none."
     )
+
+    @model_validator(mode="after")
+    def _passages_to_compare(self) -> Self:
+        if self.distill and not self.negatives:
+            raise ValueError("distill compares a positive with hard negatives; set negatives to 1 or more")
+        return self
 
 
 class Tdro(Optimisation):
@@ -378,6 +399,15 @@ class Config(Section):
                 raise ValueError(f"{key} names the variant {mixture.variant!r}{meant}; `sweep` makes {known}")
         if "uniform" not in self.mixtures:
             raise ValueError("mixtures must contain 'uniform': every difference is measured against it")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_distil(self) -> Self:
+        if self.training.distill and not self.mining.rescore:
+            raise ValueError(
+                "training.distill learns a cross-encoder's scores, and no task has any: name one under mining.rescore, "
+                "or remove training.distill"
+            )
         return self
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tdro.artifacts import DUPLICATES, NEGATIVES, QUERIES, TRAIN, read_table, read_texts, write_table
+from tdro.artifacts import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN, read_table, read_texts, write_table
 from tdro.config import Dedup
 from tdro.errors import UserError
 from tdro.fingerprints import fingerprints
@@ -30,6 +30,7 @@ WITHIN = "(itself)"
 
 _ROWS = pa.schema([QUERIES.field("positives"), QUERIES.field("negatives")])
 _MINED = pa.schema([NEGATIVES.field("query"), NEGATIVES.field("negatives")])
+_SCORES = pl.Schema(dict.fromkeys(("positive_scores", "negative_scores"), pl.List(pl.Float32)))
 _LOG_ROWS = 500_000
 
 Sources = Mapping[str, Callable[[], Iterable[str]]]
@@ -43,6 +44,7 @@ def dedup(
     duplicates: Path,
     settings: Dedup,
     threads: int = 1,
+    scores: bool = False,
 ) -> None:
     """Write a task's training rows, and the queries removed because an evaluation query is too near.
 
@@ -62,12 +64,13 @@ def dedup(
         duplicates: The ``duplicates.parquet`` to write, ordered by query.
         settings: The validated section of the configuration.
         threads: Processes that hash, where there is much to hash.
+        scores: Also write the scores that the positives and negatives have in ``negatives``, null without such a file.
 
     Raises:
         UserError: when no row is left, ``negatives`` was made from other queries, or a file is not as expected.
     """
     asked = pl.from_arrow(read_table(queries, _ROWS)).with_row_index("row").cast({"row": pl.Int32})
-    rows = _with_negatives(asked, queries, negatives)
+    rows = _with_negatives(asked, queries, negatives, scores)
     hashes = fingerprints(_logged(read_texts(queries, "query"), queries), threads)[rows["row"].to_numpy()]
     sources = _sources(evaluation, settings.queries)
     matches = _evaluation_matches(rows["row"], hashes, sources, settings.distance, threads)
@@ -85,15 +88,18 @@ def dedup(
             f"mined negatives and {len(matches)} nearly equal an evaluation query; remove the task or that benchmark."
         )
     texts = pl.Series("text", _pick(read_texts(queries, "query"), matches["row"].to_numpy()), dtype=pl.String)
-    write_table(train, kept.rename({"row": "query"}).to_arrow(), TRAIN, counts)
+    schema = SCORED_TRAIN if scores else TRAIN
+    write_table(train, kept.rename({"row": "query"}).to_arrow(), schema, counts)
     write_table(duplicates, matches.with_columns(texts).rename({"row": "query"}).to_arrow(), DUPLICATES)
 
 
-def _with_negatives(asked: pl.DataFrame, queries: Path, negatives: Path | None) -> pl.DataFrame:
-    """Rows ``row, positives, negatives`` of the queries that have a row of negatives."""
+def _with_negatives(asked: pl.DataFrame, queries: Path, negatives: Path | None, scores: bool) -> pl.DataFrame:
+    """Rows ``row, positives, negatives``, and the scores of both, of the queries that have a row of negatives."""
     if negatives is None:
-        return asked.select("row", "positives", "negatives")
-    mined = pl.from_arrow(read_table(negatives, _MINED)).select(pl.col("query").alias("row"), "negatives")
+        unknown = [pl.lit(None, kind).alias(name) for name, kind in _SCORES.items()] if scores else []
+        return asked.select("row", "positives", "negatives", *unknown)
+    mined = pl.from_arrow(read_table(negatives, NEGATIVES if scores else _MINED))
+    mined = mined.rename({"query": "row"} | ({"scores": "negative_scores"} if scores else {}))
     strays = mined.join(asked, on="row", how="anti")
     if len(strays):
         raise UserError(

@@ -1,6 +1,6 @@
 """The jobs of a configuration: what each rule hands its command (:mod:`tdro.settings`), cut out of the whole."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -102,6 +102,7 @@ class Jobs:
         """Names that only a job would miss, after hours perhaps."""
         check_index(self.config.mining.search)
         self._check_negatives()
+        self._check_losses()
         for model in self.config.models:
             if model.accelerate not in (known := configurations(root)):
                 raise UserError(
@@ -144,6 +145,34 @@ class Jobs:
                     "the samples or lower the negatives."
                 )
 
+    def _check_losses(self) -> None:
+        """Raises UserError: where a task would have no negative, or no task anything to distil."""
+        training, alone = self.config.training, self._own_negatives
+        if alone and not training.negatives:
+            raise UserError(
+                f"{self.config.registry}: {alone[0]}: `in_batch: false` leaves its rows their own hard negatives, and "
+                "`training.negatives` is 0; raise that, or remove `in_batch`."
+            )
+        if training.distill and not any(task.negatives == "mined" for task in self.tasks.values()):
+            raise UserError(
+                "config: `training.distill` learns the scores of mined negatives, and all tasks have `negatives: "
+                "provided`; remove `training.distill`."
+            )
+
+    @property
+    def _own_negatives(self) -> list[str]:
+        """Tasks whose rows are compared with no passage of other rows."""
+        return [name for name, task in self.tasks.items() if not task.in_batch]
+
+    def _undistilled(self) -> Iterator[str]:
+        """A sentence on the tasks that `training.distill` finds no scores for."""
+        provided = [name for name, task in self.tasks.items() if task.negatives == "provided"]
+        if self.config.training.distill and provided:
+            yield (
+                f"config: `training.distill`: no cross-encoder scores the provided negatives of {', '.join(provided)}; "
+                "the rows of such a task are trained without"
+            )
+
     def claim(self, note: Path) -> None:
         """Note at the start of a run that the results are those of this registry; see :func:`tdro.project.claim`."""
         claim(note, registry_file(self.config.registry, self._root), self._registry)
@@ -158,7 +187,7 @@ class Jobs:
     def remarks(self, note: Path) -> list[str]:
         """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
         found = [*mixtures.remarks(self.config.mixtures, len(self.tasks)), *same_sources(self.tasks, self.benchmarks)]
-        found += firstlook.echoing(self.config.registry, self.tasks)
+        found += [*firstlook.echoing(self.config.registry, self.tasks), *self._undistilled()]
         try:
             check_claim(note, registry_file(self.config.registry, self._root), self._registry)
         except UserError as error:
@@ -302,7 +331,12 @@ class Jobs:
         """Job that trains a retriever."""
         config = self.config
         return TrainJob(
-            model=self.model(model), encoding=config.encoding, training=config.training, tasks=self._prompts, seed=seed
+            model=self.model(model),
+            encoding=config.encoding,
+            training=config.training,
+            tasks=self._prompts,
+            own_negatives=self._own_negatives,
+            seed=seed,
         )
 
     def reference(self, seed: int) -> ReferenceJob:

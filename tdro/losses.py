@@ -1,18 +1,23 @@
 """The two contrastive losses, both computed in float32 whatever the precision of the encoder."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.distributed as dist
 from accelerate.utils import gather
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-from sentence_transformers.util import all_gather_with_grad, cos_sim, get_rank
+from sentence_transformers.util import all_gather_with_grad, cos_sim, get_rank, pairwise_cos_sim
 from torch import Tensor
 
+from tdro.distill import Distillation
 from tdro.errors import UserError
 from tdro.forward import embed_columns
 from tdro.masks import KnownPositives
 from tdro.meter import Meter
+
+#: Logits of passages out of the first so many numbers of the embeddings, which the cosine scales to unit length anew;
+#: None takes all numbers.
+Logits = Callable[[int | None], Tensor]
 
 
 class ContrastiveLoss(MultipleNegativesRankingLoss):
@@ -20,7 +25,8 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
 
     Two things differ from sentence-transformers' loss. Similarities are computed in float32: at a temperature of 0.002
     the rounding of a bfloat16 cosine is larger than most differences that matter. And another row's passage is left out
-    of the sum where it is a known positive of the query.
+    of the sum where it is a known positive of the query. Rows may also have their own hard negatives only, and learn a
+    cross-encoder's scores beside (:mod:`tdro.distill`).
 
     Args:
         model: A SentenceTransformer whose embeddings have unit length.
@@ -32,6 +38,9 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         meter: Is told tokens and losses.
         dimensions: The loss is the sum of those of the embeddings cut to each of these dimensions (Kusupati et al.
             2022), as sentence-transformers' ``MatryoshkaLoss``; with none it is that of the whole embeddings.
+        alone: Whether the rows of a batch are compared with no passage of other rows, a bool a row of the plan, shape
+            (rows,), the same in all rows of a batch; None compares all with the whole batch.
+        distillation: Blends in what a cross-encoder says of the rows; None does not.
     """
 
     def __init__(
@@ -43,12 +52,15 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         mini_batch_tokens: int | None = None,
         meter: Meter | None = None,
         dimensions: Sequence[int] = (),
+        alone: Tensor | None = None,
+        distillation: Distillation | None = None,
     ) -> None:
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
         self._known, self._factors = known, factors
         self._mini_batch_tokens, self._meter = mini_batch_tokens, meter
         self._dimensions = tuple(dimensions) or (None,)  # None keeps all
+        self._alone, self._distillation = alone, distillation
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
@@ -72,26 +84,46 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
 
         Args:
             embeddings: Of the queries, the positives and each column of negatives, shape (n, d) each.
-            labels: Number of each row in the plan, shape (n,); not read where no positives are known.
+            labels: Number of each row in the plan, shape (n,); not read where nothing depends on the row.
         """
         with torch.autocast(embeddings[0].device.type, enabled=False):
             queries, *passages = [e.float() for e in embeddings]
-            first = 0
-            if self.gather_across_devices:
-                passages = [all_gather_with_grad(column) for column in passages]
-                first = get_rank() * len(queries)
-            passages = torch.cat(passages)
-            own = torch.arange(first, first + len(queries), device=queries.device)
-            mask = self._known.mask(gather(labels), first, len(queries)).to(own.device) if self._known else None
-            losses = [self._loss_at(size, queries, passages, own, mask) for size in self._dimensions]
-            return torch.stack(losses).sum()
+            alone = self._alone is not None and self._alone[labels[0].item()].item()
+            logits, own = self._own(queries, passages) if alone else self._in_batch(queries, passages, labels)
+            return torch.stack([self._loss(logits(size), own, labels) for size in self._dimensions]).sum()
 
-    def _loss_at(self, size: int | None, queries: Tensor, passages: Tensor, own: Tensor, mask: Tensor | None) -> Tensor:
-        """The loss of the first ``size`` numbers of the embeddings, which the cosine scales to unit length anew."""
-        scores = cos_sim(queries[:, :size], passages[:, :size]) * self.scale
-        if mask is not None:
-            scores = scores.masked_fill(mask, -torch.inf)
-        return torch.nn.functional.cross_entropy(scores, own)
+    def _loss(self, scores: Tensor, own: Tensor, labels: Tensor | None) -> Tensor:
+        """Mean loss of rows by their logits, shape (n, N), and the places of their own passages, shape (n, 1 + m)."""
+        if self._distillation is None:
+            return torch.nn.functional.cross_entropy(scores, own[:, 0])
+        losses = torch.nn.functional.cross_entropy(scores, own[:, 0], reduction="none")
+        return self._distillation.blended(losses, scores.gather(1, own), labels).mean()
+
+    def _in_batch(self, queries: Tensor, passages: list[Tensor], labels: Tensor | None) -> tuple[Logits, Tensor]:
+        """Logits of the passages of all processes, shape (n, N), and the places of each row's own, shape (n, 1 + m)."""
+        first = 0
+        if self.gather_across_devices:
+            passages = [all_gather_with_grad(column) for column in passages]
+            first = get_rank() * len(queries)
+        rows = torch.arange(first, first + len(queries), device=queries.device)
+        own = rows[:, None] + torch.arange(len(passages), device=queries.device) * len(passages[0])
+        mask = self._known.mask(gather(labels), first, len(queries)).to(own.device) if self._known else None
+        everything = torch.cat(passages)
+
+        def logits(size: int | None) -> Tensor:
+            scores = cos_sim(queries[:, :size], everything[:, :size]) * self.scale
+            return scores if mask is None else scores.masked_fill(mask, -torch.inf)
+
+        return logits, own
+
+    def _own(self, queries: Tensor, passages: list[Tensor]) -> tuple[Logits, Tensor]:
+        """The same with the passages of a row alone, shape (n, 1 + m)."""
+
+        def logits(size: int | None) -> Tensor:
+            similarities = [pairwise_cos_sim(queries[:, :size], column[:, :size]) for column in passages]
+            return torch.stack(similarities, dim=1) * self.scale
+
+        return logits, torch.arange(len(passages), device=queries.device).expand(len(queries), -1)
 
 
 def own_negatives_loss(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:

@@ -111,6 +111,10 @@ class Task(Described, TaskRows):
     """One training dataset."""
 
     category: Text = Field(description="Kind of data (documentation, medical, ...), shown in the report.")
+    in_batch: bool = Field(
+        True,
+        description="Passages of the batch's other rows are negatives, too; false takes a row's own hard ones only.",
+    )
 
 
 class Benchmark(Described, BenchmarkRows):

@@ -59,12 +59,14 @@ class _CrossEncoder:
 
     def __init__(self, settings: Rescore, fetched: Path | None = None) -> None:
         from sentence_transformers import CrossEncoder
+        from torch.nn import Identity
 
         from tdro.cuts import CutCounter
         from tdro.loading import check_whole, loading
         from tdro.models import limit_length, resolve, tokenised
 
         self.settings = settings
+        self.activation = Identity() if settings.activation == "none" else None  # None: the model's own
         what = f"mining.rescore.model {settings.model}"
         with loading(what, "correct the name, or get its files anew") as gaps:
             self.model = CrossEncoder(
@@ -87,7 +89,9 @@ class _CrossEncoder:
         from tdro.precision import autocast
 
         with autocast("bf16", self.model.device):
-            scores = self.model.predict(pairs, batch_size=self.settings.batch_size, show_progress_bar=False)
+            scores = self.model.predict(
+                pairs, batch_size=self.settings.batch_size, show_progress_bar=False, activation_fn=self.activation
+            )
         return np.asarray(scores, dtype=np.float32)
 
 

@@ -62,7 +62,9 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
             block = _block(table, asked.slice(start, len(table)), len(passages), candidates, alike, start)
             selections, dropped = select(block, passages, settings)
             counts.update({"candidates": len(block.scores), **dropped})
-            file.append(_rows(block, selections, settings, nearest(len(passages)), counts))
+            rows = _rows(block, selections, settings, nearest(len(passages)), counts)
+            kept = pc.is_in(table["query"], pa.array(rows["query"], pa.int32()))
+            file.append(rows | {"positive_scores": table["positive_scores"].filter(kept)})
             start += len(table)
         for name, number in counts.items():
             log.info("%s: %d", name, number)
@@ -112,8 +114,8 @@ def _lists(column: pa.ChunkedArray) -> Ragged:
 def _rows(
     block: Block, selections: list[Selection], settings: Select, near: int, counts: Counter[str]
 ) -> dict[str, list]:
-    """The block's rows of the output; adds its counts to ``counts``, of negatives from rank ``near`` on as well."""
-    columns: dict[str, list] = {name: [] for name in NEGATIVES.names}
+    """The block's negatives and scores; adds its counts to ``counts``, of negatives from rank ``near`` on as well."""
+    columns: dict[str, list] = {name: [] for name in ("query", "negatives", "scores")}
     starts = block.candidates.ends - block.candidates.lengths
     nears = near + block.positives.lengths - 1
     for row, start, end, selection in zip(

@@ -50,6 +50,13 @@ class TrainJob(TextsJob):
 
     model: Model
     training: Training = Training()
+    own_negatives: list[Name] = Field([], description="Tasks whose rows have their own hard negatives only.")
+
+    @model_validator(mode="after")
+    def _something_to_compare_with(self) -> Self:
+        if self.own_negatives and not self.training.negatives:
+            raise ValueError(f"rows of {self.own_negatives[0]!r} would have no negative; raise training.negatives")
+        return self
 
 
 class ReferenceJob(TextsJob):

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 from transformers import set_seed
@@ -18,6 +19,7 @@ from tdro.artifacts import PLAN, read_table
 from tdro.batches import Texts
 from tdro.card import describe_training, public_settings
 from tdro.dimensions import check_trained
+from tdro.distill import Distillation
 from tdro.errors import UserError
 from tdro.fulldisk import naming
 from tdro.lora import merge_adapters
@@ -28,6 +30,7 @@ from tdro.models import base_files, load_retriever
 from tdro.processes import processes
 from tdro.room import check_model
 from tdro.settings import TrainJob
+from tdro.teacher import plan_scores, scored_files
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -47,7 +50,7 @@ def train(
 
     Args:
         plan: ``plan.parquet``, homogeneous.
-        results: Folder with the tasks' ``data/{task}/{corpus,queries}.parquet``.
+        results: Folder with the tasks' ``data/{task}/{corpus,queries}.parquet``, and ``train.parquet`` to distil.
         output: The model's folder; it appears when the training is done.
         checkpoints: Folder to resume from after a kill; removed at the end.
         tensorboard: Folder for TensorBoard's event files.
@@ -64,23 +67,24 @@ def train(
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
     small = [plan, *(file for file in (fetched, loss_weights) if file)]
-    training.keep_if_same(checkpoints, job, small, [*texts.files(rows), *base_files(job.model)], stage=__name__)
+    scored = scored_files(rows, results) if job.training.distill else {}
+    large = [*texts.files(rows), *scored.values(), *base_files(job.model)]
+    training.keep_if_same(checkpoints, job, small, large, stage=__name__)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
     check_model(model, job.tasks)
     check_trained(job.model.name, model.get_embedding_dimension(), job.training.matryoshka)
     meter = Meter(rows["task"].to_pylist())
-    factors = _factors(rows, loss_weights)
-    known = KnownPositives(rows, {task: texts.positives(task) for task in rows["task"].unique().to_pylist()})
-    optimisation = job.training
     loss = ContrastiveLoss(
         model,
-        optimisation.temperature,
-        known,
-        factors,
-        optimisation.mini_batch_tokens,
+        job.training.temperature,
+        KnownPositives(rows, {task: texts.positives(task) for task in rows["task"].unique().to_pylist()}),
+        _factors(rows, loss_weights),
+        job.training.mini_batch_tokens,
         meter,
-        dimensions=optimisation.matryoshka,
+        dimensions=job.training.matryoshka,
+        alone=_alone(rows, job.own_negatives),
+        distillation=Distillation(plan_scores(rows, scored), job.training.distill) if job.training.distill else None,
     )
     whole = training.run(
         model,
@@ -88,7 +92,7 @@ def train(
         rows,
         texts,
         meter,
-        optimisation=optimisation,
+        optimisation=job.training,
         encoding=job.encoding,
         checkpoints=checkpoints,
         tensorboard=tensorboard,
@@ -115,6 +119,11 @@ def _factors(rows: pa.Table, loss_weights: Path | None) -> Tensor | None:
     if unknown:
         raise UserError(f"{loss_weights} has no weight for task {unknown[0]!r} of the plan; make both from one config.")
     return torch.tensor([len(weights) * weights[task] for task in tasks])
+
+
+def _alone(rows: pa.Table, tasks: list[str]) -> Tensor | None:
+    """Whether each row of the plan belongs to one of the tasks, shape (rows,); None where there are none."""
+    return torch.from_numpy(pc.is_in(rows["task"], pa.array(tasks)).to_numpy()) if tasks else None
 
 
 def _check_output(output: Path) -> None:

@@ -128,6 +128,8 @@ def _dedup(commands) -> None:
         output   train.parquet, duplicates.parquet
         settings section `dedup` of the config
 
+        With --scores, train.parquet also has the scores of negatives.parquet, which a training that distils reads.
+
         tdro dedup --queries results/data/nq/queries.parquet --negatives results/data/nq/negatives.parquet \\
           --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
           --train results/data/nq/train.parquet --duplicates results/data/nq/duplicates.parquet
@@ -140,6 +142,7 @@ def _dedup(commands) -> None:
     command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
     command.add_argument("--train", type=Path, required=True, help="train.parquet to write")
     command.add_argument("--duplicates", type=Path, required=True, help="duplicates.parquet to write")
+    command.add_argument("--scores", action="store_true", help="write the scores of positives and negatives, too")
 
 
 def _run_dedup(options) -> None:
@@ -150,7 +153,8 @@ def _run_dedup(options) -> None:
     evaluation = _named(options.evaluation, "--evaluation")
     settings = read_settings(options, Dedup)
     threads = options.threads or len(os.sched_getaffinity(0))
-    dedup(options.queries, options.negatives, evaluation, options.train, options.duplicates, settings, threads)
+    outputs = (options.train, options.duplicates)
+    dedup(options.queries, options.negatives, evaluation, *outputs, settings, threads, options.scores)
     check_training_rows(options.train)
 
 

@@ -39,7 +39,8 @@ def _train(commands) -> None:
         "train",
         "Train a retriever on a homogeneous plan.",
         """
-        input    plan.parquet, and RESULTS/data/{task}/{corpus,queries}.parquet
+        input    plan.parquet, and RESULTS/data/{task}/{corpus,queries}.parquet; with `training.distill` also
+                 RESULTS/data/{task}/train.parquet, as `tdro dedup --scores` writes it
         output   a SentenceTransformer folder; a killed training resumes from CHECKPOINTS
 
         accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro train \\

@@ -68,6 +68,12 @@ WRONG_CONFIGS = {
         ["`mining.select`", "max_score 0.4"],
     ),
     "rescoring without a model": ({"mining": {"rescore": {"depth": 5}}}, ["`mining.rescore.model`"]),
+    "distillation without a teacher": ({"training": {"distill": {}}}, ["training.distill", "mining.rescore"]),
+    "distillation without negatives": (
+        {"training": {"distill": {}, "negatives": 0}, "mining": {"rescore": {"model": "org/judge"}}},
+        ["`training`", "negatives"],
+    ),
+    "distillation of nothing": ({"training": {"distill": {"weight": 0}}}, ["`training.distill.weight`"]),
     "margin of one": ({"mining": {"select": {"margin": 1}}}, ["`mining.select.margin`"]),
     "distance beyond the search": ({"dedup": {"distance": 16}}, ["`dedup.distance`"]),
     "unknown precision": ({"encoding": {"precision": "fp16"}}, ["`encoding.precision`", "bf16"]),

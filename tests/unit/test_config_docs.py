@@ -25,6 +25,7 @@ SECTIONS = {
     "Configuration: `encoding`": config.Encoding,
     "Configuration: `evaluation`": config.Evaluation,
     "Configuration: `training`": config.Training,
+    "Configuration: `training.distill`": config.Distill,
     "Configuration: `tdro`": config.Tdro,
     "Configuration: `sweep`": config.Sweep,
     "Configuration: `report`": config.Report,

@@ -36,7 +36,7 @@ class Stage:
         if mined is not None:
             negatives = self.folder / "negatives.parquet"
             columns = {"query": list(mined), "negatives": list(mined.values()), "scores": [[0.5]] * len(mined)}
-            write_table(negatives, columns, NEGATIVES)
+            write_table(negatives, columns | {"positive_scores": [[0.9]] * len(mined)}, NEGATIVES)
         path = write_queries(self.folder / "queries.parquet", queries, negatives=[7, 8])
         tests = {name: write_queries(self.folder / f"{name}.parquet", texts) for name, texts in evaluation.items()}
         dedup(

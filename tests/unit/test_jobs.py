@@ -231,3 +231,30 @@ def test_a_weights_file_of_other_tasks_is_refused_before_any_job(tmp_path, monke
         read(tmp_path, monkeypatch, f"{CONFIG}weights: {{old: w.json}}\n")
     (tmp_path / "w.json").write_text('{"domain_weights": {"faq": 1.0, "faqs": 0.0}, "size": {"faq": 3, "faqs": 1}}')
     assert read(tmp_path, monkeypatch, f"{CONFIG}weights: {{old: w.json}}\n").config.weights == {"old": "w.json"}
+
+
+def test_a_task_without_in_batch_negatives_needs_hard_ones(tmp_path, monkeypatch):
+    registry = REGISTRY.replace("code: {", "code: {in_batch: false, ")
+    made = read(tmp_path, monkeypatch, f"{CONFIG}training: {{negatives: 1}}\n", registry)
+    assert made.train("tiny", 1).own_negatives == ["code"]
+    # What reads a row's own negatives anyway is the same job.
+    before = read(tmp_path, monkeypatch, f"{CONFIG}training: {{negatives: 1}}\n")
+    assert before.train("tiny", 1).own_negatives == []
+    assert [made.reference(1), made.optimize("tiny", 1), made.prepare("code")] == [
+        *(before.reference(1), before.optimize("tiny", 1), before.prepare("code"))
+    ]
+    with pytest.raises(UserError, match=r"registry\.yaml: code: `in_batch: false` .*`training\.negatives` is 0; raise"):
+        read(tmp_path, monkeypatch, f"{CONFIG}training: {{negatives: 0}}\n", registry)
+
+
+def test_distillation_says_which_tasks_no_cross_encoder_scores(tmp_path, monkeypatch):
+    config = f"{CONFIG}mining: {{rescore: {{model: org/judge}}}}\ntraining: {{distill: {{}}}}\n"
+    note = tmp_path / "project.json"
+    assert not any("distill" in line for line in read(tmp_path, monkeypatch, config).remarks(note))
+    provided = REGISTRY.replace("code: {", "code: {negatives: provided, ")
+    (line,) = [line for line in read(tmp_path, monkeypatch, config, provided).remarks(note) if "distill" in line]
+    assert "no cross-encoder scores the provided negatives of code;" in line
+    with pytest.raises(
+        UserError, match=r"`training\.distill` learns the scores of mined negatives, and all tasks have"
+    ):
+        read(tmp_path, monkeypatch, config, REGISTRY.replace("{category", "{negatives: provided, category"))

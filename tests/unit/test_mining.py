@@ -539,3 +539,20 @@ def test_cut_texts_are_counted_up_to_the_negatives_that_the_report_reads(miner, 
     select_negatives(tmp_path / "candidates", corpus, asked, tmp_path / "negatives", choice)
     counts = read_counts(tmp_path / "negatives")
     assert counts["passages cut by the miner"] == counts["queries cut by the miner"] == 1
+
+
+def test_a_cross_encoders_sigmoid_may_be_left_out(data, miner, tmp_path):
+    """Its scores are then those of the last layer, which a training may distil."""
+    _, _, corpus, asked = data
+    mine(tmp_path, corpus, asked, miner)
+    (tmp_path / "judge").mkdir()
+    judge = bert(tmp_path / "judge", "BertForSequenceClassification", num_labels=1)
+    found = {}
+    for activation in ("own", "none"):
+        settings = Rescore(model=judge, depth=4, max_length=32, activation=activation)
+        rescore(tmp_path / "candidates", corpus, asked, tmp_path / activation, settings)
+        found[activation] = read_table(tmp_path / activation, CANDIDATES)
+    for column in ("scores", "positive_scores"):
+        own, raw = (np.concatenate(found[kind][column].to_pylist()) for kind in ("own", "none"))
+        np.testing.assert_allclose(own, 1 / (1 + np.exp(-raw)), atol=1e-5)
+    assert raw.min() < 0 or raw.max() > 1

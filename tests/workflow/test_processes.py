@@ -12,7 +12,7 @@ import torch
 from accelerate.utils.launch import prepare_multi_gpu_env
 from launching import launch_arguments
 
-from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, digest, read_table, write_table
+from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY, digest, read_table, write_table
 from tdro.config import Encoding, Model
 from tdro.models import load_retriever, load_trained
 from tdro.plan import make_plan, read_tasks
@@ -42,7 +42,11 @@ def results(tmp_path_factory) -> Path:
         positives, negatives = [[i - i % 3] for i in rows], [[(i + k) % 30 for k in (4, 5, 6)] for i in rows]
         asked = {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 30}
         write_table(folder / "queries.parquet", asked, QUERIES)
-        write_table(folder / "train.parquet", {"query": rows, "positives": positives, "negatives": negatives}, TRAIN)
+        # A cross-encoder's scores; one negative of three has none.
+        scores = [[i % 5 - 2.0, None, 1.0 - i % 3] for i in rows]
+        train = {"query": rows, "positives": positives, "negatives": negatives}
+        train |= {"positive_scores": [[i % 4 + 1.0] for i in rows], "negative_scores": scores}
+        write_table(folder / "train.parquet", train, SCORED_TRAIN)
     weights = uniform(dict.fromkeys(TASKS, 30))
     write_weights(root / "uniform.json", weights)
     for layout in ("homogeneous", "mixed"):
@@ -81,12 +85,14 @@ def fsdp_variables(name: str) -> dict[str, str]:
 def settings(base: Path, section: str, **keys) -> dict:
     model = {"name": "tiny", "base": str(base)} | ({"lora": keys.pop("lora")} if "lora" in keys else {})
     precision = keys.pop("precision", "fp32")
+    alone = {"own_negatives": keys.pop("own_negatives")} if "own_negatives" in keys else {}
     steps = SHAPE | {"learning_rate": 1e-3, "warmup_steps": 1, "temperature": 0.05, "log_steps": 1}
     return {
         "model": model,
         "encoding": {"query_length": 64, "passage_length": 64, "precision": precision},
         "tasks": {task: {"instruction": "Find it."} for task in TASKS},
         section: steps | keys,
+        **alone,
     }
 
 
@@ -104,6 +110,8 @@ TRAININGS = {
     "whole": ({}, {}),
     "cached": ({"mini_batch_tokens": 64}, {}),
     "lora": ({"lora": LORA}, {}),
+    "distilled": ({"distill": {}}, {}),
+    "distilled-alone-cached": ({"distill": {}, "own_negatives": ["twin"], "mini_batch_tokens": 64}, {}),
     "bf16": ({"precision": "bf16"}, {"bf16": True}),
     "sharded": ({"mini_batch_tokens": 64, "save_steps": 2}, {"fsdp": True}),
     "sharded-lora": ({"lora": LORA}, {"fsdp": True}),
@@ -112,7 +120,7 @@ TRAININGS = {
     "stopped": ({"save_steps": 2}, {"stop_at": 3}),
     "sharded-stopped": ({"save_steps": 2}, {"fsdp": True, "stop_at": 3}),
 }
-ALONE = ["whole", "lora", "bf16"]
+ALONE = ["whole", "lora", "bf16", "distilled", "distilled-alone-cached"]
 
 
 def training_cases(base: Path, results: Path, folder: Path, names) -> list[dict]:
@@ -177,8 +185,8 @@ def parameters(folder: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", [name for name in TRAININGS if "bf16" not in name])
 def test_two_processes_train_the_same_model_as_one(alone, together, name):
-    """Whole or sharded by FSDP, with LoRA, gradient checkpointing or cached gradients, stopped and resumed."""
-    one = alone / ("lora" if "lora" in name else "whole")
+    """Whole or sharded by FSDP, with LoRA, distillation, checkpointing or cached gradients, stopped and resumed."""
+    one = alone / (name if name in ALONE else "lora" if "lora" in name else "whole")
     torch.testing.assert_close(parameters(together[0] / name), parameters(one), atol=1e-5, rtol=0)
     losses = logged_losses(together[0] / name / "tb")
     assert losses == pytest.approx(logged_losses(one / "tb"), abs=1e-5)

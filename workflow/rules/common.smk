@@ -326,6 +326,11 @@ def train_files(wildcards):
     return [PATHS.task(task, "train.parquet") for task in JOBS.tasks]
 
 
+def scored_files(wildcards):
+    """Training rows with a cross-encoder's scores, where a training distils."""
+    return train_files(wildcards) if JOBS.config.training.distill else []
+
+
 def task_texts(wildcards):
     """Corpus and queries of every task."""
     return [

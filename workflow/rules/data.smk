@@ -158,13 +158,14 @@ rule dedup:
         negatives=lambda wildcards, input: (
             f"--negatives {input.negatives}" if input.negatives else ""
         ),
+        scores="--scores" if JOBS.config.training.distill else "",
         settings=settings(JOBS.dedup()),
     message:
         "Removing near-duplicates from {wildcards.task}"
     shell:
         stage(
             "dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
-            " --train {output.train} --duplicates {output.duplicates}"
+            " --train {output.train} --duplicates {output.duplicates} {params.scores}"
         )
 
 

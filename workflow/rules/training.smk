@@ -29,6 +29,7 @@ rule train:
     input:
         plan=rules.plan.output.plan,
         texts=task_texts,
+        scores=scored_files,
         fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
         loss_weights=loss_weights,
     output:
