@@ -1,21 +1,27 @@
 # make demo    the whole workflow on embedded real data, on a CPU
+# make demo-llm    the same with a language model as base, as in the paper (config/llm.yaml; results in llm/)
 # make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two slow cores
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture over three seeds, an hour on two cores (config/study.yaml; results in study/)
 # make bench   the benchmarks behind docs/performance.md
-# The first and the fourth take away the lock of a run of theirs that was killed, then go on with what is there.
+# The two demos and the study take away the lock of a run of theirs that was killed, then go on with what is there.
 # All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 PATHS := tdro tests benchmarks
 SMK := Snakefile workflow
 
-.PHONY: demo study test test-slurm lint format schema dry-runs bench clean
+.PHONY: demo demo-llm study test test-slurm lint format schema dry-runs bench clean
 
 demo: .venv/installed
 	@$(BIN)/python workflow/scripts/unlock.py
 	$(BIN)/snakemake --cores all
+
+demo-llm: .venv/installed
+	@$(BIN)/python workflow/scripts/unlock.py llm
+	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/llm.yaml --directory llm
+	@cat llm/logs/report/report.log
 
 # So small trainings are quickest on one core each.
 study: .venv/installed

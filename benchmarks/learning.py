@@ -1,6 +1,6 @@
 """A step of tDRO: ours against the released code's way, by batch size, negatives and number of tasks.
 
-    make demo                             # or any other run that has learnt weights
+    make demo-llm                         # or any other run that has learnt weights
     python benchmarks/learning.py         # table, and docs/images/learning.png
 
 The released way keeps two models in memory and runs both in every step, each with one pass for the queries and one for
@@ -177,8 +177,8 @@ def plot(found: dict[tuple, dict[str, dict]], path: Path) -> None:
 def main() -> None:
     """Run every way on every shape; print a table and draw it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--config", type=Path, default=ROOT / "config" / "llm.yaml")
+    parser.add_argument("--results", type=Path, default=ROOT / "llm" / "results")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--length", type=int, default=160, help="tokens of a query and of a passage")
     parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "images" / "learning.png")

@@ -94,7 +94,7 @@ def _words() -> list[str]:
     from tdro.sources import rows
 
     words: list[str] = []
-    for task in load("config/tasks/demo.yaml", Registry).tasks.values():
+    for task in load("config/tasks/small.yaml", Registry).tasks.values():
         if task.language != "en":
             continue
         for number, row in enumerate(rows(task.source)):

@@ -1,6 +1,6 @@
 """Training steps: ours against sentence-transformers' loss and the released code's way, on the demo's own rows.
 
-    make demo                             # or any other run that has planned a training
+    make demo-llm                         # or any other run that has planned a training
     python benchmarks/training.py                # 20 steps of its uniform plan, twice each, alternating
     python benchmarks/training.py --length 160   # texts as long as they are, not cut to the demo's 48 and 40 tokens
 
@@ -122,8 +122,8 @@ def timed(model, loss, plan, texts, meter, optimisation, encoding, warm_up: int)
 def main() -> None:
     """Run every way, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--config", type=Path, default=ROOT / "config" / "llm.yaml")
+    parser.add_argument("--results", type=Path, default=ROOT / "llm" / "results")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--length", type=int, help="tokens of a query and of a passage; default: those of the config")

@@ -67,6 +67,7 @@ READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
     "attack_procedure": "package",
     "aws_api": "package",
     "az_cli": "package",
+    "cf_names": "package",
     "cwe_cve": "package",
     "django_xling": "package",
     "factbook": "package",

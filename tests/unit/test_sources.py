@@ -228,6 +228,17 @@ def test_icd10cm(tmp_path):
     assert pairs(items) == [("Typhoid A", ["Typhoid fever"]), ("Typhoid B", ["Typhoid fever"])]
 
 
+def test_cf_names_leaves_glossary_isotopes_and_empty_descriptions_out(tmp_path):
+    glossary = [(f"x_{number}", f"Tendency means change. It is x {number}; Or so.") for number in range(11)]
+    named = [("sea_water_temperature", 'Of the "sea" &amp; its ice.  "Sea" is water.'), ("a_name", ""), *glossary]
+    named.append(("radioactivity_of_96Nb_in_air", "Decays of it."))
+    entries = "".join(f'<entry id="{name}"><description>{text}</description></entry>' for name, text in named)
+    xml = f'<t>{entries}<entry id="b"/><alias id="old"><entry_id>a_name</entry_id></alias></t>'
+    items = read("cf_names", tmp_path, {"compliance_checker/data/cf-standard-name-table.xml": xml})
+    expected = [(f"x {number}", [f"It is x {number};"]) for number in range(11)]
+    assert pairs(items) == [("sea water temperature", ['Of the "sea" & its ice. "Sea" is water.']), *expected]
+
+
 def test_zh_dictionary_drops_pointers_and_damage(tmp_path):
     lines = '晨星\t1.早晨的星。 2.少。\n不段\t1.见"不毈"。\n不二\t绝fd21对\n水\t液体。\n无定义\n'
     inner = _zip({"chinese_word_dictionary.txt": lines})
