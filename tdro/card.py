@@ -162,12 +162,24 @@ def _training(job: TrainJob, plan: pa.Table) -> str:
 By [tDRO](https://arxiv.org/abs/2408.10613), on a mixture of datasets whose shares the table gives:
 {training.steps} steps of {training.batch_size} rows of one dataset each, {training.negatives} hard negatives a row
 beside the passages of the batch, temperature {training.temperature:g}, learning rate {training.learning_rate:g};
-{weights}; seed {job.seed}. Every setting is in `training_settings.json`.
+{weights}; seed {job.seed}.{_otherwise(job)} Every setting is in `training_settings.json`.
 
 {_mixture(job, plan)}
 
 Versions: tdro {tdro.__version__}, sentence-transformers {sentence_transformers.__version__}, transformers
 {transformers.__version__}, torch {torch.__version__}, accelerate {accelerate.__version__}."""
+
+
+def _otherwise(job: TrainJob) -> str:
+    """What rows are compared with otherwise, and what else they teach."""
+    said = ""
+    if job.own_negatives:
+        said += f" Rows of {', '.join(job.own_negatives)} had their own hard negatives alone."
+    if distill := job.training.distill:
+        said += (
+            f" Beside, a cross-encoder was distilled (weight {distill.weight:g}, temperature {distill.temperature:g})."
+        )
+    return said
 
 
 def _insert(card: ModelCard, text: str) -> None:

@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from tdro.artifacts import PLAN
 from tdro.card import describe_training
 from tdro.cli import main
-from tdro.config import Encoding, Lora, Model, Training
+from tdro.config import Distill, Encoding, Lora, Model, Training
 from tdro.models import load_retriever
 from tdro.registry import Prompted
 from tdro.settings import TrainJob
@@ -31,7 +31,8 @@ def model(tiny_base, tmp_path_factory):
     plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
     tasks = {task: Prompted(instruction=f"Find the {task} | one.") for task in ("red", "blue")}
     named = base.model_copy(update={"base": "org/base", "lora": Lora()})
-    job = TrainJob(model=named, encoding=ENCODING, training=Training(steps=1, batch_size=4), tasks=tasks, seed=7)
+    training = Training(steps=1, batch_size=4, distill=Distill(temperature=2))
+    job = TrainJob(model=named, encoding=ENCODING, training=training, tasks=tasks, own_negatives=["red"], seed=7)
     describe_training(folder / "model", job, plan, texts=None, dimension=32)
     write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
     for dataset, metrics in (("web", {"ndcg_at_10": 0.5}), ("wiki", {"acc_at_10": 0.25})):
@@ -51,6 +52,8 @@ def test_the_card_says_what_a_model_was_trained_on_and_how(model):
     assert card.data.base_model == "org/base"
     assert "| blue | 3 | 75.0% | `Find the blue / one.` |" in card.text
     for fact in ("1 steps of 4 rows", "LoRA of rank 8", "read up to 16 tokens, passages up to 24", "seed 7"):
+        assert fact in " ".join(card.text.split())
+    for fact in ("Rows of red had their own hard negatives alone.", "distilled (weight 0.5, temperature 2)."):
         assert fact in " ".join(card.text.split())
 
 
