@@ -133,6 +133,18 @@ QUERY_SCORES = pa.schema(
     [("dataset", pa.string()), ("query_id", pa.string()), *((metric, pa.float64()) for metric in METRICS)]
 )
 
+
+def at_dimension(metric: str, dimension: int) -> str:
+    """Name of a metric of embeddings that are cut to their first numbers: ``ndcg_at_10@256``."""
+    return f"{metric}@{dimension}"
+
+
+def with_dimensions(dimensions: Iterable[int]) -> pa.Schema:
+    """``QUERY_SCORES``, and behind it the same metrics at each of some dimensions."""
+    cut = [(at_dimension(metric, size), pa.float64()) for size in dimensions for metric in METRICS]
+    return pa.schema([*QUERY_SCORES, *cut])
+
+
 #: A leak: which text of the dataset (``kind``: query or passage) was found in which text of a training row (``side``:
 #: query or positive) of which task, and the share of its groups of characters that are there.
 LEAK = pa.struct(

@@ -221,6 +221,11 @@ class Evaluation(Section):
     untrained: list[Literal["bm25", "miner", "base"]] = Field(
         [], description="Rows that anchor the table: BM25, the miner, and each base model before any training."
     )
+    dimensions: Dimensions = Field(
+        [],
+        description="Embeddings are also scored cut to each of these dimensions, such as [256, 64], and scaled to unit "
+        "length anew.",
+    )
     run_files: bool = Field(False, description="Keep the rankings themselves, in TREC's format.")
 
 

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,20 @@ BLOCK_BYTES = 256 * 2**20
 
 # Seconds between two lines of progress.
 _EVERY = 30
+
+
+class Ranking(NamedTuple):
+    """The best passages of each query.
+
+    Attributes:
+        dimension: Numbers of an embedding that decided; None where none did, as with words.
+        rows: Rows of the corpus, best first, shape (queries, depth); -1 where the corpus is smaller.
+        scores: The same shape, inner products of unit vectors. Equal scores are in the order of the rows.
+    """
+
+    dimension: int | None
+    rows: np.ndarray
+    scores: np.ndarray
 
 
 class Encoder:
@@ -75,14 +90,18 @@ class Encoder:
                 "the model gives embeddings that are not finite, as after a training that diverged; "
                 "train it again with a smaller `learning_rate`."
             )
-        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return embeddings / np.maximum(norms, np.finfo(np.float32).tiny)
+        return _unit(embeddings)
 
 
 def rank(
-    encoder: Encoder, corpus: Path, queries: list[str], depth: int, embeddings: Path | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The passages of the highest inner product with each query.
+    encoder: Encoder,
+    corpus: Path,
+    queries: list[str],
+    depth: int,
+    embeddings: Path | None = None,
+    dimensions: Sequence[int] = (),
+) -> list[Ranking]:
+    """The passages of the highest inner product with each query, by whole embeddings and by their first numbers.
 
     Memory depends on neither corpus nor embeddings: blocks are searched one by one, on a GPU where there is one.
 
@@ -92,23 +111,50 @@ def rank(
         queries: Texts.
         depth: Passages a query.
         embeddings: Folder of the corpus' embeddings; None encodes the corpus on the way.
+        dimensions: Numbers of an embedding to rank by as well, scaled to unit length anew. The corpus is encoded or
+            read once for all of them.
 
     Returns:
-        Rows of the corpus and scores, best first, shape (queries, depth); row -1 where the corpus is
-        smaller. Equal scores are in the order of the rows.
+        The ranking by whole embeddings, then one for each of ``dimensions`` that is below theirs.
 
     Raises:
         UserError: for embeddings that cannot be read or are of another corpus.
     """
     asked = encoder.queries(queries)
-    index = BlockIndex(Search(), asked.shape[1])
-    best = np.full((len(queries), depth), -1, dtype=np.int64), np.full((len(queries), depth), -np.inf, np.float32)
+    whole = asked.shape[1]
+    searches = [_Nearest(asked, size, depth) for size in (whole, *(size for size in dimensions if size < whole))]
     for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
-        index.hold(block)
-        scores, rows = index.search(asked, depth)
-        best = merge(best, (rows + start, scores), depth)
+        for search in searches:
+            search.look(start, block)
     encoder.cuts.tell(str(corpus.parent))
-    return best
+    return [Ranking(search.dimension, *search.best) for search in searches]
+
+
+class _Nearest:
+    """The passages nearest to queries by the first numbers of their embeddings, among the blocks seen so far."""
+
+    def __init__(self, asked: np.ndarray, dimension: int, depth: int) -> None:
+        self.dimension, self._depth = dimension, depth
+        self._asked, self._index = self._cut(asked), BlockIndex(Search(), dimension)
+        shape = len(asked), depth
+        self.best = np.full(shape, -1, dtype=np.int64), np.full(shape, -np.inf, np.float32)
+
+    def look(self, start: int, block: np.ndarray) -> None:
+        """Search a block, whose first row is number ``start`` of the corpus."""
+        self._index.hold(self._cut(block))
+        scores, rows = self._index.search(self._asked, self._depth)
+        self.best = merge(self.best, (rows + start, scores), self._depth)
+
+    def _cut(self, vectors: np.ndarray) -> np.ndarray:
+        if self.dimension == vectors.shape[1]:
+            return vectors
+        return _unit(np.ascontiguousarray(vectors[:, : self.dimension]))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors scaled to unit length; a zero vector stays."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
 def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:

@@ -6,12 +6,14 @@ This module reads the test sets, has the retriever rank their passages, and writ
 
 - ``scores``: ``{"benchmark": ..., "datasets": {name: {metric: mean over its queries, ..., queries, passages}}}``;
 - ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query;
+- where scores of cut embeddings are asked for: in both, behind the others, each metric at each dimension
+  (``ndcg_at_10@256``), and in the JSON ``dimension``, that of the whole embeddings;
 - where asked for, ``runs``: a folder with ``{dataset}.trec``, the ranking itself in TREC's format.
 """
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tdro.artifacts import (
-    ANSWER_METRICS,
     METRICS,
     QUERIES,
-    QUERY_SCORES,
-    RELEVANCE_METRICS,
     TEST_QUERIES,
+    at_dimension,
     check_columns,
     read_table,
+    with_dimensions,
     write_json,
     write_table,
 )
@@ -63,6 +64,7 @@ def evaluate(
     runs: Path | None = None,
     embeddings: Path | None = None,
     fetched: Path | None = None,
+    dimensions: Sequence[int] = (),
 ) -> None:
     """Evaluate a retriever on ``datasets``; write ``runs``, then ``query_scores``, then ``scores``.
 
@@ -79,21 +81,24 @@ def evaluate(
         runs: Folder for the rankings; None keeps none.
         embeddings: Those of the one corpus of all datasets, where they were made before; None encodes it.
         fetched: Manifest of an untrained model, fetched ahead.
+        dimensions: Embeddings are also scored by so many of their first numbers alone.
 
     Raises:
         UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent.
     """
     asked = {name: read_queries(Path(dataset.queries), Path(dataset.corpus)) for name, dataset in datasets.items()}
-    rank = open_retriever(retriever, encoding, embeddings, fetched)
+    rank = open_retriever(retriever, encoding, embeddings, fetched, dimensions)
     tables, figures = [], {}
     for name, dataset in datasets.items():
         started = time.monotonic()
-        table = _evaluate_one(rank, name, dataset, asked[name], runs)
+        table, dimension = _evaluate_one(rank, name, dataset, asked[name], runs)
         figures[name] = _figures(table, dataset)
         tables.append(table)
         _report(benchmark, name, figures[name], time.monotonic() - started)
-    write_table(query_scores, pa.concat_tables(tables), QUERY_SCORES)
-    write_json(scores, {"benchmark": benchmark, "datasets": figures})
+    _warn(benchmark, dimensions, dimension)
+    whole = {"dimension": dimension} if dimensions and dimension else {}
+    write_table(query_scores, pa.concat_tables(tables), tables[0].schema)
+    write_json(scores, {"benchmark": benchmark, **whole, "datasets": figures})
 
 
 def read_queries(queries: Path, corpus: Path) -> Topics:
@@ -128,22 +133,35 @@ def read_queries(queries: Path, corpus: Path) -> Topics:
     return Topics(table["query_id"].to_pylist(), table["query"].to_pylist(), positives, grades, None)
 
 
-def _evaluate_one(rank: Rank, name: str, dataset: EvalDataset, asked: Topics, runs: Path | None) -> pa.Table:
-    """Scores of each query of a test set."""
+def _evaluate_one(
+    rank: Rank, name: str, dataset: EvalDataset, asked: Topics, runs: Path | None
+) -> tuple[pa.Table, int | None]:
+    """Scores of each query of a test set, and the dimension of the whole embeddings, if there are any."""
     corpus = Path(dataset.corpus)
     own = own_passages(corpus, asked.ids, asked.texts, dataset.max_words)
     own = {place: row for place, row in own.items() if row not in asked.positives[place]}
     if own:
         log.info("%s: %d queries are passages themselves, which their rankings leave out", name, len(own))
-    rows, values = without_themselves(*rank(dataset, asked.texts, DEPTH + 1), own)
+    whole, *cut = rank(dataset, asked.texts, DEPTH + 1)
+    rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)
+    columns = _metrics(rows, asked, corpus)
+    for ranking in cut:
+        scored = _metrics(without_themselves(ranking.rows, ranking.scores, own)[0], asked, corpus)
+        columns |= {at_dimension(metric, ranking.dimension): values for metric, values in scored.items()}
+    schema = with_dimensions(ranking.dimension for ranking in cut)
+    columns |= {"dataset": [name] * len(asked.ids), "query_id": asked.ids}
+    return pa.table(columns, schema=schema), whole.dimension
+
+
+def _metrics(rows: np.ndarray, asked: Topics, corpus: Path) -> dict[str, list[float | None]]:
+    """Every metric of each query; None for those that the test set does not have."""
     if asked.answers is None:
-        metrics, scored = RELEVANCE_METRICS, relevance_scores(rows, asked.positives, asked.grades)
+        scored = relevance_scores(rows, asked.positives, asked.grades)
     else:
-        metrics, scored = ANSWER_METRICS, answer_scores(rows, asked.answers, corpus)
-    columns = {m: scored[m] if m in metrics else [None] * len(asked.ids) for m in METRICS}
-    return pa.table({"dataset": [name] * len(asked.ids), "query_id": asked.ids, **columns}, schema=QUERY_SCORES)
+        scored = answer_scores(rows, asked.answers, corpus)
+    return {metric: scored.get(metric, [None] * len(asked.ids)) for metric in METRICS}
 
 
 def without_themselves(rows: np.ndarray, scores: np.ndarray, own: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -165,12 +183,23 @@ def without_themselves(rows: np.ndarray, scores: np.ndarray, own: Mapping[int, i
 
 def _figures(table: pa.Table, dataset: EvalDataset) -> dict[str, float | int]:
     """Means over the queries, of the metrics that the test set has."""
-    means = {metric: pc.mean(table[metric]).as_py() for metric in METRICS if not table[metric].null_count}
+    metrics = [name for name in table.column_names if name not in ("dataset", "query_id")]
+    means = {metric: pc.mean(table[metric]).as_py() for metric in metrics if not table[metric].null_count}
     return {**means, "queries": len(table), "passages": passages(Path(dataset.corpus))}
 
 
+def _warn(benchmark: str, dimensions: Sequence[int], dimension: int | None) -> None:
+    """Say which dimensions embeddings do not have; words have none at all."""
+    missing = [str(size) for size in dimensions if dimension and size > dimension]
+    if missing:
+        log.warning(
+            "%s: the embeddings have %d numbers; no scores for %s of `evaluation.dimensions`",
+            *(benchmark, dimension, ", ".join(missing)),
+        )
+
+
 def _report(benchmark: str, name: str, figures: Mapping[str, float | int], seconds: float) -> None:
-    means = ", ".join(f"{metric} {figures[metric]:.4f}" for metric in METRICS if metric in figures)
+    means = ", ".join(f"{metric} {figures[metric]:.4f}" for metric in figures if metric not in ("queries", "passages"))
     log.info(
         "%s/%s: %s; %d queries, %d passages, %.1f s",
         *(benchmark, name, means, figures["queries"], figures["passages"], seconds),

@@ -392,6 +392,7 @@ class Jobs:
             datasets={name: self._eval_dataset(dataset == IN_DOMAIN, name, layout) for name in names},
             encoding=self.config.encoding,
             retriever=self.untrained[untrained] if untrained else None,
+            dimensions=[] if untrained == "bm25" else self.config.evaluation.dimensions,
         )
 
     def _eval_dataset(self, held_out: bool, name: str, layout: Layout) -> EvalDataset:
@@ -422,6 +423,7 @@ class Jobs:
             courses=self.run_courses,
             suites=self._suites(),
             untrained=list(self.untrained),
+            dimensions=config.evaluation.dimensions,
             report=config.report,
         )
 

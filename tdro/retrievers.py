@@ -1,21 +1,24 @@
 """What ranks passages: trained retrievers, and those that anchor a table because nothing was trained for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tdro.config import Encoding, Model
-from tdro.dense import Encoder, rank
+from tdro.dense import Encoder, Ranking, rank
 from tdro.settings import EvalDataset, Miner, Retriever
 from tdro.texts import query_prompt
 
-#: Ranks the passages of a dataset's corpus for its queries: rows and scores, shape (queries, depth).
-Rank = Callable[[EvalDataset, list[str], int], tuple[np.ndarray, np.ndarray]]
+#: Ranks the passages of a dataset's corpus for its queries, so many each: by all that the retriever knows, then by its
+#: embeddings cut to some dimensions.
+Rank = Callable[[EvalDataset, list[str], int], list[Ranking]]
 
 
 def open_retriever(
-    retriever: Retriever | Path, encoding: Encoding, embeddings: Path | None = None, fetched: Path | None = None
+    retriever: Retriever | Path,
+    encoding: Encoding,
+    embeddings: Path | None = None,
+    fetched: Path | None = None,
+    dimensions: Sequence[int] = (),
 ) -> Rank:
     """A retriever, ready to rank.
 
@@ -27,6 +30,7 @@ def open_retriever(
         embeddings: Those of the corpus, where they were made before (:mod:`tdro.encodecorpus`); with
             None the corpus is encoded while it is searched.
         fetched: Manifest of an untrained model, fetched ahead.
+        dimensions: Numbers of its embeddings to rank by as well, where it has more.
 
     Raises:
         UserError: for a model or embeddings that cannot be loaded.
@@ -35,13 +39,13 @@ def open_retriever(
         return _bm25
     encoder = open_encoder(retriever, encoding, fetched)
 
-    def ranked(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
+    def ranked(dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
         if not isinstance(retriever, Miner):
             encoder.check_instruction(Path(dataset.queries).parent.name, dataset)
             # Queries carry their dataset's instruction, passages only where it is symmetric.
             prompt = query_prompt(dataset.instruction[0])
             encoder.query_prompt, encoder.passage_prompt = prompt, prompt if dataset.symmetric else ""
-        return rank(encoder, Path(dataset.corpus), queries, depth, embeddings)
+        return rank(encoder, Path(dataset.corpus), queries, depth, embeddings, dimensions)
 
     return ranked
 
@@ -66,7 +70,7 @@ def open_encoder(retriever: Miner | Model | Path, encoding: Encoding, fetched: P
     return Encoder(model, *prompts, encoding.precision, batch_size)
 
 
-def _bm25(dataset: EvalDataset, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
+def _bm25(dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
     from tdro.bm25 import rank as rank_words
 
-    return rank_words(Path(dataset.corpus), queries, depth)
+    return [Ranking(None, *rank_words(Path(dataset.corpus), queries, depth))]

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tdro.config import Data, Encoding, Model, Tdro, Training
+from tdro.dimensions import Dimensions
 from tdro.registry import BenchmarkRows, Prompted, Source, TaskRows
 from tdro.sections import Name, Section, Seed
 
@@ -123,6 +124,7 @@ class EvaluateJob(Section):
     datasets: dict[Name, EvalDataset] = Field(min_length=1)
     encoding: Encoding = Encoding()
     retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
+    dimensions: Dimensions = Field([], description="Embeddings are also scored cut to these.")
 
 
 class TablesJob(Section):

@@ -37,7 +37,8 @@ def _run_evaluate(options) -> None:
 
     job = read_settings(options, EvaluateJob)
     retriever, outputs = _retriever(options, job), (options.scores, options.query_scores, options.runs)
-    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs, options.embeddings, options.fetched)
+    inputs = options.embeddings, options.fetched
+    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs, *inputs, job.dimensions)
 
 
 def _encode_corpus(commands) -> None:

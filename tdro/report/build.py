@@ -16,7 +16,7 @@ from polars import DataFrame
 from tdro.artifacts import replacing
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
-from tdro.report import figures, formats, heaviest, mixtures, reading, stability, stages, sweep, tables
+from tdro.report import dimensions, figures, formats, heaviest, mixtures, reading, stability, stages, sweep, tables
 from tdro.report.content import BASELINE, Content
 from tdro.report.leaks import leaks
 from tdro.report.scores import Results, collect
@@ -44,8 +44,10 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     """
     results = collect(settings, layout)
     log.info("compared %d scores", len(results.rows))
-    page = _environment().get_template("report.html.j2").render(_view(settings, results, layout, logs))
-    tables.write_csv(csv, results)
+    cuts = dimensions.collect(settings, layout)
+    view = _view(settings, results, layout, logs) | {"cuts": dimensions.by_dimension(settings, results, cuts)}
+    page = _environment().get_template("report.html.j2").render(view)
+    tables.write_csv(csv, [*results.rows, *cuts.rows])
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return f"{tables.terminal(settings, results)}Report: {html}"

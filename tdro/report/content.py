@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from tdro.config import Mixture, Report
+from tdro.dimensions import Dimensions
 from tdro.registry import IN_DOMAIN
 from tdro.sections import Name, Section
 
@@ -29,6 +30,7 @@ class Content(Section):
     courses: list[str] = Field([], description="Runs of tDRO: their folders' names, see tdro.mixtures.Mixture.course.")
     suites: dict[Name, list[Name]] = Field({}, description="Benchmarks that are averaged under one name, such as BEIR.")
     untrained: list[Name] = Field([], description="Retrievers that nothing was trained for, such as `bm25`.")
+    dimensions: Dimensions = Field([], description="Dimensions that embeddings were also cut to and scored at.")
     report: Report = Report()
 
     @model_validator(mode="after")

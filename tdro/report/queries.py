@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tdro.artifacts import ANSWER_METRICS, METRICS, QUERY_SCORES, RELEVANCE_METRICS, read_json, read_table
+from tdro.artifacts import (
+    ANSWER_METRICS,
+    METRICS,
+    QUERY_SCORES,
+    RELEVANCE_METRICS,
+    at_dimension,
+    read_json,
+    read_table,
+    with_dimensions,
+)
 from tdro.errors import UserError
 from tdro.layout import Layout
 
@@ -43,12 +52,15 @@ class Reader:
         self._benchmarks = benchmarks
         self._expected: dict[Pair, list[str]] = {}
 
-    def read(self, scores: Callable[[str], str], query_scores: Callable[[str], str]) -> dict[Pair, Scores]:
+    def read(
+        self, scores: Callable[[str], str], query_scores: Callable[[str], str], dimension: int | None = None
+    ) -> dict[Pair, Scores]:
         """Scores of one retriever on every dataset.
 
         Args:
             scores: Path of the JSON of what one job evaluated (see ``Layout.evaluated``).
             query_scores: Path of the Parquet beside it.
+            dimension: Of embeddings cut to it; None means whole ones.
 
         Raises:
             UserError: for a missing file, a dataset or query that only some retrievers were evaluated
@@ -60,8 +72,8 @@ class Reader:
             for dataset in datasets:
                 jobs.setdefault(Layout.evaluated(benchmark, dataset), []).append(dataset)
             for job, members in jobs.items():
-                read = _read_queries(query_scores(job), members)
-                _confirm(scores(job), read)
+                read = _read_queries(query_scores(job), members, dimension)
+                _confirm(scores(job), read, dimension)
                 for dataset, (queries, part) in read.items():
                     self._require_same(query_scores(job), (benchmark, dataset), queries)
                     found[benchmark, dataset] = part
@@ -80,9 +92,12 @@ class Reader:
             )
 
 
-def _read_queries(path: str, datasets: list[str]) -> dict[str, tuple[list[str], Scores]]:
+def _read_queries(path: str, datasets: list[str], dimension: int | None) -> dict[str, tuple[list[str], Scores]]:
     """Query ids and scores of each dataset that one job evaluated."""
-    frame = pl.DataFrame(read_table(path, QUERY_SCORES)).sort("dataset", "query_id")
+    table = read_table(path, with_dimensions([dimension] if dimension else []))
+    if dimension:
+        table = table.drop_columns(list(METRICS)).rename_columns(QUERY_SCORES.names)
+    frame = pl.DataFrame(table).sort("dataset", "query_id")
     parts = {key[0]: part for key, part in frame.partition_by("dataset", as_dict=True).items()}
     if set(parts) != set(datasets):
         raise UserError(
@@ -100,11 +115,12 @@ def _scores(path: str, frame: pl.DataFrame) -> Scores:
     return Scores(metrics, frame.select(metrics).to_numpy())
 
 
-def _confirm(path: str, read: dict[str, tuple[list[str], Scores]]) -> None:
+def _confirm(path: str, read: dict[str, tuple[list[str], Scores]], dimension: int | None) -> None:
     """The JSON must state what its queries say."""
     stated = read_json(path).get("datasets", {})
     for dataset, (_, scores) in read.items():
         for metric, mean in zip(scores.metrics, scores.values.mean(axis=0), strict=True):
+            metric = at_dimension(metric, dimension) if dimension else metric
             value = stated.get(dataset, {}).get(metric)
             if not isinstance(value, int | float) or abs(value - mean) > _ROUNDING:
                 raise UserError(

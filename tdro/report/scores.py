@@ -99,7 +99,7 @@ def collect(settings: Content, layout: Layout) -> Results:
             lambda job, name=name: layout.untrained_scores(name, job),
             lambda job, name=name: layout.untrained_query_scores(name, job),
         )
-        rows += _rows((name, UNTRAINED, ALL_SEEDS), subjects(settings, scores), scores)
+        rows += plain_rows((name, UNTRAINED, ALL_SEEDS), subjects(settings, scores), scores)
     return Results(rows)
 
 
@@ -141,14 +141,14 @@ def _rows_of_run(
 ) -> list[Row]:
     """Rows of one mixture over some seeds, with their differences to the baseline."""
     mixture = name[1]
-    rows = _rows(name, about, averaged([runs[mixture, seed] for seed in seeds]))
+    rows = plain_rows(name, about, averaged([runs[mixture, seed] for seed in seeds]))
     if mixture == BASELINE:
         return [replace(row, uniform=row.score) for row in rows]
     differences = compare(settings, about, [(runs[mixture, seed], runs[BASELINE, seed]) for seed in seeds])
     return [replace(r, uniform=r.score - d.mean, difference=d) for r, d in zip(rows, differences, strict=True)]
 
 
-def _rows(name: tuple, about: Sequence[Subject], scores: dict[Pair, Scores]) -> list[Row]:
+def plain_rows(name: tuple, about: Sequence[Subject], scores: dict[Pair, Scores]) -> list[Row]:
     """The score of every subject; ``name`` is a model, a mixture and a seed."""
     return [
         Row(

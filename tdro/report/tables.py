@@ -1,5 +1,6 @@
 """Tables of scores: on the page, in the terminal, and as CSV."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -166,9 +167,9 @@ def _seed_line(settings: Content, results: Results, model: str, mixture: str, he
     return Line(heading, [cell(row) for row in found])
 
 
-def write_csv(path: Path, results: Results) -> None:
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Every row with full precision; what is compared with nothing has no difference."""
-    frame = pl.DataFrame([_record(row) for row in results.rows], infer_schema_length=None)
+    frame = pl.DataFrame([_record(row) for row in rows], infer_schema_length=None)
     with replacing(path) as temporary:
         frame.write_csv(temporary)
 

@@ -43,6 +43,10 @@ WRONG_CONFIGS = {
     "text for a number": ({"training": {"steps": "many"}}, ["`training.steps`", "integer"]),
     "dimensions that rise": ({"training": {"matryoshka": [64, 256]}}, ["`training.matryoshka`", "[64, 256] must fall"]),
     "dimension twice": ({"training": {"matryoshka": [64, 64]}}, ["`training.matryoshka`", "each dimension once"]),
+    "dimensions of evaluation that rise": (
+        {"evaluation": {"dimensions": [64, 65]}},
+        ["`evaluation.dimensions`", "fall"],
+    ),
     "no dimension left": ({"training": {"matryoshka": [64, 0]}}, ["`training.matryoshka.1`", "1"]),
     "dimensions of tDRO": ({"tdro": {"matryoshka": [64]}}, ["`tdro.matryoshka`"]),
     "zero steps": ({"training": {"steps": 0}}, ["`training.steps`"]),

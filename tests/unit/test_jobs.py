@@ -57,6 +57,13 @@ def test_every_part_is_evaluated_by_a_job_of_its_own_and_the_held_out_rows_by_on
     assert list(jobs().evaluate("in_domain", LAYOUT).datasets) == ["one", "two"]
 
 
+def test_dimensions_are_scored_of_everything_that_embeds():
+    made = jobs(evaluation={"untrained": ["bm25", "miner"], "dimensions": [256, 64]})
+    assert made.evaluate("web", LAYOUT).dimensions == made.evaluate("web", LAYOUT, "miner").dimensions == [256, 64]
+    assert made.evaluate("web", LAYOUT, "bm25").dimensions == []
+    assert made.report().dimensions == [256, 64]
+
+
 def test_parts_have_corpora_of_their_own_or_one_of_all_or_another_benchmarks():
     corpora = {name: test.corpus for name, test in jobs().test_sets.items()}
     assert corpora["miracl-sw"] == "miracl-sw"

@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import scipy.stats
 
@@ -699,6 +701,73 @@ def test_untrained_retrievers_anchor_the_table(tmp_path):
         assert {round(float(row["score"]), 6) for row in found} == {float(value)}
         assert re.search(rf"{name} ({value} ){{4}}", _Text(html).text)
     assert re.search(r"\| scifact\s+\|\s+60 \| 0.111 \| 0.222 \|", summary)
+
+
+def cut(tree, shares, dimension=96, **others):
+    """Score embeddings cut to some dimensions: those shares of what the whole ones score; ``others`` have another."""
+    for path in (tree.root / "results").rglob("eval/*.json"):
+        name = next((name for name in others if name in path.parts), None)
+        whole = others[name] if name else dimension
+        sizes = {size: share for size, share in shares.items() if whole and size < whole}
+        table = pq.read_table(path.with_suffix(".queries.parquet"))
+        stated = json.loads(path.read_text()) | ({"dimension": whole} if whole else {})
+        for size, share in sizes.items():
+            for metric in (*RELEVANCE_METRICS, *ANSWER_METRICS):
+                table = table.append_column(f"{metric}@{size}", pc.multiply(table[metric], share))
+            for figures in stated["datasets"].values():
+                figures |= {f"{m}@{size}": v * share for m, v in figures.items() if "_at_" in m and "@" not in m}
+        pq.write_table(table, path.with_suffix(".queries.parquet"))
+        path.write_text(json.dumps(stated))
+
+
+def test_scores_at_fewer_dimensions_stand_in_a_table_of_their_own_and_change_nothing_else(tmp_path):
+    settings = {"seeds": [1, 2], "untrained": ["bm25", "miner"]}
+    tree = Tree(tmp_path, content(**settings), shift={"curr": 0.1})
+    for name in ("bm25", "miner"):
+        tree.untrained(name, {d: np.full((60, 3), 0.2) for members in BENCHMARKS.values() for d in members})
+    plain, summary, before = tree.build()
+    cut(tree, {64: 0.9, 32: 0.5}, bm25=None, miner=48)
+    tree.settings = content(**settings, dimensions=[64, 32])
+    html, after_summary, rows = tree.build()
+    assert after_summary == summary
+    assert [row for row in rows if "@" not in row["metric"]] == before
+    assert "Shorter embeddings" not in _Text(plain).text
+
+    added = [row for row in rows if "@" in row["metric"]]
+    subjects, metrics, mixtures, seeds, sizes = 9, 3, 3, 2, 2
+    assert len(added) == subjects * metrics * (mixtures * (seeds + 1) * sizes + 1)  # the miner at 32 only
+    assert {row[key] for row in added for key in ("uniform", "difference", "p", "verdict")} == {""}
+    for row in added:
+        metric, size = row["metric"].split("@")
+        keys = {key: row[key] for key in ("model", "mixture", "seed", "benchmark", "dataset")}
+        (whole,) = of(before, metric=metric, **keys)
+        assert float(row["score"]) == pytest.approx({"64": 0.9, "32": 0.5}[size] * float(whole["score"]))
+        assert row["queries"] == whole["queries"]
+
+    shown = _Text(html).text.partition("Shorter embeddings")[2].partition("What this says")[0]
+    (row,) = of(
+        before, model="tiny", mixture="curr", benchmark="in_domain", dataset="(mean)", metric="ndcg_at_10", seed="all"
+    )
+    score = float(row["score"])
+    assert re.search(
+        rf"tiny, curr 96 whole {score:.3f} .* 64 {0.9 * score:.3f} 90.0% .* 32 {0.5 * score:.3f} 50.0%", shown
+    )
+    assert re.search(r"miner, untrained 48 whole( 0.200){4} 32( 0.100 50.0%){4}", shown)
+    assert "bm25" not in shown
+
+
+def test_dimensions_that_no_retriever_has_are_said_and_scores_without_them_refused(tmp_path):
+    tree = Tree(tmp_path, content(dimensions=[512, 128]))
+    path = tree.layout.scores("tiny", 1, "uniform", "in_domain")
+    with pytest.raises(UserError, match=rf"{re.escape(path)} was made without `evaluation.dimensions`"):
+        tree.build()
+    cut(tree, {512: 0.9, 128: 0.5})
+    html, _, rows = tree.build()
+    assert "No retriever has embeddings of more than 128 numbers" in _Text(html).text
+    assert not [row for row in rows if "@" in row["metric"]]
+    tree.settings = content(dimensions=[64])
+    with pytest.raises(UserError, match=r"has no column 'ndcg_at_10@64'"):
+        tree.build()
 
 
 def test_untrained_scores_of_other_queries_are_refused(tmp_path):
