@@ -83,6 +83,7 @@ class Setting:
         from tdro.jobs import Jobs
         from tdro.layout import Layout
         from tdro.plan import make_plan, read_tasks
+        from tdro.prompts import INSTRUCT, TaskPrompts
 
         batch, negatives, self.tasks = shape
         self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
@@ -94,7 +95,7 @@ class Setting:
         shares, size = dict.fromkeys(names, 1 / len(names)), {"steps": steps, "batch_size": batch}
         tasks = read_tasks(results, names)
         self.plan = make_plan(tasks, shares, layout="mixed", negatives=negatives, seed=1, **size)
-        self.texts = Texts(results, self.job.tasks, self.job.seed)
+        self.texts = Texts(results, self.job.tasks, self.job.seed, TaskPrompts(query=INSTRUCT))
         self.task_ids = torch.arange(self.plan.num_rows) % self.tasks
         self.reference = Path(Layout(results).run(self.job.model.name, self.job.seed, "uniform/model"))
 
@@ -121,9 +122,10 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     import numpy as np
     import torch
 
+    from tdro.bases import load_retriever
     from tdro.dro import TaskWeights
     from tdro.meter import Meter
-    from tdro.models import load_retriever, load_trained
+    from tdro.models import load_trained
 
     torch.manual_seed(0)
     model = load_retriever(setting.job.model, setting.encoding)

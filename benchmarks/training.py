@@ -52,11 +52,11 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
 
     from tdro import forward, losses
     from tdro.artifacts import PLAN, read_table
+    from tdro.bases import base_prompts, load_retriever
     from tdro.batches import Texts
     from tdro.jobs import Jobs
     from tdro.layout import Layout
     from tdro.meter import Meter
-    from tdro.models import load_retriever
 
     embed = {
         "ours": forward.embed_columns,
@@ -77,7 +77,7 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     meter = Meter(plan["task"].to_pylist())
     loss = losses.ContrastiveLoss(model, settings.temperature, meter=meter)
 
-    texts = Texts(results, job.tasks, job.seed)
+    texts = Texts(results, job.tasks, job.seed, base_prompts(job.model, model))
     seconds, memory, seen = timed(model, loss, plan, texts, meter, settings, encoding, WARM_UP)
     return {"seconds": seconds, "rows": settings.batch_size / seconds, "memory": memory, "losses": seen}
 

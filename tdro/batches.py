@@ -9,8 +9,9 @@ import pyarrow as pa
 from tdro.artifacts import CORPUS, QUERIES, read_table
 from tdro.errors import UserError
 from tdro.layout import Layout
+from tdro.prompts import TaskPrompts
 from tdro.registry import Prompted
-from tdro.texts import choose, passage_text, query_prompt
+from tdro.texts import choose, passage_text
 
 
 class Text(NamedTuple):
@@ -29,28 +30,30 @@ class Texts:
         results: Folder of the results, which holds ``data/{task}/{corpus,queries}.parquet``.
         tasks: Instructions and symmetry of each task.
         seed: Decides which of several instructions a row carries.
+        prompts: What stands before the texts.
     """
 
-    def __init__(self, results: str | Path, tasks: Mapping[str, Prompted], seed: int) -> None:
+    def __init__(self, results: str | Path, tasks: Mapping[str, Prompted], seed: int, prompts: TaskPrompts) -> None:
         self._layout = Layout(results)
-        self._tasks = tasks
+        self._tasks, self._prompts = tasks, prompts
         self._seed = seed
         self._tables: dict[tuple[str, str], pa.Table] = {}
 
     def __getitem__(self, text: Text) -> str:
-        """The text as the retriever reads it, instruction included."""
+        """The text as the retriever reads it, its prompt included."""
         prompted = self._prompted(text.task)
-        prompt = query_prompt(prompted.instruction[text.wording])
+        instruction = prompted.instruction[text.wording]
         if text.kind == "query":
+            prompt = self._prompts.of_query(text.task, instruction)
             return prompt + self._cell(text, "queries.parquet", QUERIES, "query")
-        passage = passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
-        return prompt + passage if prompted.symmetric else passage
+        prompt = self._prompts.of_passage(text.task, instruction, symmetric=prompted.symmetric)
+        return prompt + passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
 
     def of_row(self, row: Mapping[str, Any]) -> list[Text]:
         """Query, positive and negatives of one row of a plan.
 
-        All of them carry one wording of the task's instruction, decided by seed, task and query. A passage of a task
-        that is not symmetric carries none.
+        All of them carry one wording of the task's instruction, decided by seed, task and query. Passages of a task
+        that is not symmetric carry the first, so that each of them is one text.
         """
         task = row["task"]
         prompted = self._prompted(task)
@@ -62,11 +65,6 @@ class Texts:
     def positives(self, task: str) -> pa.ChunkedArray:
         """The known positives of every query of a task, rows of its corpus."""
         return self._table(task, "queries.parquet", QUERIES)["positives"]
-
-    def files(self, plan: pa.Table) -> list[Path]:
-        """The files that the texts of a plan are read from."""
-        tasks = plan["task"].unique().to_pylist()
-        return [Path(self._layout.task(task, file)) for task in tasks for file in ("corpus.parquet", "queries.parquet")]
 
     def _prompted(self, task: str) -> Prompted:
         if task not in self._tasks:
@@ -87,6 +85,12 @@ class Texts:
         if key not in self._tables:
             self._tables[key] = read_table(self._layout.task(task, file), schema)
         return self._tables[key]
+
+
+def files_of(plan: pa.Table, results: str | Path) -> list[Path]:
+    """The files that the texts of a plan are read from."""
+    layout, tasks = Layout(results), plan["task"].unique().to_pylist()
+    return [Path(layout.task(task, file)) for task in tasks for file in ("corpus.parquet", "queries.parquet")]
 
 
 def columns(negatives: int) -> list[str]:

@@ -19,9 +19,10 @@ from tdro.artifacts import METRICS
 from tdro.batches import Texts
 from tdro.config import Model
 from tdro.fetched import PREFIX, is_local
+from tdro.registry import QUERY
 from tdro.report.formats import METRIC_NAMES, count, listed, weight
+from tdro.room import length_of
 from tdro.settings import TrainJob
-from tdro.texts import query_prompt
 from tdro.weights import Weights
 
 _CARD = "README.md"
@@ -29,15 +30,15 @@ _TRAINING = "## How it was trained"
 _LONGEST = 300  # characters of an example
 
 
-def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts, dimension: int) -> None:
+def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts, model) -> None:
     """Write the card of a model that was just saved.
 
     Args:
         folder: The model's folder.
-        job: What it was trained with.
+        job: What it was trained with; its prompts are those that were used (:func:`tdro.prompts.resolved`).
         plan: The rows that it was trained on, schema ``PLAN``.
         texts: Their texts; read only where `training.card_examples` asks for examples.
-        dimension: Of its embeddings.
+        model: The retriever itself, with the prompts that it was saved with.
     """
     base = public_base(job.model)
     data = ModelCardData(
@@ -46,7 +47,8 @@ def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts,
         tags=["sentence-transformers", "sentence-similarity", "feature-extraction"],
         base_model=base if _on_hub(job.model) else None,
     )
-    parts = [f"# Retriever {job.model.name}", _about(job, dimension), _usage(job)]
+    parts = [f"# Retriever {job.model.name}", _about(job, model), _usage(job, model)]
+    dimension = model.get_embedding_dimension()
     parts += [_shorter(job, dimension)] if any(size < dimension for size in job.training.matryoshka) else []
     parts.append(_training(job, plan))
     if job.training.card_examples:
@@ -104,37 +106,74 @@ def _on_hub(model: Model) -> bool:
     return not is_local(model.base) and not model.base.startswith(PREFIX)
 
 
-def _about(job: TrainJob, dimension: int) -> str:
-    model, encoding = job.model, job.encoding
+def _about(job: TrainJob, retriever) -> str:
+    model = job.model
     kind = "" if _on_hub(model) else "a pip package's " if model.base.startswith(PREFIX) else "a local folder, "
     base = f"{kind}`{public_base(model)}`"
     details = [f"revision `{model.revision}`"] if model.revision else []
     details += [f"first {model.layers} layers"] if model.layers else []
+    details += [f"distilled into a static embedding of {model.static} dimensions"] if model.static else []
+    dimension = retriever.get_embedding_dimension()
     return f"""It turns queries and passages into vectors of {dimension} numbers and unit length; the closer two vectors
-(cosine), the better a passage answers a query. The vector is that of the last token, which is always the end of a
-text.
+(cosine), the better a passage answers a query. {_pooling(retriever)}
 
-Base: {", ".join([base, *details])}. Queries are read up to {encoding.query_length} tokens, passages up to
-{encoding.passage_length}."""
+Base: {", ".join([base, *details])}. {_lengths(retriever)}"""
 
 
-def _usage(job: TrainJob) -> str:
-    first = next(iter(job.tasks.values()))
+#: What a text's vector is, by the way of pooling.
+_POOLINGS = {
+    "lasttoken": "The vector is that of the last token",
+    "mean": "The vector is the mean of those of the tokens",
+    "cls": "The vector is that of the first token",
+}
+
+
+def _pooling(retriever) -> str:
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    mode = next((module.pooling_mode for module in retriever if isinstance(module, Pooling)), None)
+    if mode is None:
+        return "Each token has one vector, wherever it stands; that of a text is their mean (a static embedding)."
+    return f"{_POOLINGS.get(mode, 'The vector is made of those of the tokens')} (pooling `{mode}`)."
+
+
+def _lengths(retriever) -> str:
+    query, passage = length_of(retriever, "query"), length_of(retriever, "document")
+    if query is None:
+        return "Texts of any length are read."
+    return f"Queries are read up to {query} tokens, passages up to {passage}."
+
+
+def _usage(job: TrainJob, retriever) -> str:
+    names = [name for name in job.tasks if retriever.prompts[name] != retriever.prompts[QUERY]]
+    option = f", prompt_name={names[0]!r}" if names else ""
     return f"""## Usage
 
 ```python
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer(".")  # the folder of this card, or the model's name on the hub
-prompt = {query_prompt(first.instruction[0])!r}
-queries = model.encode_query(["first query", "second query"], prompt=prompt)
+queries = model.encode_query(["first query", "second query"]{option})
 passages = model.encode_document(["a passage", "another passage"])
 print(model.similarity(queries, passages))
 ```
 
-A query is written `{query_prompt("INSTRUCTION")!r}` and then the query, with the instruction of its kind of search; the
-table below has those of the training. A passage stands as it is, except in symmetric tasks, where both sides are
-written like the query. The model holds no prompts of its own: pass them."""
+{_prompts(job, retriever)}"""
+
+
+def _prompts(job: TrainJob, retriever) -> str:
+    """What stands before texts, and how to ask for it."""
+    if not any(retriever.prompts.values()):
+        return "Nothing stands before a text: the model has no prompts."
+    rows = [[f"`{name}`", f"`{prompt!r}`"] for name, prompt in retriever.prompts.items() if prompt]
+    symmetric = [f"`{name}`" for name, task in job.tasks.items() if task.symmetric]
+    both = f" Passages of {', '.join(symmetric)} carry the prompt of their queries:" if symmetric else ""
+    by_name = f" `encode_document(texts, prompt_name={symmetric[0].strip('`')!r})`." if symmetric else ""
+    return f"""The model puts its prompts before texts by itself; `prompt_name` chooses among them. Without a name,
+`query` stands before queries and `document` before passages; the others are those of the training's datasets, for their
+kind of search.{both}{by_name}
+
+{_table(["prompt_name", "what stands before a text"], rows)}"""
 
 
 def _shorter(job: TrainJob, dimension: int) -> str:

@@ -14,6 +14,7 @@ from tdro import mixtures
 from tdro.dimensions import Dimensions
 from tdro.errors import UserError
 from tdro.nearest import hint
+from tdro.prompts import BasePrompts, MinerPrompts, Prompts, TaskPrompts
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
 from tdro.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 
@@ -24,6 +25,7 @@ RANKS, NEAREST = (2, 100), 10
 
 Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
 Clip = Literal["norm", "value", "none"]
+Pooling = Literal["auto", "lasttoken", "mean", "cls", "max", "weightedmean", "mean_sqrt_len_tokens"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 
@@ -49,13 +51,29 @@ class Lora(Section):
 
 
 class Model(Section):
-    """A base language model that becomes a retriever."""
+    """A base that becomes a retriever: an embedding model, an encoder or a decoder."""
 
     name: Name
     base: Reference = Field(description="Hub id, local folder, or `package:NAME==VERSION/PATH` inside a pip package.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
     layers: int | None = Field(None, ge=1, description="Keep the first N layers; null keeps all.")
+    static: int | None = Field(
+        None,
+        ge=1,
+        description="Distil the base into a static embedding of so many dimensions first (model2vec): one vector a "
+        "token, no attention.",
+    )
+    pooling: Pooling = Field(
+        "auto",
+        description="How token vectors become one: `auto` keeps an embedding model's own way, takes the last token of "
+        "a decoder (an EOS is appended) and the mean of an encoder.",
+    )
+    prompts: BasePrompts = Field(
+        TaskPrompts(),
+        description="What stands before texts: `auto` (the base's own; instructions for a decoder without; else "
+        "nothing), `instruct`, `none`, or `query`, `passage` and `tasks`.",
+    )
     accelerate: Name = Field(
         "auto",
         description="Launch configuration: `auto` (one process a GPU of the job, or the CPU where there is none), or a "
@@ -73,6 +91,14 @@ class Model(Section):
     def _trained_in_float32(self) -> Self:
         if self.dtype != "float32" and not self.lora:
             raise ValueError("dtype bfloat16 is for weights that `lora` freezes; AdamW learns nothing on trained ones")
+        return self
+
+    @model_validator(mode="after")
+    def _static_has_no_layers(self) -> Self:
+        given = [key for key in ("layers", "lora", "attention") if getattr(self, key)]
+        given += ["pooling"] if self.pooling != "auto" else []
+        if self.static and given:
+            raise ValueError(f"`static` leaves one vector a token, to which `{given[0]}` means nothing; remove one")
         return self
 
 
@@ -100,8 +126,9 @@ class Encode(Section):
     model: Reference = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
     revision: str | None = Field(None, description="Revision of a hub model.")
     sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
-    query_prompt: str = Field("", description="Text put before each query, if the miner wants one.")
-    passage_prompt: str = Field("", description="Text put before each passage, if the miner wants one.")
+    prompts: MinerPrompts = Field(
+        Prompts(), description="What stands before texts: `auto` (the miner's own), `none`, or `query` and `passage`."
+    )
     max_length: int = Field(512, ge=8, description="Tokens of a text that the miner sees.")
     batch_size: int = Field(64, ge=1, description="Texts a forward pass.")
     shard_size: int = Field(16_384, ge=1, description="Texts a file of embeddings; what a killed run loses at most.")
@@ -219,7 +246,9 @@ class Evaluation(Section):
     """What is evaluated beside the trained retrievers, and what is kept."""
 
     untrained: list[Literal["bm25", "miner", "base"]] = Field(
-        [], description="Rows that anchor the table: BM25, the miner, and each base model before any training."
+        ["bm25", "miner", "base"],
+        description="Rows that anchor the table: BM25, the miner, and each base that is an embedding model, before any "
+        "training.",
     )
     dimensions: Dimensions = Field(
         [],

@@ -15,6 +15,7 @@ from tdro.embeddings import Embeddings
 from tdro.errors import UserError
 from tdro.indices import BlockIndex, merge
 from tdro.precision import autocast
+from tdro.prompts import TaskPrompts
 from tdro.registry import Prompted
 from tdro.room import check_model
 from tdro.texts import passage_texts
@@ -46,7 +47,7 @@ class Encoder:
     """A SentenceTransformer with what stands before its texts, and the precision of its forward pass.
 
     Args:
-        model: The retriever. Prompts saved with it are forgotten: those given here decide.
+        model: The retriever, which puts nothing before texts of its own accord.
         query_prompt: Put before every query.
         passage_prompt: Put before every passage.
         precision: ``bf16`` or ``fp32``, for the forward pass only.
@@ -54,19 +55,21 @@ class Encoder:
     """
 
     def __init__(self, model, query_prompt: str, passage_prompt: str, precision: str, batch_size: int) -> None:
-        model.prompts, model.default_prompt_name = {}, None
         self._model, self._precision, self._batch_size = model, precision, batch_size
         #: Texts read and cut, of the queries (``query``) and the passages (``document``).
         self.cuts = CutCounter(model)
         self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
 
-    def check_instruction(self, dataset: str, prompted: Prompted) -> None:
-        """Check that the instruction of a test set leaves room for its texts.
+    def read_as(self, name: str, prompted: Prompted, prompts: TaskPrompts) -> None:
+        """Read the texts of a test set from now on.
 
         Raises:
-            UserError: naming the test set, its instruction and the lengths.
+            UserError: naming the test set, a prompt of it and the lengths, when the prompt leaves no room for texts.
         """
-        check_model(self._model, {dataset: prompted})
+        check_model(self._model, {name: prompted}, prompts)
+        instruction = prompted.instruction[0]
+        self.query_prompt = prompts.of_query(name, instruction)
+        self.passage_prompt = prompts.of_passage(name, instruction, symmetric=prompted.symmetric)
 
     def queries(self, texts: list[str]) -> np.ndarray:
         """Embeddings of unit length, float32 of shape (len(texts), dimension).

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from tdro.errors import UserError
 from tdro.fetched import Manifest
 from tdro.lengths import batches
 from tdro.processes import processes
+from tdro.prompts import take_prompts
 from tdro.sections import load
 from tdro.texts import passage_texts
 from tdro.versions import of_stage
@@ -36,7 +38,7 @@ class _Side:
     """Corpus or queries: where their texts are, and where their shards are made."""
 
     name: str
-    prompt: str
+    kind: Literal["query", "passage"]
     rows: int
     texts: Callable[[], Iterator[list[str]]]
     workspace: Workspace
@@ -85,15 +87,15 @@ def _sides(corpus: Path, queries: Path, checkpoints: Path, settings: Encode, fet
         "corpus": lambda: map(passage_texts, read_batches(corpus, CORPUS, size)),
         "queries": lambda: (table["query"].to_pylist() for table in read_batches(queries, QUERIES, size)),
     }
-    prompts = {"corpus": settings.passage_prompt, "queries": settings.query_prompt}
     sides = []
-    for name, path in (("corpus", corpus), ("queries", queries)):
-        workspace = Workspace(checkpoints / name, _identity(path, prompts[name], settings, fetched))
-        sides.append(_Side(name, prompts[name], count_rows(path), texts[name], workspace))
+    for name, path, kind in (("corpus", corpus, "passage"), ("queries", queries, "query")):
+        asked = getattr(settings.prompts, kind)
+        workspace = Workspace(checkpoints / name, _identity(path, asked, settings, fetched))
+        sides.append(_Side(name, kind, count_rows(path), texts[name], workspace))
     return sides
 
 
-def _identity(path: Path, prompt: str, settings: Encode, fetched: Path | None) -> dict:
+def _identity(path: Path, prompt: str | None, settings: Encode, fetched: Path | None) -> dict:
     """What a shard depends on; the number of processes and the batch size are not among it."""
     from tdro.models import model_files
 
@@ -123,7 +125,7 @@ def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) 
         for number, texts in enumerate(side.texts()):
             if side.workspace.claim(number):
                 miner = miner or Miner(settings, fetched)
-                embeddings, counts = miner.encode(texts, side.prompt, progress)
+                embeddings, counts = miner.encode(texts, side.kind, progress)
                 side.workspace.write(number, embeddings, counts)
                 log.info("shard %d of %s written", number, side.name)
 
@@ -162,18 +164,23 @@ class Miner:
             revision=settings.revision,
             fetched=fetched,
         )
+        prompts = take_prompts(f"mining.encode.model {settings.model}", self.model, settings.prompts)
+        self._prompts = {"query": prompts.query, "passage": prompts.passage}
         length, count = length_of(self.model, None), tokens_of(self.model)
-        for key in ("query_prompt", "passage_prompt"):
-            prompt = getattr(settings, key)
-            check_prompt(f"mining.encode.{key} {prompt!r}", prompt, "mining.encode.max_length", length, count)
+        for kind, prompt in self._prompts.items():
+            what = f"mining.encode.prompts.{kind} {prompt!r}"
+            check_prompt(what, prompt, "mining.encode.max_length", length, count)
 
-    def encode(self, texts: list[str], prompt: str, progress: _Progress) -> tuple[np.ndarray, dict[str, int]]:
+    def encode(
+        self, texts: list[str], kind: Literal["query", "passage"], progress: _Progress
+    ) -> tuple[np.ndarray, dict[str, int]]:
         """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
 
         All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.lengths`).
         """
         from tdro.features import positions, rows_of, text_lengths
 
+        prompt = self._prompts[kind]
         features = self.model.preprocess(texts, prompt=prompt)
         lengths = text_lengths(features)
         cut = len(cut_places(self.model, texts, features, prompt=prompt))

@@ -58,7 +58,7 @@ def encode_corpus(
     missing = workspace.missing(shards)
     log.info("%d of %d shards are there", shards - len(missing), shards)
     if missing:
-        _encode(lambda: open_encoder(retriever, encoding, fetched), corpus, shards, workspace)
+        _encode(lambda: open_encoder(retriever, encoding, fetched)[0], corpus, shards, workspace)
     state.wait_for_everyone()
     if state.is_main_process:
         shutil.rmtree(output, ignore_errors=True)

@@ -142,7 +142,7 @@ def _evaluate_one(
     own = {place: row for place, row in own.items() if row not in asked.positives[place]}
     if own:
         log.info("%s: %d queries are passages themselves, which their rankings leave out", name, len(own))
-    whole, *cut = rank(dataset, asked.texts, DEPTH + 1)
+    whole, *cut = rank(name, dataset, asked.texts, DEPTH + 1)
     rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)

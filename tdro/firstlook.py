@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 from tdro import strictyaml
-from tdro.config import Config, Encoding
+from tdro.config import Config, Encoding, Model
 from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
 from tdro.positions import check_lengths
 from tdro.queryfiles import read_queries
 from tdro.registry import Benchmark, Prompted, Source, Task
 from tdro.relations import said
-from tdro.room import look_at_instructions
+from tdro.room import look_at_prompts
 from tdro.sources import BadRow, Passage, Row, rows
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
@@ -93,18 +93,18 @@ def of_settings(root: Path) -> Iterator[str]:
 def _looks_at_models(config: Config, datasets: Mapping[str, Prompted], mined: bool) -> Iterator[Callable[[], None]]:
     """What looks at each model: its files, and whether it reads what is asked, which a miner need not."""
     for model in config.models:
-        yield partial(_look_at_base, model.base, config.encoding, datasets)
+        yield partial(_look_at_base, model, config.encoding, datasets)
     if mined:
         yield partial(check_model_folder, config.mining.encode.model)
         if config.mining.rescore:
             yield partial(check_model_folder, config.mining.rescore.model)
 
 
-def _look_at_base(base: str, encoding: Encoding, datasets: Mapping[str, Prompted]) -> None:
-    check_model_folder(base)
+def _look_at_base(model: Model, encoding: Encoding, datasets: Mapping[str, Prompted]) -> None:
+    check_model_folder(model.base)
     lengths = {"encoding.query_length": encoding.query_length, "encoding.passage_length": encoding.passage_length}
-    check_lengths(base, lengths)
-    look_at_instructions(base, encoding, datasets)
+    check_lengths(model.base, lengths)
+    look_at_prompts(model, encoding, datasets)
 
 
 def _look_at_dataset(dataset: Task | Benchmark) -> None:

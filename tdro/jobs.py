@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from tdro import firstlook, mixtures, strictyaml
-from tdro.config import Config, Dedup, Model, Tdro, select
+from tdro.config import Config, Dedup, Encode, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.filestates import nameable
 from tdro.indices import check_index
+from tdro.kinds import is_embedder
 from tdro.launch import AUTO, configurations, uses_cpu
 from tdro.layout import Layout
 from tdro.nearest import hint
@@ -242,16 +243,13 @@ class Jobs:
 
     @property
     def untrained(self) -> dict[str, Retriever]:
-        """Retrievers that nothing is trained for, by name."""
-        found: dict[str, Retriever] = {}
-        for kind in self.config.evaluation.untrained:
-            if kind == "bm25":
-                found[kind] = "bm25"
-            elif kind == "miner":
-                found[kind] = _part(self.config.mining.encode, Miner)
-            else:
-                found |= {f"base-{model.name}": model for model in self.config.models}
-        return found
+        """Retrievers that nothing is trained for, by name; a base that is also the miner stands here once."""
+        kinds, encode = self.config.evaluation.untrained, self.config.mining.encode
+        bases = [model for model in self.config.models if is_embedder(model)] if "base" in kinds else []
+        found: dict[str, Retriever] = {"bm25": "bm25"} if "bm25" in kinds else {}
+        if "miner" in kinds and not any(_is_miner(model, encode) for model in bases):
+            found["miner"] = _part(encode, Miner)
+        return found | {f"base-{model.name}": model for model in bases}
 
     def prepare_corpus(self, corpus: str) -> CorpusJob:
         """Job that prepares the corpus of a benchmark in its own format."""
@@ -493,6 +491,13 @@ def _check_dataset(dataset: Task | Benchmark) -> None:
     check_source(dataset.source)
     if isinstance(dataset, Benchmark) and (dataset.parts or dataset.corpus):
         raise UserError(f"`parts` and `corpus` are for the readers {', '.join(SHARED_CORPUS)}; remove them.")
+
+
+def _is_miner(model: Model, encode: Encode) -> bool:
+    """Whether a base before training is the miner, so that a table need not name it twice."""
+    same = all(getattr(model, key) == getattr(encode, key) for key in ("revision", "sha256"))
+    asked = {(p.query, p.passage) for p in (model.prompts, encode.prompts)}
+    return same and model.base == encode.model and len(asked) == 1 and not (model.static or model.prompts.tasks)
 
 
 Part = TypeVar("Part", bound=Section)

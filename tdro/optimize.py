@@ -18,7 +18,8 @@ from transformers import TrainerCallback, set_seed
 
 from tdro import training
 from tdro.artifacts import HEAVIEST, PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
-from tdro.batches import Texts
+from tdro.bases import base_prompts, load_retriever
+from tdro.batches import Texts, files_of
 from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
@@ -27,7 +28,7 @@ from tdro.fulldisk import naming
 from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter
-from tdro.models import base_files, load_retriever
+from tdro.models import base_files
 from tdro.processes import processes
 from tdro.room import check_model
 from tdro.settings import OptimizeJob
@@ -66,21 +67,22 @@ def optimize(
         UserError: when ``reference`` belongs to another plan, or a loss is not finite.
     """
     rows = read_table(plan, PLAN)
-    texts = Texts(results, job.tasks, job.seed)
     training.check_plan(rows, plan, job.tdro, mixed=True)
     reference_losses = _reference_losses(reference, plan)
     training.keep_if_same(
         checkpoints,
         job,
         [plan, reference, initial, *([fetched] if fetched else [])],
-        [*texts.files(rows), *base_files(job.model)],
+        [*files_of(rows, results), *base_files(job.model)],
         stage=__name__,
     )
     set_seed(job.seed)
     start = read_weights(initial)
     task_ids = _task_ids(rows, list(start.weights), plan, initial)
     model = load_retriever(job.model, job.encoding, fetched)
-    check_model(model, job.tasks)
+    prompts = base_prompts(job.model, model)
+    check_model(model, job.tasks, prompts)
+    texts = Texts(results, job.tasks, job.seed, prompts)
     meter = Meter(rows["task"].to_pylist())
     weights = _task_weights(start.weights, initial, job)
     loss = RobustLoss(model, weights, task_ids, reference_losses, job.tdro, meter)

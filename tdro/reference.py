@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from tdro.artifacts import PLAN, REFERENCE, digest, read_table, stamps, write_table
-from tdro.batches import Text, Texts
+from tdro.batches import Text, Texts, files_of
 from tdro.cuts import CutCounter
 from tdro.embeddings import Workspace
 from tdro.losses import check_finite, own_negatives_loss
-from tdro.models import load_trained, model_files
+from tdro.models import load_trained, model_files, trained_prompts
 from tdro.precision import autocast
 from tdro.processes import processes
 from tdro.room import check_model
@@ -52,15 +52,16 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     """
     state = processes()
     rows = read_table(plan, PLAN)
-    texts = Texts(results, job.tasks, job.seed)
-    workspace = Workspace(checkpoints, _identity(plan, model, texts.files(rows), job), np.float32)
+    workspace = Workspace(checkpoints, _identity(plan, model, files_of(rows, results), job), np.float32)
     workspace.open()
     blocks = -(-rows.num_rows // BLOCK)
     missing = workspace.missing(blocks)
     log.info("%d of %d shards are there", blocks - len(missing), blocks)
     if missing:
         retriever = load_trained(model)
-        check_model(retriever, job.tasks)
+        prompts = trained_prompts(model, retriever)
+        check_model(retriever, job.tasks, prompts)
+        texts = Texts(results, job.tasks, job.seed, prompts)
         cuts = CutCounter(retriever)
         _compute(missing, rows, texts, retriever, job, workspace)
         cuts.tell("reference losses")

@@ -11,6 +11,9 @@ from tdro.sections import Checksum, Name, Section, Text
 #: The benchmark made of the held-out rows of the training tasks.
 IN_DOMAIN = "in_domain"
 
+#: What a model calls the prompt before all its queries, and that before all its passages.
+QUERY, DOCUMENT = "query", "document"
+
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
@@ -139,6 +142,8 @@ class Registry(Section):
         shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN} & set(self.benchmarks)))
         if shared:
             raise ValueError(f"benchmark {shared[0]!r} has the name of a task or of the in-domain benchmark; rename it")
+        if kept := sorted({QUERY, DOCUMENT} & set(self.tasks)):
+            raise ValueError(f"task {kept[0]!r} has the name of a prompt that every model keeps; rename it")
         suites = {entry.suite for entry in self.benchmarks.values()} & {*self.benchmarks, "out_of_domain"}
         if suites:
             raise ValueError(f"suite {min(suites)!r} has the name of a benchmark or of the average; rename it")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tdro.config import Encoding, Model
 from tdro.dense import Encoder, Ranking, rank
+from tdro.prompts import TaskPrompts, take_prompts
 from tdro.settings import EvalDataset, Miner, Retriever
-from tdro.texts import query_prompt
 
-#: Ranks the passages of a dataset's corpus for its queries, so many each: by all that the retriever knows, then by its
-#: embeddings cut to some dimensions.
-Rank = Callable[[EvalDataset, list[str], int], list[Ranking]]
+#: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever knows, then
+#: by its embeddings cut to some dimensions.
+Rank = Callable[[str, EvalDataset, list[str], int], list[Ranking]]
 
 
 def open_retriever(
@@ -37,40 +37,43 @@ def open_retriever(
     """
     if retriever == "bm25":
         return _bm25
-    encoder = open_encoder(retriever, encoding, fetched)
+    encoder, prompts = open_encoder(retriever, encoding, fetched)
 
-    def ranked(dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
-        if not isinstance(retriever, Miner):
-            encoder.check_instruction(Path(dataset.queries).parent.name, dataset)
-            # Queries carry their dataset's instruction, passages only where it is symmetric.
-            prompt = query_prompt(dataset.instruction[0])
-            encoder.query_prompt, encoder.passage_prompt = prompt, prompt if dataset.symmetric else ""
+    def ranked(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
+        encoder.read_as(name, dataset, prompts)
         return rank(encoder, Path(dataset.corpus), queries, depth, embeddings, dimensions)
 
     return ranked
 
 
-def open_encoder(retriever: Miner | Model | Path, encoding: Encoding, fetched: Path | None = None) -> Encoder:
-    """What embeds texts: the miner with its own prompts, all others with none yet.
+def open_encoder(
+    retriever: Miner | Model | Path, encoding: Encoding, fetched: Path | None = None
+) -> tuple[Encoder, TaskPrompts]:
+    """What embeds texts, reading passages as most test sets have them, and what stands before texts of each.
 
     Raises:
         UserError: for a model that cannot be loaded.
     """
-    from tdro.models import load_embedder, load_retriever, load_trained
+    from tdro.bases import base_prompts, load_retriever
+    from tdro.models import load_embedder, load_trained, trained_prompts
 
+    batch_size = encoding.batch_size
     if isinstance(retriever, Miner):
         model = load_embedder(
             retriever.model, retriever.sha256, retriever.max_length, revision=retriever.revision, fetched=fetched
         )
-        prompts, batch_size = (retriever.query_prompt, retriever.passage_prompt), retriever.batch_size
+        prompts = take_prompts(f"mining.encode.model {retriever.model}", model, retriever.prompts)
+        batch_size = retriever.batch_size
+    elif isinstance(retriever, Model):
+        model = load_retriever(retriever, encoding, fetched)
+        prompts = base_prompts(retriever, model)
     else:
-        trained = not isinstance(retriever, Model)
-        model = load_trained(retriever) if trained else load_retriever(retriever, encoding, fetched)
-        prompts, batch_size = ("", ""), encoding.batch_size
-    return Encoder(model, *prompts, encoding.precision, batch_size)
+        model = load_trained(retriever)
+        prompts = trained_prompts(retriever, model)
+    return Encoder(model, "", prompts.passage or "", encoding.precision, batch_size), prompts
 
 
-def _bm25(dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
+def _bm25(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
     from tdro.bm25 import rank as rank_words
 
     return [Ranking(None, *rank_words(Path(dataset.corpus), queries, depth))]

@@ -1,4 +1,4 @@
-"""Whether an instruction leaves room for the query behind it.
+"""Whether a prompt leaves room for the text behind it.
 
 With 16 tokens a query and an instruction of 20, all queries are cut to the same 16 tokens and get the same vector. That
 is no error to a tokenizer, so it has to be looked for, before a training learns from nothing.
@@ -8,11 +8,13 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tdro.config import Encoding
+from tdro.config import Encoding, Model
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, is_local
+from tdro.kinds import is_decoder
+from tdro.modelfiles import read_config
+from tdro.prompts import Prompts, TaskPrompts, own_of_folder, resolved
 from tdro.registry import Prompted
-from tdro.texts import query_prompt
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +25,27 @@ Count = Callable[[str], int]
 _QUERY, _PASSAGE = "encoding.query_length", "encoding.passage_length"
 
 
-def check_instructions(tasks: Mapping[str, Prompted], lengths: Mapping[str, int | None], count: Count) -> None:
-    """Check the instructions of tasks against the lengths that texts are cut to.
+def check_prompts(
+    prompts: TaskPrompts, tasks: Mapping[str, Prompted], lengths: Mapping[str, int | None], count: Count
+) -> None:
+    """Check what stands before the texts of tasks against the lengths that texts are cut to.
 
     Args:
+        prompts: What stands before texts.
         tasks: Instructions and symmetry, by the task's name.
         lengths: Tokens of a query and of a passage, by key; null cuts nothing.
         count: Tokens of a text.
 
     Raises:
-        UserError: when an instruction leaves no room for a text.
+        UserError: when a prompt leaves no room for a text.
     """
     for name, prompted in tasks.items():
         for wording in prompted.instruction:
-            for key in (_QUERY, _PASSAGE) if prompted.symmetric else (_QUERY,):
-                check_prompt(f"{name}: the instruction {wording!r}", query_prompt(wording), key, lengths[key], count)
+            query = prompts.of_query(name, wording)
+            passage = prompts.of_passage(name, wording, symmetric=prompted.symmetric)
+            for prompt, key in ((query, _QUERY), (passage, _PASSAGE)):
+                carried = f"the instruction {wording!r}" if wording in prompt else f"the prompt {prompt!r}"
+                check_prompt(f"{name}: {carried}", prompt, key, lengths[key], count)
 
 
 def check_prompt(what: str, prompt: str, key: str, length: int | None, count: Count) -> None:
@@ -58,15 +66,20 @@ def check_prompt(what: str, prompt: str, key: str, length: int | None, count: Co
         log.warning("%s takes %d of the %d tokens of %s: little is read of the texts", what, tokens, length, key)
 
 
-def look_at_instructions(reference: str, encoding: Encoding, tasks: Mapping[str, Prompted]) -> None:
-    """The same of a base in a local folder, by its tokenizer.json and without torch; others are passed over.
+def look_at_prompts(model: Model, encoding: Encoding, tasks: Mapping[str, Prompted]) -> None:
+    """The same of a base in a local folder, by its files and without torch; others are passed over.
 
     Raises:
-        UserError: when an instruction leaves no room for a text.
+        UserError: when a prompt leaves no room for a text.
     """
-    file = Path(reference).expanduser() / "tokenizer.json"
-    if reference.startswith(PREFIX) or not is_local(reference) or not file.is_file():
+    folder = Path(model.base).expanduser()
+    file = folder / "tokenizer.json"
+    if model.base.startswith(PREFIX) or not is_local(model.base) or not file.is_file():
         return
+    own = own_of_folder(folder)
+    # Whether it is a decoder is looked up only where that decides: the list of decoders takes a second to import.
+    instructed = model.prompts.query is None and own == Prompts() and is_decoder(read_config(folder))
+    prompts = resolved(model.prompts, own, instructed=instructed)
     from tokenizers import Tokenizer
 
     try:
@@ -76,14 +89,13 @@ def look_at_instructions(reference: str, encoding: Encoding, tasks: Mapping[str,
     tokenizer.no_truncation()
     tokenizer.no_padding()
     lengths = {_QUERY: encoding.query_length, _PASSAGE: encoding.passage_length}
-    check_instructions(tasks, lengths, lambda text: len(tokenizer.encode(text).ids))
+    check_prompts(prompts, tasks, lengths, lambda text: len(tokenizer.encode(text).ids))
 
 
-def check_model(model, tasks: Mapping[str, Prompted]) -> None:
+def check_model(model, tasks: Mapping[str, Prompted], prompts: TaskPrompts) -> None:
     """The same of a loaded SentenceTransformer; how many tokens it reads is saved with it."""
-    check_instructions(
-        tasks, {_QUERY: length_of(model, "query"), _PASSAGE: length_of(model, "document")}, tokens_of(model)
-    )
+    lengths = {_QUERY: length_of(model, "query"), _PASSAGE: length_of(model, "document")}
+    check_prompts(prompts, tasks, lengths, tokens_of(model))
 
 
 def length_of(model, task: str | None) -> int | None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tdro.config import Data, Encoding, Model, Tdro, Training
 from tdro.dimensions import Dimensions
+from tdro.prompts import Prompts
 from tdro.registry import BenchmarkRows, Prompted, Source, TaskRows
 from tdro.sections import Name, Section, Seed
 
@@ -101,8 +102,7 @@ class Miner(Section):
     model: str
     revision: str | None = None
     sha256: str | None = None
-    query_prompt: str = ""
-    passage_prompt: str = ""
+    prompts: Prompts = Prompts()
     max_length: int = 512
     batch_size: int = 64
 

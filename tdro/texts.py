@@ -29,11 +29,6 @@ def passage_text(title: str, text: str) -> str:
     return f"{title} {text}".strip()
 
 
-def query_prompt(instruction: str) -> str:
-    """What stands before a query (and before a passage of a symmetric task), in E5's style."""
-    return f"Instruct: {instruction}\nQuery: "
-
-
 def choose(number: int, *key: str | int) -> int:
     """One of the numbers below ``number``, decided by ``key``: the same in every process and every run."""
     digest = blake2b(repr(key).encode(), digest_size=8).digest()

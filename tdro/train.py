@@ -16,7 +16,8 @@ from transformers import set_seed
 
 from tdro import training
 from tdro.artifacts import PLAN, read_table
-from tdro.batches import Texts
+from tdro.bases import base_prompts, load_retriever
+from tdro.batches import Texts, files_of
 from tdro.card import describe_training, public_settings
 from tdro.dimensions import check_trained
 from tdro.distill import Distillation
@@ -26,8 +27,9 @@ from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
 from tdro.masks import KnownPositives
 from tdro.meter import Meter
-from tdro.models import base_files, load_retriever
+from tdro.models import SETTINGS, base_files, network_of
 from tdro.processes import processes
+from tdro.prompts import TaskPrompts, named
 from tdro.room import check_model
 from tdro.settings import TrainJob
 from tdro.teacher import plan_scores, scored_files
@@ -63,17 +65,19 @@ def train(
         UserError: when an input is missing or does not fit the others.
         Unfinished: when a signal stopped the training; the same command goes on with it.
     """
-    rows, texts = read_table(plan, PLAN), Texts(results, job.tasks, job.seed)
+    rows = read_table(plan, PLAN)
     training.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
     small = [plan, *(file for file in (fetched, loss_weights) if file)]
     scored = scored_files(rows, results) if job.training.distill else {}
-    large = [*texts.files(rows), *scored.values(), *base_files(job.model)]
+    large = [*files_of(rows, results), *scored.values(), *base_files(job.model)]
     training.keep_if_same(checkpoints, job, small, large, stage=__name__)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
-    check_model(model, job.tasks)
+    prompts = base_prompts(job.model, model)
+    check_model(model, job.tasks, prompts)
     check_trained(job.model.name, model.get_embedding_dimension(), job.training.matryoshka)
+    texts = Texts(results, job.tasks, job.seed, prompts)
     meter = Meter(rows["task"].to_pylist())
     loss = ContrastiveLoss(
         model,
@@ -103,8 +107,9 @@ def train(
             model = load_retriever(job.model, job.encoding, fetched)
             model.load_state_dict(whole)
         if job.model.lora:
-            merge_adapters(model[0].auto_model)
-        _save(model, job, rows, texts, output)
+            merge_adapters(network_of(model))
+        model.prompts, model.default_prompt_name = named(prompts, job.tasks)
+        _save(model, _with_prompts(job, prompts), rows, texts, output)
         shutil.rmtree(checkpoints, ignore_errors=True)
         log.info("wrote %s", output)
 
@@ -132,6 +137,11 @@ def _check_output(output: Path) -> None:
         raise UserError(f"{output} exists and is no SentenceTransformer folder; name another output.")
 
 
+def _with_prompts(job: TrainJob, prompts: TaskPrompts) -> TrainJob:
+    """The settings with the prompts that were used, which evaluation reads there."""
+    return job.model_copy(update={"model": job.model.model_copy(update={"prompts": prompts})})
+
+
 def _save(model, job: TrainJob, plan: pa.Table, texts: Texts, output: Path) -> None:
     """Write the model, its card and the settings it was trained with, beside its place; then move it there."""
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +150,7 @@ def _save(model, job: TrainJob, plan: pa.Table, texts: Texts, output: Path) -> N
         folder = Path(temporary) / "model"
         model.save_pretrained(str(folder), create_model_card=False)
         settings = public_settings(job).model_dump_json(indent=2)
-        (folder / "training_settings.json").write_text(f"{settings}\n", encoding="utf-8")
-        describe_training(folder, job, plan, texts, model.get_embedding_dimension())
+        (folder / SETTINGS).write_text(f"{settings}\n", encoding="utf-8")
+        describe_training(folder, job, plan, texts, model)
         shutil.rmtree(output, ignore_errors=True)
         folder.rename(output)

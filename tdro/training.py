@@ -32,9 +32,11 @@ from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
 from tdro.fulldisk import naming
 from tdro.meter import Meter
+from tdro.models import network_of
 from tdro.precision import supports_bf16
 from tdro.processes import PATIENCE, agreed, device, processes
 from tdro.sections import Section
+from tdro.unused import freeze_unused
 from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ def run(
         Unfinished: when SIGTERM or SIGUSR1 came; the checkpoint of the step is written by then.
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
+    freeze_unused(model)
     model.model_card_data.generate_widget_examples = False  # our card shows none (tdro.card)
     trainer = _Trainer(
         meter,
@@ -129,7 +132,10 @@ class _Trainer(SentenceTransformerTrainer):
         super().__init__(**others)
         self._meter = meter
         if self.is_fsdp_enabled:  # a SentenceTransformer does not say which layers belong together, its network does
-            layers = list(self.model[0].auto_model._no_split_modules)
+            network = network_of(self.model)
+            if network is None:
+                raise UserError("a static embedding is too small to be split by FSDP; use `accelerate: auto`.")
+            layers = list(network._no_split_modules)
             self.accelerator.state.fsdp_plugin.transformer_cls_names_to_wrap = layers
             self.model.base_model_prefix = "transformers_model"  # accelerate looks for the last norm there
 

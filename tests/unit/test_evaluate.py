@@ -33,6 +33,7 @@ from tdro.benchmarks import prepare_corpus, prepare_queries
 from tdro.corpora import own_passages
 from tdro.errors import UserError
 from tdro.evaluate import evaluate, without_themselves
+from tdro.prompts import INSTRUCT
 from tdro.registry import Source
 from tdro.settings import EvalDataset, EvaluateJob, Miner
 
@@ -276,20 +277,26 @@ def test_several_datasets_stand_in_one_file_and_equal_scores_rank_by_row(tmp_pat
     assert queries["dataset"] == ["planted"] * 20 + ["second"]
 
 
+@pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_the_model_reads_exactly_the_texts_of_training(tmp_path, monkeypatch, symmetric):
-    prompt = "Instruct: Find the passage\nQuery: "
+def test_the_model_reads_exactly_the_texts_of_training_or_its_own(tmp_path, monkeypatch, symmetric, trained):
+    prompt, before = ("Instruct: Find the passage\nQuery: ", "") if trained else ("saved: ", "passage: ")
     passages = [f"  Title {i} body of\npassage {i}" for i in range(3)]
     asked = ["what is  0? ", " und 1"]
-    model = save_letters(tmp_path / "model", [*passages, *asked, prompt])
-    SentenceTransformer(str(model), device="cpu", prompts={"query": "saved: ", "document": "saved: "}).save(str(model))
+    model = save_letters(tmp_path / "model", [*passages, *asked, prompt, "passage: "])
+    SentenceTransformer(str(model), device="cpu", prompts={"query": "saved: ", "document": "passage: "}).save(
+        str(model)
+    )
+    if trained:
+        settings = {"model": {"prompts": {"query": INSTRUCT, "passage": ""}}}
+        (model / "training_settings.json").write_text(json.dumps(settings))
     dataset = save_dataset(
         tmp_path / "ds", ["body of\npassage 0 ", "passage without title", " two"], asked, [[0], [1]],
         titles=["Title 0", "", " Title 2"],
     )  # fmt: skip
     read = spy(monkeypatch)
     run(tmp_path, model, {"letters": dataset.model_copy(update={"symmetric": symmetric})})
-    before = prompt if symmetric else ""
+    before = prompt if symmetric else before
     expected = ["Title 0 body of\npassage 0", "passage without title", "Title 2  two"]
     assert sorted(read) == sorted([before + text for text in expected] + [prompt + text for text in asked])
 
@@ -650,6 +657,6 @@ def test_the_miner_reads_its_own_prompts_and_no_instruction(tmp_path, monkeypatc
     model = save_letters(tmp_path / "model", ["abc q: p: "])
     dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["c"], [[0]])
     read = spy(monkeypatch)
-    miner = Miner(model=str(model), query_prompt="q: ", passage_prompt="p: ")
+    miner = Miner(model=str(model), prompts={"query": "q: ", "passage": "p: "})
     evaluate(miner, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet")
     assert sorted(read) == ["p: a", "p: b", "q: c"]

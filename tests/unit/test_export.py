@@ -9,10 +9,11 @@ from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
 from tdro.artifacts import PLAN
+from tdro.bases import base_prompts, load_retriever
 from tdro.card import describe_training
 from tdro.cli import main
 from tdro.config import Distill, Encoding, Lora, Model, Training
-from tdro.models import load_retriever
+from tdro.prompts import named
 from tdro.registry import Prompted
 from tdro.settings import TrainJob
 from tdro.weights import Weights, write_weights
@@ -26,14 +27,16 @@ def model(tiny_base, tmp_path_factory):
     """A saved model with its card, the weights beside it, and scores on two test sets."""
     folder = tmp_path_factory.mktemp("export")
     base = Model(name="tiny", base=str(tiny_base))
-    load_retriever(base, ENCODING).save_pretrained(str(folder / "model"))
+    retriever = load_retriever(base, ENCODING)
     columns = {"step": [0] * 4, "slot": range(4), "task": TASKS, "query": range(4), "positive": range(4)}
     plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
     tasks = {task: Prompted(instruction=f"Find the {task} | one.") for task in ("red", "blue")}
-    named = base.model_copy(update={"base": "org/base", "lora": Lora()})
+    elsewhere = base.model_copy(update={"base": "org/base", "lora": Lora()})
     training = Training(steps=1, batch_size=4, distill=Distill(temperature=2))
-    job = TrainJob(model=named, encoding=ENCODING, training=training, tasks=tasks, own_negatives=["red"], seed=7)
-    describe_training(folder / "model", job, plan, texts=None, dimension=32)
+    job = TrainJob(model=elsewhere, encoding=ENCODING, training=training, tasks=tasks, own_negatives=["red"], seed=7)
+    retriever.prompts, retriever.default_prompt_name = named(base_prompts(base, retriever), tasks)
+    retriever.save_pretrained(str(folder / "model"))
+    describe_training(folder / "model", job, plan, texts=None, model=retriever)
     write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
     for dataset, metrics in (("web", {"ndcg_at_10": 0.5}), ("wiki", {"acc_at_10": 0.25})):
         found = {"benchmark": dataset, "datasets": {dataset: metrics | {"queries": 3, "passages": 9}}}
@@ -51,7 +54,16 @@ def test_the_card_says_what_a_model_was_trained_on_and_how(model):
     card = ModelCard.load(model / "model" / "README.md")
     assert card.data.base_model == "org/base"
     assert "| blue | 3 | 75.0% | `Find the blue / one.` |" in card.text
-    for fact in ("1 steps of 4 rows", "LoRA of rank 8", "read up to 16 tokens, passages up to 24", "seed 7"):
+    assert "| `blue` | `'Instruct: Find the blue / one.\\nQuery: '` |" in card.text
+    assert 'model.encode_query(["first query", "second query"], prompt_name=\'red\')' in card.text
+    for fact in (
+        "pooling `lasttoken`",
+        "vectors of 32 numbers",
+        "1 steps of 4 rows",
+        "LoRA of rank 8",
+        "read up to 16 tokens, passages up to 24",
+        "seed 7",
+    ):
         assert fact in " ".join(card.text.split())
     for fact in ("Rows of red had their own hard negatives alone.", "distilled (weight 0.5, temperature 2)."):
         assert fact in " ".join(card.text.split())

@@ -13,11 +13,11 @@ import yaml
 from fakehub import COMMIT, FakeHub
 
 from tdro.artifacts import QUERIES, read_table
+from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 from tdro.errors import UserError
 from tdro.fetched import dataset_job, find, model_job
 from tdro.jobs import Jobs
-from tdro.models import load_retriever
 from tdro.registry import Source
 from tdro.sections import parse
 from tdro.settings import PrepareJob

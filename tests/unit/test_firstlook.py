@@ -121,6 +121,7 @@ def test_an_instruction_that_fills_the_query_is_told_of_tasks_and_benchmarks(fol
     from tinymodels import byte_tokenizer
 
     byte_tokenizer().save_pretrained(folder / "base")
+    (folder / "base/config.json").write_text('{"model_type": "llama"}')
     benchmark = {"source": {"reader": "jsonl", "path": "data/faq.jsonl"}}
     assert look(benchmark=benchmark) == []
     ((line, to_come),) = look(encoding={"query_length": 16})

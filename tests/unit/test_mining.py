@@ -88,7 +88,7 @@ def test_a_miner_may_tokenise_texts_in_any_form(form, miner, tmp_path, monkeypat
         pretend_flash_attention(monkeypatch)
         flatten(encoder.model)
     texts = [" ".join(WORDS[i : i + 1 + i % 5]) for i in range(10)]
-    found, counts = encoder.encode(texts, "", _Progress(len(texts)))
+    found, counts = encoder.encode(texts, "query", _Progress(len(texts)))
     expected = SentenceTransformer(miner, device="cpu")
     if form != "in a bag":
         expected.max_seq_length = 8
@@ -151,7 +151,7 @@ def shards(folder):
 @pytest.mark.parametrize("size", [7, 50, 16_384])
 def test_shards_hold_what_sentence_transformers_computes(data, miner, tmp_path, size):
     passages, queries, corpus, asked = data
-    folder = encoded(tmp_path, corpus, asked, model=miner, query_prompt="the ", shard_size=size, batch_size=5)
+    folder = encoded(tmp_path, corpus, asked, model=miner, prompts={"query": "the "}, shard_size=size, batch_size=5)
     found = Embeddings(folder / "corpus")
     texts = [f"{title} {text}".strip() for title, text in passages]
     expected = embed(miner, texts)

@@ -5,14 +5,16 @@ import logging
 import numpy as np
 import pytest
 
+from tdro.bases import load_retriever
 from tdro.config import Encode, Encoding, Model
 from tdro.cuts import CountingCollator, CutCounter, cut_places
 from tdro.encode import Miner
 from tdro.errors import UserError
-from tdro.models import load_retriever
+from tdro.prompts import INSTRUCT, TaskPrompts
 from tdro.registry import Prompted
-from tdro.room import check_model, length_of, look_at_instructions
+from tdro.room import check_model, length_of, look_at_prompts
 
+INSTRUCTED = TaskPrompts(query=INSTRUCT)
 WORDING = "Given a question of a customer, retrieve the paragraph of the manual that answers it."
 
 
@@ -37,8 +39,8 @@ def test_an_instruction_as_long_as_a_query_is_refused_since_all_queries_would_be
     np.testing.assert_allclose(first, second, atol=1e-6)  # what nobody would notice
     expected = rf"help: the instruction .*{WORDING[:20]}.* takes {needed} tokens, encoding.query_length is {needed}"
     with pytest.raises(UserError, match=expected):
-        check_model(full, tasks)
-    check_model(retriever(tiny_base, needed + 8), tasks)
+        check_model(full, tasks, INSTRUCTED)
+    check_model(retriever(tiny_base, needed + 8), tasks, INSTRUCTED)
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -47,29 +49,31 @@ def test_an_instruction_on_passages_needs_room_there_too(tiny_base, symmetric):
     model = retriever(tiny_base, query_length=200, passage_length=32)
     if symmetric:
         with pytest.raises(UserError, match=r"twin: .*encoding.passage_length is 32"):
-            check_model(model, tasks)
+            check_model(model, tasks, INSTRUCTED)
     else:
-        check_model(model, tasks)
+        check_model(model, tasks, INSTRUCTED)
 
 
 def test_little_room_is_a_warning(tiny_base, caplog):
     needed = tokens(tiny_base, f"Instruct: {WORDING}\nQuery:")
-    check_model(retriever(tiny_base, needed + 7), {"help": Prompted(instruction=WORDING)})
+    check_model(retriever(tiny_base, needed + 7), {"help": Prompted(instruction=WORDING)}, INSTRUCTED)
     assert f"takes {needed} of the {needed + 7} tokens of encoding.query_length" in caplog.text
 
 
 def test_a_look_before_any_job_finds_the_same_without_torch(tiny_base):
     tasks = {"help": Prompted(instruction=WORDING)}
     with pytest.raises(UserError, match=r"help: the instruction .* encoding.query_length is 32"):
-        look_at_instructions(str(tiny_base), Encoding(query_length=32), tasks)
-    look_at_instructions(str(tiny_base), Encoding(query_length=256), tasks)
-    look_at_instructions("BAAI/bge-base-en-v1.5", Encoding(query_length=8), tasks)
+        look_at_prompts(Model(name="tiny", base=str(tiny_base)), Encoding(query_length=32), tasks)
+    look_at_prompts(Model(name="tiny", base=str(tiny_base)), Encoding(query_length=256), tasks)
+    look_at_prompts(Model(name="tiny", base=str(tiny_base), prompts="none"), Encoding(query_length=32), tasks)
+    look_at_prompts(Model(name="bge", base="BAAI/bge-base-en-v1.5"), Encoding(query_length=8), tasks)
 
 
 def test_prompts_of_the_miner_need_room_too(tiny_base, tmp_path):
     retriever(tiny_base, 64).save_pretrained(str(tmp_path))
-    with pytest.raises(UserError, match=r"mining.encode.passage_prompt .* mining.encode.max_length is 16"):
-        Miner(Encode(model=str(tmp_path), max_length=16, passage_prompt="passage of a manual, to be embedded: "))
+    with pytest.raises(UserError, match=r"mining.encode.prompts.passage .* mining.encode.max_length is 16"):
+        prompts = {"passage": "passage of a manual, to be embedded: "}
+        Miner(Encode(model=str(tmp_path), max_length=16, prompts=prompts))
 
 
 LENGTHS = [3, 15, 16, 17, 40, 16]

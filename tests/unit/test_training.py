@@ -19,6 +19,7 @@ from tdro import reference as reference_stage
 from tdro import train as train_stage
 from tdro import training
 from tdro.artifacts import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY, read_table, write_table
+from tdro.bases import load_retriever
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
@@ -26,9 +27,10 @@ from tdro.evaluate import evaluate
 from tdro.export import export
 from tdro.lora import merge_adapters
 from tdro.losses import own_negatives_loss
-from tdro.models import load_retriever, load_trained
+from tdro.models import load_trained
 from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
+from tdro.prompts import INSTRUCT, TaskPrompts
 from tdro.reference import reference
 from tdro.registry import Prompted
 from tdro.settings import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
@@ -37,6 +39,7 @@ from tdro.weights import Weights, derive, uniform, write_weights
 
 GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 TASKS = {"plain": Prompted(instruction="Find it."), "twin": Prompted(instruction="Find the same.", symmetric=True)}
+INSTRUCTED = TaskPrompts(query=INSTRUCT)
 # Long enough for the instruction and the text: with the bytes of the instruction alone all texts would be one.
 ENCODING = Encoding(query_length=64, passage_length=64, precision="fp32")
 SCHEDULE = {"batch_size": 4, "learning_rate": 1e-2, "warmup_steps": 1, "temperature": 0.05, "log_steps": 2}
@@ -92,12 +95,18 @@ def optimize_job(tiny_base, **changes):
     return OptimizeJob(model=model(tiny_base), encoding=ENCODING, tdro=settings, tasks=TASKS, seed=3)
 
 
+def save_untrained(tiny_base, encoding, folder):
+    """The base as a training of no step would leave it."""
+    load_retriever(model(tiny_base), encoding).save_pretrained(str(folder))
+    (folder / "training_settings.json").write_text(json.dumps({"model": {"prompts": INSTRUCTED.model_dump()}}))
+
+
 def parameters(folder):
     return torch.cat([p.detach().flatten() for p in load_trained(folder).parameters()])
 
 
 def test_texts_carry_the_instruction_on_the_query_and_on_both_sides_of_a_symmetric_task(results, make):
-    texts = Texts(results, TASKS, 3)
+    texts = Texts(results, TASKS, 3, INSTRUCTED)
     for row in read_table(make("mixed", 2), PLAN).to_pylist():
         query, *passages = [texts[t] for t in texts.of_row(row)]
         prompt = f"Instruct: {TASKS[row['task']].instruction[0]}\nQuery: "
@@ -112,7 +121,7 @@ def test_each_row_takes_one_of_several_instructions_by_seed(results, make):
     plan = read_table(make("mixed", 20), PLAN).to_pylist()
 
     def read(seed, tasks=tasks):
-        texts = Texts(results, tasks, seed)
+        texts = Texts(results, tasks, seed, INSTRUCTED)
         return [[texts[text] for text in texts.of_row(row)] for row in plan]
 
     first, plain = read(3), read(3, TASKS)
@@ -131,7 +140,7 @@ def test_each_row_takes_one_of_several_instructions_by_seed(results, make):
 
 def test_the_dataset_gives_the_plans_rows_in_order(results, make):
     plan = read_table(make("mixed", 3), PLAN)
-    texts = Texts(results, TASKS, 3)
+    texts = Texts(results, TASKS, 3, INSTRUCTED)
     items = dataset(plan, texts)
     assert items[5]["label"] == 5
     for item, row in zip(items, plan.to_pylist(), strict=True):
@@ -143,7 +152,7 @@ def test_training_learns_and_leaves_a_plain_model(tiny_base, results, make, tmp_
     job = train_job(tiny_base, steps=60, batch_size=8, learning_rate=5e-3, save_steps=60)
     train(plan, results, tmp_path / "model", tmp_path / "checkpoints", tmp_path / "tb", job)
     assert not (tmp_path / "checkpoints").exists()
-    rows, texts = read_table(plan, PLAN).to_pylist()[:40], Texts(results, TASKS, 3)
+    rows, texts = read_table(plan, PLAN).to_pylist()[:40], Texts(results, TASKS, 3, INSTRUCTED)
 
     def loss(retriever):
         losses = [
@@ -333,7 +342,7 @@ def test_a_killed_reference_job_goes_on_with_the_first_block_missing(reference_l
 
 def test_reference_losses_are_the_models_losses_row_by_row(reference_losses, results, tmp_path):
     plan, losses = reference_losses
-    retriever, texts = load_trained(tmp_path / "reference"), Texts(results, TASKS, 3)
+    retriever, texts = load_trained(tmp_path / "reference"), Texts(results, TASKS, 3, INSTRUCTED)
     for row, loss in zip(
         read_table(plan, PLAN).to_pylist(), read_table(losses, REFERENCE)["loss"].to_pylist(), strict=True
     ):
@@ -401,7 +410,7 @@ def test_the_trajectory_is_what_the_formulas_make_of_the_losses_of_the_rows(
 
 def test_a_first_step_without_reference_difference_measures_one(tiny_base, results, make, tmp_path):
     """The untrained base as reference: at step 0 the proxy is the reference."""
-    load_retriever(model(tiny_base), ENCODING).save_pretrained(str(tmp_path / "base"))
+    save_untrained(tiny_base, ENCODING, tmp_path / "base")
     plan = make("mixed", 6)
     job = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
     reference(plan, tmp_path / "base", results, tmp_path / "reference.parquet", tmp_path / "blocks", job)
@@ -652,7 +661,7 @@ def test_texts_that_a_training_reads_only_in_part_are_counted_a_task(tiny_base, 
     with caplog.at_level("INFO"):
         train(plan, results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
     tokenizer = load_retriever(job.model, encoding).tokenizer
-    texts, expected = Texts(results, TASKS, job.seed), {}
+    texts, expected = Texts(results, TASKS, job.seed, INSTRUCTED), {}
     for row in read_table(plan, PLAN).to_pylist():
         read, cut = expected.get(row["task"], (0, 0))
         for text, limit in zip(texts.of_row(row), (64, 38, 38, 38), strict=True):
@@ -672,7 +681,7 @@ def test_an_instruction_that_fills_the_query_stops_every_stage(reference_losses,
         train(make("homogeneous", 8), results, tmp_path / "m", tmp_path / "c", tmp_path / "tb", job)
     with refused:
         run_tdro(reference_losses, results, tmp_path, optimize_job(tiny_base).model_copy(update={"encoding": short}))
-    load_retriever(model(tiny_base), short).save_pretrained(str(tmp_path / "trained"))
+    save_untrained(tiny_base, short, tmp_path / "trained")
     with refused:
         job = ReferenceJob(temperature=0.05, tasks=TASKS, seed=3)
         reference(make("mixed", 6), tmp_path / "trained", results, tmp_path / "r.parquet", tmp_path / "c3", job)
@@ -770,6 +779,7 @@ def test_a_model_is_saved_with_its_settings(tiny_base, results, make, tmp_path):
     train(make("homogeneous", 2), results, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
     expected = json.loads(job.model_dump_json())
     expected["model"]["base"] = tiny_base.name  # where it lies on this machine is nobody else's business
+    expected["model"]["prompts"] = {"query": INSTRUCT, "passage": "", "tasks": {}}  # what `auto` has come to
     assert json.loads((tmp_path / "model" / "training_settings.json").read_text()) == expected
 
 

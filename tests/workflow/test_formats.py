@@ -14,8 +14,8 @@ import yaml
 from running import snakemake
 
 from tdro.artifacts import CORPUS, QUERIES, TRAIN, read_counts, read_table
+from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
-from tdro.models import load_retriever
 
 pytestmark = pytest.mark.workflow
 

@@ -13,8 +13,9 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 from launching import launch_arguments
 
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY, digest, read_table, write_table
+from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
-from tdro.models import load_retriever, load_trained
+from tdro.models import load_trained
 from tdro.plan import make_plan, read_tasks
 from tdro.weights import uniform, write_weights
 

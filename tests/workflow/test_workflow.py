@@ -13,8 +13,8 @@ from fakehub import FakeHub
 from running import rules_to_run, snakemake
 
 from tdro.artifacts import DUPLICATES, LEAKS, PLAN, TRAIN, TRAJECTORY, read_counts, read_table
+from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
-from tdro.models import load_retriever
 from tdro.weights import Weights, read_weights, write_weights
 
 pytestmark = pytest.mark.workflow
@@ -266,7 +266,7 @@ def test_a_second_run_does_nothing(project):
     [
         ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
         ("report={title: Another}", {"report"}),
-        ("mining={encode: {query_prompt: 'query: '}}", {"encode", "search", "select", *AFTER_MINING, *OF_MINER}),
+        ("mining={encode: {prompts: {query: 'query: '}}}", {"encode", "search", "select", *AFTER_MINING, *OF_MINER}),
         (
             "training={temperature: 0.1}",
             {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
