@@ -225,7 +225,7 @@ def _distil(source: str, folder: Path, dimensions: int) -> None:
     try:
         module = StaticEmbedding.from_distillation(source, device=str(device()), pca_dims=dimensions)
     except ImportError as error:
-        raise UserError("`models[].static` needs the package model2vec; pip install 'model2vec[distill]'.") from error
+        raise UserError("`models[].static` needs the package model2vec; pip install model2vec skeletoken.") from error
     SentenceTransformer(modules=[module]).save_pretrained(str(folder), create_model_card=False)
 
 

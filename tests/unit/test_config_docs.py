@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tdro import config, registry, sections
+from tdro import config, prompts, registry, sections
 
 README = Path(__file__).parents[2] / "config" / "README.md"
 
@@ -14,6 +14,7 @@ README = Path(__file__).parents[2] / "config" / "README.md"
 SECTIONS = {
     "Configuration: top level": config.Config,
     "Configuration: `models[]`": config.Model,
+    "Configuration: `models[].prompts`": prompts.TaskPrompts,
     "Configuration: `models[].lora`": config.Lora,
     "Configuration: `data`": config.Data,
     "Configuration: `mining`": config.Mining,

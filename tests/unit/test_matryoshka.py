@@ -16,7 +16,7 @@ from tdro.dimensions import check_trained
 from tdro.errors import UserError
 from tdro.losses import ContrastiveLoss
 from tdro.meter import Meter
-from tdro.models import load_retriever
+from tdro.bases import load_retriever
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
 DIMENSIONS = [32, 20, 3]
