@@ -68,7 +68,7 @@ bench: .venv/installed
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, this is ' + sys.version) if sys.version_info < (3, 11) else None"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,demo,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,demo,static,dev]'
 	touch $@
 
 clean:

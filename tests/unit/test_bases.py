@@ -221,7 +221,6 @@ def test_a_static_embedding_has_neither_layers_nor_attention_nor_pooling(tmp_pat
 
 
 def test_a_base_is_distilled_into_a_static_embedding_once(tmp_path, monkeypatch):
-    pytest.importorskip("model2vec")
     monkeypatch.setenv("TDRO_CACHE", str(tmp_path / "cache"))
     base = save_embedder(bert, tmp_path / "base", Normalize())
     first = load(base, static=8)
