@@ -113,6 +113,7 @@ TRAININGS = {
     "lora": ({"lora": LORA}, {}),
     "distilled": ({"distill": {}}, {}),
     "distilled-alone-cached": ({"distill": {}, "own_negatives": ["twin"], "mini_batch_tokens": 64}, {}),
+    "dimensions": ({"matryoshka": [32, 8], "mini_batch_tokens": 64}, {}),
     "bf16": ({"precision": "bf16"}, {"bf16": True}),
     "sharded": ({"mini_batch_tokens": 64, "save_steps": 2}, {"fsdp": True}),
     "sharded-lora": ({"lora": LORA}, {"fsdp": True}),
@@ -121,7 +122,7 @@ TRAININGS = {
     "stopped": ({"save_steps": 2}, {"stop_at": 3}),
     "sharded-stopped": ({"save_steps": 2}, {"fsdp": True, "stop_at": 3}),
 }
-ALONE = ["whole", "lora", "bf16", "distilled", "distilled-alone-cached"]
+ALONE = ["whole", "lora", "dimensions", "bf16", "distilled", "distilled-alone-cached"]
 
 
 def training_cases(base: Path, results: Path, folder: Path, names) -> list[dict]:
@@ -186,7 +187,7 @@ def parameters(folder: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", [name for name in TRAININGS if "bf16" not in name])
 def test_two_processes_train_the_same_model_as_one(alone, together, name):
-    """Whole or sharded by FSDP, with LoRA, distillation, checkpointing or cached gradients, stopped and resumed."""
+    """Whole or sharded by FSDP, with LoRA, distillation, dimensions, checkpointing, cached gradients, resumed."""
     one = alone / (name if name in ALONE else "lora" if "lora" in name else "whole")
     torch.testing.assert_close(parameters(together[0] / name), parameters(one), atol=1e-5, rtol=0)
     losses = logged_losses(together[0] / name / "tb")
