@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tdro import fulldisk
 from tdro.commands import COMMANDS
+from tdro.commands.arguments import Mixed
 from tdro.errors import Unfinished, UserError
 from tdro.processes import told_cpu
 
@@ -78,7 +79,7 @@ def command_line(arguments: list[str] | None = None) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tdro", description=__import__("tdro").__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Mixed)
     for add in COMMANDS:
         add(commands)
     return parser

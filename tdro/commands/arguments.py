@@ -6,6 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+class Mixed(argparse.ArgumentParser):
+    """A parser whose positional arguments may stand between and behind options, each where one likes."""
+
+    _mixing = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        """What :meth:`argparse.ArgumentParser.parse_known_intermixed_args` gives, which calls this method itself."""
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
+
 def add_command(
     commands,
     name: str,

@@ -1,0 +1,110 @@
+"""Questions to a model and a corpus: the passages whose embeddings are nearest to each query's.
+
+Texts are embedded as ``SentenceTransformer.encode_query`` and ``encode_document`` do it: with the model's own prompts.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from tdro.config import Search
+from tdro.cuts import CutCounter
+from tdro.embedded import Embedded, Told, embedded
+from tdro.errors import UserError
+from tdro.fetched import PREFIX, find, is_local, model_job
+from tdro.hits import Hit
+from tdro.indices import BlockIndex, merge
+from tdro.modelfiles import check_model_folder
+from tdro.nearest import hint
+from tdro.passagefiles import check_file
+
+#: Bytes of embeddings that are in memory as float32 at a time, besides the copy in the index.
+BLOCK_BYTES = 256 * 2**20
+
+
+class Searcher:
+    """A model and a corpus that are ready to be asked; :func:`searcher` gives one."""
+
+    def __init__(self, model, prompt: str | None, corpus: Embedded) -> None:
+        self._model, self._prompt, self._corpus = model, prompt, corpus
+
+    def best(self, query: str, top: int) -> list[Hit]:
+        """The nearest passages, best first; equal scores in the order of the corpus."""
+        asked = _unit(self._model.encode_query([query], prompt_name=self._prompt, show_progress_bar=False))
+        vectors, best = self._corpus.vectors, (np.empty((1, 0), dtype=np.int64), np.empty((1, 0), dtype=np.float32))
+        index = BlockIndex(Search(), vectors.dimension)
+        for start, block in vectors.blocks(max(1, BLOCK_BYTES // (4 * vectors.dimension))):
+            index.hold(block)
+            scores, rows = index.search(asked, top)
+            best = merge(best, (rows + start, scores), top)
+        rows, scores = best[0][0].tolist(), best[1][0].tolist()
+        return [Hit(score, *passage) for score, passage in zip(scores, self._corpus.passages(rows), strict=True)]
+
+
+@contextmanager
+def searcher(reference: str, corpus: Path, prompt: str | None, told: Told) -> Iterator[Searcher]:
+    """A model and a corpus, ready to be asked; the corpus is embedded unless the cache holds its embeddings.
+
+    Args:
+        reference: A SentenceTransformer folder, a hub id, or ``package:NAME==VERSION/PATH``.
+        corpus: A file of passages (:mod:`tdro.passagefiles`).
+        prompt: Name of the prompt of the model that stands before queries; None: the one for queries, if it has one.
+        told: Hears how many passages are embedded, of how many.
+
+    Raises:
+        UserError: for a model or a corpus that cannot be read, or a prompt that the model lacks.
+    """
+    check_file(corpus)
+    folder = model_folder(reference)
+    from tdro.models import load_trained
+
+    model = load_trained(folder)
+    if prompt is not None and prompt not in model.prompts:
+        has = ", ".join(sorted(model.prompts)) or "none"
+        raise UserError(f"{reference} has no prompt {prompt!r}{hint(prompt, model.prompts)}; it has {has}.")
+    cuts = CutCounter(model)
+    embed = lambda texts: _unit(model.encode_document(texts, show_progress_bar=False))  # noqa: E731
+    with embedded(corpus, folder, embed, told) as held:
+        cuts.tell(str(corpus))
+        yield Searcher(model, prompt, held)
+
+
+def model_folder(reference: str) -> Path:
+    """Where a model's files lie. A hub model is looked for in the cache first, and taken as it is there.
+
+    Raises:
+        UserError: when it cannot be had, or is no SentenceTransformer.
+    """
+    if reference.startswith(PREFIX):
+        from tdro.models import resolve
+
+        return Path(resolve(reference))
+    if not is_local(reference) and reference.count("/") < 2:
+        return _cached(reference) or find(model_job(reference), None)
+    folder = Path(reference).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{reference} is no folder, so no model; name the folder of one, or its id on the hub.")
+    check_model_folder(reference if is_local(reference) else str(folder.resolve()))
+    return folder
+
+
+def _cached(name: str) -> Path | None:
+    import huggingface_hub
+
+    try:
+        folder = Path(huggingface_hub.snapshot_download(name, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+    return folder if (folder / "modules.json").is_file() else None
+
+
+def _unit(vectors) -> np.ndarray:
+    """Vectors of unit length, so that their inner product is the cosine."""
+    vectors = np.array(vectors, dtype=np.float32, order="C")
+    if not np.isfinite(vectors).all():
+        raise UserError(
+            "the model gives embeddings that are not finite, as after a training that diverged; take another."
+        )
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)

@@ -1,0 +1,91 @@
+"""What `ask` prints: what was found for a query, for people on a terminal and for programs elsewhere; progress."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+log = logging.getLogger(__name__)
+
+# Seconds between two lines of progress.
+_EVERY = 30
+# Lines of a passage on a terminal.
+_LINES = 3
+# `NN  0.123  ` before them.
+_MARGIN = 12
+
+
+class Hit(NamedTuple):
+    """A passage and the cosine of its embedding and the query's."""
+
+    score: float
+    text: str
+    title: str
+    passage_id: str
+
+
+def table(query: str, hits: Sequence[Hit]) -> str:
+    """A line a passage: query, rank, score, identifier and passage, with tabs between them and none inside."""
+    return "\n".join(
+        "\t".join(
+            " ".join(str(cell).split()) for cell in (query, rank, f"{hit.score:.4f}", hit.passage_id, _whole(hit))
+        )
+        for rank, hit in enumerate(hits, start=1)
+    )
+
+
+def show(console: Console, hits: Sequence[Hit]) -> None:
+    """Ranks, scores and the beginnings of the passages."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", style="dim")
+    grid.add_column(style="green")
+    grid.add_column(overflow="fold")
+    for rank, hit in enumerate(hits, start=1):
+        text = Text(_beginning(" ".join(hit.text.split()), _LINES * max(20, console.width - _MARGIN)))
+        if hit.title:
+            text = Text.assemble((" ".join(hit.title.split()), "bold"), "  ", text)
+        text.append(f"  {hit.passage_id}", "dim")
+        grid.add_row(str(rank), f"{hit.score:.3f}", text)
+    console.print(grid)
+
+
+def embedding() -> Callable[[int, int], None]:
+    """Shows how many passages are embedded, of how many: on a terminal as a bar, elsewhere as a line now and then."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return _Lines()
+    bar = Progress(*Progress.get_default_columns(), console=console, transient=True)
+    task = bar.add_task("embedding passages")
+
+    def told(done: int, rows: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=rows)
+        if done == rows:
+            bar.stop()
+
+    return told
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._told = self._started = time.monotonic()
+
+    def __call__(self, done: int, rows: int) -> None:
+        now = time.monotonic()
+        if now - self._told > _EVERY or done == rows:
+            rate = done / max(now - self._started, 1e-9)
+            log.info("embedded %d of %d passages, %.0f a second, %.0f s left", done, rows, rate, (rows - done) / rate)
+            self._told = now
+
+
+def _whole(hit: Hit) -> str:
+    return f"{hit.title} {hit.text}".strip()
+
+
+def _beginning(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
