@@ -20,8 +20,9 @@ def _ask(commands) -> None:
         output   on a terminal the best passages with the cosines of their embeddings; elsewhere a line each, with tabs
                  between query, rank, score, identifier and passage
 
-        Without a query, queries are read from standard input, one a line; on a terminal the command asks for them, and
-        the model is loaded once. The embeddings of the corpus are kept in $TDRO_CACHE (default ~/.cache/tdro), folder ask.
+        Without a query, queries are read from standard input, one a line; on a terminal the command asks for them.
+        The model is loaded once. The embeddings of the corpus are kept in the folder ask of $TDRO_CACHE (default:
+        ~/.cache/tdro).
 
         tdro ask results/minilm/seed42/curr/model --corpus results/data/az_cli/heldout/corpus.parquet "stop a machine"
         """,

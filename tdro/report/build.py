@@ -16,7 +16,19 @@ from polars import DataFrame
 from tdro.artifacts import replacing
 from tdro.layout import Layout
 from tdro.registry import IN_DOMAIN
-from tdro.report import dimensions, figures, formats, heaviest, mixtures, reading, stability, stages, sweep, tables
+from tdro.report import (
+    asking,
+    dimensions,
+    figures,
+    formats,
+    heaviest,
+    mixtures,
+    reading,
+    stability,
+    stages,
+    sweep,
+    tables,
+)
 from tdro.report.content import BASELINE, Content
 from tdro.report.leaks import leaks
 from tdro.report.scores import Results, collect
@@ -37,7 +49,8 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
         csv: Table to write, one row a model, mixture, seed, dataset and metric.
 
     Returns:
-        A table of the main metrics and the place of the page, plain ASCII, at most 120 columns wide.
+        A table of the main metrics, plain ASCII, at most 120 columns wide; the place of the page; and a command that
+        asks one of the retrievers.
 
     Raises:
         UserError: for a missing or wrong input, naming it.
@@ -50,7 +63,8 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     tables.write_csv(csv, [*results.rows, *cuts.rows])
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return f"{tables.terminal(settings, results)}Report: {html}"
+    asked = asking.command(settings, layout)
+    return f"{tables.terminal(settings, results)}Report: {html}" + (f"\nAsk a model: {asked}" if asked else "")
 
 
 def _environment() -> Environment:

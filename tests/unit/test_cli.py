@@ -25,6 +25,7 @@ COMMANDS = [
     "export",
     "report",
     "show",
+    "ask",
 ]
 SELECT = ("select", "--candidates", "c", "--corpus", "a", "--queries", "b", "--output", "out")
 
