@@ -21,7 +21,6 @@ demo: .venv/installed
 demo-llm: .venv/installed
 	@$(BIN)/python workflow/scripts/unlock.py llm
 	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/llm.yaml --directory llm
-	@cat llm/logs/report/report.log
 
 # So small trainings are quickest on one core each.
 study: .venv/installed

@@ -3,6 +3,7 @@
 Texts are embedded as ``SentenceTransformer.encode_query`` and ``encode_document`` do it: with the model's own prompts.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from tdro.indices import BlockIndex, merge
 from tdro.modelfiles import check_model_folder
 from tdro.nearest import hint
 from tdro.passagefiles import check_file
+from tdro.prompts import passages_name
 
 #: Bytes of embeddings that are in memory as float32 at a time, besides the copy in the index.
 BLOCK_BYTES = 256 * 2**20
@@ -50,7 +52,8 @@ def searcher(reference: str, corpus: Path, prompt: str | None, told: Told) -> It
     Args:
         reference: A SentenceTransformer folder, a hub id, or ``package:NAME==VERSION/PATH``.
         corpus: A file of passages (:mod:`tdro.passagefiles`).
-        prompt: Name of the prompt of the model that stands before queries; None: the one for queries, if it has one.
+        prompt: Name of the prompt of the model that stands before queries, such as a task that it was trained on, whose
+            passages then have theirs, too; None: the model's prompt for queries, if it has one.
         told: Hears how many passages are embedded, of how many.
 
     Raises:
@@ -64,9 +67,12 @@ def searcher(reference: str, corpus: Path, prompt: str | None, told: Told) -> It
     if prompt is not None and prompt not in model.prompts:
         has = ", ".join(sorted(model.prompts)) or "none"
         raise UserError(f"{reference} has no prompt {prompt!r}{hint(prompt, model.prompts)}; it has {has}.")
-    cuts = CutCounter(model)
-    embed = lambda texts: _unit(model.encode_document(texts, show_progress_bar=False))  # noqa: E731
-    with embedded(corpus, folder, embed, told) as held:
+    cuts, of_passages = CutCounter(model), _of_passages(folder, model, prompt)
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return _unit(model.encode_document(texts, prompt_name=of_passages, show_progress_bar=False))
+
+    with embedded(corpus, folder, of_passages, embed, told) as held:
         cuts.tell(str(corpus))
         yield Searcher(model, prompt, held)
 
@@ -88,6 +94,15 @@ def model_folder(reference: str) -> Path:
         raise UserError(f"{reference} is no folder, so no model; name the folder of one, or its id on the hub.")
     check_model_folder(reference if is_local(reference) else str(folder.resolve()))
     return folder
+
+
+def _of_passages(folder: Path, model, prompt: str | None) -> str | None:
+    """Name of the prompt that stands before passages where ``prompt`` stands before queries."""
+    from tdro.models import SETTINGS
+
+    file = folder / SETTINGS
+    tasks = json.loads(file.read_text(encoding="utf-8")).get("tasks", {}) if file.is_file() else {}
+    return prompt and passages_name(prompt, model.prompts, symmetric=tasks.get(prompt, {}).get("symmetric", False))
 
 
 def _cached(name: str) -> Path | None:

@@ -63,7 +63,7 @@ class Embedded:
 
 
 @contextmanager
-def embedded(corpus: Path, model: Path, embed: Embed, told: Told = lambda done, rows: None) -> Iterator[Embedded]:
+def embedded(corpus: Path, model: Path, prompt: str | None, embed: Embed, told: Told) -> Iterator[Embedded]:
     """A corpus and its embeddings, made where they are missing or of something else.
 
     They stay as they are while they are held; who wants to make them anew waits.
@@ -71,6 +71,7 @@ def embedded(corpus: Path, model: Path, embed: Embed, told: Told = lambda done, 
     Args:
         corpus: A file of passages (:mod:`tdro.passagefiles`).
         model: The model's folder.
+        prompt: Name of the model's prompt that stands before passages; None: the usual one.
         embed: Gives the embeddings of some passages.
         told: Hears how many passages are done, of how many, while they are made.
 
@@ -80,7 +81,7 @@ def embedded(corpus: Path, model: Path, embed: Embed, told: Told = lambda done, 
     check_file(corpus)
     libraries = {name: version(name) for name in _LIBRARIES}
     identity = {"corpus": digest(corpus), "model": _stamps(model), "libraries": libraries}
-    place = cache_folder() / "ask" / _named(model) / _named(corpus)
+    place = cache_folder() / "ask" / _named(model) / f"{_named(corpus)}{'.' if prompt else ''}{prompt or ''}"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)

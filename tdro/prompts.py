@@ -165,6 +165,11 @@ def named(prompts: TaskPrompts, tasks: Mapping[str, Prompted]) -> tuple[dict[str
     return {**common, **queries, **apart}, QUERY if serves_all else None
 
 
+def passages_name(task: str, prompts: Mapping[str, str], *, symmetric: bool) -> str | None:
+    """The name in :func:`named` of what stands before the passages of a task; None: that of all passages."""
+    return _passages_of(task) if _passages_of(task) in prompts else task if symmetric else None
+
+
 def _passages_of(task: str) -> str:
     return f"{task}-passage"
 

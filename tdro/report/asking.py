@@ -26,7 +26,8 @@ def command(settings: Content, layout: Layout) -> str | None:
     for task in settings.benchmarks.get(IN_DOMAIN, []):
         corpus, query = layout.held_out(task, "corpus.parquet"), _query(Path(layout.held_out(task, "queries.parquet")))
         if query and Path(corpus).is_file():
-            prompt = ["--prompt", task] if task in _prompts(model) else []
+            prompts = _prompts(model)
+            prompt = ["--prompt", task] if prompts.get(task, "") != prompts.get("query", "") else []
             return shlex.join([*_program(), "ask", str(model), "--corpus", corpus, *prompt, query])
     return None
 

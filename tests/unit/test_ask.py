@@ -75,6 +75,25 @@ def test_the_nearest_are_those_of_sentence_transformers_with_the_models_prompts(
     assert [TEXTS[int(hit.passage_id) - 1] for hit in hits] == [hit.text for hit in hits]
 
 
+@pytest.mark.parametrize(
+    ("prompts", "symmetric", "name"),
+    [
+        ({"faq": "find "}, False, "document"),
+        ({"faq": "find "}, True, "faq"),
+        ({"faq-passage": "old "}, True, "faq-passage"),
+    ],
+)
+def test_passages_have_the_prompt_that_evaluation_gives_those_of_the_task(tmp_path, corpus, prompts, symmetric, name):
+    model = save_model(tmp_path / "model", **({"faq": "find ", "document": "shelf "} | prompts))
+    (model / "training_settings.json").write_text(json.dumps({"tasks": {"faq": {"symmetric": symmetric}}}))
+    plain = SentenceTransformer(str(model), device="cpu")
+    passages = plain.encode(TEXTS, prompt=plain.prompts[name])
+    expected = plain.similarity(plain.encode(["red new"], prompt="find "), passages)[0].numpy()
+    hits = best(model, corpus, "red new", top=len(TEXTS), prompt="faq")
+    np.testing.assert_allclose([h.score for h in hits], np.sort(expected)[::-1], atol=2e-3)
+    best(model, corpus, "red new", prompt="faq", told=lambda done, rows: pytest.fail("embedded again"))
+
+
 def test_a_block_at_a_time_finds_the_same(model, corpus, monkeypatch):
     whole = best(model, corpus, "old green", top=25)
     monkeypatch.setattr(ask, "BLOCK_BYTES", 4 * 16 * 3)
