@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from tdro.screen.course import Course, Job
 from tdro.screen.live import Live
-from tdro.screen.logends import complaint, warnings
+from tdro.screen.logends import complaint, printed, warnings
 from tdro.screen.timeleft import spoken
 
 #: Seconds without a line after which a screen that is no terminal tells what goes on.
@@ -129,23 +129,22 @@ class Screen(logging.Handler):
     def _fails(self, record) -> None:
         job = self.course.fail(record.jobid)
         if Quietness.ALL not in self._quiet:
-            self._print(Text(self._failure(job, record.rule_name, record.log), "red"))
-
-    def _failure(self, job: Job | None, rule: str, logs: list[str]) -> str:
-        says = f"{job.says} failed after {spoken(job.elapsed)}" if job else "A job failed"
-        heading = f"{says} (rule {rule})"
-        for log in map(Path, logs):
-            said = (
-                log.read_text(errors="replace").splitlines() if self._whole_logs and log.is_file() else complaint(log)
-            )
-            heading = "\n".join([f"{heading}; its log is {log}{':' if said else ', which says nothing.'}", *said])
-        return heading
+            self._tell_failure(job, record.rule_name, record.log, record.rule_msg)
 
     def _group_fails(self, record) -> None:
         if Quietness.ALL not in self._quiet:
             for info in record.job_error_info:
-                job = self.course.fail(info["jobid"])
-                self._print(Text(self._failure(job, info["rule_name"], info["log"]), "red"))
+                self._tell_failure(self.course.fail(info["jobid"]), info["rule_name"], info["log"])
+
+    def _tell_failure(self, job: Job | None, rule: str, logs: list[str], reason: str | None = None) -> None:
+        """What has failed, why the executor says so, and what its own log says, on a cluster its shell's, too."""
+        says = f"{job.says} failed after {spoken(job.elapsed)}" if job else "A job failed"
+        lines = [f"{says} (rule {rule})" + (f": {reason}" if reason else ".")]
+        for log in map(Path, logs):
+            whole = self._whole_logs and log.is_file()
+            said = log.read_text(errors="replace").splitlines() if whole else complaint(log)
+            lines += [f"Its log, {log}, says{':' if said else ' nothing.'}", *said]
+        self._print(Text("\n".join(lines), "red"))
 
     def _says(self, record) -> None:
         """A message of Snakemake, of a plugin or of our own rules."""
@@ -160,8 +159,8 @@ class Screen(logging.Handler):
             self._show(self._results)
 
     def _show(self, log: Path) -> None:
-        if log.is_file():
-            self._print(log.read_text(errors="replace").rstrip())
+        if said := printed(log):
+            self._print(said)
 
     @property
     def _counted(self) -> bool:

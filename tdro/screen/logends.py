@@ -39,6 +39,12 @@ def warnings(log: Path, most: int = 3) -> list[str]:
     return found[:most] + more
 
 
+def printed(log: Path) -> str:
+    """What a command printed beside what it logged."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    return "\n".join(line for line in text.splitlines() if not _LOGGER.match(line)).rstrip()
+
+
 def complaint(log: Path, most: int = 20) -> list[str]:
     """What a failed job's log says of it: the sentence of our own commands, else its last lines."""
     lines = _lines(log)

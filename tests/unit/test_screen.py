@@ -111,10 +111,10 @@ def test_a_failed_job_says_its_sentence_its_rule_and_where_its_log_lies(show, tm
     )
     run.begins(3, "train", log, "Training tiny on curr, seed 1")
     run.told(None, f"RuleException:\nCalledProcessError in file x, line 5:\nCommand '{'x' * 900}'", logging.ERROR)
-    run.told(LogEvent.JOB_ERROR, "", logging.ERROR, jobid=3, rule_name="train", log=[str(log)])
+    run.told(LogEvent.JOB_ERROR, "", logging.ERROR, jobid=3, rule_name="train", rule_msg=None, log=[str(log)])
     said = re.sub(r"\x1b\[[\d;?]*\w", "", run.said())
-    assert "Training tiny on curr, seed 1 failed after 1 s (rule train); its log is " + str(log) + ":\n" in said
-    assert ":\ntdro train: error: the base is broken; mend it.\n" in said
+    assert f"Training tiny on curr, seed 1 failed after 1 s (rule train).\nIts log, {log}, says:\n" in said
+    assert " says:\ntdro train: error: the base is broken; mend it.\n" in said
     assert "xxx" not in said
     assert "launcher" not in said
 
@@ -122,10 +122,20 @@ def test_a_failed_job_says_its_sentence_its_rule_and_where_its_log_lies(show, tm
 def test_a_failed_job_without_our_sentence_or_without_a_log(show, tmp_path):
     run = show()
     (tmp_path / "log").write_text("".join(f"line {n}\n" for n in range(100)))
-    run.told(LogEvent.JOB_ERROR, jobid=3, rule_name="plan", log=[str(tmp_path / "log")])
-    assert run.said().splitlines()[1:] == [f"line {n}" for n in range(80, 100)]
-    run.told(LogEvent.JOB_ERROR, jobid=4, rule_name="dedup", log=[str(tmp_path / "none")])
-    assert run.said().endswith(f"A job failed (rule dedup); its log is {tmp_path / 'none'}, which says nothing.\n")
+    run.told(LogEvent.JOB_ERROR, jobid=3, rule_name="plan", rule_msg=None, log=[str(tmp_path / "log")])
+    assert run.said().splitlines()[2:] == [f"line {n}" for n in range(80, 100)]
+    run.told(LogEvent.JOB_ERROR, jobid=4, rule_name="dedup", rule_msg=None, log=[str(tmp_path / "none")])
+    assert run.said().endswith(f"A job failed (rule dedup).\nIts log, {tmp_path / 'none'}, says nothing.\n")
+
+
+def test_what_slurm_says_of_a_failed_job_and_both_of_its_logs(show, tmp_path):
+    run = show()
+    (tmp_path / "a").write_text("own\n")
+    (tmp_path / "b").write_text("shell\n")
+    logs, said = [str(tmp_path / "a"), str(tmp_path / "b")], "SLURM status is: 'CANCELLED'"
+    run.told(LogEvent.JOB_ERROR, jobid=3, rule_name="plan", rule_msg=said, log=logs)
+    lines = ["A job failed (rule plan): SLURM status is: 'CANCELLED'", f"Its log, {logs[0]}, says:", "own"]
+    assert run.said().splitlines() == [*lines, f"Its log, {logs[1]}, says:", "shell"]
 
 
 def test_whole_logs_where_they_are_asked_for_and_jobs_of_a_failed_group(show, tmp_path):
@@ -133,7 +143,7 @@ def test_whole_logs_where_they_are_asked_for_and_jobs_of_a_failed_group(show, tm
     (tmp_path / "log").write_text("".join(f"line {n}\n" for n in range(100)))
     jobs = [{"jobid": 3, "rule_name": "plan", "log": [str(tmp_path / "log")]}]
     run.told(LogEvent.GROUP_ERROR, job_error_info=jobs, aux_logs=[])
-    assert run.said().splitlines()[1:] == [f"line {n}" for n in range(100)]
+    assert run.said().splitlines()[2:] == [f"line {n}" for n in range(100)]
 
 
 def test_quiet_leaves_out_what_it_names(show):
@@ -141,7 +151,7 @@ def test_quiet_leaves_out_what_it_names(show):
     run.told(LogEvent.RUN_INFO, "", stats={"plan": 1, "total": 1})
     run.begins(1, "plan")
     run.told(None, "something", logging.WARNING)
-    run.told(LogEvent.JOB_ERROR, jobid=1, rule_name="plan", log=[])
+    run.told(LogEvent.JOB_ERROR, jobid=1, rule_name="plan", rule_msg=None, log=[])
     assert run.said() == ""
     run = show(quiet=[Quietness.RULES])
     run.begins(1, "plan")
@@ -172,12 +182,13 @@ def test_our_commands_write_warnings_as_the_screen_reads_them(tmp_path, monkeypa
 
 
 def test_the_reports_tables_are_shown_when_it_is_made_and_when_nothing_is_to_be_done(show, tmp_path):
-    (tmp_path / "report.log").write_text("| table [of] scores |\n")
+    (tmp_path / "report.log").write_text("12:00:00 tdro.report: 5 scores\n| table [of] scores |\n")
     run = show(results=tmp_path / "report.log")
     run.begins(1, "report", tmp_path / "report.log", "Writing the report")
     run.told(LogEvent.JOB_FINISHED, "", job_id=1)
     run.told(None, "Nothing to be done (all requested files are present and up to date).")
     assert run.said().count("| table [of] scores |\n") == 2
+    assert "5 scores" not in run.said()
     run = show()
     run.told(None, "Nothing to be done (all requested files are present and up to date).")
     assert "table" not in run.said()

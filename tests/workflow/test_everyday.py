@@ -228,7 +228,7 @@ def test_the_screen_is_a_line_a_job_and_reasons_are_in_snakemakes_log(project):
 def test_a_failed_job_is_told_with_the_sentence_and_the_place_of_its_log(project):
     (project / "faq.jsonl").write_text(rows("faq") + "no json\n")
     output = snakemake(project, *PREPARE, check=False)
-    assert "(rule prepare_task); its log is logs/prepare_task/faq.log:\ntdro prepare: error: task faq" in output
+    assert "(rule prepare_task).\nIts log, logs/prepare_task/faq.log, says:\ntdro prepare: error: task faq" in output
     assert "set -euo pipefail" not in output
     assert len(output) < 2000
 
