@@ -21,6 +21,7 @@ from tdro.report import (
     dimensions,
     figures,
     formats,
+    gains,
     heaviest,
     mixtures,
     reading,
@@ -58,13 +59,16 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     results = collect(settings, layout)
     log.info("compared %d scores", len(results.rows))
     cuts = dimensions.collect(settings, layout)
+    gained = gains.collect(settings, layout)
     view = _view(settings, results, layout, logs) | {"cuts": dimensions.by_dimension(settings, results, cuts)}
+    view["findings"] = [*gains.findings(gained), *view["findings"]]
     page = _environment().get_template("report.html.j2").render(view)
     tables.write_csv(csv, [*results.rows, *cuts.rows])
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
     asked = asking.command(settings, layout)
-    return f"{tables.terminal(settings, results)}Report: {html}" + (f"\nAsk a model: {asked}" if asked else "")
+    shown = tables.terminal(settings, results) + gains.terminal(settings, gained)
+    return f"{shown}Report: {html}" + (f"\nAsk a model: {asked}" if asked else "")
 
 
 def _environment() -> Environment:

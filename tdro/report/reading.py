@@ -17,7 +17,8 @@ _FEW_QUERIES = 30
 # Below this many seeds Student's factor is above 2.8 at 95 %.
 _FEW_SEEDS = 5
 
-_VERDICTS = {
+#: A verdict in words.
+VERDICTS = {
     "gain": "a distinguishable gain",
     "loss": "a distinguishable loss",
     "unclear": "not distinguishable from zero",
@@ -50,7 +51,7 @@ def _sentences(settings: Content, results: Results, model: str, mixture: str) ->
             row = results.find(model, mixture, column.benchmark)
             sentences.append(
                 f"{column.heading.capitalize()} ({column.note}): {row.uniform:.3f} to {row.score:.3f}, "
-                f"{_difference(row)}, {_VERDICTS[row.verdict]}{_agreement(settings, results, row)}."
+                f"{_difference(row)}, {VERDICTS[row.verdict]}{_agreement(settings, results, row)}."
             )
     outside = [results.find(model, mixture, name) for name in settings.out_of_domain]
     inside = [results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])]

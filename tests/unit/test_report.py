@@ -703,6 +703,33 @@ def test_untrained_retrievers_anchor_the_table(tmp_path):
     assert re.search(r"\| scifact\s+\|\s+60 \| 0.111 \| 0.222 \|", summary)
 
 
+def test_what_training_gained_over_each_untrained_retriever_is_said_first(tmp_path):
+    """One retriever that is a tenth worse on every query, and one that scores the same but for its order."""
+    tree = Tree(tmp_path, content(seeds=[1, 2], untrained=["bm25", "base-tiny"]))
+    datasets = [d for members in BENCHMARKS.values() for d in members]
+    trained = {d: (tree.scores["tiny", 1, "uniform", d] + tree.scores["tiny", 2, "uniform", d]) / 2 for d in datasets}
+    tree.untrained("bm25", {d: rows - 0.1 for d, rows in trained.items()})
+    tree.untrained("base-tiny", {d: rows + np.tile([[0.2], [-0.2]], (30, 1)) for d, rows in trained.items()})
+    html, summary, _ = tree.build()
+    text = _Text(html).text
+    mean = np.mean([trained[d][:, 0].mean() for d in BENCHMARKS["in_domain"]])
+    line = f"In domain, against bm25: {mean - 0.1:.3f} to {mean:.3f}, +0.100 [+0."
+    assert line in text
+    assert "a distinguishable gain" in text[text.index(line) :][:130]
+    assert text.index("Whether training paid") < text.index("curr against uniform, tiny")
+    other = text[text.index("In domain, against base-tiny") :][:130]
+    assert "+0.000 [" in other and "not distinguishable from zero" in other
+    (row,) = re.findall(r"\| in domain\s+\| (\+0.100 \[.*?\] \*)\s+\| (.*?)\s+\|\n", summary)
+    assert "*" not in row[1]
+    assert re.search(r"\| out of domain \| \+0.100 ", summary)
+
+
+def test_nothing_is_said_of_gains_where_nothing_anchors_the_table(built):
+    html, summary, _ = built
+    assert "Whether training paid" not in html.text
+    assert "has gained over" not in summary
+
+
 def cut(tree, shares, dimension=96, **others):
     """Score embeddings cut to some dimensions: those shares of what the whole ones score; ``others`` have another."""
     for path in (tree.root / "results").rglob("eval/*.json"):
