@@ -11,6 +11,10 @@ import pytest
 import torch
 from accelerate.utils.launch import prepare_multi_gpu_env
 from launching import launch_arguments
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tinymodels import byte_tokenizer
+from transformers import BertConfig, BertModel
 
 from tdro.artifacts import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY, digest, read_table, write_table
 from tdro.bases import load_retriever
@@ -83,7 +87,8 @@ def fsdp_variables(name: str) -> dict[str, str]:
     return {key: value for key, value in variables if key.startswith("FSDP_") or key == "ACCELERATE_USE_FSDP"}
 
 
-def settings(base: Path, section: str, **keys) -> dict:
+def settings(bases: dict[str, Path], section: str, **keys) -> dict:
+    base = bases[keys.pop("kind", "decoder")]
     model = {"name": "tiny", "base": str(base)} | ({"lora": keys.pop("lora")} if "lora" in keys else {})
     precision = keys.pop("precision", "fp32")
     alone = {"own_negatives": keys.pop("own_negatives")} if "own_negatives" in keys else {}
@@ -114,18 +119,21 @@ TRAININGS = {
     "distilled": ({"distill": {}}, {}),
     "distilled-alone-cached": ({"distill": {}, "own_negatives": ["twin"], "mini_batch_tokens": 64}, {}),
     "dimensions": ({"matryoshka": [32, 8], "mini_batch_tokens": 64}, {}),
+    "encoder": ({"kind": "encoder"}, {}),
+    "static": ({"kind": "static"}, {}),
     "bf16": ({"precision": "bf16"}, {"bf16": True}),
     "sharded": ({"mini_batch_tokens": 64, "save_steps": 2}, {"fsdp": True}),
+    "sharded-encoder": ({"kind": "encoder"}, {"fsdp": True}),
     "sharded-lora": ({"lora": LORA}, {"fsdp": True}),
     "sharded-checkpointing": ({"gradient_checkpointing": True}, {"fsdp": True}),
     "sharded-bf16": ({"precision": "bf16"}, {"fsdp": True, "bf16": True}),
     "stopped": ({"save_steps": 2}, {"stop_at": 3}),
     "sharded-stopped": ({"save_steps": 2}, {"fsdp": True, "stop_at": 3}),
 }
-ALONE = ["whole", "lora", "dimensions", "bf16", "distilled", "distilled-alone-cached"]
+ALONE = ["whole", "lora", "dimensions", "encoder", "static", "bf16", "distilled", "distilled-alone-cached"]
 
 
-def training_cases(base: Path, results: Path, folder: Path, names) -> list[dict]:
+def training_cases(bases: dict[str, Path], results: Path, folder: Path, names) -> list[dict]:
     """A training each; one that is stopped is started again."""
     cases = []
     for name in names:
@@ -133,7 +141,7 @@ def training_cases(base: Path, results: Path, folder: Path, names) -> list[dict]
         here = folder / name
         arguments = ["train", "--plan", results / "homogeneous.parquet", "--results", results]
         arguments += ["--output", here / "model", "--checkpoints", here / "checkpoints", "--tensorboard", here / "tb"]
-        arguments += ["--settings", json.dumps(settings(base, "training", **keys))]
+        arguments += ["--settings", json.dumps(settings(bases, "training", **keys))]
         case = others | {"arguments": [*map(str, arguments)]}
         if case.get("fsdp"):
             case["fsdp"] = fsdp_variables("fsdp_full_shard")
@@ -143,7 +151,7 @@ def training_cases(base: Path, results: Path, folder: Path, names) -> list[dict]
     return cases
 
 
-def tdro_cases(base: Path, results: Path, folder: Path) -> list[dict]:
+def tdro_cases(bases: dict[str, Path], results: Path, folder: Path) -> list[dict]:
     """tDRO with one micro-batch a step and with two, and the reference losses of its plan."""
     cases = []
     for accumulation in (1, 2):
@@ -151,7 +159,7 @@ def tdro_cases(base: Path, results: Path, folder: Path) -> list[dict]:
         arguments = ["optimize", "--plan", results / "mixed.parquet", "--reference", results / "reference.parquet"]
         arguments += ["--initial", results / "uniform.json", "--output", here / "trajectory.parquet"]
         arguments += ["--checkpoints", here / "checkpoints", "--tensorboard", here / "tb", "--results", results]
-        keys = settings(base, "tdro", accumulation=accumulation, step_size=0.5)
+        keys = settings(bases, "tdro", accumulation=accumulation, step_size=0.5)
         cases.append({"arguments": [*map(str, arguments), "--settings", json.dumps(keys)]})
     arguments = ["reference", "--plan", results / "mixed.parquet", "--model", results / "reference"]
     arguments += ["--output", folder / "reference.parquet", "--checkpoints", folder / "blocks", "--results", results]
@@ -159,25 +167,40 @@ def tdro_cases(base: Path, results: Path, folder: Path) -> list[dict]:
     return [*cases, {"arguments": [*map(str, arguments), "--settings", json.dumps(keys)]}]
 
 
-def run(processes: int, base: Path, results: Path, names) -> tuple[Path, dict]:
+def run(processes: int, bases: dict[str, Path], results: Path, names) -> tuple[Path, dict]:
     """All commands by so many processes: their folder, and what was seen."""
     folder = results / f"by{processes}"
-    cases = training_cases(base, results, folder, names) + tdro_cases(base, results, folder)
+    cases = training_cases(bases, results, folder, names) + tdro_cases(bases, results, folder)
     return folder, launch(processes, folder, cases)
 
 
 @pytest.fixture(scope="module")
-def alone(tiny_base, results):
-    """What one process makes."""
-    encoding = Encoding(query_length=64, passage_length=64)
-    load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
-    return run(1, tiny_base, results, ALONE)[0]
+def bases(tiny_base, tmp_path_factory) -> dict[str, Path]:
+    """A decoder, a BERT whose pooler does nothing, and a static embedding."""
+    folder = tmp_path_factory.mktemp("bases")
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer(pad_token="<|end|>")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # see LORA
+    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes, **dropout)).save_pretrained(folder / "encoder")
+    tokenizer.save_pretrained(folder / "encoder")
+    static = SentenceTransformer(modules=[StaticEmbedding(byte_tokenizer(), embedding_dim=16)], device="cpu")
+    static.save_pretrained(str(folder / "static"), create_model_card=False)
+    return {"decoder": tiny_base, "encoder": folder / "encoder", "static": folder / "static"}
 
 
 @pytest.fixture(scope="module")
-def together(tiny_base, results, alone):
+def alone(tiny_base, bases, results):
+    """What one process makes."""
+    encoding = Encoding(query_length=64, passage_length=64)
+    load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
+    return run(1, bases, results, ALONE)[0]
+
+
+@pytest.fixture(scope="module")
+def together(bases, results, alone):
     """What two processes make, and what was seen of them."""
-    return run(2, tiny_base, results, TRAININGS)
+    return run(2, bases, results, TRAININGS)
 
 
 def parameters(folder: Path) -> torch.Tensor:
@@ -188,7 +211,7 @@ def parameters(folder: Path) -> torch.Tensor:
 @pytest.mark.parametrize("name", [name for name in TRAININGS if "bf16" not in name])
 def test_two_processes_train_the_same_model_as_one(alone, together, name):
     """Whole or sharded by FSDP, with LoRA, distillation, dimensions, checkpointing, cached gradients, resumed."""
-    one = alone / (name if name in ALONE else "lora" if "lora" in name else "whole")
+    one = alone / (name if name in ALONE else {"sharded-lora": "lora", "sharded-encoder": "encoder"}.get(name, "whole"))
     torch.testing.assert_close(parameters(together[0] / name), parameters(one), atol=1e-5, rtol=0)
     losses = logged_losses(together[0] / name / "tb")
     assert losses == pytest.approx(logged_losses(one / "tb"), abs=1e-5)
