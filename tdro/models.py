@@ -134,8 +134,8 @@ def trained_prompts(folder: Path, model) -> TaskPrompts:
     """
     file = folder / SETTINGS
     settings = json.loads(file.read_text(encoding="utf-8")).get("model", {}) if file.is_file() else {}
-    asked = parse(TaskPrompts, settings.get("prompts", {}), str(file))
-    return take_prompts(str(folder), model, asked)
+    own = take_prompts(str(folder), model, TaskPrompts())
+    return parse(TaskPrompts, settings["prompts"], str(file)) if "prompts" in settings else own
 
 
 def network_of(model):

@@ -312,6 +312,7 @@ def test_the_prompts_used_are_saved_so_that_plain_code_reads_alike(tmp_path, bas
     np.testing.assert_allclose(theirs.encode_query(TEXTS), theirs.encode(TEXTS, prompt=common, task="query"), atol=1e-6)
     again = load_trained(tmp_path / "model")
     assert trained_prompts(tmp_path / "model", again).passage == passage
+    assert again.prompts == {}
 
 
 def test_a_prompt_that_serves_every_text_is_the_models_default(tmp_path):
