@@ -97,9 +97,8 @@ def ours(folder: Path) -> dict[str, float]:
     paths = {name: str(folder / f"{name}.parquet") for name in ("corpus", "queries")}
     retriever = Miner(model=str(folder / "model"), max_length=MAX_LENGTH, batch_size=BATCH_SIZE)
     encoding = Encoding(precision="fp32", batch_size=BATCH_SIZE)
-    outputs = folder / "ours.json", folder / "ours.parquet"
-    evaluate(retriever, "made", {"made": EvalDataset(**paths, instruction="-")}, encoding, *outputs)
-    return read_json(folder / "ours.json")["datasets"]["made"]
+    evaluate(retriever, {"made": {"made": EvalDataset(**paths, instruction="-")}}, encoding, folder / "ours")
+    return read_json(folder / "ours/made.json")["datasets"]["made"]
 
 
 def mtebs(folder: Path) -> dict[str, float]:

@@ -117,7 +117,7 @@ def _ours(folder: Path, batch_size: int) -> dict:
     settings = Encode(model=MINER, sha256=SHA256, max_length=LENGTH, batch_size=batch_size)
     parts = {}
     with _timed(parts, "encode"):
-        encode(corpus, queries, embeddings, folder / "checkpoints", settings)
+        encode([folder], folder / "checkpoints", settings)
     with _timed(parts, "search"):
         search(embeddings, corpus, queries, candidates, Search())
     with _timed(parts, "select"):

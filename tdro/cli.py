@@ -127,7 +127,9 @@ def _note(options, made_by) -> None:
     if made_by:
         from tdro.versions import note
 
-        note(Path(os.environ[NOTES]), options.command, made_by, options.made(options))
+        made = options.made(options)
+        for output in made if isinstance(made, list) else [made]:
+            note(Path(os.environ[NOTES]), options.command, made_by, output)
 
 
 class _Lines(logging.Formatter):

@@ -394,6 +394,12 @@ class Config(Section):
     weights: dict[Name, LocalPath] = Field(
         {}, description="Weights JSONs by name; `file-NAME` under `mixtures` trains on one."
     )
+    jobs: Literal["each", "one"] = Field(
+        "each",
+        description="`each`: a job encodes one task for mining or evaluates one benchmark, side by side on a cluster; "
+        "`one`: one job encodes all tasks, and one job a retriever evaluates all benchmarks, so that small ones do not "
+        "load the model anew.",
+    )
     data: Data = Data()
     mining: Mining = Mining()
     dedup: Dedup = Dedup()

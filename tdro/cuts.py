@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tdro.features import text_lengths
 from tdro.room import length_of
 
 log = logging.getLogger(__name__)
@@ -96,6 +95,8 @@ def cut_places(
         task: What they were tokenised for.
         prompt: What stands before each.
     """
+    from tdro.features import text_lengths
+
     limit = length_of(model, task)
     full = [place for place, length in enumerate(text_lengths(features)) if limit is not None and length >= limit]
     if not full:

@@ -1,6 +1,8 @@
-"""Embeddings of a task's corpus and queries, by the miner.
+"""Embeddings of the corpora and queries of tasks, by the miner.
 
     corpus.parquet, queries.parquet -> embeddings/corpus/, embeddings/queries/ (tdro.embeddings)
+
+Several small tasks go through one process, which loads the miner once.
 
 Processes that ``accelerate launch`` starts claim shard by shard. Shards lie among the checkpoints until
 all are there, so that a killed run goes on with the first one missing.
@@ -9,7 +11,7 @@ all are there, so that a killed run goes on with the first one missing.
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,54 +37,70 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Corpus or queries: where their texts are, and where their shards are made."""
+    """Corpus or queries of a task: where their texts are, and where their shards are made."""
 
+    task: str
     name: str
     kind: Literal["query", "passage"]
     rows: int
     texts: Callable[[], Iterator[list[str]]]
     workspace: Workspace
 
+    @property
+    def label(self) -> str:
+        return f"{self.task}/{self.name}"
+
     def shards(self, size: int) -> range:
         return range(-(-self.rows // size))
 
 
-def encode(
-    corpus: Path, queries: Path, output: Path, checkpoints: Path, settings: Encode, fetched: Path | None = None
-) -> None:
-    """Write the embeddings of both sides.
+def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched: Path | None = None) -> None:
+    """Write the embeddings of both sides of each task, when those of all are made.
 
     Args:
-        corpus: The task's ``corpus.parquet``.
-        queries: The task's ``queries.parquet``.
-        output: Folder to write.
-        checkpoints: Folder for shards until all are there.
+        folders: Of each task, with its ``corpus.parquet`` and ``queries.parquet``; gets ``embeddings/``.
+        checkpoints: Folder for the shards of each task, under the name of its folder, until all are there.
         settings: The validated section ``mining.encode``.
         fetched: Manifest of the miner, fetched ahead; null fetches on demand.
 
     Raises:
-        UserError: when a file is empty or the miner cannot be had.
+        UserError: when a file is empty, two folders have one name, or the miner cannot be had.
     """
-    read_asked(queries, corpus)
+    _check_names(folders)
+    for folder in folders:
+        read_asked(folder / "queries.parquet", folder / "corpus.parquet")
     state = processes()
-    sides = _sides(corpus, queries, checkpoints, settings, fetched)
-    for side in sides:
+    sides = {folder: _sides(folder, checkpoints / folder.name, settings, fetched) for folder in folders}
+    each = [side for both in sides.values() for side in both]
+    for side in each:
         side.workspace.open()
-    _encode_missing(sides, settings, fetched)
+    _encode_missing(each, settings, fetched)
     state.wait_for_everyone()
     if state.is_main_process:
-        shutil.rmtree(output, ignore_errors=True)
-        for side in sides:
-            number = len(side.shards(settings.shard_size))
-            manifest = side.workspace.publish(output / side.name, number, side.rows, settings.shard_size)
-            log.info("%s: %d tokens, %.1f %% padding", side.name, manifest["tokens"], 100 * manifest["padding"])
-            say(side.name, manifest["cut"], side.rows)
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        for folder, both in sides.items():
+            _publish(both, folder / "embeddings", settings.shard_size)
+            shutil.rmtree(checkpoints / folder.name, ignore_errors=True)
     state.wait_for_everyone()
 
 
-def _sides(corpus: Path, queries: Path, checkpoints: Path, settings: Encode, fetched: Path | None) -> list[_Side]:
-    size = settings.shard_size
+def _check_names(folders: Sequence[Path]) -> None:
+    names = [folder.resolve().name for folder in folders]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise UserError(f"two of the folders are named {twice[0]!r}, as their shards would be; rename one.")
+
+
+def _publish(sides: list[_Side], output: Path, shard_size: int) -> None:
+    """Move the finished shards of a task to ``output``."""
+    shutil.rmtree(output, ignore_errors=True)
+    for side in sides:
+        manifest = side.workspace.publish(output / side.name, len(side.shards(shard_size)), side.rows, shard_size)
+        log.info("%s: %d tokens, %.1f %% padding", side.label, manifest["tokens"], 100 * manifest["padding"])
+        say(side.label, manifest["cut"], side.rows)
+
+
+def _sides(folder: Path, checkpoints: Path, settings: Encode, fetched: Path | None) -> list[_Side]:
+    corpus, queries, size = folder / "corpus.parquet", folder / "queries.parquet", settings.shard_size
     texts = {
         "corpus": lambda: map(passage_texts, read_batches(corpus, CORPUS, size)),
         "queries": lambda: (table["query"].to_pylist() for table in read_batches(queries, QUERIES, size)),
@@ -91,7 +109,7 @@ def _sides(corpus: Path, queries: Path, checkpoints: Path, settings: Encode, fet
     for name, path, kind in (("corpus", corpus, "passage"), ("queries", queries, "query")):
         asked = getattr(settings.prompts, kind)
         workspace = Workspace(checkpoints / name, _identity(path, asked, settings, fetched))
-        sides.append(_Side(name, kind, count_rows(path), texts[name], workspace))
+        sides.append(_Side(folder.name, name, kind, count_rows(path), texts[name], workspace))
     return sides
 
 
@@ -125,9 +143,12 @@ def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) 
         for number, texts in enumerate(side.texts()):
             if side.workspace.claim(number):
                 miner = miner or Miner(settings, fetched)
-                embeddings, counts = miner.encode(texts, side.kind, progress)
+                try:
+                    embeddings, counts = miner.encode(texts, side.kind, progress)
+                except UserError as error:
+                    raise UserError(f"{side.label}: {error}") from None
                 side.workspace.write(number, embeddings, counts)
-                log.info("shard %d of %s written", number, side.name)
+                log.info("shard %d of %s written", number, side.label)
 
 
 class _Progress:

@@ -1,21 +1,24 @@
 """Evaluation: how well a retriever finds the relevant passages of test sets, query by query.
 
-    evaluate(retriever, "scifact", {"scifact": EvalDataset(...)}, encoding, scores, query_scores)
+    evaluate(retriever, {"scifact": {"scifact": EvalDataset(...)}}, encoding, output)
 
-This module reads the test sets, has the retriever rank their passages, and writes:
+This module reads the test sets, has the retriever rank their passages, and writes for each benchmark:
 
 - ``scores``: ``{"benchmark": ..., "datasets": {name: {metric: mean over its queries, ..., queries, passages}}}``;
 - ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query;
 - where scores of cut embeddings are asked for: in both, behind the others, each metric at each dimension
   (``ndcg_at_10@256``), and in the JSON ``dimension``, that of the whole embeddings;
 - where asked for, ``runs``: a folder with ``{dataset}.trec``, the ranking itself in TREC's format.
+
+:func:`tdro.layout.evaluation_files` names them.
 """
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,12 +38,15 @@ from tdro.artifacts import (
 from tdro.config import Encoding
 from tdro.corpora import own_passages, passages
 from tdro.errors import UserError
+from tdro.layout import EvaluationFiles, evaluation_files
 from tdro.metrics import DEPTH, answer_scores, relevance_scores
 from tdro.retrievers import Rank, open_retriever
 from tdro.runs import write_run
 from tdro.settings import EvalDataset, Retriever
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,49 +62,93 @@ class Topics:
 
 def evaluate(
     retriever: Retriever | Path,
-    benchmark: str,
-    datasets: Mapping[str, EvalDataset],
+    benchmarks: Mapping[str, Mapping[str, EvalDataset]],
     encoding: Encoding,
-    scores: Path,
-    query_scores: Path,
-    runs: Path | None = None,
-    embeddings: Path | None = None,
+    output: Path,
+    *,
+    runs: bool = False,
     fetched: Path | None = None,
     dimensions: Sequence[int] = (),
 ) -> None:
-    """Evaluate a retriever on ``datasets``; write ``runs``, then ``query_scores``, then ``scores``.
+    """Evaluate a retriever, loaded once, on every benchmark; write the rankings, then query scores, then scores.
 
     A passage that is the query itself (as in ArguAna and Quora) and is not judged relevant counts neither for nor
     against.
 
+    All test sets are read before the retriever is loaded. A benchmark that fails after that does not keep the others
+    from being evaluated.
+
     Args:
         retriever: Folder of a trained retriever, or one that needs no training (``tdro.settings.Retriever``).
-        benchmark: What is evaluated, for messages and files.
-        datasets: Its test sets by name.
+        benchmarks: Test sets by name, of each benchmark, for messages and files.
         encoding: Precision and batch size of the forward pass; how a base model reads texts.
-        scores: JSON to write.
-        query_scores: Parquet to write.
-        runs: Folder for the rankings; None keeps none.
-        embeddings: Those of the one corpus of all datasets, where they were made before; None encodes it.
+        output: Folder to write.
+        runs: Whether the rankings are kept.
         fetched: Manifest of an untrained model, fetched ahead.
         dimensions: Embeddings are also scored by so many of their first numbers alone.
 
     Raises:
-        UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent.
+        UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent; of several
+            benchmarks that fail, a line each.
     """
-    asked = {name: read_queries(Path(dataset.queries), Path(dataset.corpus)) for name, dataset in datasets.items()}
-    rank = open_retriever(retriever, encoding, embeddings, fetched, dimensions)
+    read, wrong = _each(benchmarks, lambda benchmark: _read(benchmarks[benchmark]))
+    _refuse(wrong, benchmarks)
+    rank = open_retriever(retriever, encoding, fetched, dimensions)
+
+    def one(benchmark: str) -> None:
+        files = evaluation_files(output, benchmark)
+        _evaluate_benchmark(rank, benchmark, benchmarks[benchmark], read[benchmark], files, runs, dimensions)
+
+    done, wrong = _each(benchmarks, one)
+    if done and wrong:
+        log.warning("evaluated all the same: %s", ", ".join(done))
+    _refuse(wrong, benchmarks)
+
+
+def _each(names: Iterable[str], work: Callable[[str], T]) -> tuple[dict[str, T], dict[str, UserError]]:
+    """What ``work`` gives for each name, and what was wrong with the others."""
+    done, wrong = {}, {}
+    for name in names:
+        try:
+            done[name] = work(name)
+        except UserError as error:
+            wrong[name] = error
+    return done, wrong
+
+
+def _refuse(wrong: Mapping[str, UserError], benchmarks: Mapping) -> None:
+    """Raises UserError: the sentences, each with its benchmark where there are several."""
+    if wrong and len(benchmarks) == 1:
+        raise next(iter(wrong.values()))
+    if wrong:
+        raise UserError("\n".join(f"benchmark {name}: {error}" for name, error in wrong.items()))
+
+
+def _read(datasets: Mapping[str, EvalDataset]) -> dict[str, Topics]:
+    return {name: read_queries(Path(dataset.queries), Path(dataset.corpus)) for name, dataset in datasets.items()}
+
+
+def _evaluate_benchmark(
+    rank: Rank,
+    benchmark: str,
+    datasets: Mapping[str, EvalDataset],
+    asked: Mapping[str, Topics],
+    files: EvaluationFiles,
+    runs: bool,
+    dimensions: Sequence[int],
+) -> None:
+    """Evaluate the test sets of one benchmark, and write its files."""
     tables, figures = [], {}
     for name, dataset in datasets.items():
         started = time.monotonic()
-        table, dimension = _evaluate_one(rank, name, dataset, asked[name], runs)
+        table, dimension = _evaluate_one(rank, name, dataset, asked[name], Path(files.runs) if runs else None)
         figures[name] = _figures(table, dataset)
         tables.append(table)
         _report(benchmark, name, figures[name], time.monotonic() - started)
     _warn(benchmark, dimensions, dimension)
     whole = {"dimension": dimension} if dimensions and dimension else {}
-    write_table(query_scores, pa.concat_tables(tables), tables[0].schema)
-    write_json(scores, {"benchmark": benchmark, **whole, "datasets": figures})
+    write_table(Path(files.query_scores), pa.concat_tables(tables), tables[0].schema)
+    write_json(Path(files.scores), {"benchmark": benchmark, **whole, "datasets": figures})
 
 
 def read_queries(queries: Path, corpus: Path) -> Topics:

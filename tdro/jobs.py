@@ -383,20 +383,34 @@ class Jobs:
             encoding=self.config.encoding, retriever=self.untrained[untrained] if untrained else None
         )
 
-    def evaluate(self, dataset: str, layout: Layout, untrained: str | None = None) -> EvaluateJob:
-        """Job that scores a trained retriever, or the untrained one of that name, on a test set or in-domain."""
-        names = list(self.datasets(IN_DOMAIN)) if dataset == IN_DOMAIN else [dataset]
+    def evaluate(
+        self, evaluated: Iterable[str], layout: Layout, embeddings: Mapping[str, str], untrained: str | None = None
+    ) -> EvaluateJob:
+        """Job that scores a trained retriever, or the untrained one of that name, on test sets or in-domain.
+
+        Args:
+            evaluated: Some of :attr:`evaluated`.
+            layout: Where their files are.
+            embeddings: Folders of those corpora that are embedded once for several test sets, by corpus.
+            untrained: One of :attr:`untrained`.
+        """
         return EvaluateJob(
-            datasets={name: self._eval_dataset(dataset == IN_DOMAIN, name, layout) for name in names},
+            benchmarks={name: self._eval_datasets(name, layout, embeddings) for name in evaluated},
             encoding=self.config.encoding,
             retriever=self.untrained[untrained] if untrained else None,
             dimensions=[] if untrained == "bm25" else self.config.evaluation.dimensions,
         )
 
-    def _eval_dataset(self, held_out: bool, name: str, layout: Layout) -> EvalDataset:
+    def _eval_datasets(self, name: str, layout: Layout, embeddings: Mapping[str, str]) -> dict[str, EvalDataset]:
+        if name == IN_DOMAIN:
+            return {task: self._eval_dataset(True, task, layout) for task in self.datasets(IN_DOMAIN)}
+        stored = embeddings.get(self._all_test_sets[name].corpus) if self.reads_shared(name) else None
+        return {name: self._eval_dataset(False, name, layout, stored)}
+
+    def _eval_dataset(self, held_out: bool, name: str, layout: Layout, embeddings: str | None = None) -> EvalDataset:
         entry = self.tasks[name] if held_out else self._all_test_sets[name].entry
         corpus, queries = self.files(IN_DOMAIN if held_out else name, name, layout)
-        read = {"instruction": entry.instruction[:1], "symmetric": entry.symmetric}
+        read = {"instruction": entry.instruction[:1], "symmetric": entry.symmetric, "embeddings": embeddings}
         return EvalDataset(corpus=corpus, queries=queries, max_words=self.config.data.max_words, **read)
 
     def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:

@@ -13,15 +13,32 @@ class ReportFiles(NamedTuple):
     csv: str
 
 
+class EvaluationFiles(NamedTuple):
+    """What the evaluation of a retriever on one benchmark writes."""
+
+    scores: str
+    query_scores: str
+    runs: str
+
+
+def evaluation_files(folder: str | Path, benchmark: str) -> EvaluationFiles:
+    """Mean scores, scores of each query, and the folder of the rankings in TREC's format."""
+    return EvaluationFiles(*(f"{folder}/{benchmark}{end}" for end in (".json", ".queries.parquet", ".runs")))
+
+
 class Layout:
     """Paths below a results folder; arguments may be values or Snakemake wildcards like ``{task}``."""
 
     def __init__(self, results: str | Path = "results") -> None:
         self.results = str(results)
 
+    def task_folder(self, task: str) -> str:
+        """Folder of a training task."""
+        return f"{self.results}/data/{task}"
+
     def task(self, task: str, file: str) -> str:
         """A file of a training task: corpus, queries, negatives, train or duplicates (.parquet)."""
-        return f"{self.results}/data/{task}/{file}"
+        return f"{self.task_folder(task)}/{file}"
 
     def fetched(self, key: str) -> str:
         """The manifest of a fetched dataset, model or package; ``key`` is that of its FetchJob."""
@@ -72,25 +89,37 @@ class Layout:
         """A retriever with its card, weights and results, as an archive to hand on."""
         return f"{self.results}/packages/{model}.seed{seed}.{mixture}.tar.gz"
 
+    def evaluation(self, model: str, seed: int | str, mixture: str) -> str:
+        """Folder of a retriever's scores (:func:`evaluation_files`)."""
+        return self.run(model, seed, f"{mixture}/eval")
+
+    def untrained_evaluation(self, name: str) -> str:
+        """The same of a retriever that nothing was trained for, such as ``bm25``."""
+        return f"{self.results}/untrained/{name}/eval"
+
     def scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
         """Mean scores of a retriever on a dataset, or on all of the in-domain benchmark."""
-        return self.run(model, seed, f"{mixture}/eval/{dataset}.json")
+        return evaluation_files(self.evaluation(model, seed, mixture), dataset).scores
 
     def query_scores(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
         """Scores of each query beside them."""
-        return self.run(model, seed, f"{mixture}/eval/{dataset}.queries.parquet")
+        return evaluation_files(self.evaluation(model, seed, mixture), dataset).query_scores
 
     def untrained_scores(self, name: str, dataset: str) -> str:
-        """Mean scores of a retriever that nothing was trained for, such as ``bm25``."""
-        return f"{self.results}/untrained/{name}/eval/{dataset}.json"
+        """Mean scores of a retriever that nothing was trained for."""
+        return evaluation_files(self.untrained_evaluation(name), dataset).scores
 
     def untrained_query_scores(self, name: str, dataset: str) -> str:
         """Scores of each query beside them."""
-        return f"{self.results}/untrained/{name}/eval/{dataset}.queries.parquet"
+        return evaluation_files(self.untrained_evaluation(name), dataset).query_scores
 
     def runs(self, model: str, seed: int | str, mixture: str, dataset: str) -> str:
         """Folder of the rankings in TREC's format."""
-        return self.run(model, seed, f"{mixture}/eval/{dataset}.runs")
+        return evaluation_files(self.evaluation(model, seed, mixture), dataset).runs
+
+    def untrained_runs(self, name: str, dataset: str) -> str:
+        """The same of a retriever that nothing was trained for."""
+        return evaluation_files(self.untrained_evaluation(name), dataset).runs
 
     def embeddings(self, model: str, seed: int | str, mixture: str, corpus: str) -> str:
         """Folder of the embeddings of a corpus that several test sets search."""
@@ -99,10 +128,6 @@ class Layout:
     def untrained_embeddings(self, name: str, corpus: str) -> str:
         """The same of a retriever that nothing was trained for."""
         return f"{self.results}/untrained/{name}/embeddings/{corpus}"
-
-    def untrained_runs(self, name: str, dataset: str) -> str:
-        """The same of a retriever that nothing was trained for."""
-        return f"{self.results}/untrained/{name}/eval/{dataset}.runs"
 
     @staticmethod
     def evaluated(benchmark: str, dataset: str) -> str:

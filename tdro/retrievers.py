@@ -16,7 +16,6 @@ Rank = Callable[[str, EvalDataset, list[str], int], list[Ranking]]
 def open_retriever(
     retriever: Retriever | Path,
     encoding: Encoding,
-    embeddings: Path | None = None,
     fetched: Path | None = None,
     dimensions: Sequence[int] = (),
 ) -> Rank:
@@ -27,8 +26,6 @@ def open_retriever(
             or the miner.
         encoding: How the base reads texts, and the precision and batch size of the forward pass. How
             many tokens a trained retriever reads is saved with it.
-        embeddings: Those of the corpus, where they were made before (:mod:`tdro.encodecorpus`); with
-            None the corpus is encoded while it is searched.
         fetched: Manifest of an untrained model, fetched ahead.
         dimensions: Numbers of its embeddings to rank by as well, where it has more.
 
@@ -41,6 +38,7 @@ def open_retriever(
 
     def ranked(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
         encoder.read_as(name, dataset, prompts)
+        embeddings = Path(dataset.embeddings) if dataset.embeddings else None
         return rank(encoder, Path(dataset.corpus), queries, depth, embeddings, dimensions)
 
     return ranked

@@ -3,7 +3,7 @@
 A rule's ``params`` hold one of these, so a changed key reruns the jobs that read it and no others.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -94,6 +94,9 @@ class EvalDataset(Prompted):
     corpus: str = Field(description="Its corpus.parquet.")
     queries: str = Field(description="Its queries.parquet: the relevant passages or the answers of each query.")
     max_words: int | None = Field(None, description="Its passages were cut after so many words; null: they were not.")
+    embeddings: str | None = Field(
+        None, description="Folder of its passages' embeddings, by encode-corpus; null: they are made anew."
+    )
 
 
 class Miner(Section):
@@ -121,7 +124,9 @@ class EncodeCorpusJob(Section):
 class EvaluateJob(Section):
     """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
 
-    datasets: dict[Name, EvalDataset] = Field(min_length=1)
+    benchmarks: dict[Name, Annotated[dict[Name, EvalDataset], Field(min_length=1)]] = Field(
+        min_length=1, description="Test sets by name, of each benchmark."
+    )
     encoding: Encoding = Encoding()
     retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
     dimensions: Dimensions = Field([], description="Embeddings are also scored cut to these.")

@@ -30,11 +30,12 @@ def add_command(
     run: Callable[..., None],
     *,
     settings: bool = True,
-    made: Callable[..., Path | None] | None = None,
+    made: Callable[..., Path | list[Path] | None] | None = None,
 ) -> argparse.ArgumentParser:
     """Add a command that calls ``run`` with its parsed options.
 
-    ``made`` names the output that stands for all that the command makes (:mod:`tdro.versions`); default: ``--output``.
+    ``made`` names the output that stands for all that the command makes (:mod:`tdro.versions`), or one of each thing
+    that it makes; default: ``--output``.
     """
     command = commands.add_parser(
         name,

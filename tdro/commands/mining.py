@@ -1,5 +1,7 @@
 """Hard negatives: encode, search, rescore, select."""
 
+from pathlib import Path
+
 from tdro.commands.arguments import add_command, add_fetched, add_paths, read_settings
 
 
@@ -7,21 +9,22 @@ def _encode(commands) -> None:
     command = add_command(
         commands,
         "encode",
-        "Embed a task's corpus and queries with the miner.",
+        "Embed corpus and queries of tasks with the miner.",
         """
-        input    corpus.parquet, queries.parquet
-        output   OUTPUT/corpus/, OUTPUT/queries/: float16 shards and manifest.json;
-                 a killed run resumes from CHECKPOINTS
+        input    FOLDER/corpus.parquet, FOLDER/queries.parquet
+        output   FOLDER/embeddings/corpus/, FOLDER/embeddings/queries/: float16 shards and manifest.json;
+                 a killed run resumes from CHECKPOINTS/{name of the folder}
         settings section `mining.encode` of the config
 
         accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode \\
-          --corpus results/data/nq/corpus.parquet --queries results/data/nq/queries.parquet \\
-          --output results/data/nq/embeddings --checkpoints checkpoints/embeddings/nq \\
+          results/data/nq results/data/msmarco --checkpoints checkpoints/embeddings \\
           --settings '{model: BAAI/bge-base-en-v1.5, batch_size: 256}'
         """,
         _run_encode,
+        made=lambda options: [folder / "embeddings" for folder in options.folders],
     )
-    add_paths(command, "corpus", "queries", "output", "checkpoints")
+    command.add_argument("folders", metavar="FOLDER", type=Path, nargs="+", help="a task's data; the model loads once")
+    add_paths(command, "checkpoints")
     add_fetched(command)
 
 
@@ -29,8 +32,7 @@ def _run_encode(options) -> None:
     from tdro.config import Encode
     from tdro.encode import encode
 
-    settings = read_settings(options, Encode)
-    encode(options.corpus, options.queries, options.output, options.checkpoints, settings, options.fetched)
+    encode(options.folders, options.checkpoints, read_settings(options, Encode), options.fetched)
 
 
 def _search(commands) -> None:

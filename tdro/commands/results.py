@@ -13,21 +13,20 @@ def _evaluate(commands) -> None:
         "Score a retriever on test sets.",
         """
         input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet
-                 of each test set
-        output   mean scores as JSON, the scores of each query as Parquet; with --runs the rankings, {dataset}.trec
+                 of each test set of each benchmark
+        output   of each benchmark OUTPUT/{benchmark}.json, mean scores, and OUTPUT/{benchmark}.queries.parquet, the
+                 scores of each query; with --runs the rankings, OUTPUT/{benchmark}.runs/{dataset}.trec
 
-        tdro evaluate --model uniform/model --benchmark web --scores web.json --query-scores web.queries.parquet \\
-          --settings '{datasets: {web: {corpus: web/corpus.parquet, queries: web/queries.parquet,
-                                        instruction: Find pages.}}}'
+        tdro evaluate --model uniform/model --output uniform/eval \\
+          --settings '{benchmarks: {web: {web: {corpus: web/corpus.parquet, queries: web/queries.parquet,
+                                                instruction: Find pages.}}}}'
         """,
         _run_evaluate,
-        made=lambda options: options.scores,
+        made=_evaluated,
     )
-    command.add_argument("--benchmark", required=True)
     command.add_argument("--model", type=Path)
-    command.add_argument("--embeddings", type=Path, help="those of the corpus, by encode-corpus; default: made anew")
-    command.add_argument("--runs", type=Path, help="folder for the rankings; default: they are not kept")
-    add_paths(command, "scores", "query-scores")
+    command.add_argument("--runs", action="store_true", help="keep the rankings")
+    add_paths(command, "output")
     add_fetched(command)
 
 
@@ -36,9 +35,17 @@ def _run_evaluate(options) -> None:
     from tdro.settings import EvaluateJob
 
     job = read_settings(options, EvaluateJob)
-    retriever, outputs = _retriever(options, job), (options.scores, options.query_scores, options.runs)
-    inputs = options.embeddings, options.fetched
-    evaluate(retriever, options.benchmark, job.datasets, job.encoding, *outputs, *inputs, job.dimensions)
+    retriever = _retriever(options, job)
+    options_of = {"runs": options.runs, "fetched": options.fetched, "dimensions": job.dimensions}
+    evaluate(retriever, job.benchmarks, job.encoding, options.output, **options_of)
+
+
+def _evaluated(options) -> list[Path]:
+    from tdro.layout import evaluation_files
+    from tdro.settings import EvaluateJob
+
+    benchmarks = read_settings(options, EvaluateJob).benchmarks
+    return [Path(evaluation_files(options.output, benchmark).scores) for benchmark in benchmarks]
 
 
 def _encode_corpus(commands) -> None:

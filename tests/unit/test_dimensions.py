@@ -64,11 +64,12 @@ def dataset(tmp_path):
     return save_dataset(tmp_path / "ds", [rng.choice(WORDS, 4, replace=False).tolist() for _ in range(40)])
 
 
-def run(tmp_path, retriever, dataset, **more):
+def run(tmp_path, retriever, dataset, embeddings=None, **more):
     """What an evaluation leaves: its JSON, and its table as a dictionary."""
-    outputs = tmp_path / "s.json", tmp_path / "q.parquet"
-    evaluate(retriever, "b", {"d": dataset}, ENCODING, *outputs, **more)
-    return json.loads(outputs[0].read_text()), pq.read_table(outputs[1]).to_pydict()
+    dataset = dataset.model_copy(update={"embeddings": embeddings and str(embeddings)})
+    evaluate(retriever, {"b": {"d": dataset}}, ENCODING, tmp_path / "out", **more)
+    queries = pq.read_table(tmp_path / "out/b.queries.parquet").to_pydict()
+    return json.loads((tmp_path / "out/b.json").read_text()), queries
 
 
 def test_scores_at_a_dimension_are_those_of_a_retriever_that_has_no_other_numbers(tmp_path, vectors, dataset):

@@ -89,9 +89,12 @@ def save_dataset(folder, passages, queries, positives, passage_ids=None, query_i
 
 
 def run(tmp_path, model, datasets, encoding=ENCODING, out="out"):
-    scores, query_scores = tmp_path / out / "b.json", tmp_path / out / "b.queries.parquet"
-    evaluate(model, "b", datasets, encoding, scores, query_scores)
-    return json.loads(scores.read_text()), read_table(query_scores, QUERY_SCORES).to_pydict()
+    evaluate(model, {"b": datasets}, encoding, tmp_path / out)
+    return scores_of(tmp_path / out), read_table(tmp_path / out / "b.queries.parquet", QUERY_SCORES).to_pydict()
+
+
+def scores_of(folder, benchmark="b"):
+    return json.loads((folder / f"{benchmark}.json").read_text())
 
 
 def one_hot(count):
@@ -392,12 +395,12 @@ def test_scores_with_missing_passages_are_those_of_trec_eval_on_the_files_themse
     prepare_corpus("b", source, None, config.Data(), corpus)
     prepare_queries("b", source, None, None, config.Data(), corpus, queries)
     dataset = EvalDataset(corpus=str(corpus), queries=str(queries), instruction=INSTRUCTION)
-    evaluate(model, "b", {"b": dataset}, ENCODING, out / "s.json", out / "q.parquet", out / "runs")
+    evaluate(model, {"b": {"b": dataset}}, ENCODING, out, runs=True)
     run_of: dict[str, dict[str, float]] = {}
-    for query, _, passage, rank, *_ in map(str.split, (out / "runs/b.trec").read_text().splitlines()):
+    for query, _, passage, rank, *_ in map(str.split, (out / "b.runs/b.trec").read_text().splitlines()):
         run_of.setdefault(query, {})[passage] = -float(rank)
     measured = pytrec_eval.RelevanceEvaluator(official, {"ndcg_cut.10", "recall.100"}).evaluate(run_of)
-    found = read_table(out / "q.parquet", QUERY_SCORES).to_pydict()
+    found = read_table(out / "b.queries.parquet", QUERY_SCORES).to_pydict()
     assert found["query_id"] == list(official)
     for metric, name in (("ndcg_at_10", "ndcg_cut_10"), ("recall_at_100", "recall_100")):
         assert found[metric] == pytest.approx([measured[query][name] for query in official], abs=1e-9)
@@ -502,12 +505,12 @@ def test_a_diverged_retriever_is_refused(tmp_path):
 
 
 def test_a_suite_is_read_from_yaml():
-    text = "datasets: {scifact: {corpus: c.parquet, queries: q.parquet, instruction: Find it}}"
+    text = "benchmarks: {beir: {scifact: {corpus: c.parquet, queries: q.parquet, instruction: Find it}}}"
     suite = sections.settings(EvaluateJob, text)
-    assert suite.datasets["scifact"] == EvalDataset(
+    assert suite.benchmarks["beir"]["scifact"] == EvalDataset(
         corpus="c.parquet", queries="q.parquet", instruction=["Find it"], symmetric=False
     )
-    with pytest.raises(UserError, match=r"datasets\.scifact\.qrels"):
+    with pytest.raises(UserError, match=r"benchmarks\.beir\.scifact\.qrels"):
         sections.settings(EvaluateJob, text.replace("instruction", "qrels: x, instruction"))
 
 
@@ -541,8 +544,8 @@ def test_run_files_hold_the_ranking_and_score_the_same(tmp_path):
 
     model, dataset, _, _, positives = random_dataset(tmp_path)
     out = tmp_path / "out"
-    evaluate(model, "b", {"random": dataset}, ENCODING, out / "s.json", out / "q.parquet", out / "runs")
-    lines = [line.split() for line in (out / "runs" / "random.trec").read_text().splitlines()]
+    evaluate(model, {"b": {"random": dataset}}, ENCODING, out, runs=True)
+    lines = [line.split() for line in (out / "b.runs" / "random.trec").read_text().splitlines()]
     assert {(len(line), line[1], line[5]) for line in lines} == {(6, "Q0", "tdro")}
     run_of, ranks = {}, {}
     for query, _, passage, rank, score, _ in lines:
@@ -551,7 +554,7 @@ def test_run_files_hold_the_ranking_and_score_the_same(tmp_path):
     assert all(found == list(range(1, 101)) for found in ranks.values())
     qrels = {f"q{i}": {f"d{row}": 1 for row in rows} for i, rows in enumerate(positives)}
     official = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"}).evaluate(run_of)
-    ours = read_table(out / "q.parquet", QUERY_SCORES)
+    ours = read_table(out / "b.queries.parquet", QUERY_SCORES)
     for query, value in zip(ours["query_id"].to_pylist(), ours["ndcg_at_10"].to_pylist(), strict=True):
         assert value == pytest.approx(official[query]["ndcg_cut_10"], abs=1e-6)
 
@@ -582,11 +585,60 @@ def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
     expected = run(tmp_path, model, {"random": dataset})
     folder = encoded(tmp_path, model, dataset)
     assert len(list(folder.glob("*.npy"))) == 4
-    outputs = tmp_path / "stored.json", tmp_path / "stored.parquet"
     monkeypatch.setattr(dense.Encoder, "passages", None)  # nothing is encoded again
-    evaluate(model, "b", {"random": dataset}, ENCODING, *outputs, embeddings=folder)
-    found = json.loads(outputs[0].read_text())["datasets"]["random"]
+    stored = dataset.model_copy(update={"embeddings": str(folder)})
+    evaluate(model, {"b": {"random": stored}}, ENCODING, tmp_path / "stored")
+    found = scores_of(tmp_path / "stored")["datasets"]["random"]
     assert found == pytest.approx(expected[0]["datasets"]["random"], abs=1e-4)
+
+
+def several(tmp_path, runs=False):
+    """Three benchmarks of one retriever: one of two test sets, one by stored embeddings, and another."""
+    model, planted_one = planted(tmp_path)
+    texts = [f"t{i}" for i in range(12)]
+    second = save_dataset(tmp_path / "second", texts, texts[::-1], [[i] for i in range(12)])
+    stored = planted_one.model_copy(update={"embeddings": str(encoded(tmp_path, model, planted_one))})
+    return model, {"both": {"x": planted_one, "y": second}, "stored": {"s": stored}, "wrong": {"w": second}}
+
+
+def test_benchmarks_together_give_the_files_of_each_alone_from_one_load_of_the_retriever(tmp_path, monkeypatch):
+    from tdro import evaluate as module
+
+    model, benchmarks = several(tmp_path)
+    for name, datasets in benchmarks.items():
+        evaluate(model, {name: datasets}, ENCODING, tmp_path / "alone", runs=True)
+    opened, open_retriever = [], module.open_retriever
+    monkeypatch.setattr(module, "open_retriever", lambda *a: opened.append(1) or open_retriever(*a))
+    evaluate(model, benchmarks, ENCODING, tmp_path / "together", runs=True)
+    files = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*") if path.is_file())
+    assert len(files) == 3 + 3 + 4
+    for file in files:
+        assert (tmp_path / "together" / file).read_bytes() == (tmp_path / "alone" / file).read_bytes()
+    assert len(opened) == 1
+
+
+def test_a_benchmark_that_cannot_be_read_is_told_before_the_retriever_is_loaded(tmp_path):
+    _, benchmarks = several(tmp_path)
+    (tmp_path / "second/queries.parquet").unlink()
+    with pytest.raises(UserError) as error:
+        evaluate(tmp_path / "no-model", benchmarks, ENCODING, tmp_path / "out")
+    lines = str(error.value).splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["benchmark both", "benchmark wrong"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_benchmark_that_fails_does_not_lose_the_others(tmp_path, caplog):
+    model, benchmarks = several(tmp_path)
+    bad = benchmarks["stored"]["s"].model_copy(update={"embeddings": str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match=r"^benchmark stored: .*nowhere"):
+        evaluate(model, benchmarks | {"stored": {"s": bad}}, ENCODING, tmp_path / "out")
+    assert "evaluated all the same: both, wrong" in caplog.messages
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "both.json",
+        "both.queries.parquet",
+        "wrong.json",
+        "wrong.queries.parquet",
+    ]
 
 
 def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
@@ -617,8 +669,9 @@ def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch
 def test_embeddings_of_another_corpus_are_refused(tmp_path):
     model, dataset = planted(tmp_path)
     folder = encoded(tmp_path, model, save_dataset(tmp_path / "other", ["t0", "t1"], ["t0"], [[0]]))
+    dataset = dataset.model_copy(update={"embeddings": str(folder)})
     with pytest.raises(UserError, match="2 embeddings for the 30 passages"):
-        evaluate(model, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet", embeddings=folder)
+        evaluate(model, {"b": {"d": dataset}}, ENCODING, tmp_path / "out")
 
 
 def test_two_processes_make_the_shards_of_one(tmp_path):
@@ -640,15 +693,14 @@ def test_two_processes_make_the_shards_of_one(tmp_path):
 
 def test_untrained_retrievers_rank_too(tmp_path, tiny_base):
     model, dataset = planted(tmp_path)
-    outputs = tmp_path / "s.json", tmp_path / "q.parquet"
     found = {}
     for name, retriever in (
         ("bm25", "bm25"),
         ("miner", Miner(model=str(model))),
         ("base", config.Model(name="tiny", base=str(tiny_base))),
     ):
-        evaluate(retriever, "b", {"d": dataset}, ENCODING, *outputs)
-        found[name] = json.loads(outputs[0].read_text())["datasets"]["d"]["ndcg_at_10"]
+        evaluate(retriever, {"b": {"d": dataset}}, ENCODING, tmp_path / "out")
+        found[name] = scores_of(tmp_path / "out")["datasets"]["d"]["ndcg_at_10"]
     assert found["bm25"] == found["miner"] == 1.0
     assert 0 <= found["base"] < 1
 
@@ -658,5 +710,5 @@ def test_the_miner_reads_its_own_prompts_and_no_instruction(tmp_path, monkeypatc
     dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["c"], [[0]])
     read = spy(monkeypatch)
     miner = Miner(model=str(model), prompts={"query": "q: ", "passage": "p: "})
-    evaluate(miner, "b", {"d": dataset}, ENCODING, tmp_path / "s.json", tmp_path / "q.parquet")
+    evaluate(miner, {"b": {"d": dataset}}, ENCODING, tmp_path / "out")
     assert sorted(read) == ["p: a", "p: b", "q: c"]

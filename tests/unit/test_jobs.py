@@ -54,13 +54,17 @@ def test_every_part_is_evaluated_by_a_job_of_its_own_and_the_held_out_rows_by_on
     content = jobs().report()
     assert content.benchmarks["cqa"] == ["cqa-a", "cqa-b"]
     assert content.suites == {"BEIR": ["nq", "cqa"], "MKQA": ["mkqa-nq"]}
-    assert list(jobs().evaluate("in_domain", LAYOUT).datasets) == ["one", "two"]
+    assert list(jobs().evaluate(["in_domain"], LAYOUT, {}).benchmarks["in_domain"]) == ["one", "two"]
 
 
 def test_dimensions_are_scored_of_everything_that_embeds():
     made = jobs(evaluation={"untrained": ["bm25", "miner"], "dimensions": [256, 64]})
-    assert made.evaluate("web", LAYOUT).dimensions == made.evaluate("web", LAYOUT, "miner").dimensions == [256, 64]
-    assert made.evaluate("web", LAYOUT, "bm25").dimensions == []
+    assert (
+        made.evaluate(["web"], LAYOUT, {}).dimensions
+        == made.evaluate(["web"], LAYOUT, {}, "miner").dimensions
+        == [256, 64]
+    )
+    assert made.evaluate(["web"], LAYOUT, {}, "bm25").dimensions == []
     assert made.report().dimensions == [256, 64]
 
 
@@ -69,11 +73,11 @@ def test_parts_have_corpora_of_their_own_or_one_of_all_or_another_benchmarks():
     assert corpora["miracl-sw"] == "miracl-sw"
     assert corpora["mkqa-ar"] == corpora["mkqa-th"] == "mkqa"
     assert corpora["mkqa-nq-ar"] == "nq"
-    (dataset,) = jobs().evaluate("mkqa-nq-ar", LAYOUT).datasets.values()
+    (dataset,) = jobs().evaluate(["mkqa-nq-ar"], LAYOUT, {}).benchmarks["mkqa-nq-ar"].values()
     assert dataset.corpus == "results/benchmarks/nq/corpus.parquet"
     assert dataset.queries == "results/benchmarks/mkqa-nq-ar/queries.parquet"
     assert dataset.max_words is None
-    (cut,) = jobs(data={"max_words": 9}).evaluate("web", LAYOUT).datasets.values()
+    (cut,) = jobs(data={"max_words": 9}).evaluate(["web"], LAYOUT, {}).benchmarks["web"].values()
     assert cut.max_words == 9
     assert jobs().prepare_corpus("miracl-sw").part == "sw"
     assert jobs().prepare_corpus("mkqa").part is None
@@ -204,7 +208,7 @@ def test_the_command_line_still_overrides_the_file(tmp_path, monkeypatch):
 def everything(made):
     """All that rules hand their commands as text, and what they read."""
     jobs = [made.train("tiny", 1), made.reference(1), made.optimize("tiny", 1), made.dedup(), made.plan("uniform", 1)]
-    jobs += [made.evaluate(name, LAYOUT) for name in made.evaluated] + [made.report(), made.paper_tables()]
+    jobs += [made.evaluate([name], LAYOUT, {}) for name in made.evaluated] + [made.report(), made.paper_tables()]
     jobs += [made.prepare(name) for name in made.tasks] + [made.prepare_corpus(name) for name in ("nq", "mkqa")]
     return [job.model_dump_json() for job in jobs], list(made.tasks), list(made.fetches())
 

@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from waits import waiting
 
+from tdro import encode as encode_stage
 from tdro import search as search_stage
 from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
 from tdro.config import Encode, Encoding, Rescore, Search, Select
@@ -140,7 +142,8 @@ def exact(monkeypatch):
 
 
 def encoded(folder, corpus, asked, **settings):
-    encode(corpus, asked, folder / "embeddings", folder / "checkpoints", Encode(**settings))
+    assert {corpus.parent, asked.parent} == {folder}
+    encode([folder], folder / "checkpoints", Encode(**settings))
     return folder / "embeddings"
 
 
@@ -163,7 +166,7 @@ def test_shards_hold_what_sentence_transformers_computes(data, miner, tmp_path, 
     np.testing.assert_allclose(
         own @ found.slice(0, len(found)).T, true_scores(miner, passages, queries, "the "), atol=1e-3
     )
-    assert not (tmp_path / "checkpoints").exists()
+    assert not any((tmp_path / "checkpoints").iterdir())
 
 
 def test_padding_is_below_five_per_cent_of_the_tokens(miner, tmp_path):
@@ -176,10 +179,9 @@ def test_padding_is_below_five_per_cent_of_the_tokens(miner, tmp_path):
     assert manifest["tokens"] == sum(len(text.split()) + 2 for _, text in texts)
 
 
-def launch(folder, corpus, asked, settings, *launcher, **environment):
-    """`tdro encode` as a process of its own, or several under a launcher."""
-    paths = {"corpus": corpus, "queries": asked, "output": folder / "embeddings", "checkpoints": folder / "checkpoints"}
-    options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+def launch(folder, settings, *launcher, tasks=None, **environment):
+    """`tdro encode` as a process of its own, or several under a launcher; in the folder or for several tasks of it."""
+    options = [*map(str, tasks or [folder]), "--checkpoints", str(folder / "checkpoints")]
     command = [*(launcher or [sys.executable]), "-m", "tdro", "encode", *options, "--threads", "1"]
     with (folder / "log").open("w") as log:
         command += ["--settings", json.dumps(settings)]
@@ -189,25 +191,27 @@ def launch(folder, corpus, asked, settings, *launcher, **environment):
 def test_a_killed_run_goes_on_without_redoing_finished_shards(miner, tmp_path):
     rng = np.random.default_rng(0)
     passages = [("", " ".join(rng.choice(WORDS, 20))) for _ in range(600)]
-    corpus, asked = write_data(tmp_path, passages, [("red", [0])])
+    write_data(tmp_path, passages, [("red", [0])])
     settings = {"model": miner, "shard_size": 100, "batch_size": 2}
-    process = launch(tmp_path, corpus, asked, settings, **waiting(tmp_path / "w", "tdro.encode:Miner.encode", 4))
+    process = launch(tmp_path, settings, **waiting(tmp_path / "w", "tdro.encode:Miner.encode", 4))
     while not (tmp_path / "w/waits-1").exists():
         assert process.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    finished = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints/corpus").glob("0*.npy")}
+    finished = {
+        p.name: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints" / tmp_path.name / "corpus").glob("0*.npy")
+    }
     assert len(finished) == 3
     assert not (tmp_path / "embeddings").exists()
-    assert launch(tmp_path, corpus, asked, settings | {"batch_size": 50}).wait() == 0, (tmp_path / "log").read_text()
+    assert launch(tmp_path, settings | {"batch_size": 50}).wait() == 0, (tmp_path / "log").read_text()
     assert f"{len(finished)} of 7 shards are there" in (tmp_path / "log").read_text()
     assert {name: (tmp_path / "embeddings/corpus" / name).stat().st_mtime_ns for name in finished} == finished
     assert len(Embeddings(tmp_path / "embeddings/corpus")) == 600
 
 
 def test_two_processes_make_the_shards_of_one(data, miner, tmp_path):
-    _, _, corpus, asked = data
+    passages, queries, *_ = data
     settings = {"model": miner, "shard_size": 25, "batch_size": 8}
     results = []
     accelerate = [str(Path(sys.executable).with_name("accelerate")), "launch", "--config_file"]
@@ -215,7 +219,8 @@ def test_two_processes_make_the_shards_of_one(data, miner, tmp_path):
     for processes in ("1", "2"):
         folder = tmp_path / processes
         folder.mkdir()
-        status = launch(folder, corpus, asked, settings, *accelerate, "--num_processes", processes).wait()
+        write_data(folder, passages, queries)
+        status = launch(folder, settings, *accelerate, "--num_processes", processes).wait()
         assert status == 0, (folder / "log").read_text()
         results.append(shards(folder / "embeddings"))
     assert results[0] == results[1]
@@ -234,16 +239,86 @@ def test_only_what_the_embeddings_depend_on_redoes_shards(tmp_path):
     assert not other.has(0)
 
 
+@pytest.fixture
+def tasks(miner, tmp_path):
+    """Three small tasks, each in a folder of its own."""
+    rng = np.random.default_rng(1)
+    folders = []
+    for name, number in (("one", 9), ("two", 14), ("three", 5)):
+        passages = [("", " ".join(rng.choice(WORDS, 6))) for _ in range(number)]
+        folders.append(tmp_path / "together" / name)
+        write_data(folders[-1], passages, [("red", [0]), ("cat", [1])])
+    return folders
+
+
+def test_several_tasks_get_what_each_gets_alone_from_one_load_of_the_miner(tasks, miner, tmp_path, monkeypatch):
+    settings = Encode(model=miner, shard_size=4, batch_size=3)
+    alone = []
+    for folder in tasks:
+        encode([folder], tmp_path / "c", settings)
+        alone.append(shards(folder / "embeddings"))
+        shutil.rmtree(folder / "embeddings")
+    loads, load = [], encode_stage.Miner
+    monkeypatch.setattr(encode_stage, "Miner", lambda *arguments: loads.append(1) or load(*arguments))
+    encode(tasks, tmp_path / "c", settings)
+    assert [shards(folder / "embeddings") for folder in tasks] == alone
+    assert len(loads) == 1
+    assert not any((tmp_path / "c").iterdir())
+
+
+def test_a_killed_run_of_several_tasks_keeps_the_shards_of_each(tasks, miner, tmp_path):
+    settings = {"model": miner, "shard_size": 4, "batch_size": 3}  # shards: 3 + 1, 4 + 1, 2 + 1
+    wait = waiting(tmp_path / "w", "tdro.encode:Miner.encode", 7)
+    process = launch(tmp_path, settings, tasks=tasks, **wait)
+    while not (tmp_path / "w/waits-1").exists():
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not any((folder / "embeddings").exists() for folder in tasks)
+    assert launch(tmp_path, settings, tasks=tasks).wait() == 0, (tmp_path / "log").read_text()
+    said = (tmp_path / "log").read_text()
+    assert "6 of 12 shards are there" in said
+    # Snakemake removes what a failed job has made, so nothing is moved before all is there.
+    assert "one/corpus written" not in said and "three/corpus written" in said
+    assert [len(Embeddings(folder / "embeddings/corpus")) for folder in tasks] == [9, 14, 5]
+
+
+def test_an_error_of_one_of_several_tasks_names_it_and_keeps_the_shards_of_the_others(tasks, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    model = static_model(tmp_path / "model")
+    [weights] = model.rglob("*.safetensors")
+    values = load_file(weights)
+    values["embedding.weight"][WORDS.index("river") + 1] = np.nan
+    save_file(values, weights, metadata={"format": "pt"})
+    write_data(tasks[1], [("", "red cat"), ("", "river")], [("red", [0])])
+    for folder in (tasks[0], tasks[2]):
+        write_data(folder, [("", "red cat")], [("red", [0])])
+    settings = Encode(model=str(model))
+    with pytest.raises(UserError, match=r"^two/corpus: .*not finite"):
+        encode(tasks, tmp_path / "c", settings)
+    assert (tmp_path / "c/one/corpus/00000.npy").is_file()
+    write_data(tasks[1], [("", "cat")], [("red", [3])])
+    with pytest.raises(UserError, match=r"two/queries\.parquet"):
+        encode(tasks, tmp_path / "c", settings)
+
+
+def test_two_folders_of_one_name_are_refused(miner, tmp_path):
+    with pytest.raises(UserError, match="two of the folders are named 'same'"):
+        encode([tmp_path / "a/same", tmp_path / "b/same"], tmp_path / "c", Encode(model=miner))
+
+
 @pytest.mark.parametrize("stage", ["encode", "encodecorpus"])
 def test_shards_of_another_version_are_made_anew(data, miner, tmp_path, monkeypatch, caplog, stage):
     caplog.set_level("INFO", "tdro")
     module = importlib.import_module(f"tdro.{stage}")
-    _, _, corpus, asked = data
+    _, _, corpus, _ = data
     folders = (tmp_path / "embeddings", tmp_path / "checkpoints")
 
     def run():
         if stage == "encode":
-            module.encode(corpus, asked, *folders, Encode(model=miner))
+            module.encode([tmp_path], folders[1], Encode(model=miner))
         else:
             module.encode_corpus(Miner(model=miner), Encoding(precision="fp32"), corpus, *folders)
 
@@ -531,8 +606,7 @@ def test_cut_texts_are_counted_up_to_the_negatives_that_the_report_reads(miner, 
     """Of 8 words, [CLS] and [SEP] included, more is cut; what just fits is not."""
     long, fits = " ".join(WORDS[:7]), " ".join(WORDS[:6])
     corpus, asked = write_data(tmp_path, [("", long), ("", fits), ("", "red"), ("", "cat")], [(long, [2]), (fits, [3])])
-    settings = Encode(model=miner, max_length=8, shard_size=3, batch_size=2)
-    encode(corpus, asked, tmp_path / "embeddings", tmp_path / "checkpoints", settings)
+    encode([tmp_path], tmp_path / "checkpoints", Encode(model=miner, max_length=8, shard_size=3, batch_size=2))
     found = [Embeddings(tmp_path / "embeddings" / side).manifest["cut"] for side in ("corpus", "queries")]
     assert found == [1, 1]
     search(tmp_path / "embeddings", corpus, asked, tmp_path / "candidates", Search(depth=3))

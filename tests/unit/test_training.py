@@ -689,7 +689,7 @@ def test_an_instruction_that_fills_the_query_stops_every_stage(reference_losses,
         files = {name: str(results / "data" / "plain" / f"{name}.parquet") for name in ("corpus", "queries")}
         with refused:
             dataset = EvalDataset(**files, instruction="Find it.")
-            evaluate(retriever, "plain", {"plain": dataset}, short, tmp_path / "s.json", tmp_path / "q.parquet")
+            evaluate(retriever, {"plain": {"plain": dataset}}, short, tmp_path / "e")
 
 
 @pytest.mark.parametrize("limit", [None, 300])

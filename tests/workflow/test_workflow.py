@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import tarfile
 
 import numpy as np
@@ -308,6 +309,38 @@ def test_an_older_file_in_the_place_of_another_reruns_what_read_it(project, tiny
         place.write_bytes(kept)
         os.utime(place, times)
     assert rules_to_run(project) == set()
+
+
+def outputs(folder):
+    """What miner and evaluations have made, but for when."""
+    found = [f for f in (folder / "results").rglob("*") if f.is_file() and ".versions" not in f.parts]
+    return {file.relative_to(folder): file.read_bytes() for file in found if {"embeddings", "eval"} & {*file.parts}}
+
+
+def test_one_job_for_all_makes_the_files_that_a_job_each_makes(project, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder, symlinks=True)
+    rules = ["encode", "encode_corpus", "evaluate", "encode_corpus_untrained", "evaluate_untrained", "evaluate_bm25"]
+
+    def together(*keys):
+        return ["--config", "jobs=one", *keys, "--allowed-rules", *rules]
+
+    before = outputs(folder)
+    for file in before:
+        (folder / file).unlink()
+    targets = [str(file) for file in before if file.name == "mkqa-ar.json"]
+    assert len(targets) == 4 + 2  # a mixture each, and the miner and BM25: all other benchmarks come with it
+    shutil.rmtree(folder / "logs")
+    snakemake(folder, "results/data/same/embeddings", *targets, *together())
+    assert outputs(folder) == before
+    logs = {rule: sorted(log.stem for log in (folder / "logs" / rule).glob("*.log")) for rule in rules}
+    assert logs["encode"] == ["tasks"]
+    assert logs["evaluate"] == [f"tiny.seed1.{mixture}" for mixture in ("file-ours", "loss", "top70", "uniform")]
+    assert logs["evaluate_untrained"] == ["bm25", "miner"]
+    log = (folder / "logs/evaluate/tiny.seed1.uniform.log").read_text()
+    assert all(f"tdro.evaluate: {name}/" in log for name in ("in_domain", "web", "mkqa-ar", "mkqa-th"))
+    assert rules_to_run(folder, *targets, *together("benchmarks=[mkqa, web, in_domain]")) == set()
+    assert rules_to_run(folder, *targets, *together("benchmarks=[mkqa, web]")) == {*rules} - {"encode"}
 
 
 def test_snakemakes_own_report_needs_no_cores(project):

@@ -192,6 +192,13 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+# Whether one job does for all tasks, or all benchmarks of a retriever, what else is a job each.
+ONE = JOBS.config.jobs == "one"
+MINED = [name for name, task in JOBS.tasks.items() if task.negatives == "mined"]
+# What a job encodes or evaluates, in its outputs: Snakemake's wildcard stands for one.
+ENCODED = MINED if ONE else ["{task}"]
+EVALUATED = sorted(JOBS.evaluated) if ONE else ["{dataset}"]
+
 TEST_SETS = JOBS.test_sets
 # Benchmarks of rows are prepared whole; of the others, corpora and query sets apart.
 CORPORA = {test.corpus: JOBS.corpus(test.corpus) for test in TEST_SETS.values()}
@@ -342,11 +349,8 @@ def task_texts(wildcards):
 
 def negatives(wildcards):
     """The mined negatives of a task; nothing where its source provides them."""
-    return (
-        PATHS.task(wildcards.task, "negatives.parquet")
-        if JOBS.tasks[wildcards.task].negatives == "mined"
-        else []
-    )
+    mined = wildcards.task in MINED
+    return PATHS.task(wildcards.task, "negatives.parquet") if mined else []
 
 
 def evaluation_queries(wildcards=None):
@@ -367,35 +371,54 @@ def evaluation_corpora(wildcards=None):
     }
 
 
+def of_datasets(path):
+    """A path for each dataset that a job evaluates; `path` makes it of the dataset's name."""
+    return [path(dataset) for dataset in EVALUATED]
+
+
+def evaluated(wildcards):
+    """Names of those datasets."""
+    return EVALUATED if ONE else [wildcards.dataset]
+
+
 def test_files(wildcards):
     """Corpora and queries of what a job evaluates."""
-    job = JOBS.evaluate(wildcards.dataset, PATHS)
-    return [file for d in job.datasets.values() for file in (d.corpus, d.queries)]
+    benchmarks = JOBS.evaluate(evaluated(wildcards), PATHS, {}).benchmarks
+    tests = [test for tests in benchmarks.values() for test in tests.values()]
+    return list(dict.fromkeys(f for test in tests for f in (test.corpus, test.queries)))
+
+
+def stored(wildcards):
+    """Embeddings of those corpora that several test sets search, by corpus; BM25 has none."""
+    if wildcards.get("untrained") == "bm25":
+        return {}
+    shared = [name for name in evaluated(wildcards) if JOBS.reads_shared(name)]
+    corpora = dict.fromkeys(TEST_SETS[name].corpus for name in shared)
+    if "untrained" in wildcards.keys():
+        return {c: PATHS.untrained_embeddings(wildcards.untrained, c) for c in corpora}
+    w = wildcards
+    return {c: PATHS.embeddings(w.model, w.seed, w.mixture, c) for c in corpora}
 
 
 def stored_embeddings(wildcards):
-    """Embeddings of the corpus, where several test sets search it; BM25 has none."""
-    if wildcards.get("untrained") == "bm25" or not JOBS.reads_shared(wildcards.dataset):
-        return []
-    corpus = TEST_SETS[wildcards.dataset].corpus
-    if "untrained" in wildcards.keys():
-        return PATHS.untrained_embeddings(wildcards.untrained, corpus)
-    return PATHS.embeddings(wildcards.model, wildcards.seed, wildcards.mixture, corpus)
+    """The same as inputs."""
+    return list(stored(wildcards).values())
 
 
-def use_embeddings(wildcards, input):
-    """The option that names them."""
-    return f"--embeddings {input.embeddings}" if input.embeddings else ""
+def evaluation(wildcards):
+    """Settings of an evaluation."""
+    names, untrained = evaluated(wildcards), wildcards.get("untrained")
+    return settings(JOBS.evaluate(names, PATHS, stored(wildcards), untrained))
 
 
 def run_files(path):
-    """The rankings as a further output of an evaluation, where they are asked for."""
-    return {"runs": directory(path)} if JOBS.config.evaluation.run_files else {}
+    """The rankings as further outputs of an evaluation, where they are asked for."""
+    kept = JOBS.config.evaluation.run_files
+    return {"runs": directory(of_datasets(path))} if kept else {}
 
 
-def keep_runs(wildcards, output):
-    """The option that keeps the rankings."""
-    return f"--runs {output.runs}" if JOBS.config.evaluation.run_files else ""
+# The option that keeps them.
+KEEP_RUNS = "--runs" if JOBS.config.evaluation.run_files else ""
 
 
 def mixture_weights(wildcards):

@@ -1,4 +1,13 @@
-# Retrievers to their scores: a job a retriever and test set, so that a cluster runs them side by side.
+# Retrievers to their scores: a job a retriever and test set, so that a cluster runs them side by side, or a job a
+# retriever, which loads it once (`jobs`).
+
+
+# What names a job's log and stands in its message.
+OF_DATASET, ON_DATASET = (
+    ("", "all benchmarks") if ONE else (".{dataset}", "{wildcards.dataset}")
+)
+# A single test set is soon done with one.
+EVALUATION_THREADS = ENCODING_THREADS if ONE else 1
 
 
 rule encode_corpus:
@@ -75,33 +84,35 @@ rule evaluate:
         datasets=test_files,
         embeddings=stored_embeddings,
     output:
-        **run_files(PATHS.runs("{model}", "{seed}", "{mixture}", "{dataset}")),
+        **run_files(lambda d: PATHS.runs("{model}", "{seed}", "{mixture}", d)),
         scores=ensure(
-            PATHS.scores("{model}", "{seed}", "{mixture}", "{dataset}"), non_empty=True
+            of_datasets(lambda d: PATHS.scores("{model}", "{seed}", "{mixture}", d)),
+            non_empty=True,
         ),
         query_scores=ensure(
-            PATHS.query_scores("{model}", "{seed}", "{mixture}", "{dataset}"),
+            of_datasets(
+                lambda d: PATHS.query_scores("{model}", "{seed}", "{mixture}", d)
+            ),
             non_empty=True,
         ),
     log:
-        "logs/evaluate/{model}.seed{seed}.{mixture}.{dataset}.log",
+        f"logs/evaluate/{{model}}.seed{{seed}}.{{mixture}}{OF_DATASET}.log",
     benchmark:
-        "logs/evaluate/{model}.seed{seed}.{mixture}.{dataset}.tsv"
+        f"logs/evaluate/{{model}}.seed{{seed}}.{{mixture}}{OF_DATASET}.tsv"
     conda:
         "../../envs/evaluation.yaml"
+    threads: EVALUATION_THREADS
     resources:
         gpu=0,
     params:
         device=device_variables,
-        runs=keep_runs,
-        embeddings=use_embeddings,
-        settings=lambda wildcards: settings(JOBS.evaluate(wildcards.dataset, PATHS)),
+        folder=PATHS.evaluation("{model}", "{seed}", "{mixture}"),
+        settings=evaluation,
     message:
-        "Evaluating {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed}) on {wildcards.dataset}"
+        f"Evaluating {{wildcards.model}} ({{wildcards.mixture}}, seed {{wildcards.seed}}) on {ON_DATASET}"
     shell:
         stage(
-            "evaluate --model {input.model} --benchmark {wildcards.dataset} --scores {output.scores}"
-            " --query-scores {output.query_scores} {params.runs} {params.embeddings}",
+            f"evaluate --model {{input.model}} --output {{params.folder}} {KEEP_RUNS}",
             variables="{params.device}",
         )
 
@@ -112,38 +123,37 @@ rule evaluate_untrained:
         embeddings=stored_embeddings,
         fetched=untrained_manifest,
     output:
-        **run_files(PATHS.untrained_runs("{untrained}", "{dataset}")),
+        **run_files(lambda d: PATHS.untrained_runs("{untrained}", d)),
         scores=ensure(
-            PATHS.untrained_scores("{untrained}", "{dataset}"), non_empty=True
+            of_datasets(lambda d: PATHS.untrained_scores("{untrained}", d)),
+            non_empty=True,
         ),
         query_scores=ensure(
-            PATHS.untrained_query_scores("{untrained}", "{dataset}"), non_empty=True
+            of_datasets(lambda d: PATHS.untrained_query_scores("{untrained}", d)),
+            non_empty=True,
         ),
     log:
-        "logs/evaluate_untrained/{untrained}.{dataset}.log",
+        f"logs/evaluate_untrained/{{untrained}}{OF_DATASET}.log",
     benchmark:
-        "logs/evaluate_untrained/{untrained}.{dataset}.tsv"
+        f"logs/evaluate_untrained/{{untrained}}{OF_DATASET}.tsv"
     wildcard_constraints:
         untrained=one_of(set(JOBS.untrained) - {"bm25"}),
     conda:
         "../../envs/evaluation.yaml"
+    threads: EVALUATION_THREADS
     resources:
         gpu=0,
     params:
         device=device_variables,
+        folder=PATHS.untrained_evaluation("{untrained}"),
         model=states(untrained_data),
-        runs=keep_runs,
-        embeddings=use_embeddings,
         fetched=fetched_option,
-        settings=lambda wildcards: settings(
-            JOBS.evaluate(wildcards.dataset, PATHS, wildcards.untrained)
-        ),
+        settings=evaluation,
     message:
-        "Evaluating {wildcards.untrained}, for which nothing was trained, on {wildcards.dataset}"
+        f"Evaluating {{wildcards.untrained}}, for which nothing was trained, on {ON_DATASET}"
     shell:
         stage(
-            "evaluate --benchmark {wildcards.dataset} --scores {output.scores}"
-            " --query-scores {output.query_scores} {params.runs} {params.embeddings} {params.fetched}",
+            f"evaluate --output {{params.folder}} {KEEP_RUNS} {{params.fetched}}",
             variables="{params.device}",
         )
 

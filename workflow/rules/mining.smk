@@ -1,17 +1,21 @@
 # Hard negatives: encode, search, rescore (where it is asked for), select.
 
 
+# What names the log of a job.
+ENCODED_AS = "tasks" if ONE else "{task}"
+
+
 rule encode:
     input:
-        corpus=PATHS.task("{task}", "corpus.parquet"),
-        queries=PATHS.task("{task}", "queries.parquet"),
+        corpus=[PATHS.task(task, "corpus.parquet") for task in ENCODED],
+        queries=[PATHS.task(task, "queries.parquet") for task in ENCODED],
         fetched=manifest(JOBS.miner_fetch()),
     output:
-        embeddings=directory(PATHS.task("{task}", "embeddings")),
+        embeddings=directory([PATHS.task(task, "embeddings") for task in ENCODED]),
     log:
-        "logs/encode/{task}.log",
+        f"logs/encode/{ENCODED_AS}.log",
     benchmark:
-        "logs/encode/{task}.tsv"
+        f"logs/encode/{ENCODED_AS}.tsv"
     conda:
         "../../envs/mining.yaml"
     threads: ENCODING_THREADS
@@ -20,23 +24,23 @@ rule encode:
         nodes=1,
     params:
         model=states(miner_data),
+        folders=[PATHS.task_folder(task) for task in ENCODED],
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
-        checkpoints="checkpoints/embeddings/{task}",
+        checkpoints="checkpoints/embeddings",
         fetched=fetched_option,
         settings=settings(JOBS.config.mining.encode),
     message:
-        "Encoding corpus and queries of {wildcards.task}"
+        f"Encoding corpus and queries of {'all tasks' if ONE else '{wildcards.task}'}"
     shell:
         launch(
-            "encode --corpus {input.corpus} --queries {input.queries} --output {output.embeddings}"
-            " --checkpoints {params.checkpoints} {params.fetched}",
+            "encode {params.folders} --checkpoints {params.checkpoints} {params.fetched}",
             "auto",
         )
 
 
 rule search:
     input:
-        embeddings=rules.encode.output.embeddings,
+        embeddings=PATHS.task("{task}", "embeddings"),
         corpus=PATHS.task("{task}", "corpus.parquet"),
         queries=PATHS.task("{task}", "queries.parquet"),
     output:
