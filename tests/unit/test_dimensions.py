@@ -19,10 +19,11 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from tdro import corpora, dense
 from tdro.artifacts import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES, write_table
+from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 from tdro.encodecorpus import encode_corpus
 from tdro.evaluate import evaluate
-from tdro.models import load_retriever, load_trained
+from tdro.models import load_trained
 from tdro.settings import EvalDataset, Miner
 
 ENCODING = Encoding(precision="fp32")
@@ -164,13 +165,15 @@ def test_a_query_that_is_a_passage_does_not_find_itself_at_any_dimension(tmp_pat
 @pytest.mark.parametrize("size", [20, 5])
 def test_a_model_that_is_loaded_with_fewer_dimensions_gives_what_evaluation_scored(tmp_path, tiny_base, size):
     """As the card says: plain sentence-transformers with `truncate_dim`, cosine similarity."""
-    load_retriever(Model(name="tiny", base=str(tiny_base)), ENCODING).save(str(tmp_path / "model"))
+    retriever = load_retriever(Model(name="tiny", base=str(tiny_base)), ENCODING)
+    retriever.prompts = {"query": f"Instruct: {INSTRUCTION}\nQuery: ", "document": ""}
+    retriever.save(str(tmp_path / "model"))
     data = save_dataset(tmp_path / "ds", [[(7 * i + 1) % WORDS] for i in range(40)])
     scores, queries = run(tmp_path, tmp_path / "model", data, dimensions=[size])
 
     model = SentenceTransformer(str(tmp_path / "model"), truncate_dim=size, device="cpu")
     texts = [f"w{i}" for i in range(WORDS)]
-    asked = model.encode_query(texts[:40], prompt=f"Instruct: {INSTRUCTION}\nQuery: ")
+    asked = model.encode_query(texts[:40])
     assert asked.shape == (40, size)
     cosines = model.similarity(asked, model.encode_document(texts)).numpy()
     ranks = [int((cosines[i] > cosines[i][(7 * i + 1) % WORDS]).sum()) for i in range(40)]
