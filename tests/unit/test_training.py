@@ -4,7 +4,11 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import tarfile
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from accelerate.state import AcceleratorState
 from flattening import flatten, pretend_flash_attention
 from transformers import TrainerCallback
 from updateoracle import replay
+from waits import waiting
 
 from tdro import optimize as optimize_stage
 from tdro import reference as reference_stage
@@ -37,6 +42,7 @@ from tdro.settings import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
 from tdro.train import train
 from tdro.weights import Weights, derive, uniform, write_weights
 
+ROOT = Path(__file__).parents[2]
 GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 TASKS = {"plain": Prompted(instruction="Find it."), "twin": Prompted(instruction="Find the same.", symmetric=True)}
 INSTRUCTED = TaskPrompts(query=INSTRUCT)
@@ -230,6 +236,43 @@ def test_a_signal_stops_after_its_step_and_the_next_run_goes_on_there(
     assert training.newest_checkpoint(tmp_path / "c2").name == "checkpoint-5"
     train(*arguments)
     assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
+
+
+@pytest.mark.parametrize("through", ["tdro.launch", "launch.sh"])
+def test_a_launched_job_of_one_process_saves_and_says_that_it_wants_to_go_on(
+    tiny_base, results, make, tmp_path, through
+):
+    """The signal reaches the launcher alone, which is the training itself; under SLURM also the shell before it."""
+    plan, job = make("homogeneous", 8), train_job(tiny_base, save_steps=100)
+    folders = {"plan": plan, "output": tmp_path / "m", "checkpoints": tmp_path / "c", "tensorboard": tmp_path / "tb"}
+    options = [part for name, path in (folders | {"results": results}).items() for part in (f"--{name}", str(path))]
+    command = ["train", *options, "--settings", job.model_dump_json()]
+    if through == "tdro.launch":
+        start = [sys.executable, "-m", "tdro.launch", "--configuration", "cpu", "--threads", "1", "--", *command]
+    else:
+        start = [
+            "bash",
+            str(ROOT / "workflow/scripts/launch.sh"),
+            str(tmp_path / "log"),
+            "1",
+            "0",
+            "1",
+            "cpu",
+            *command,
+        ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment |= waiting(tmp_path / "w", "tdro.losses:ContrastiveLoss.forward", 3)
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(start, stdout=out, stderr=out, env=environment, start_new_session=True)
+    while not (tmp_path / "w/waits-1").exists():
+        assert process.poll() is None, (tmp_path / "out").read_text()
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM) if through == "launch.sh" else process.send_signal(signal.SIGTERM)
+    assert process.wait() == Unfinished.STATUS, (tmp_path / "out").read_text()
+    assert training.newest_checkpoint(tmp_path / "c").name == "checkpoint-3"
+    said = (tmp_path / ("log" if through == "launch.sh" else "out")).read_text()
+    assert "stopped by a signal after step 3 of 8" in said
 
 
 def test_checkpoints_of_other_settings_are_not_resumed(tiny_base, results, make, tmp_path, monkeypatch):

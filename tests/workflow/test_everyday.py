@@ -145,6 +145,11 @@ def test_a_small_file_that_is_only_touched_prepares_nothing(project):
     assert rules_to_run(project, *PREPARE) == set()
 
 
+def test_one_job_for_all_has_nothing_to_encode_where_no_task_is_mined(project):
+    rules = rules_to_run(project, "--config", "jobs=one")
+    assert {"evaluate", "train"} < rules and not {"encode", "search", "select", "prepare_task"} & rules
+
+
 @pytest.fixture
 def killed(project):
     """A run whose jobs wait, so that it has not ended before it is killed, however fast the machine is."""
