@@ -705,6 +705,15 @@ def test_untrained_retrievers_rank_too(tmp_path, tiny_base):
     assert 0 <= found["base"] < 1
 
 
+def test_bm25_loads_no_torch(tmp_path):
+    _, dataset = planted(tmp_path)
+    settings = EvaluateJob(benchmarks={"b": {"d": dataset}}, retriever="bm25").model_dump_json()
+    script = "import sys; from tdro.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    command = [sys.executable, "-c", script, "evaluate", "--output", str(tmp_path / "out"), "--settings", settings]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+    assert scores_of(tmp_path / "out")["datasets"]["d"]["ndcg_at_10"] == 1.0
+
+
 def test_the_miner_reads_its_own_prompts_and_no_instruction(tmp_path, monkeypatch):
     model = save_letters(tmp_path / "model", ["abc q: p: "])
     dataset = save_dataset(tmp_path / "ds", ["a", "b"], ["c"], [[0]])
