@@ -15,9 +15,9 @@ _SECONDS = re.compile(r"(\d+) s left")
 
 
 def last_line(log: Path) -> str:
-    """What a log said last, without time and logger; empty where there is no log yet."""
-    lines = _lines(log)
-    return _LOGGER.sub("", lines[-1]) if lines else ""
+    """What was logged last, without time and logger; empty where nothing was. Bars of libraries are not logged."""
+    said = [line for line in _lines(log) if _LOGGER.match(line)]
+    return _LOGGER.sub("", said[-1]) if said else ""
 
 
 def time_left(line: str) -> float | None:

@@ -262,6 +262,8 @@ def test_only_the_end_of_a_long_log_is_read_and_states_of_a_bar_are_lines(tmp_pa
     assert last_line(log) == "tw\ufffd"
     assert complaint(log, 1) == ["12:00:00 tdro.a: tw\ufffd"]
     assert last_line(tmp_path / "none") == ""
+    log.write_text("12:00:00 tdro.a: one\nExamples:   0%|  | 0/1 [00:00<?]\rExamples: 100%|##| 1/1 [00:01<00:00]\n")
+    assert last_line(log) == "one"
     log.write_text("")
     assert last_line(log) == ""
 
