@@ -229,14 +229,15 @@ def _insert(card: ModelCard, text: str) -> None:
 
 def _mixture(job: TrainJob, plan: pa.Table) -> str:
     drawn = {row["values"]: row["counts"] for row in plan["task"].value_counts().to_pylist()}
-    rows = []
+    heading, rows = ["dataset", "rows drawn", "share", "symmetric"], []
     for task, number in _heaviest(drawn):
-        prompted = job.tasks[task]
-        wordings = " or ".join(f"`{wording}`" for wording in prompted.instruction)
-        rows.append(
-            [task, count(number), f"{number / plan.num_rows:.1%}", wordings, "yes" if prompted.symmetric else ""]
-        )
-    return _table(["dataset", "rows drawn", "share", "instruction", "symmetric"], rows)
+        symmetric = "yes" if job.tasks[task].symmetric else ""
+        rows.append([task, count(number), f"{number / plan.num_rows:.1%}", symmetric])
+    if job.model.prompts.instructs:
+        heading.append("instruction")
+        for row in rows:
+            row.append(" or ".join(f"`{wording}`" for wording in job.tasks[row[0]].instruction))
+    return _table(heading, rows)
 
 
 def _examples(job: TrainJob, plan: pa.Table, texts: Texts) -> str:

@@ -40,6 +40,11 @@ class TaskPrompts(Prompts):
 
     tasks: dict[Name, Prompts] = Field({}, description="Prompts of single tasks or benchmarks, by name.")
 
+    @property
+    def instructs(self) -> bool:
+        """Whether any prompt carries the instruction of a task."""
+        return any(INSTRUCTION in (p or "") for one in (self, *self.tasks.values()) for p in (one.query, one.passage))
+
     def of_query(self, name: str, instruction: str) -> str:
         """What stands before a query of the task or test set ``name``."""
         return _filled(self._of(name).query, self.query, instruction)

@@ -28,13 +28,14 @@ def model(tiny_base, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     base = Model(name="tiny", base=str(tiny_base))
     retriever = load_retriever(base, ENCODING)
+    prompts = base_prompts(base, retriever)
     columns = {"step": [0] * 4, "slot": range(4), "task": TASKS, "query": range(4), "positive": range(4)}
     plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
     tasks = {task: Prompted(instruction=f"Find the {task} | one.") for task in ("red", "blue")}
-    elsewhere = base.model_copy(update={"base": "org/base", "lora": Lora()})
+    elsewhere = base.model_copy(update={"base": "org/base", "lora": Lora(), "prompts": prompts})
     training = Training(steps=1, batch_size=4, distill=Distill(temperature=2))
     job = TrainJob(model=elsewhere, encoding=ENCODING, training=training, tasks=tasks, own_negatives=["red"], seed=7)
-    retriever.prompts, retriever.default_prompt_name = named(base_prompts(base, retriever), tasks)
+    retriever.prompts, retriever.default_prompt_name = named(prompts, tasks)
     retriever.save_pretrained(str(folder / "model"))
     describe_training(folder / "model", job, plan, texts=None, model=retriever)
     write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
@@ -53,7 +54,7 @@ def export(model, *arguments):
 def test_the_card_says_what_a_model_was_trained_on_and_how(model):
     card = ModelCard.load(model / "model" / "README.md")
     assert card.data.base_model == "org/base"
-    assert "| blue | 3 | 75.0% | `Find the blue / one.` |" in card.text
+    assert "| blue | 3 | 75.0% |  | `Find the blue / one.` |" in card.text
     assert "| `blue` | `'Instruct: Find the blue / one.\\nQuery: '` |" in card.text
     assert 'model.encode_query(["first query", "second query"], prompt_name=\'red\')' in card.text
     for fact in (
@@ -123,3 +124,20 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(model, tmp_path, monkeypat
     with pytest.raises(SystemExit, match=message):
         export(model, *arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["curr.json"]
+
+
+def test_the_card_of_a_model_without_prompts_says_so_and_names_no_instruction(tmp_path, tiny_base):
+    base = Model(name="tiny", base=str(tiny_base), prompts="none", pooling="mean")
+    retriever = load_retriever(base, ENCODING)
+    tasks = {"red": Prompted(instruction="Find the red one.")}
+    base_prompts(base, retriever)
+    retriever.prompts, retriever.default_prompt_name = named(base.prompts, tasks)
+    columns = {"step": [0] * 4, "slot": range(4), "task": ["red"] * 4, "query": range(4), "positive": range(4)}
+    plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
+    job = TrainJob(model=base, encoding=ENCODING, training=Training(steps=1, batch_size=4), tasks=tasks, seed=7)
+    describe_training(tmp_path, job, plan, texts=None, model=retriever)
+    text = (tmp_path / "README.md").read_text()
+    assert "Nothing stands before a text" in text
+    assert "pooling `mean`" in text
+    assert "Find the red one." not in text
+    assert "prompt_name" not in text
