@@ -72,7 +72,13 @@ def test_environment_has_python_and_pip_from_conda_forge(path):
 
 
 def test_the_whole_environment_holds_everything():
-    assert set(_pip(ROOT / "environment.yml")) == {*PROJECT["dependencies"], *EXTRAS["cpu"], *EXTRAS["demo"], "-e ."}
+    assert set(_pip(ROOT / "environment.yml")) == {
+        *PROJECT["dependencies"],
+        *EXTRAS["cpu"],
+        *EXTRAS["demo"],
+        *EXTRAS["static"],
+        "-e .",
+    }
 
 
 def test_every_part_of_the_workflow_has_an_environment():
