@@ -375,6 +375,8 @@ class Jobs:
     def reads_shared(self, dataset: str) -> bool:
         """Whether a test set reads the embeddings that were made for several."""
         test = self.test_sets.get(dataset)
+        if any(prompts.passage is not None for m in self.config.models if (prompts := m.prompts.tasks.get(dataset))):
+            return False
         return test is not None and not test.entry.symmetric and test.corpus in self.shared_corpora
 
     def encode_corpus(self, untrained: str | None = None) -> EncodeCorpusJob:

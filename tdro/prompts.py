@@ -10,9 +10,9 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from tdro.nearest import hint
 from tdro.registry import DOCUMENT, QUERY, Prompted
@@ -40,29 +40,34 @@ class TaskPrompts(Prompts):
 
     tasks: dict[Name, Prompts] = Field({}, description="Prompts of single tasks or benchmarks, by name.")
 
+    @model_validator(mode="after")
+    def _passages_answer_no_instruction(self) -> Self:
+        """A passage is embedded once for all who search it; only where it is a query itself does it carry one."""
+        if any(INSTRUCTION in (one.passage or "") for one in (self, *self.tasks.values())):
+            raise ValueError(
+                f"`passage` cannot hold {INSTRUCTION}: passages of symmetric tasks carry their query prompt"
+            )
+        return self
+
     @property
     def instructs(self) -> bool:
         """Whether any prompt carries the instruction of a task."""
-        return any(INSTRUCTION in (p or "") for one in (self, *self.tasks.values()) for p in (one.query, one.passage))
+        return any(INSTRUCTION in (one.query or "") for one in (self, *self.tasks.values()))
 
     def of_query(self, name: str, instruction: str) -> str:
         """What stands before a query of the task or test set ``name``."""
-        return _filled(self._of(name).query, self.query, instruction)
+        own = self._of(name).query
+        return ((self.query if own is None else own) or "").replace(INSTRUCTION, instruction)
 
     def of_passage(self, name: str, instruction: str, *, symmetric: bool) -> str:
         """The same of a passage; those of a symmetric task are read as queries are."""
         own = self._of(name).passage
         if symmetric and own is None:
             return self.of_query(name, instruction)
-        return _filled(own, self.passage, instruction)
+        return (self.passage if own is None else own) or ""
 
     def _of(self, name: str) -> Prompts:
         return self.tasks.get(name, Prompts())
-
-
-def _filled(own: str | None, common: str | None, instruction: str) -> str:
-    prompt = common if own is None else own
-    return (prompt or "").replace(INSTRUCTION, instruction)
 
 
 #: What a single word in the place of prompts stands for.
@@ -159,13 +164,17 @@ def named(prompts: TaskPrompts, tasks: Mapping[str, Prompted]) -> tuple[dict[str
     """The prompts as a model keeps them, and the name of the one that serves every text, if one does.
 
     A task's name stands for what is put before its queries, and before its passages where it is symmetric; of several
-    wordings the first. `query` and `document` stand for what all tasks share, and are empty where they differ.
+    wordings the first. ``NAME-passage`` is there where the passages of a task have a prompt of their own. `query` and `document` stand for what all tasks share, and are empty where they differ.
     """
     first = {name: task.instruction[0] for name, task in tasks.items()}
     queries = {name: prompts.of_query(name, first[name]) for name in tasks}
     passages = {name: prompts.of_passage(name, first[name], symmetric=t.symmetric) for name, t in tasks.items()}
-    apart = {_passages_of(name): p for name, p in passages.items() if p not in (queries[name], prompts.passage or "")}
     common = {QUERY: _common(queries.values()), DOCUMENT: prompts.passage or ""}
+    apart = {
+        _passages_of(name): passage
+        for name, passage in passages.items()
+        if passage != common[DOCUMENT] and not (tasks[name].symmetric and passage == queries[name])
+    }
     serves_all = set(queries.values()) == set(passages.values()) and common[QUERY] != ""
     return {**common, **queries, **apart}, QUERY if serves_all else None
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 #: Seconds of a job in the demo, by rule, and of any other rule.
 DEMO = {
-    "fetch": 5, "prepare_task": 4, "prepare_benchmark": 4, "encode": 20, "search": 7, "select": 3, "dedup": 3,
-    "leaks": 5, "uniform_weights": 1, "plan": 2, "plan_tdro": 2, "train": 60, "reference": 30, "optimize": 60,
-    "derive": 1, "evaluate": 25, "evaluate_untrained": 25, "evaluate_bm25": 10, "report": 10, "default": 0, "all": 0,
+    "fetch": 3, "prepare_task": 3, "prepare_benchmark": 2, "encode": 60, "search": 1, "select": 1, "dedup": 1,
+    "leaks": 2, "uniform_weights": 1, "plan": 1, "plan_tdro": 1, "train": 60, "reference": 15, "optimize": 55,
+    "derive": 1, "evaluate": 70, "evaluate_untrained": 45, "evaluate_bm25": 5, "report": 4, "default": 0, "all": 0,
 }  # fmt: skip
-_OTHER = 10
+_OTHER = 5
 
 
 class Running(NamedTuple):

@@ -315,6 +315,20 @@ def test_the_prompts_used_are_saved_so_that_plain_code_reads_alike(tmp_path, bas
     assert again.prompts == {}
 
 
+def test_passages_with_a_prompt_of_their_own_have_a_name_of_their_own(tmp_path):
+    tasks = {"faq": {"query": "q: ", "passage": "q: "}, "twin": {"passage": "t: "}}
+    _, theirs = saved_with_prompts(save_bare(bert, tmp_path / "base"), tmp_path / "model", prompts={"tasks": tasks})
+    assert theirs.prompts["faq-passage"] == "q: "
+    assert theirs.prompts["twin-passage"] == "t: "
+    assert theirs.prompts["document"] == ""
+
+
+@pytest.mark.parametrize("prompts", [{"passage": "{instruction}: "}, {"tasks": {"faq": {"passage": "{instruction}"}}}])
+def test_passages_carry_no_instruction_of_who_searches_them(prompts):
+    with pytest.raises(ValueError, match="`passage` cannot hold"):
+        Model(name="m", base="b", prompts=prompts)
+
+
 def test_a_prompt_that_serves_every_text_is_the_models_default(tmp_path):
     prompts = {"prompts": {"query": "text: ", "passage": "text: "}}
     _, theirs = saved_with_prompts(save_bare(bert, tmp_path / "base"), tmp_path / "model", **prompts)
