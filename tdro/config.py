@@ -14,7 +14,7 @@ from tdro import mixtures
 from tdro.dimensions import Dimensions
 from tdro.errors import UserError
 from tdro.nearest import hint
-from tdro.prompts import BasePrompts, MinerPrompts, Prompts, TaskPrompts
+from tdro.prompts import INSTRUCTION, BasePrompts, MinerPrompts, Prompts, TaskPrompts
 from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
 from tdro.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 
@@ -132,6 +132,12 @@ class Encode(Section):
     max_length: int = Field(512, ge=8, description="Tokens of a text that the miner sees.")
     batch_size: int = Field(64, ge=1, description="Texts a forward pass.")
     shard_size: int = Field(16_384, ge=1, description="Texts a file of embeddings; what a killed run loses at most.")
+
+    @model_validator(mode="after")
+    def _prompts_are_whole(self) -> Self:
+        if INSTRUCTION in f"{self.prompts.query}{self.prompts.passage}":
+            raise ValueError(f"prompts: the miner reads all tasks alike; write words in the place of {INSTRUCTION}")
+        return self
 
 
 class Search(Section):

@@ -375,9 +375,10 @@ class Jobs:
     def reads_shared(self, dataset: str) -> bool:
         """Whether a test set reads the embeddings that were made for several."""
         test = self.test_sets.get(dataset)
-        if any(prompts.passage is not None for m in self.config.models if (prompts := m.prompts.tasks.get(dataset))):
+        apart = [model.prompts.tasks[dataset] for model in self.config.models if dataset in model.prompts.tasks]
+        if test is None or test.entry.symmetric or any(prompts.passage is not None for prompts in apart):
             return False
-        return test is not None and not test.entry.symmetric and test.corpus in self.shared_corpora
+        return test.corpus in self.shared_corpora
 
     def encode_corpus(self, untrained: str | None = None) -> EncodeCorpusJob:
         """Job that embeds a corpus with a trained retriever, or the untrained one of that name."""

@@ -44,9 +44,7 @@ class TaskPrompts(Prompts):
     def _passages_answer_no_instruction(self) -> Self:
         """A passage is embedded once for all who search it; only where it is a query itself does it carry one."""
         if any(INSTRUCTION in (one.passage or "") for one in (self, *self.tasks.values())):
-            raise ValueError(
-                f"`passage` cannot hold {INSTRUCTION}: passages of symmetric tasks carry their query prompt"
-            )
+            raise ValueError(f"`passage` cannot hold {INSTRUCTION}: a passage is read alike whoever asks")
         return self
 
     @property
@@ -164,7 +162,8 @@ def named(prompts: TaskPrompts, tasks: Mapping[str, Prompted]) -> tuple[dict[str
     """The prompts as a model keeps them, and the name of the one that serves every text, if one does.
 
     A task's name stands for what is put before its queries, and before its passages where it is symmetric; of several
-    wordings the first. ``NAME-passage`` is there where the passages of a task have a prompt of their own. `query` and `document` stand for what all tasks share, and are empty where they differ.
+    wordings the first. ``NAME-passage`` is there where the passages of a task have a prompt of their own. ``query`` and
+    ``document`` stand for what all tasks share, and are empty where they differ.
     """
     first = {name: task.instruction[0] for name, task in tasks.items()}
     queries = {name: prompts.of_query(name, first[name]) for name in tasks}

@@ -10,7 +10,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from tinymodels import byte_tokenizer
 
 from tdro.bases import base_prompts, load_retriever
-from tdro.config import Encoding, Lora, Model
+from tdro.config import Encode, Encoding, Lora, Model
 from tdro.errors import UserError
 from tdro.kinds import is_decoder, is_embedder
 from tdro.losses import ContrastiveLoss
@@ -327,6 +327,11 @@ def test_passages_with_a_prompt_of_their_own_have_a_name_of_their_own(tmp_path):
 def test_passages_carry_no_instruction_of_who_searches_them(prompts):
     with pytest.raises(ValueError, match="`passage` cannot hold"):
         Model(name="m", base="b", prompts=prompts)
+
+
+def test_a_miner_reads_no_instruction():
+    with pytest.raises(ValueError, match="the miner reads all tasks alike"):
+        Encode(prompts={"query": "Instruct: {instruction}"})
 
 
 def test_a_prompt_that_serves_every_text_is_the_models_default(tmp_path):
