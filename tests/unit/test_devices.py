@@ -226,10 +226,10 @@ def test_the_commands_hide_gpus_from_all_libraries_where_they_are_to_leave_them_
 
 
 RETRIEVERS = """
-  - {name: anywhere, base: /b, layers: 1}
-  - {name: sharded, base: /b, accelerate: fsdp_full_shard}
-  - {name: modest, base: /b, accelerate: cpu}
-  - {name: rehearsed, base: /b, accelerate: ddp_cpu}
+  - {name: anywhere, base: org/b}
+  - {name: sharded, base: org/b, accelerate: fsdp_full_shard}
+  - {name: modest, base: org/b, accelerate: cpu}
+  - {name: rehearsed, base: org/b, accelerate: ddp_cpu}
 """
 
 

@@ -214,7 +214,7 @@ def test_make_unlocks_what_a_kill_has_left_and_nothing_else(killed):
 def test_the_recipes_that_run_the_workflow_unlock_its_folder_first():
     recipes = (Path(ROOT) / "Makefile").read_text().split("\n\n")
     running = [recipe for recipe in recipes if re.search(r"snakemake --cores", recipe)]
-    assert len(running) == 2
+    assert len(running) == 3  # demo, demo-llm, study
     for recipe in running:
         folder = re.search(r"--directory (\w+)", recipe)
         assert f"workflow/scripts/unlock.py{f' {folder[1]}' if folder else ''}\n" in recipe
