@@ -242,9 +242,20 @@ class Jobs:
         ]
 
     @property
+    def mines(self) -> bool:
+        """Whether any task's hard negatives are mined."""
+        return any(task.negatives == "mined" for task in self.tasks.values())
+
+    @property
     def untrained(self) -> dict[str, Retriever]:
-        """Retrievers that nothing is trained for, by name; a base that is also the miner stands here once."""
-        kinds, encode = self.config.evaluation.untrained, self.config.mining.encode
+        """Retrievers that nothing is trained for, by name; a base that is also the miner stands here once.
+
+        Where no task is mined, nobody has chosen the miner: it is here only if the configuration names it.
+        """
+        evaluation, encode = self.config.evaluation, self.config.mining.encode
+        kinds = set(evaluation.untrained)
+        if "untrained" not in evaluation.model_fields_set and not self.mines:
+            kinds.discard("miner")
         bases = [model for model in self.config.models if is_embedder(model)] if "base" in kinds else []
         found: dict[str, Retriever] = {"bm25": "bm25"} if "bm25" in kinds else {}
         if "miner" in kinds and not any(_is_miner(model, encode) for model in bases):
@@ -304,7 +315,7 @@ class Jobs:
         """Everything to fetch, by key: what several datasets or models share stands here once."""
         jobs = [self.dataset_fetch(name) for name in (*self.tasks, *self.benchmarks)]
         jobs += [self.model_fetch(model.name) for model in self.config.models]
-        if any(task.negatives == "mined" for task in self.tasks.values()):
+        if self.mines:
             jobs += [self.miner_fetch(), self.rescorer_fetch()]
         jobs += [self.untrained_fetch(name) for name in self.untrained]
         return {job.key: job for job in jobs if job}

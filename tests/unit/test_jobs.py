@@ -115,6 +115,25 @@ def test_untrained_retrievers_by_name():
     assert found["bm25"] == "bm25" and isinstance(found["miner"], Miner) and found["base-tiny"].base == "base"
 
 
+def test_rows_that_anchor_the_table_by_default():
+    made = jobs()
+    assert list(made.untrained) == ["bm25", "miner", "base-tiny"]
+    encode = {"model": "base"}
+    assert list(jobs(mining={"encode": encode}).untrained) == ["bm25", "base-tiny"], "the base is the miner"
+    other = jobs(mining={"encode": encode | {"prompts": {"query": "q: "}}})
+    assert list(other.untrained) == ["bm25", "miner", "base-tiny"], "read in another way"
+
+
+def test_a_miner_that_nobody_chose_is_no_row_and_is_not_fetched():
+    registry = _registry(jobs())
+    provided = {name: task.model_copy(update={"negatives": "provided"}) for name, task in registry.tasks.items()}
+    registry = registry.model_copy(update={"tasks": provided})
+    assert list(Jobs(jobs().config, registry).untrained) == ["bm25", "base-tiny"]
+    assert not any("bge" in key for key in Jobs(jobs().config, registry).fetches())
+    named = jobs(evaluation={"untrained": ["miner"]}).config
+    assert list(Jobs(named, registry).untrained) == ["miner"]
+
+
 def test_sizes_of_suites_count_benchmarks_or_the_parts_of_one():
     assert jobs().paper_tables().evaluated == {"BEIR": 2, "MKQA": 2}
 
