@@ -10,20 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.config import Search
 from tdro.cuts import CutCounter
+from tdro.dense import BLOCK_BYTES, Nearest, unit
 from tdro.embedded import Embedded, Told, embedded
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, find, is_local, model_job
 from tdro.hits import Hit
-from tdro.indices import BlockIndex, merge
 from tdro.modelfiles import check_model_folder
 from tdro.nearest import hint
 from tdro.passagefiles import check_file
 from tdro.prompts import passages_name
-
-#: Bytes of embeddings that are in memory as float32 at a time, besides the copy in the index.
-BLOCK_BYTES = 256 * 2**20
 
 
 class Searcher:
@@ -35,13 +31,11 @@ class Searcher:
     def best(self, query: str, top: int) -> list[Hit]:
         """The nearest passages, best first; equal scores in the order of the corpus."""
         asked = _unit(self._model.encode_query([query], prompt_name=self._prompt, show_progress_bar=False))
-        vectors, best = self._corpus.vectors, (np.empty((1, 0), dtype=np.int64), np.empty((1, 0), dtype=np.float32))
-        index = BlockIndex(Search(), vectors.dimension)
+        vectors = self._corpus.vectors
+        nearest = Nearest(asked, vectors.dimension, min(top, len(vectors)))
         for start, block in vectors.blocks(max(1, BLOCK_BYTES // (4 * vectors.dimension))):
-            index.hold(block)
-            scores, rows = index.search(asked, top)
-            best = merge(best, (rows + start, scores), top)
-        rows, scores = best[0][0].tolist(), best[1][0].tolist()
+            nearest.look(start, block)
+        rows, scores = (found[0].tolist() for found in nearest.best)
         return [Hit(score, *passage) for score, passage in zip(scores, self._corpus.passages(rows), strict=True)]
 
 
@@ -122,4 +116,4 @@ def _unit(vectors) -> np.ndarray:
         raise UserError(
             "the model gives embeddings that are not finite, as after a training that diverged; take another."
         )
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return unit(vectors)

@@ -93,7 +93,7 @@ class Encoder:
                 "the model gives embeddings that are not finite, as after a training that diverged; "
                 "train it again with a smaller `learning_rate`."
             )
-        return _unit(embeddings)
+        return unit(embeddings)
 
 
 def rank(
@@ -125,7 +125,7 @@ def rank(
     """
     asked = encoder.queries(queries)
     whole = asked.shape[1]
-    searches = [_Nearest(asked, size, depth) for size in (whole, *(size for size in dimensions if size < whole))]
+    searches = [Nearest(asked, size, depth) for size in (whole, *(size for size in dimensions if size < whole))]
     for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
         for search in searches:
             search.look(start, block)
@@ -133,7 +133,7 @@ def rank(
     return [Ranking(search.dimension, *search.best) for search in searches]
 
 
-class _Nearest:
+class Nearest:
     """The passages nearest to queries by the first numbers of their embeddings, among the blocks seen so far."""
 
     def __init__(self, asked: np.ndarray, dimension: int, depth: int) -> None:
@@ -151,10 +151,10 @@ class _Nearest:
     def _cut(self, vectors: np.ndarray) -> np.ndarray:
         if self.dimension == vectors.shape[1]:
             return vectors
-        return _unit(np.ascontiguousarray(vectors[:, : self.dimension]))
+        return unit(np.ascontiguousarray(vectors[:, : self.dimension]))
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors scaled to unit length; a zero vector stays."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(norms, np.finfo(np.float32).tiny)

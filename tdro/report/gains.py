@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from io import StringIO
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from tdro.layout import Layout
@@ -16,11 +15,11 @@ from tdro.report.formats import bounds, signed
 from tdro.report.queries import Reader, averaged
 from tdro.report.reading import VERDICTS, Finding
 from tdro.report.subjects import MEAN, OUT_OF_DOMAIN, Subject, subjects
+from tdro.report.tables import plain_console
 from tdro.statistics import Difference, holm
 
 #: The averages that are compared, and what they are called.
 HEADINGS = {IN_DOMAIN: "in domain", OUT_OF_DOMAIN: "out of domain"}
-_WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def findings(gains: Sequence[Gain]) -> list[Finding]:
 def terminal(settings: Content, gains: Sequence[Gain]) -> str:
     """A table a model, as plain ASCII: a line an average, a column an untrained retriever."""
     output = StringIO()
-    console = Console(file=output, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False)
+    console = plain_console(output)
     for model in dict.fromkeys(gain.model for gain in gains):
         console.print(f"{model}, what training on {BASELINE} has gained over", highlight=False)
         table = Table(box=box.ASCII2)

@@ -191,10 +191,15 @@ def _record(row: Row) -> dict:
     }
 
 
+def plain_console(output: StringIO) -> Console:
+    """What prints plain ASCII of a fixed width, whatever the terminal."""
+    return Console(file=output, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False)
+
+
 def terminal(settings: Content, results: Results) -> str:
     """Each benchmark (rows) and mixture (columns) as plain ASCII, at most 120 columns wide."""
     output = StringIO()
-    console = Console(file=output, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False)
+    console = plain_console(output)
     blocks = [
         settings.challengers[start : start + _MIXTURES_A_TABLE]
         for start in range(0, max(1, len(settings.challengers)), _MIXTURES_A_TABLE)

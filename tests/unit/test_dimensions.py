@@ -121,7 +121,7 @@ def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, mon
 def test_rankings_are_those_of_cosines_of_the_first_numbers(seed, size):
     rng = np.random.default_rng(seed)
     asked, blocks = rng.normal(size=(3, 6)).astype(np.float32), rng.normal(size=(4, 5, 6)).astype(np.float32)
-    nearest = dense._Nearest(asked, size, 8)
+    nearest = dense.Nearest(asked, size, 8)
     for number, block in enumerate(blocks):
         nearest.look(5 * number, block)
     rows, scores = nearest.best
