@@ -14,6 +14,12 @@ from torch import Tensor
 from tdro.lists import Lists
 
 
+def passages_of(plan: pa.Table) -> np.ndarray:
+    """Positive and negatives of each row of a plan, rows of its task's corpus, shape (rows, 1 + m)."""
+    negatives = plan["negatives"].combine_chunks().flatten().to_numpy()
+    return np.concatenate([plan["positive"].to_numpy()[:, None], negatives.reshape(plan.num_rows, -1)], axis=1)
+
+
 class KnownPositives:
     """The known positives of every row of a homogeneous plan.
 
@@ -24,10 +30,8 @@ class KnownPositives:
     """
 
     def __init__(self, plan: pa.Table, positives: Mapping[str, pa.ChunkedArray]) -> None:
-        negatives = plan["negatives"].combine_chunks().flatten().to_numpy()
-        passages = [plan["positive"].to_numpy()[:, None], negatives.reshape(plan.num_rows, -1)]
         #: Positive and negatives of each row, shape (rows, 1 + m).
-        self._passages = np.concatenate(passages, axis=1)
+        self._passages = passages_of(plan)
         tasks, queries = plan["task"].to_numpy(zero_copy_only=False), plan["query"].to_numpy()
         self._starts, self._ends = np.empty(len(tasks), np.int64), np.empty(len(tasks), np.int64)
         values, base = [np.empty(0, np.int32)], 0

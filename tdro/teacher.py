@@ -13,6 +13,7 @@ from tdro.artifacts import SCORED_TRAIN, read_batches
 from tdro.distill import usable
 from tdro.errors import UserError
 from tdro.layout import Layout
+from tdro.masks import passages_of
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,7 @@ def plan_scores(plan: pa.Table, files: dict[str, Path]) -> Tensor:
     Raises:
         UserError: when a file has no scores, or scores of other passages.
     """
-    negatives = plan["negatives"].combine_chunks().flatten().to_numpy().reshape(plan.num_rows, -1)
-    passages = np.concatenate([plan["positive"].to_numpy()[:, None], negatives], axis=1)
+    passages = passages_of(plan)
     queries, tasks = plan["query"].to_numpy(), plan["task"].to_numpy(zero_copy_only=False)
     scores = torch.full(passages.shape, torch.nan)
     for task, file in files.items():
