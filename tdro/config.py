@@ -13,9 +13,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from tdro import mixtures
 from tdro.dimensions import Dimensions
 from tdro.errors import UserError
+from tdro.layout import IN_DOMAIN
 from tdro.nearest import hint
 from tdro.prompts import INSTRUCTION, BasePrompts, MinerPrompts, Prompts, TaskPrompts
-from tdro.registry import IN_DOMAIN, Benchmark, Registry, Task
+from tdro.registry import Benchmark, Registry, Task
 from tdro.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 
 #: Endings of the files of queries that `tdro/queryfiles.py` reads.

@@ -13,10 +13,10 @@ from tdro.filestates import nameable
 from tdro.indices import check_index
 from tdro.kinds import is_embedder
 from tdro.launch import AUTO, configurations, uses_cpu
-from tdro.layout import Layout
+from tdro.layout import IN_DOMAIN, Layout
 from tdro.nearest import hint
 from tdro.project import check_claim, claim, located, located_models, same_sources
-from tdro.registry import IN_DOMAIN, Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
+from tdro.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.report.content import Content
 from tdro.sections import Section, load, parse
 from tdro.settings import (

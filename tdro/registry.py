@@ -5,11 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tdro.complaints import PATTERNS
+from tdro.layout import IN_DOMAIN
 from tdro.localpaths import expanded
 from tdro.sections import Checksum, Name, Section, Text
-
-#: The benchmark made of the held-out rows of the training tasks.
-IN_DOMAIN = "in_domain"
 
 #: What a model calls the prompt before all its queries, and that before all its passages.
 QUERY, DOCUMENT = "query", "document"

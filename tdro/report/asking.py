@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from tdro.artifacts import read_texts
-from tdro.layout import Layout
-from tdro.registry import IN_DOMAIN
+from tdro.layout import IN_DOMAIN, Layout
 from tdro.report.content import BASELINE, Content
 
 # Characters of a query that is short enough to be an example.

@@ -14,8 +14,7 @@ from markupsafe import Markup
 from polars import DataFrame
 
 from tdro.artifacts import replacing
-from tdro.layout import Layout
-from tdro.registry import IN_DOMAIN
+from tdro.layout import IN_DOMAIN, Layout
 from tdro.report import (
     asking,
     dimensions,

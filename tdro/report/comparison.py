@@ -82,3 +82,8 @@ def verdict(settings: Content, difference: Difference, corrected: float) -> str:
     if corrected >= 1 - settings.report.confidence or difference.low <= 0 <= difference.high:
         return "unclear"
     return "gain" if difference.mean > 0 else "loss"
+
+
+def bounds(difference: Difference) -> str:
+    """The interval's two ends: ``[-0.003, +0.027]``."""
+    return f"[{difference.low:+.3f}, {difference.high:+.3f}]"

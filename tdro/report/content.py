@@ -4,7 +4,7 @@ from pydantic import Field, model_validator
 
 from tdro.config import Mixture, Report
 from tdro.dimensions import Dimensions
-from tdro.registry import IN_DOMAIN
+from tdro.layout import IN_DOMAIN
 from tdro.sections import Name, Section
 
 #: The mixture that every difference is measured against.

@@ -1,7 +1,5 @@
 """How figures are written, in the terminal and on the page."""
 
-from tdro.statistics import Difference
-
 #: What readers call the metrics.
 METRIC_NAMES = {
     "ndcg_at_10": "nDCG@10",
@@ -16,16 +14,6 @@ METRIC_NAMES = {
 def signed(value: float) -> str:
     """A difference: ``+0.012``."""
     return f"{value:+.3f}"
-
-
-def bounds(difference: Difference) -> str:
-    """The interval's two ends: ``[-0.003, +0.027]``."""
-    return between(difference.low, difference.high)
-
-
-def between(low: float, high: float) -> str:
-    """Two ends of an interval of differences."""
-    return f"[{low:+.3f}, {high:+.3f}]"
 
 
 def probability(p: float) -> str:

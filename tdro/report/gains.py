@@ -7,11 +7,10 @@ from io import StringIO
 from rich import box
 from rich.table import Table
 
-from tdro.layout import Layout
-from tdro.registry import IN_DOMAIN
-from tdro.report.comparison import compare, score, verdict
+from tdro.layout import IN_DOMAIN, Layout
+from tdro.report.comparison import bounds, compare, score, verdict
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import bounds, signed
+from tdro.report.formats import signed
 from tdro.report.queries import Reader, averaged
 from tdro.report.reading import VERDICTS, Finding
 from tdro.report.subjects import MEAN, OUT_OF_DOMAIN, Subject, subjects

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from scipy.stats import t
 
-from tdro.registry import IN_DOMAIN
+from tdro.layout import IN_DOMAIN
+from tdro.report.comparison import bounds
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import bounds, listed, percent, plural, signed
+from tdro.report.formats import listed, percent, plural, signed
 from tdro.report.scores import Results, Row
 from tdro.report.subjects import OUT_OF_DOMAIN
 from tdro.report.tables import columns

@@ -10,8 +10,7 @@ import polars as pl
 
 from tdro.artifacts import DUPLICATES, read_counts, read_table
 from tdro.errors import UserError
-from tdro.layout import Layout
-from tdro.registry import IN_DOMAIN
+from tdro.layout import IN_DOMAIN, Layout
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import cut, duration, memory
 

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tdro.artifacts import replacing
-from tdro.registry import IN_DOMAIN
+from tdro.layout import IN_DOMAIN
+from tdro.report.comparison import bounds
 from tdro.report.content import BASELINE, Content
-from tdro.report.formats import METRIC_NAMES, bounds, count, percent, plural, probability, signed
+from tdro.report.formats import METRIC_NAMES, count, percent, plural, probability, signed
 from tdro.report.scores import UNTRAINED, Results, Row
 from tdro.report.subjects import OUT_OF_DOMAIN
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_mining import bert
+from tinymodels import bert
 
 from tdro.bases import load_retriever
 from tdro.config import Encoding, Model, Rescore

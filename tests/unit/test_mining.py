@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tinymodels import WORDS, bert
 from waits import waiting
 
 from tdro import encode as encode_stage
@@ -27,25 +28,6 @@ from tdro.rescore import rescore
 from tdro.search import search
 from tdro.select import select_negatives
 from tdro.settings import Miner
-
-WORDS = ["red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps"]
-WORDS += ["sings", "in", "the", "park", "house", "river", "near", "old"]
-
-
-def bert(folder, kind, **config):
-    """A BERT with two random layers and a vocabulary of whole words."""
-    import torch
-    import transformers
-
-    vocabulary = folder / "vocab.txt"
-    letters = [piece for letter in "abcdefghijklmnopqrstuvwxyz" for piece in (letter, f"##{letter}")]
-    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters]))
-    torch.manual_seed(0)
-    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    shape = {"vocab_size": 75, "max_position_embeddings": 64, "initializer_range": 0.5}
-    getattr(transformers, kind)(transformers.BertConfig(**shape, **size, **config)).save_pretrained(folder / "bert")
-    transformers.BertTokenizerFast(vocab=str(vocabulary)).save_pretrained(folder / "bert")
-    return str(folder / "bert")
 
 
 @pytest.fixture(scope="module")
