@@ -79,9 +79,9 @@ class Setting:
     def __init__(self, shape: tuple[int, int, int], steps: int, length: int, config: Path, results: Path) -> None:
         import torch
 
+        from tdro.artifacts.layout import Layout
         from tdro.batches import Texts
         from tdro.jobs import Jobs
-        from tdro.layout import Layout
         from tdro.plan import make_plan, read_tasks
         from tdro.prompts import INSTRUCT, TaskPrompts
 

@@ -64,7 +64,7 @@ def _run(side: str, folder: str, batch_size: int) -> dict:
 
 def _write_data(folder: Path, queries: int, passages: int) -> None:
     """Passages of mixed lengths; query i is a part of passage i (modulo their number)."""
-    from tdro.artifacts import CORPUS, QUERIES, write_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES, write_table
 
     rng = np.random.default_rng(0)
     words = _words()
@@ -142,7 +142,7 @@ def _peer(folder: Path, batch_size: int) -> dict:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import mine_hard_negatives
 
-    from tdro.artifacts import CORPUS, QUERIES, read_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES, read_table
     from tdro.models import resolve
     from tdro.precision import autocast
 

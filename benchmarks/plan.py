@@ -19,7 +19,7 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from tdro.artifacts import PLAN, TRAIN
+from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.plan import make_plan
 
 #: Rows and passages of each task.

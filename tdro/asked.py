@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import QUERIES, count_rows, read_table
+from tdro.artifacts.schemas import QUERIES, count_rows, read_table
 from tdro.errors import UserError
 
 

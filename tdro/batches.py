@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tdro.artifacts import CORPUS, QUERIES, read_table
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import CORPUS, QUERIES, read_table
 from tdro.errors import UserError
-from tdro.layout import Layout
 from tdro.prompts import TaskPrompts
 from tdro.registry import Prompted
 from tdro.texts import choose, passage_text

@@ -15,7 +15,7 @@ import transformers
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import tdro
-from tdro.artifacts import METRICS
+from tdro.artifacts.schemas import METRICS
 from tdro.batches import Texts
 from tdro.config import Model
 from tdro.fetched import PREFIX, is_local

@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
-from tdro import fulldisk
+from tdro.artifacts import fulldisk
 from tdro.commands import COMMANDS
 from tdro.commands.arguments import Mixed
 from tdro.errors import Unfinished, UserError
@@ -118,14 +118,14 @@ def _made_by(options):
     """The version that runs, read before it may change on disk; None outside the workflow and for helping processes."""
     if NOTES not in os.environ or os.environ.get("RANK", "0") != "0" or options.made(options) is None:
         return None
-    from tdro.versions import of_command
+    from tdro.artifacts.versions import of_command
 
     return of_command(options.run)
 
 
 def _note(options, made_by) -> None:
     if made_by:
-        from tdro.versions import note
+        from tdro.artifacts.versions import note
 
         made = options.made(options)
         for output in made if isinstance(made, list) else [made]:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tdro.artifacts import CORPUS, QUERIES, table_writer
+from tdro.artifacts.lists import Lists, Pairs
+from tdro.artifacts.schemas import CORPUS, QUERIES, table_writer
 from tdro.config import Data
 from tdro.echoes import Said, find_echoes, read_said
 from tdro.identifiers import Identifiers, clean
 from tdro.keys import KeyRows
-from tdro.lists import Lists, Pairs
 from tdro.relations import written, written_key
 from tdro.sources import Passage, PassageId, Row
 from tdro.spool import Distinct

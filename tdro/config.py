@@ -11,9 +11,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tdro import mixtures
+from tdro.artifacts.layout import IN_DOMAIN
 from tdro.dimensions import Dimensions
 from tdro.errors import UserError
-from tdro.layout import IN_DOMAIN
 from tdro.nearest import hint
 from tdro.prompts import INSTRUCTION, BasePrompts, MinerPrompts, Prompts, TaskPrompts
 from tdro.registry import Benchmark, Registry, Task

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from tdro.artifacts.lists import Lists
 from tdro.errors import UserError
-from tdro.lists import Lists
 
 # Rows whose negatives are chosen at a time, which bounds what sorting their candidates takes.
 _BLOCK = 1 << 16

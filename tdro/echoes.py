@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tdro.lists import Lists
+from tdro.artifacts.lists import Lists
 from tdro.relations import said
 from tdro.spool import Spool
 from tdro.texts import exact_key, key_array

@@ -18,7 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from tdro.artifacts import CORPUS, QUERIES, count_rows, digest, read_batches, stamps
+from tdro.artifacts.schemas import CORPUS, QUERIES, count_rows, digest, read_batches, stamps
+from tdro.artifacts.versions import of_stage
 from tdro.asked import read_asked
 from tdro.config import Encode
 from tdro.cuts import cut_places, say
@@ -30,7 +31,6 @@ from tdro.processes import processes
 from tdro.prompts import take_prompts
 from tdro.sections import load
 from tdro.texts import passage_texts
-from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 

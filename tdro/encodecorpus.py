@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tdro.artifacts import CORPUS, digest, read_batches, stamps
+from tdro.artifacts.schemas import CORPUS, digest, read_batches, stamps
+from tdro.artifacts.versions import of_stage
 from tdro.config import Encoding
 from tdro.corpora import passages
 from tdro.dense import Encoder
@@ -21,7 +22,6 @@ from tdro.processes import processes
 from tdro.retrievers import open_encoder
 from tdro.settings import Miner, Retriever
 from tdro.texts import passage_texts
-from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ This module reads the test sets, has the retriever rank their passages, and writ
   (``ndcg_at_10@256``), and in the JSON ``dimension``, that of the whole embeddings;
 - where asked for, ``runs``: a folder with ``{dataset}.trec``, the ranking itself in TREC's format.
 
-:func:`tdro.layout.evaluation_files` names them.
+:func:`tdro.artifacts.layout.evaluation_files` names them.
 """
 
 import logging
@@ -24,7 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import (
+from tdro.artifacts.layout import EvaluationFiles, evaluation_files
+from tdro.artifacts.schemas import (
     METRICS,
     QUERIES,
     TEST_QUERIES,
@@ -38,7 +39,6 @@ from tdro.artifacts import (
 from tdro.config import Encoding
 from tdro.corpora import own_passages, passages
 from tdro.errors import UserError
-from tdro.layout import EvaluationFiles, evaluation_files
 from tdro.metrics import DEPTH, answer_scores, relevance_scores
 from tdro.retrievers import Rank, open_retriever
 from tdro.runs import write_run

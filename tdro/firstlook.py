@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from tdro import strictyaml
+from tdro.artifacts import strictyaml
 from tdro.config import Config, Encoding, Model
 from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder

@@ -5,15 +5,17 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tdro import firstlook, mixtures, strictyaml
+from tdro import firstlook, mixtures
+from tdro.artifacts import strictyaml
+from tdro.artifacts.filestates import nameable
+from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.artifacts.strictyaml import Place
 from tdro.config import Config, Dedup, Encode, Model, Tdro, select
 from tdro.errors import UserError
 from tdro.fetched import FetchJob, dataset_job, model_job
-from tdro.filestates import nameable
 from tdro.indices import check_index
 from tdro.kinds import is_embedder
 from tdro.launch import AUTO, configurations, uses_cpu
-from tdro.layout import IN_DOMAIN, Layout
 from tdro.nearest import hint
 from tdro.project import check_claim, claim, located, located_models, same_sources
 from tdro.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
@@ -35,7 +37,6 @@ from tdro.settings import (
     TrainJob,
 )
 from tdro.sources import check_source
-from tdro.strictyaml import Place
 from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
 from tdro.weights import read_weights
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import LEAKS, QUERIES, TRAIN, count_rows, read_table, read_texts, write_table
+from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN, count_rows, read_table, read_texts, write_table
 from tdro.containment import Contained, chunks
 from tdro.corpora import blocks, chosen
 from tdro.errors import UserError
@@ -84,7 +84,7 @@ def leaks(
     Args:
         evaluation: Each dataset that is evaluated on, by name. Without a corpus no passages are looked for.
         training: Each task, by name.
-        output: The ``leaks.parquet`` to write, a row a dataset, see :data:`tdro.artifacts.LEAKS`.
+        output: The ``leaks.parquet`` to write, a row a dataset, see :data:`tdro.artifacts.schemas.LEAKS`.
         files: Further files of evaluation queries (`dedup.queries`), a row each under the file's name.
 
     Raises:

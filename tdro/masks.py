@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tdro.lists import Lists
+from tdro.artifacts.lists import Lists
 
 
 def passages_of(plan: pa.Table) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pytrec_eval
 
 from tdro.answers import contains, tokens
-from tdro.artifacts import ANSWER_METRICS
+from tdro.artifacts.schemas import ANSWER_METRICS
 from tdro.corpora import chosen
 from tdro.texts import passage_texts
 

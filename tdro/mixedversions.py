@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from tdro import versions
+from tdro.artifacts import versions
 from tdro.commands import functions
 
 _UNNOTED = "{results} was made by a version that did not note which it was; to make all of it again: --forceall"
@@ -15,7 +15,7 @@ def warning(results: Path, notes: Path, rule_of: Callable[[str], str | None], *,
 
     Args:
         results: The folder of results.
-        notes: Where it is noted what made them (:mod:`tdro.versions`).
+        notes: Where it is noted what made them (:mod:`tdro.artifacts.versions`).
         rule_of: The rule that makes an output in this configuration; None for what it does not make.
         libraries: Whether jobs use the libraries of this Python, so that those can be compared.
     """

@@ -17,14 +17,14 @@ from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
 from tdro import training
-from tdro.artifacts import HEAVIEST, PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
+from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
 from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.forward import embed_columns
-from tdro.fulldisk import naming
 from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import PLAN, TRAIN, read_table, write_table
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import PLAN, TRAIN, read_table, write_table
 from tdro.draws import Draws, TrainingRows
 from tdro.errors import UserError
-from tdro.layout import Layout
 from tdro.repetition import count_repetitions, drawn_queries, report_repetitions
 from tdro.settings import PlanJob
 from tdro.weights import read_weights

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tdro.artifacts.lists import Lists
 from tdro.collection import ECHOES, Collection
 from tdro.config import Data
 from tdro.errors import UserError
-from tdro.lists import Lists
 from tdro.registry import BenchmarkRows, TaskRows
 from tdro.sources import BadRow, Item, Passage, Row, rows
 from tdro.sources.files import NOT_UTF8, TO_UTF8

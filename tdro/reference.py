@@ -18,7 +18,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tdro.artifacts import PLAN, REFERENCE, digest, read_table, stamps, write_table
+from tdro.artifacts.schemas import PLAN, REFERENCE, digest, read_table, stamps, write_table
+from tdro.artifacts.versions import of_stage
 from tdro.batches import Text, Texts, files_of
 from tdro.cuts import CutCounter
 from tdro.embeddings import Workspace
@@ -28,7 +29,6 @@ from tdro.precision import autocast
 from tdro.processes import processes
 from tdro.room import check_model
 from tdro.settings import ReferenceJob
-from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from tdro.artifacts.layout import IN_DOMAIN
 from tdro.complaints import PATTERNS
-from tdro.layout import IN_DOMAIN
 from tdro.localpaths import expanded
 from tdro.sections import Checksum, Name, Section, Text
 

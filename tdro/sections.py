@@ -7,11 +7,11 @@ from typing import Annotated, Any, TypeVar, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from tdro import strictyaml
+from tdro.artifacts import strictyaml
+from tdro.artifacts.strictyaml import Place
 from tdro.complaints import PATTERNS, complaints, switches
 from tdro.errors import UserError
 from tdro.localpaths import expanded, no_variable
-from tdro.strictyaml import Place
 
 # Names become folder names and Snakemake wildcards, so neither slashes nor spaces are possible.
 Name = Annotated[str, StringConstraints(pattern=PATTERNS["name"][0])]

@@ -2,7 +2,7 @@
 
     candidates.parquet (or rescored.parquet), corpus.parquet, queries.parquet -> negatives.parquet
 
-``negatives.parquet`` has the schema :data:`tdro.artifacts.NEGATIVES`: a row a query, negatives by
+``negatives.parquet`` has the schema :data:`tdro.artifacts.schemas.NEGATIVES`: a row a query, negatives by
 falling score, then those that filled a gap, whose score is null. Its counts tell how many candidates
 each filter dropped. Nothing is encoded here, so that another selection takes seconds.
 """
@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, read_batches, table_writer
+from tdro.artifacts.lists import Lists
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, read_batches, table_writer
 from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
 from tdro.config import Select
 from tdro.errors import UserError
 from tdro.indices import carried_counts
-from tdro.lists import Lists
 from tdro.ranks import nearest, tell
 from tdro.relations import said_keys
 from tdro.selection import Block, Passages, Ragged, Selection, select

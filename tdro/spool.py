@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tdro.fulldisk import naming
+from tdro.artifacts.fulldisk import naming
 from tdro.keys import KeyRows
 from tdro.texts import key_array
 

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from tdro.artifacts import SCORED_TRAIN, read_batches
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import SCORED_TRAIN, read_batches
 from tdro.distill import usable
 from tdro.errors import UserError
-from tdro.layout import Layout
 from tdro.masks import passages_of
 
 log = logging.getLogger(__name__)

@@ -15,14 +15,14 @@ from torch import Tensor
 from transformers import set_seed
 
 from tdro import training
-from tdro.artifacts import PLAN, read_table
+from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.schemas import PLAN, read_table
 from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.card import describe_training, public_settings
 from tdro.dimensions import check_trained
 from tdro.distill import Distillation
 from tdro.errors import UserError
-from tdro.fulldisk import naming
 from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
 from tdro.masks import KnownPositives

@@ -25,19 +25,19 @@ from torch.utils.data import SequentialSampler
 from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from tdro.artifacts import digest, read_json, stamps, write_json
+from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.schemas import digest, read_json, stamps, write_json
+from tdro.artifacts.versions import of_stage
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation
 from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
-from tdro.fulldisk import naming
 from tdro.meter import Meter
 from tdro.models import network_of
 from tdro.precision import supports_bf16
 from tdro.processes import PATIENCE, agreed, device, processes
 from tdro.sections import Section
 from tdro.unused import freeze_unused
-from tdro.versions import of_stage
 
 log = logging.getLogger(__name__)
 

@@ -34,8 +34,8 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add a command that calls ``run`` with its parsed options.
 
-    ``made`` names the output that stands for all that the command makes (:mod:`tdro.versions`), or one of each thing
-    that it makes; default: ``--output``.
+    ``made`` names the output that stands for all that the command makes (:mod:`tdro.artifacts.versions`), or one of
+    each thing that it makes; default: ``--output``.
     """
     command = commands.add_parser(
         name,

@@ -183,8 +183,8 @@ def _leaks(commands) -> None:
 
 
 def _run_leaks(options) -> None:
+    from tdro.artifacts.layout import Layout
     from tdro.config import Dedup
-    from tdro.layout import Layout
     from tdro.leaks import Evaluated, Trained, leaks
 
     layout = Layout(options.results)

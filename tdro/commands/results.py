@@ -41,7 +41,7 @@ def _run_evaluate(options) -> None:
 
 
 def _evaluated(options) -> list[Path]:
-    from tdro.layout import evaluation_files
+    from tdro.artifacts.layout import evaluation_files
     from tdro.settings import EvaluateJob
 
     benchmarks = read_settings(options, EvaluateJob).benchmarks
@@ -106,7 +106,7 @@ def _report(commands) -> None:
 
 
 def _run_report(options) -> None:
-    from tdro.layout import Layout
+    from tdro.artifacts.layout import Layout
     from tdro.report.build import build
     from tdro.report.content import Content
 

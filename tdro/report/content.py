@@ -2,9 +2,9 @@
 
 from pydantic import Field, model_validator
 
+from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config import Mixture, Report
 from tdro.dimensions import Dimensions
-from tdro.layout import IN_DOMAIN
 from tdro.sections import Name, Section
 
 #: The mixture that every difference is measured against.

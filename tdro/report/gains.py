@@ -7,7 +7,7 @@ from io import StringIO
 from rich import box
 from rich.table import Table
 
-from tdro.layout import IN_DOMAIN, Layout
+from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.report.comparison import bounds, compare, score, verdict
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import signed

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tdro.artifacts import CORPUS, HEAVIEST, QUERIES, read_rows, read_table
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES, read_rows, read_table
 from tdro.echoes import nearly
 from tdro.heaviest import HEAVIEST_ROWS
-from tdro.layout import Layout
 from tdro.relations import said
 from tdro.report.content import Content
 from tdro.report.formats import cut, listed, percent

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tdro.artifacts import LEAKS, read_table
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import LEAKS, read_table
 from tdro.errors import UserError
-from tdro.layout import Layout
 from tdro.report.formats import cut, percent
 
 # Examples of a benchmark.

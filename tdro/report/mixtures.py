@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from tdro.artifacts import TRAJECTORY, read_table
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import TRAJECTORY, read_table
 from tdro.errors import UserError
-from tdro.layout import Layout
 from tdro.mixtures import parse
 from tdro.report import formats
 from tdro.report.content import BASELINE, Content

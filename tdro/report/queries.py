@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tdro.artifacts import (
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import (
     ANSWER_METRICS,
     METRICS,
     QUERY_SCORES,
@@ -20,7 +21,6 @@ from tdro.artifacts import (
     with_dimensions,
 )
 from tdro.errors import UserError
-from tdro.layout import Layout
 
 #: A benchmark and one of its datasets.
 Pair = tuple[str, str]

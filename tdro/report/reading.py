@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scipy.stats import t
 
-from tdro.layout import IN_DOMAIN
+from tdro.artifacts.layout import IN_DOMAIN
 from tdro.report.comparison import bounds
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import listed, percent, plural, signed

@@ -8,7 +8,7 @@ are out of domain), to which every benchmark counts the same.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdro.layout import Layout
+from tdro.artifacts.layout import Layout
 from tdro.report.comparison import compare, correct, score, verdict
 from tdro.report.content import BASELINE, Content
 from tdro.report.queries import ORDER, Pair, Reader, Scores, averaged

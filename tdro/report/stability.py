@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from tdro.layout import Layout
+from tdro.artifacts.layout import Layout
 from tdro.mixtures import parse
 from tdro.report.content import Content
 from tdro.report.formats import listed, passes, plural

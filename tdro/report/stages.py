@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from tdro.artifacts import DUPLICATES, read_counts, read_table
+from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.artifacts.schemas import DUPLICATES, read_counts, read_table
 from tdro.errors import UserError
-from tdro.layout import IN_DOMAIN, Layout
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import cut, duration, memory
 

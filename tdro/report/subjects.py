@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tdro.artifacts import ANSWER_METRICS, RELEVANCE_METRICS
+from tdro.artifacts.schemas import ANSWER_METRICS, RELEVANCE_METRICS
 from tdro.report.content import Content
 from tdro.report.queries import ORDER, Pair, Scores
 

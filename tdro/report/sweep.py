@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tdro.layout import Layout
+from tdro.artifacts.layout import Layout
 from tdro.report.content import Content
 from tdro.report.formats import duration, listed, plural, weight
 from tdro.report.mixtures import trajectories

@@ -331,7 +331,7 @@ def test_a_pipe_gets_one_line_a_passage_whatever_stands_in_it():
 
 
 def held_out(results, task, queries):
-    from tdro.artifacts import CORPUS, QUERIES, write_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES, write_table
 
     folder = results / "data" / task / "heldout"
     write_table(folder / "corpus.parquet", {"passage_id": ["p"], "title": [""], "text": ["red"]}, CORPUS)
@@ -342,7 +342,7 @@ def held_out(results, task, queries):
 
 @pytest.mark.parametrize("prompted", [False, True])
 def test_the_command_that_the_report_ends_with_works(tmp_path, monkeypatch, prompted):
-    from tdro.layout import Layout
+    from tdro.artifacts.layout import Layout
     from tdro.report import asking
     from tdro.report.content import Content
 

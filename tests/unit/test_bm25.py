@@ -4,7 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tdro.artifacts import CORPUS, write_table
+from tdro.artifacts.schemas import CORPUS, write_table
 from tdro.bm25 import rank, words
 
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdro import lists, spool
-from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table, table_writer
+from tdro import spool
+from tdro.artifacts import lists
+from tdro.artifacts.lists import Lists
+from tdro.artifacts.schemas import CORPUS, QUERIES, read_counts, read_table, table_writer
 from tdro.collection import Collection
 from tdro.config import Data
 from tdro.keys import KeyRows
-from tdro.lists import Lists
 from tdro.relations import said, said_keys, written
 from tdro.sources import Passage, PassageId, Row
 from tdro.spool import Distinct, Spool

@@ -19,7 +19,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
 from tdro import config, precision, sections
-from tdro.artifacts import (
+from tdro.artifacts.schemas import (
     ANSWER_METRICS,
     CORPUS,
     QUERIES,

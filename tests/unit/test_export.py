@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
-from tdro.artifacts import PLAN
+from tdro.artifacts.schemas import PLAN
 from tdro.bases import base_prompts, load_retriever
 from tdro.card import describe_training
 from tdro.cli import main

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 
+from tdro.artifacts.layout import Layout
 from tdro.config import Config
 from tdro.errors import UserError
 from tdro.jobs import Jobs
-from tdro.layout import Layout
 from tdro.registry import Registry
 from tdro.settings import Miner
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tdro.artifacts import CORPUS, LEAKS, QUERIES, TEST_QUERIES, TRAIN, read_table, write_table
+from tdro.artifacts.schemas import CORPUS, LEAKS, QUERIES, TEST_QUERIES, TRAIN, read_table, write_table
 from tdro.config import Dedup
 from tdro.containment import SAMPLE
 from tdro.dedup import dedup

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from tdro.artifacts import TRAIN
+from tdro.artifacts.schemas import TRAIN
 from tdro.config import Tdro
 from tdro.dro import TaskWeights
 from tdro.losses import ContrastiveLoss, own_negatives_loss

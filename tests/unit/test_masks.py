@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts import PLAN, QUERIES
+from tdro.artifacts.schemas import PLAN, QUERIES
 from tdro.losses import ContrastiveLoss
 from tdro.masks import KnownPositives
 

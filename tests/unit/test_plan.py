@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdro.artifacts import PLAN, TRAIN
+from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.errors import UserError
 from tdro.plan import make_plan, read_tasks
 from tdro.repetition import count_repetitions, drawn_queries, report_repetitions

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv
 
-from tdro.artifacts import CORPUS, QUERIES, read_counts, read_table
+from tdro.artifacts.lists import Lists
+from tdro.artifacts.schemas import CORPUS, QUERIES, read_counts, read_table
 from tdro.config import Data
 from tdro.errors import UserError
-from tdro.lists import Lists
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
 from tdro.registry import Benchmark, Columns, Source, Task
 from tdro.texts import count_words, cut, mended

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.stats
 
-from tdro.artifacts import (
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import (
     ANSWER_METRICS,
     CORPUS,
     DUPLICATES,
@@ -31,7 +32,6 @@ from tdro.artifacts import (
     write_table,
 )
 from tdro.errors import UserError
-from tdro.layout import Layout
 from tdro.report.build import build
 from tdro.report.content import Content
 from tdro.report.queries import Scores

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
 from tdro.config import Select
 from tdro.ranks import ranks_of
 from tdro.relations import said_keys

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from running import snakemake
 
-from tdro.artifacts import CORPUS, QUERIES, TRAIN, read_counts, read_table
+from tdro.artifacts.schemas import CORPUS, QUERIES, TRAIN, read_counts, read_table
 from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 

@@ -12,10 +12,10 @@ from snakemake.logging import logger
 
 from tdro import mixtures
 from tdro.errors import UserError
-from tdro.filestates import nameable, state
+from tdro.artifacts.filestates import nameable, state
 from tdro.jobs import Jobs
 from tdro.killed import explain_lock, explain_orphans, orphans
-from tdro.layout import Layout
+from tdro.artifacts.layout import Layout
 from tdro.mixedversions import warning
 from tdro.models import model_files
 from tdro.settings import Miner

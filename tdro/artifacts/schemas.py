@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tdro import strictyaml
+from tdro.artifacts import strictyaml
+from tdro.artifacts.fulldisk import naming
 from tdro.errors import UserError
-from tdro.fulldisk import naming
 
 _ROWS = pa.list_(pa.int32())
 

@@ -8,13 +8,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts import read_json
+from tdro.artifacts.schemas import read_json
+from tdro.artifacts.strictyaml import read, read_file
 from tdro.config import Config, Tdro
 from tdro.errors import UserError
 from tdro.fetched import Manifest
 from tdro.registry import Registry
 from tdro.sections import load, settings
-from tdro.strictyaml import read, read_file
 
 TASK = "{category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}"
 CONFIG = "registry: r.yaml\nbenchmarks: [web]\nmodels: [{name: m, base: b}]\nproxy: m\n"

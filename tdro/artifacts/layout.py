@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def versions(self) -> str:
-        """Notes of which code and libraries made what (:mod:`tdro.versions`)."""
+        """Notes of which code and libraries made what (:mod:`tdro.artifacts.versions`)."""
         return f"{self.results}/.versions"
 
     @property

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from tdro import filestates
-from tdro.filestates import nameable, state
+from tdro.artifacts import filestates
+from tdro.artifacts.filestates import nameable, state
 
 
 @pytest.fixture(params=["small", "large"])

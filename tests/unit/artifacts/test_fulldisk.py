@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tdro.artifacts import replacing, table_writer, write_json, write_table
+from tdro.artifacts.fulldisk import naming, sentence
+from tdro.artifacts.schemas import replacing, table_writer, write_json, write_table
 from tdro.errors import UserError
-from tdro.fulldisk import naming, sentence
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # What each writer is asked to write, which is more than the limit allows.
 LIMIT = 20_000
 SCHEMA = pa.schema([("text", pa.string())])

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tdro import mixedversions, versions
-from tdro.versions import Version, difference, note, noted, outputs
+from tdro import mixedversions
+from tdro.artifacts import versions
+from tdro.artifacts.versions import Version, difference, note, noted, outputs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 READ = """
 import json, sys
-from tdro import commands, versions
+from tdro import commands
+from tdro.artifacts import versions
 names = ("train", "reference", "optimize", "encode", "encodecorpus")
 stages = {name: versions.of_stage(f"tdro.{name}") for name in names}
 found = stages | {f"command {name}": versions.of_command(run) for name, run in commands.functions().items()}

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from tdro.artifacts import read_json, write_json
+from tdro.artifacts.schemas import read_json, write_json
 from tdro.errors import UserError
 
 #: Libraries that may change a result, by the name they are imported by, with the packages that provide them.
@@ -40,10 +40,10 @@ LIBRARIES = {
 _BEHIND = {"sentence_transformers": ("torch", "transformers"), "transformers": ("torch",), "accelerate": ("torch",)}
 
 # What these say reaches a stage as settings and paths, which are compared as such; a new key must not end a training.
-_SETTINGS = {f"tdro.{name}" for name in ("config", "errors", "jobs", "layout", "registry", "sections", "settings")}
-_SETTINGS |= {"tdro.report.content", "tdro.versions"}
+_SETTINGS = {"tdro.config", "tdro.errors", "tdro.jobs", "tdro.artifacts.layout", "tdro.registry", "tdro.sections"}
+_SETTINGS |= {"tdro.settings", "tdro.report.content", "tdro.artifacts.versions"}
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 
 
 class Version(NamedTuple):
@@ -77,7 +77,7 @@ def of_command(run: Callable) -> Version:
     """The version of a command, by the function that runs it and imports its stage."""
     tree = ast.parse(_file(run.__module__).read_bytes())
     function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == run.__name__)
-    return _version(_imports(function, ""), _digest(function))
+    return _version(_imports(function), _digest(function))
 
 
 def difference(made: Version, now: Version, *, libraries: bool = True) -> list[str]:
@@ -150,21 +150,22 @@ def _file(name: str) -> Path:
 def _module(name: str) -> _Module:
     file = _file(name)
     tree = ast.parse(file.read_bytes())
-    imports = _imports(tree, name if file.name == "__init__.py" else "")
     pages = [hashlib.sha256(page.read_bytes()).hexdigest() for page in sorted(file.parent.glob("*.j2"))]
-    return _Module(_digest(tree) + "".join(pages), imports)
+    return _Module(_digest(tree) + "".join(pages), _imports(tree))
 
 
-def _imports(tree: ast.AST, package: str) -> set[str]:
-    """Names of the modules that are imported anywhere in ``tree``; of a package that chooses by name, all of it."""
+def _imports(tree: ast.AST) -> set[str]:
+    """Names of the modules that are imported anywhere in ``tree``; of a folder that it chooses in by name, all."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    if package and "importlib.import_module" in found:
-        found |= {f"{package}.{file.stem}" for file in _file(package).parent.glob("*.py") if file.stem != "__init__"}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+            # import_module(f"tdro.sources.{name}")
+            folder = node.args[0].values[0].value.rstrip(".")
+            found |= {f"{folder}.{file.stem}" for file in _file(folder).parent.glob("*.py")}
     return found
 
 

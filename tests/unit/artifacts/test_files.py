@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tdro.artifacts import (
+from tdro.artifacts.schemas import (
     CORPUS,
     TRAIN,
     read_counts,
