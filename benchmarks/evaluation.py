@@ -32,7 +32,8 @@ METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 
 def make_test_set(folder: Path, passages: int, queries: int) -> None:
     """Write corpus.parquet and queries.parquet."""
-    from tdro.artifacts.schemas import CORPUS, QUERIES, write_table
+    from tdro.artifacts.files import write_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES
 
     random = np.random.default_rng(0)
     words = _words(random)
@@ -89,7 +90,7 @@ def read_model(folder: Path):
 
 def ours(folder: Path) -> dict[str, float]:
     """The stage `tdro evaluate` as a rule runs it."""
-    from tdro.artifacts.schemas import read_json
+    from tdro.artifacts.files import read_json
     from tdro.config import Encoding
     from tdro.evaluate import evaluate
     from tdro.settings import EvalDataset, Miner
@@ -107,7 +108,8 @@ def mtebs(folder: Path) -> dict[str, float]:
     from datasets import Dataset
     from mteb.abstasks.retrieval import AbsTaskRetrieval
 
-    from tdro.artifacts.schemas import CORPUS, QUERIES, read_table
+    from tdro.artifacts.files import read_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES
     from tdro.texts import passage_texts
 
     class Made(AbsTaskRetrieval):

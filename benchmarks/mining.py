@@ -64,7 +64,8 @@ def _run(side: str, folder: str, batch_size: int) -> dict:
 
 def _write_data(folder: Path, queries: int, passages: int) -> None:
     """Passages of mixed lengths; query i is a part of passage i (modulo their number)."""
-    from tdro.artifacts.schemas import CORPUS, QUERIES, write_table
+    from tdro.artifacts.files import write_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES
 
     rng = np.random.default_rng(0)
     words = _words()
@@ -142,7 +143,8 @@ def _peer(folder: Path, batch_size: int) -> dict:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import mine_hard_negatives
 
-    from tdro.artifacts.schemas import CORPUS, QUERIES, read_table
+    from tdro.artifacts.files import read_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES
     from tdro.models import resolve
     from tdro.precision import autocast
 

@@ -61,7 +61,8 @@ def _overlap(found: np.ndarray, exact: np.ndarray) -> float:
 
 
 def _write_data(folder: Path, passages: int, queries: int) -> None:
-    from tdro.artifacts.schemas import CORPUS, QUERIES, table_writer, write_table
+    from tdro.artifacts.files import table_writer, write_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES
 
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((1000, DIMENSION), dtype=np.float32)

@@ -51,8 +51,9 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from transformers import set_seed
 
     from tdro import forward, losses
+    from tdro.artifacts.files import read_table
     from tdro.artifacts.layout import Layout
-    from tdro.artifacts.schemas import PLAN, read_table
+    from tdro.artifacts.schemas import PLAN
     from tdro.bases import base_prompts, load_retriever
     from tdro.batches import Texts
     from tdro.jobs import Jobs

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.schemas import QUERIES, count_rows, read_table
+from tdro.artifacts.files import count_rows, read_table
+from tdro.artifacts.schemas import QUERIES
 from tdro.errors import UserError
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tdro.artifacts.schemas import stamps
+from tdro.artifacts.files import stamps
 from tdro.config import Encoding, Model
 from tdro.eos import append_eos
 from tdro.errors import UserError

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import CORPUS, QUERIES, read_table
+from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.errors import UserError
 from tdro.prompts import TaskPrompts
 from tdro.registry import Prompted

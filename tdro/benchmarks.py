@@ -20,7 +20,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tdro.artifacts.schemas import CORPUS, TEST_QUERIES, table_writer, write_table
+from tdro.artifacts.files import table_writer, write_table
+from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
 from tdro.config import Data
 from tdro.errors import UserError
 from tdro.registry import Source

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from tdro.artifacts.schemas import QUERIES, count_rows, read_batches, read_counts
+from tdro.artifacts.files import count_rows, read_batches, read_counts
+from tdro.artifacts.schemas import QUERIES
 from tdro.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tdro.artifacts.schemas import CORPUS, check_columns
+from tdro.artifacts.files import check_columns
+from tdro.artifacts.schemas import CORPUS
 from tdro.errors import UserError
 from tdro.relations import written
 from tdro.texts import cut

@@ -16,16 +16,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tdro.artifacts.schemas import (
-    DUPLICATES,
-    NEGATIVES,
-    QUERIES,
-    SCORED_TRAIN,
-    TRAIN,
-    read_table,
-    read_texts,
-    write_table,
-)
+from tdro.artifacts.files import read_table, read_texts, write_table
+from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config import Dedup
 from tdro.errors import UserError
 from tdro.fingerprints import fingerprints

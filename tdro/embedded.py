@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from tdro.artifacts.schemas import CORPUS, count_rows, digest, read_batches, read_rows, table_writer, write_json
+from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, table_writer, write_json
+from tdro.artifacts.schemas import CORPUS
 from tdro.embeddings import MANIFEST, Embeddings, Workspace
 from tdro.errors import UserError
 from tdro.packages import cache_folder

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tdro.artifacts.schemas import read_json, replacing, write_json
+from tdro.artifacts.files import read_json, replacing, write_json
 from tdro.errors import UserError
 from tdro.processes import agreed, processes
 

@@ -18,7 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from tdro.artifacts.schemas import CORPUS, QUERIES, count_rows, digest, read_batches, stamps
+from tdro.artifacts.files import count_rows, digest, read_batches, stamps
+from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
 from tdro.asked import read_asked
 from tdro.config import Encode

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tdro.artifacts.schemas import CORPUS, digest, read_batches, stamps
+from tdro.artifacts.files import digest, read_batches, stamps
+from tdro.artifacts.schemas import CORPUS
 from tdro.artifacts.versions import of_stage
 from tdro.config import Encoding
 from tdro.corpora import passages

@@ -24,18 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tdro.artifacts.files import check_columns, read_table, write_json, write_table
 from tdro.artifacts.layout import EvaluationFiles, evaluation_files
-from tdro.artifacts.schemas import (
-    METRICS,
-    QUERIES,
-    TEST_QUERIES,
-    at_dimension,
-    check_columns,
-    read_table,
-    with_dimensions,
-    write_json,
-    write_table,
-)
+from tdro.artifacts.schemas import METRICS, QUERIES, TEST_QUERIES, at_dimension, with_dimensions
 from tdro.config import Encoding
 from tdro.corpora import own_passages, passages
 from tdro.errors import UserError

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tdro.artifacts.schemas import METRICS, read_json, replacing
+from tdro.artifacts.files import read_json, replacing
+from tdro.artifacts.schemas import METRICS
 from tdro.card import describe_results
 from tdro.errors import UserError
 from tdro.weights import read_weights

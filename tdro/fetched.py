@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from tdro import hub, packages
-from tdro.artifacts.schemas import digest, write_json
+from tdro.artifacts.files import digest, write_json
 from tdro.errors import UserError
 from tdro.registry import Source
 from tdro.sections import Checksum, Section, load

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from tdro.artifacts.schemas import digest
+from tdro.artifacts.files import digest
 from tdro.errors import UserError
 
 _LOG = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts.schemas import read_counts
+from tdro.artifacts.files import read_counts
 from tdro.config import Search
 from tdro.errors import UserError
 from tdro.processes import told_cpu

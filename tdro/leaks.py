@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN, count_rows, read_table, read_texts, write_table
+from tdro.artifacts.files import count_rows, read_table, read_texts, write_table
+from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN
 from tdro.containment import Contained, chunks
 from tdro.corpora import blocks, chosen
 from tdro.errors import UserError

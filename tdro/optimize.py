@@ -17,8 +17,9 @@ from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
 from tdro import training
+from tdro.artifacts.files import digest, read_origin, read_table, write_table
 from tdro.artifacts.fulldisk import naming
-from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY, digest, read_origin, read_table, write_table
+from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY
 from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.config import Tdro

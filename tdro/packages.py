@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tdro.artifacts.schemas import digest
+from tdro.artifacts.files import digest
 from tdro.errors import UserError
 
 _LOG = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tdro.artifacts.schemas import replacing
+from tdro.artifacts.files import replacing
 from tdro.errors import UserError
 from tdro.report.formats import METRIC_NAMES
 from tdro.report.scores import ALL_SEEDS

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import PLAN, TRAIN, read_table, write_table
+from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.draws import Draws, TrainingRows
 from tdro.errors import UserError
 from tdro.repetition import count_repetitions, drawn_queries, report_repetitions

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tdro.artifacts.schemas import read_json, write_json
+from tdro.artifacts.files import read_json, write_json
 from tdro.config import Config
 from tdro.errors import UserError
 from tdro.registry import Benchmark, Registry, Task

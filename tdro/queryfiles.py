@@ -11,7 +11,7 @@ Text is UTF-8; blank lines are passed over.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tdro.artifacts.schemas import read_texts
+from tdro.artifacts.files import read_texts
 from tdro.errors import UserError
 from tdro.filekinds import check_parquet
 from tdro.sources.files import NOT_UTF8, TO_UTF8, Malformed, check_length, json_value, lines

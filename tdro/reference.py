@@ -18,7 +18,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tdro.artifacts.schemas import PLAN, REFERENCE, digest, read_table, stamps, write_table
+from tdro.artifacts.files import digest, read_table, stamps, write_table
+from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
 from tdro.batches import Text, Texts, files_of
 from tdro.cuts import CutCounter

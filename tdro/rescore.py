@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tdro.artifacts.schemas import CANDIDATES, CORPUS, read_batches, table_writer
+from tdro.artifacts.files import read_batches, table_writer
+from tdro.artifacts.schemas import CANDIDATES, CORPUS
 from tdro.asked import check_candidates, read_asked
 from tdro.config import Rescore
 from tdro.errors import UserError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts.schemas import replacing
+from tdro.artifacts.files import replacing
 from tdro.corpora import chosen
 
 

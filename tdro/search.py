@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tdro.artifacts.schemas import CANDIDATES, count_rows, table_writer
+from tdro.artifacts.files import count_rows, table_writer
+from tdro.artifacts.schemas import CANDIDATES
 from tdro.asked import flat_positives, positive_counts, read_asked
 from tdro.config import Search
 from tdro.embeddings import Embeddings

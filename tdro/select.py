@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.lists import Lists
-from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, read_batches, table_writer
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
 from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
 from tdro.config import Select
 from tdro.errors import UserError

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from tdro.artifacts.files import read_batches
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import SCORED_TRAIN, read_batches
+from tdro.artifacts.schemas import SCORED_TRAIN
 from tdro.distill import usable
 from tdro.errors import UserError
 from tdro.masks import passages_of

@@ -15,8 +15,9 @@ from torch import Tensor
 from transformers import set_seed
 
 from tdro import training
+from tdro.artifacts.files import read_table
 from tdro.artifacts.fulldisk import naming
-from tdro.artifacts.schemas import PLAN, read_table
+from tdro.artifacts.schemas import PLAN
 from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.card import describe_training, public_settings

@@ -25,8 +25,8 @@ from torch.utils.data import SequentialSampler
 from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
+from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.fulldisk import naming
-from tdro.artifacts.schemas import digest, read_json, stamps, write_json
 from tdro.artifacts.versions import of_stage
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Optimisation

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tdro import mixtures
-from tdro.artifacts.schemas import TRAJECTORY, column_names, count_rows, read_json, read_table, write_json
+from tdro.artifacts.files import column_names, count_rows, read_json, read_table, write_json
+from tdro.artifacts.schemas import TRAJECTORY
 from tdro.errors import UserError
 
 #: Weights files hold float32 values, whose sum is not exactly 1.

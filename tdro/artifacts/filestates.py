@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from tdro.artifacts.schemas import digest
+from tdro.artifacts.files import digest
 
 #: Of smaller files the content counts, of larger ones size and time: reading all of them would keep a run waiting. The
 #: same limit as Snakemake's (`--max-checksum-file-size`), so that a small file that is only touched changes nothing.

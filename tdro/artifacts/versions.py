@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from tdro.artifacts.schemas import read_json, write_json
+from tdro.artifacts.files import read_json, write_json
 from tdro.errors import UserError
 
 #: Libraries that may change a result, by the name they are imported by, with the packages that provide them.

@@ -5,8 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from tdro.artifacts.files import read_texts
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.artifacts.schemas import read_texts
 from tdro.report.content import BASELINE, Content
 
 # Characters of a query that is short enough to be an example.

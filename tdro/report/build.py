@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from polars import DataFrame
 
+from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.artifacts.schemas import replacing
 from tdro.report import (
     asking,
     dimensions,

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+from tdro.artifacts.files import read_json
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import at_dimension, read_json
+from tdro.artifacts.schemas import at_dimension
 from tdro.errors import UserError
 from tdro.report.content import Content
 from tdro.report.queries import Reader, averaged

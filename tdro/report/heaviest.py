@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tdro.artifacts.files import read_rows, read_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES, read_rows, read_table
+from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES
 from tdro.echoes import nearly
 from tdro.heaviest import HEAVIEST_ROWS
 from tdro.relations import said

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import LEAKS, read_table
+from tdro.artifacts.schemas import LEAKS
 from tdro.errors import UserError
 from tdro.report.formats import cut, percent
 

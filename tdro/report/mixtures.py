@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
+from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import TRAJECTORY, read_table
+from tdro.artifacts.schemas import TRAJECTORY
 from tdro.errors import UserError
 from tdro.mixtures import parse
 from tdro.report import formats

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from tdro.artifacts.files import read_json, read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import (
     ANSWER_METRICS,
@@ -16,8 +17,6 @@ from tdro.artifacts.schemas import (
     QUERY_SCORES,
     RELEVANCE_METRICS,
     at_dimension,
-    read_json,
-    read_table,
     with_dimensions,
 )
 from tdro.errors import UserError

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.artifacts.schemas import DUPLICATES, read_counts, read_table
+from tdro.artifacts.schemas import DUPLICATES
 from tdro.errors import UserError
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import cut, duration, memory

@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN
-from tdro.artifacts.schemas import replacing
 from tdro.report.comparison import bounds
 from tdro.report.content import BASELINE, Content
 from tdro.report.formats import METRIC_NAMES, count, percent, plural, probability, signed

@@ -331,7 +331,8 @@ def test_a_pipe_gets_one_line_a_passage_whatever_stands_in_it():
 
 
 def held_out(results, task, queries):
-    from tdro.artifacts.schemas import CORPUS, QUERIES, write_table
+    from tdro.artifacts.files import write_table
+    from tdro.artifacts.schemas import CORPUS, QUERIES
 
     folder = results / "data" / task / "heldout"
     write_table(folder / "corpus.parquet", {"passage_id": ["p"], "title": [""], "text": ["red"]}, CORPUS)

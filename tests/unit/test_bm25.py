@@ -4,7 +4,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tdro.artifacts.schemas import CORPUS, write_table
+from tdro.artifacts.files import write_table
+from tdro.artifacts.schemas import CORPUS
 from tdro.bm25 import rank, words
 
 

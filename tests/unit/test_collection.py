@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tdro import spool
 from tdro.artifacts import lists
+from tdro.artifacts.files import read_counts, read_table, table_writer
 from tdro.artifacts.lists import Lists
-from tdro.artifacts.schemas import CORPUS, QUERIES, read_counts, read_table, table_writer
+from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.collection import Collection
 from tdro.config import Data
 from tdro.keys import KeyRows

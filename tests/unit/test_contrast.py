@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tdro.artifacts.schemas import QUERIES, TRAIN, read_table, write_table
+from tdro.artifacts.files import read_table, write_table
+from tdro.artifacts.schemas import QUERIES, TRAIN
 from tdro.cli import main
 from tdro.errors import UserError
 from tdro.registry import Registry

@@ -3,7 +3,8 @@ import random
 import pytest
 from simhash import Simhash, SimhashIndex
 
-from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, TRAIN, read_counts, read_table, write_table
+from tdro.artifacts.files import read_counts, read_table, write_table
+from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, TRAIN
 from tdro.config import Dedup
 from tdro.dedup import dedup
 from tdro.errors import UserError

@@ -18,7 +18,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from tdro import corpora, dense
-from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES, write_table
+from tdro.artifacts.files import write_table
+from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 from tdro.encodecorpus import encode_corpus

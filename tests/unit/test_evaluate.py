@@ -19,16 +19,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
 from tdro import config, precision, sections
-from tdro.artifacts.schemas import (
-    ANSWER_METRICS,
-    CORPUS,
-    QUERIES,
-    QUERY_SCORES,
-    RELEVANCE_METRICS,
-    TEST_QUERIES,
-    read_table,
-    write_table,
-)
+from tdro.artifacts.files import read_table, write_table
+from tdro.artifacts.schemas import ANSWER_METRICS, CORPUS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.benchmarks import prepare_corpus, prepare_queries
 from tdro.corpora import own_passages
 from tdro.errors import UserError

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from fakehub import COMMIT, FakeHub
 
-from tdro.artifacts.schemas import QUERIES, read_table
+from tdro.artifacts.files import read_table
+from tdro.artifacts.schemas import QUERIES
 from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 from tdro.errors import UserError

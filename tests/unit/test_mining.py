@@ -18,7 +18,8 @@ from waits import waiting
 
 from tdro import encode as encode_stage
 from tdro import search as search_stage
-from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
+from tdro.artifacts.files import read_counts, read_table, write_table
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config import Encode, Encoding, Rescore, Search, Select
 from tdro.embeddings import Embeddings, Workspace
 from tdro.encode import encode

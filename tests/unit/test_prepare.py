@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv
 
+from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.lists import Lists
-from tdro.artifacts.schemas import CORPUS, QUERIES, read_counts, read_table
+from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config import Data
 from tdro.errors import UserError
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task

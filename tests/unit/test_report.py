@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.stats
 
+from tdro.artifacts.files import read_table, write_json, write_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import (
     ANSWER_METRICS,
@@ -27,9 +28,6 @@ from tdro.artifacts.schemas import (
     TEST_QUERIES,
     TRAIN,
     TRAJECTORY,
-    read_table,
-    write_json,
-    write_table,
 )
 from tdro.errors import UserError
 from tdro.report.build import build

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES, read_counts, read_table, write_table
+from tdro.artifacts.files import read_counts, read_table, write_table
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config import Select
 from tdro.ranks import ranks_of
 from tdro.relations import said_keys

@@ -10,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro import train as train_stage
-from tdro.artifacts.schemas import (
-    CANDIDATES,
-    CORPUS,
-    NEGATIVES,
-    PLAN,
-    QUERIES,
-    SCORED_TRAIN,
-    TRAIN,
-    read_table,
-    write_table,
-)
+from tdro.artifacts.files import read_table, write_table
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, PLAN, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config import Dedup, Distill, Encoding, Model, Select, Training
 from tdro.dedup import dedup
 from tdro.errors import UserError

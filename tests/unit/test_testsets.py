@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from tdro.artifacts.schemas import CORPUS, TEST_QUERIES, read_counts, read_table
+from tdro.artifacts.files import read_counts, read_table
+from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
 from tdro.benchmarks import prepare_corpus, prepare_queries
 from tdro.config import Data
 from tdro.errors import UserError

@@ -23,17 +23,8 @@ from tdro import optimize as optimize_stage
 from tdro import reference as reference_stage
 from tdro import train as train_stage
 from tdro import training
-from tdro.artifacts.schemas import (
-    CORPUS,
-    HEAVIEST,
-    PLAN,
-    QUERIES,
-    REFERENCE,
-    TRAIN,
-    TRAJECTORY,
-    read_table,
-    write_table,
-)
+from tdro.artifacts.files import read_table, write_table
+from tdro.artifacts.schemas import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY
 from tdro.bases import load_retriever
 from tdro.batches import Texts, columns, dataset
 from tdro.config import Encoding, Lora, Model, Tdro, Training

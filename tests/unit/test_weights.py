@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts.schemas import TRAIN, TRAJECTORY, write_table
+from tdro.artifacts.files import write_table
+from tdro.artifacts.schemas import TRAIN, TRAJECTORY
 from tdro.errors import UserError
 from tdro.mixtures import Mixture, of_sizes, parse
 from tdro.weights import Weights, derive, read_weights, uniform, write_weights

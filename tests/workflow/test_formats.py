@@ -13,7 +13,8 @@ import pytest
 import yaml
 from running import snakemake
 
-from tdro.artifacts.schemas import CORPUS, QUERIES, TRAIN, read_counts, read_table
+from tdro.artifacts.files import read_counts, read_table
+from tdro.artifacts.schemas import CORPUS, QUERIES, TRAIN
 from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 

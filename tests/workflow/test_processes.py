@@ -16,17 +16,8 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tinymodels import byte_tokenizer
 from transformers import BertConfig, BertModel
 
-from tdro.artifacts.schemas import (
-    CORPUS,
-    PLAN,
-    QUERIES,
-    REFERENCE,
-    SCORED_TRAIN,
-    TRAJECTORY,
-    digest,
-    read_table,
-    write_table,
-)
+from tdro.artifacts.files import digest, read_table, write_table
+from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY
 from tdro.bases import load_retriever
 from tdro.config import Encoding, Model
 from tdro.models import load_trained

@@ -2,9 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tdro.artifacts.schemas import (
-    CORPUS,
-    TRAIN,
+from tdro.artifacts.files import (
     read_counts,
     read_json,
     read_rows,
@@ -14,6 +12,7 @@ from tdro.artifacts.schemas import (
     write_json,
     write_table,
 )
+from tdro.artifacts.schemas import CORPUS, TRAIN
 from tdro.errors import UserError
 
 ROWS = {"passage_id": ["a", "b"], "title": ["", "t"], "text": ["one", "two"]}

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tdro.artifacts.files import replacing, table_writer, write_json, write_table
 from tdro.artifacts.fulldisk import naming, sentence
-from tdro.artifacts.schemas import replacing, table_writer, write_json, write_table
 from tdro.errors import UserError
 
 ROOT = Path(__file__).parents[3]

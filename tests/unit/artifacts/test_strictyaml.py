@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts.schemas import read_json
+from tdro.artifacts.files import read_json
 from tdro.artifacts.strictyaml import read, read_file
 from tdro.config import Config, Tdro
 from tdro.errors import UserError

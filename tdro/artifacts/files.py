@@ -1,0 +1,280 @@
+"""How files are written and read.
+
+Every file is written under a temporary name and renamed, so that a reader never sees half of one.
+Counts of a stage (rows read, rows dropped and why) travel in the Parquet file's own metadata.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tdro.artifacts import strictyaml
+from tdro.artifacts.fulldisk import naming
+from tdro.errors import UserError
+
+# Rows that a streaming reader decodes at a time.
+_BATCH = 16_384
+
+_COUNTS = b"tdro.counts"
+_ORIGIN = b"tdro.origin"
+
+# A row group of a file written piece by piece: small enough to hold, large enough to compress.
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 1 << 25
+
+
+@contextmanager
+def replacing(path: str | Path):
+    """Yield a temporary path beside ``path``; on success it takes ``path``'s place, else it goes.
+
+    Raises:
+        UserError: when the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_table(
+    path: str | Path,
+    table: pa.Table | Mapping[str, Any],
+    schema: pa.Schema,
+    counts: Mapping[str, Any] | None = None,
+    origin: str | None = None,
+) -> None:
+    """Write ``table`` (or columns) as ``schema``.
+
+    Args:
+        path: File to write.
+        table: A table with the schema's columns, or a mapping of them.
+        schema: Columns and types.
+        counts: What the stage kept and dropped, for the metadata: numbers by name, or such by task.
+        origin: Digest of the file that the table was computed from, for the metadata.
+    """
+    if not isinstance(table, pa.Table):
+        table = pa.table({name: table[name] for name in schema.names}, schema=schema)
+    table = table.select(schema.names).cast(schema)
+    table = table.replace_schema_metadata(_counts_metadata(counts) | ({_ORIGIN: origin} if origin else {}))
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+class TableWriter:
+    """Rows of a file that is written piece by piece, row group by row group; see :func:`table_writer`."""
+
+    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._writer, self._schema = writer, schema
+        self._waiting: list[pa.Table] = []
+
+    def append(self, table: pa.Table | Mapping[str, Any]) -> None:
+        """Add rows: a table, or a mapping of the schema's columns."""
+        if not isinstance(table, pa.Table):
+            table = pa.table({name: table[name] for name in self._schema.names}, schema=self._schema)
+        self._waiting.append(table.select(self._schema.names).cast(self._schema))
+        if sum(map(len, self._waiting)) >= _GROUP_ROWS or sum(t.nbytes for t in self._waiting) >= _GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as one row group."""
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+        self._waiting.clear()
+
+
+@contextmanager
+def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] | None = None):
+    """Yield a :class:`TableWriter`: :func:`write_table` for tables too large for memory.
+
+    ``counts`` is read when the file is closed, so that it may be filled while rows are written.
+    """
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+        writer = TableWriter(file, schema)
+        yield writer
+        writer.flush()
+        file.add_key_value_metadata(_counts_metadata(counts))
+
+
+def _counts_metadata(counts: Mapping[str, Any] | None) -> dict[bytes, str]:
+    return {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
+
+
+def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """Tables of ``rows`` rows, the last one of fewer, without holding the file in memory.
+
+    Raises:
+        UserError: as :func:`read_table`.
+    """
+    check_columns(path, schema)
+    held, number = [], 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(min(rows, _BATCH), columns=schema.names):
+            held.append(batch)
+            number += len(batch)
+            while number >= rows:
+                table = pa.Table.from_batches(held)
+                yield table.slice(0, rows).cast(schema)
+                held, number = table.slice(rows).to_batches(), number - rows
+    if number:
+        yield pa.Table.from_batches(held).cast(schema)
+
+
+def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
+    """Read ``schema``'s columns of a Parquet file, which must have them.
+
+    Raises:
+        UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
+    """
+    check_columns(path, schema)
+    table = _open(path, lambda: pq.read_table(path, columns=schema.names, memory_map=True))
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowException as error:
+        raise UserError(
+            f"{path} has a column of another type than expected ({error}). "
+            "Delete the file and let the workflow make it again."
+        ) from None
+
+
+def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Some rows of a Parquet file by number; of a large file only the row groups that hold them are read.
+
+    Raises:
+        UserError: as :func:`read_table`, and for a row that the file does not have.
+    """
+    check_columns(path, schema)
+    wanted, found, first = sorted(set(rows)), {}, 0
+    with pq.ParquetFile(path, memory_map=True) as file:
+        for group in range(file.num_row_groups):
+            last = first + file.metadata.row_group(group).num_rows
+            here = [row for row in wanted if first <= row < last]
+            if here:
+                table = file.read_row_group(group, columns=schema.names).take([row - first for row in here])
+                found |= dict(zip(here, table.to_pylist(), strict=True))
+            first = last
+    missing = [row for row in wanted if row not in found]
+    if missing:
+        raise UserError(f"{path} has no row {missing[0]}; delete what was made from an earlier version of it.")
+    return found
+
+
+def read_texts(path: str | Path, column: str) -> Iterator[str]:
+    """The texts of one column in order, a batch of them in memory at a time; null reads as empty.
+
+    Raises:
+        UserError: when the file is missing or is no Parquet file, or the column is missing or of another type.
+    """
+    with _open(path, lambda: pq.ParquetFile(path, memory_map=True)) as file:
+        if column not in file.schema_arrow.names or not _is_text(file.schema_arrow.field(column).type):
+            raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(file.schema_arrow.names)}.")
+        try:
+            for batch in file.iter_batches(columns=[column]):
+                yield from (_text(value) for value in batch.column(0).to_pylist())
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: column {column!r} holds bytes that are not UTF-8 ({error}).") from None
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds texts, which Spark and Impala write as bytes."""
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(kind) for is_kind in (*texts, pa.types.is_binary, pa.types.is_large_binary))
+
+
+def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
+    """Names of all columns of a Parquet file, which must have ``schema``'s.
+
+    Raises:
+        UserError: when the file is missing, is no Parquet file, or lacks a column.
+    """
+    names = column_names(path)
+    missing = [name for name in schema.names if name not in names]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            "Delete the file and let the workflow make it again."
+        )
+    return names
+
+
+def read_counts(path: str | Path) -> dict[str, Any]:
+    """The counts that the stage stored in the Parquet file, in the order in which it took them."""
+    metadata = _open(path, lambda: pq.read_metadata(path)).metadata or {}
+    return json.loads(metadata.get(_COUNTS, b"{}"))
+
+
+def read_origin(path: str | Path) -> str | None:
+    """Digest of the file that a table was computed from; None where it was not stored."""
+    origin = (_open(path, lambda: pq.read_schema(path)).metadata or {}).get(_ORIGIN)
+    return origin.decode() if origin else None
+
+
+def stamps(files: Iterable[Path]) -> list[list]:
+    """What tells large files apart without reading them: path, size and time of change of each."""
+    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def count_rows(path: str | Path) -> int:
+    """Number of rows of a Parquet file; reads its footer only."""
+    return _open(path, lambda: pq.read_metadata(path)).num_rows
+
+
+def column_names(path: str | Path) -> list[str]:
+    """Names of a Parquet file's columns; reads its footer only."""
+    return _open(path, lambda: pq.read_schema(path)).names
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON."""
+    text = json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: when the file is missing, is not JSON, or says a thing twice.
+    """
+    try:
+        return strictyaml.read_json(Path(path).read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+
+
+def _open(path: str | Path, read):
+    try:
+        return read()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run the rule that makes it, or correct the path.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a readable Parquet file: {reason}") from None
