@@ -55,9 +55,9 @@ format: .venv/installed
 	$(BIN)/ruff format $(PATHS)
 	$(BIN)/snakefmt $(SMK)
 
-# What tdro/config.py says, for editors and for readers.
+# What tdro/config/schema.py says, for editors and for readers.
 schema: .venv/installed
-	$(BIN)/python -c "import tdro.config; print(tdro.config.schema(), end='')" >workflow/schemas/config.schema.json
+	$(BIN)/python -c "import tdro.config.schema; print(tdro.config.schema.schema(), end='')" >workflow/schemas/config.schema.json
 
 # Every benchmark at full size, one after the other: about an hour on two cores.
 bench: .venv/installed

@@ -91,9 +91,9 @@ def read_model(folder: Path):
 def ours(folder: Path) -> dict[str, float]:
     """The stage `tdro evaluate` as a rule runs it."""
     from tdro.artifacts.files import read_json
-    from tdro.config import Encoding
+    from tdro.config.commands import EvalDataset, Miner
+    from tdro.config.schema import Encoding
     from tdro.evaluate import evaluate
-    from tdro.settings import EvalDataset, Miner
 
     paths = {name: str(folder / f"{name}.parquet") for name in ("corpus", "queries")}
     retriever = Miner(model=str(folder / "model"), max_length=MAX_LENGTH, batch_size=BATCH_SIZE)

@@ -81,9 +81,9 @@ class Setting:
 
         from tdro.artifacts.layout import Layout
         from tdro.batches import Texts
+        from tdro.config.prompts import INSTRUCT, TaskPrompts
         from tdro.jobs import Jobs
         from tdro.plan import make_plan, read_tasks
-        from tdro.prompts import INSTRUCT, TaskPrompts
 
         batch, negatives, self.tasks = shape
         self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)

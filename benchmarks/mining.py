@@ -90,8 +90,8 @@ def _write_data(folder: Path, queries: int, passages: int) -> None:
 
 def _words() -> list[str]:
     """Words of real texts, in their order: the demo's descriptions and abstracts."""
-    from tdro.registry import Registry
-    from tdro.sections import load
+    from tdro.config.registry import Registry
+    from tdro.config.sections import load
     from tdro.sources import rows
 
     words: list[str] = []
@@ -107,7 +107,7 @@ def _words() -> list[str]:
 
 def _ours(folder: Path, batch_size: int) -> dict:
     """Encode, search, select; then select again with another margin."""
-    from tdro.config import Encode, Search, Select
+    from tdro.config.schema import Encode, Search, Select
     from tdro.embeddings import Embeddings
     from tdro.encode import encode
     from tdro.search import search

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tdro.config.nearest import hint
+from tdro.config.prompts import passages_name
 from tdro.cuts import CutCounter
 from tdro.dense import BLOCK_BYTES, Nearest, unit
 from tdro.embedded import Embedded, Told, embedded
@@ -17,9 +19,7 @@ from tdro.errors import UserError
 from tdro.fetched import PREFIX, find, is_local, model_job
 from tdro.hits import Hit
 from tdro.modelfiles import check_model_folder
-from tdro.nearest import hint
 from tdro.passagefiles import check_file
-from tdro.prompts import passages_name
 
 
 class Searcher:

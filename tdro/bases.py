@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from tdro.artifacts.files import stamps
-from tdro.config import Encoding, Model
+from tdro.config.prompts import TaskPrompts, take_prompts
+from tdro.config.schema import Encoding, Model
 from tdro.eos import append_eos
 from tdro.errors import UserError
 from tdro.kinds import is_decoder
@@ -29,7 +30,6 @@ from tdro.models import model_files, network_of, resolve
 from tdro.packages import cache_folder
 from tdro.positions import check_limits, of_network
 from tdro.processes import device
-from tdro.prompts import TaskPrompts, take_prompts
 
 log = logging.getLogger(__name__)
 

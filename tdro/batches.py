@@ -9,9 +9,9 @@ import pyarrow as pa
 from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import CORPUS, QUERIES
+from tdro.config.prompts import TaskPrompts
+from tdro.config.registry import Prompted
 from tdro.errors import UserError
-from tdro.prompts import TaskPrompts
-from tdro.registry import Prompted
 from tdro.texts import choose, passage_text
 
 

@@ -22,9 +22,9 @@ import pyarrow as pa
 
 from tdro.artifacts.files import table_writer, write_table
 from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
-from tdro.config import Data
+from tdro.config.registry import Source
+from tdro.config.schema import Data
 from tdro.errors import UserError
-from tdro.registry import Source
 from tdro.testsets import Document, Topic, open_testset
 from tdro.texts import cut
 

@@ -17,12 +17,12 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 import tdro
 from tdro.artifacts.schemas import METRICS
 from tdro.batches import Texts
-from tdro.config import Model
+from tdro.config.commands import TrainJob
+from tdro.config.registry import QUERY
+from tdro.config.schema import Model
 from tdro.fetched import PREFIX, is_local
-from tdro.registry import QUERY
 from tdro.report.formats import METRIC_NAMES, count, listed, weight
 from tdro.room import length_of
-from tdro.settings import TrainJob
 from tdro.weights import Weights
 
 _CARD = "README.md"
@@ -35,7 +35,7 @@ def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts,
 
     Args:
         folder: The model's folder.
-        job: What it was trained with; its prompts are those that were used (:func:`tdro.prompts.resolved`).
+        job: What it was trained with; its prompts are those that were used (:func:`tdro.config.prompts.resolved`).
         plan: The rows that it was trained on, schema ``PLAN``.
         texts: Their texts; read only where `training.card_examples` asks for examples.
         model: The retriever itself, with the prompts that it was saved with.

@@ -16,7 +16,7 @@ import numpy as np
 from tdro.artifacts.files import table_writer
 from tdro.artifacts.lists import Lists, Pairs
 from tdro.artifacts.schemas import CORPUS, QUERIES
-from tdro.config import Data
+from tdro.config.schema import Data
 from tdro.echoes import Said, find_echoes, read_said
 from tdro.identifiers import Identifiers, clean
 from tdro.keys import KeyRows

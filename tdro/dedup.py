@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tdro.artifacts.files import read_table, read_texts, write_table
 from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN
-from tdro.config import Dedup
+from tdro.config.schema import Dedup
 from tdro.errors import UserError
 from tdro.fingerprints import fingerprints
 from tdro.nearduplicates import closest, repeats

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tdro.config import Search
+from tdro.config.prompts import TaskPrompts
+from tdro.config.registry import Prompted
+from tdro.config.schema import Search
 from tdro.corpora import blocks, passages
 from tdro.cuts import CutCounter
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
 from tdro.indices import BlockIndex, merge
 from tdro.precision import autocast
-from tdro.prompts import TaskPrompts
-from tdro.registry import Prompted
 from tdro.room import check_model
 from tdro.texts import passage_texts
 

@@ -22,15 +22,15 @@ from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
 from tdro.asked import read_asked
-from tdro.config import Encode
+from tdro.config.prompts import take_prompts
+from tdro.config.schema import Encode
+from tdro.config.sections import load
 from tdro.cuts import cut_places, say
 from tdro.embeddings import Workspace
 from tdro.errors import UserError
 from tdro.fetched import Manifest
 from tdro.lengths import batches
 from tdro.processes import processes
-from tdro.prompts import take_prompts
-from tdro.sections import load
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)

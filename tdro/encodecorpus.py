@@ -15,13 +15,13 @@ from pathlib import Path
 from tdro.artifacts.files import digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS
 from tdro.artifacts.versions import of_stage
-from tdro.config import Encoding
+from tdro.config.commands import Miner, Retriever
+from tdro.config.schema import Encoding
 from tdro.corpora import passages
 from tdro.dense import Encoder
 from tdro.embeddings import Workspace
 from tdro.processes import processes
 from tdro.retrievers import open_encoder
-from tdro.settings import Miner, Retriever
 from tdro.texts import passage_texts
 
 log = logging.getLogger(__name__)

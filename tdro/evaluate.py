@@ -27,13 +27,13 @@ import pyarrow.compute as pc
 from tdro.artifacts.files import check_columns, read_table, write_json, write_table
 from tdro.artifacts.layout import EvaluationFiles, evaluation_files
 from tdro.artifacts.schemas import METRICS, QUERIES, TEST_QUERIES, at_dimension, with_dimensions
-from tdro.config import Encoding
+from tdro.config.commands import EvalDataset, Retriever
+from tdro.config.schema import Encoding
 from tdro.corpora import own_passages, passages
 from tdro.errors import UserError
 from tdro.metrics import DEPTH, answer_scores, relevance_scores
 from tdro.retrievers import Rank, open_retriever
 from tdro.runs import write_run
-from tdro.settings import EvalDataset, Retriever
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def evaluate(
     from being evaluated.
 
     Args:
-        retriever: Folder of a trained retriever, or one that needs no training (``tdro.settings.Retriever``).
+        retriever: Folder of a trained retriever, or one that needs no training (``tdro.config.commands.Retriever``).
         benchmarks: Test sets by name, of each benchmark, for messages and files.
         encoding: Precision and batch size of the forward pass; how a base model reads texts.
         output: Folder to write.

@@ -11,9 +11,9 @@ from typing import Literal
 
 from tdro import hub, packages
 from tdro.artifacts.files import digest, write_json
+from tdro.config.registry import Source
+from tdro.config.sections import Checksum, Section, load
 from tdro.errors import UserError
-from tdro.registry import Source
-from tdro.sections import Checksum, Section, load
 
 PREFIX = "package:"
 

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 from tdro.artifacts import strictyaml
-from tdro.config import Config, Encoding, Model
+from tdro.config.registry import Benchmark, Prompted, Source, Task
+from tdro.config.schema import Config, Encoding, Model
 from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
 from tdro.positions import check_lengths
 from tdro.queryfiles import read_queries
-from tdro.registry import Benchmark, Prompted, Source, Task
 from tdro.relations import said
 from tdro.room import look_at_prompts
 from tdro.sources import BadRow, Passage, Row, rows

@@ -1,27 +1,17 @@
-"""The jobs of a configuration: what each rule hands its command (:mod:`tdro.settings`), cut out of the whole."""
+"""The jobs of a configuration: what each rule hands its command (:mod:`tdro.config.commands`), cut out of the whole."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tdro import firstlook, mixtures
+from tdro import firstlook
 from tdro.artifacts import strictyaml
 from tdro.artifacts.filestates import nameable
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.artifacts.strictyaml import Place
-from tdro.config import Config, Dedup, Encode, Model, Tdro, select
-from tdro.errors import UserError
-from tdro.fetched import FetchJob, dataset_job, model_job
-from tdro.indices import check_index
-from tdro.kinds import is_embedder
-from tdro.launch import AUTO, configurations, uses_cpu
-from tdro.nearest import hint
-from tdro.project import check_claim, claim, located, located_models, same_sources
-from tdro.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
-from tdro.report.content import Content
-from tdro.sections import Section, load, parse
-from tdro.settings import (
+from tdro.config import mixturenames
+from tdro.config.commands import (
     CorpusJob,
     EncodeCorpusJob,
     EvalDataset,
@@ -36,6 +26,17 @@ from tdro.settings import (
     TablesJob,
     TrainJob,
 )
+from tdro.config.content import Content
+from tdro.config.nearest import hint
+from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
+from tdro.config.schema import Config, Dedup, Encode, Model, Tdro, select
+from tdro.config.sections import Section, load, parse
+from tdro.errors import UserError
+from tdro.fetched import FetchJob, dataset_job, model_job
+from tdro.indices import check_index
+from tdro.kinds import is_embedder
+from tdro.launch import AUTO, configurations, uses_cpu
+from tdro.project import check_claim, claim, located, located_models, same_sources
 from tdro.sources import check_source
 from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
 from tdro.weights import read_weights
@@ -71,8 +72,8 @@ class Jobs:
         self.tasks, self.benchmarks = select(config, registry)
         self._all_test_sets = test_sets(registry)
         for mixture in config.mixtures:
-            parsed = mixtures.parse(mixture)
-            if parsed.kind in ("top", "bottom") and not mixtures.kept(parsed, len(self.tasks)):
+            parsed = mixturenames.parse(mixture)
+            if parsed.kind in ("top", "bottom") and not mixturenames.kept(parsed, len(self.tasks)):
                 raise UserError(
                     f"config: mixture {mixture!r} keeps none of {len(self.tasks)} tasks; raise its percentage."
                 )
@@ -188,7 +189,10 @@ class Jobs:
 
     def remarks(self, note: Path) -> list[str]:
         """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
-        found = [*mixtures.remarks(self.config.mixtures, len(self.tasks)), *same_sources(self.tasks, self.benchmarks)]
+        found = [
+            *mixturenames.remarks(self.config.mixtures, len(self.tasks)),
+            *same_sources(self.tasks, self.benchmarks),
+        ]
         found += [*firstlook.echoing(self.config.registry, self.tasks), *self._undistilled()]
         try:
             check_claim(note, registry_file(self.config.registry, self._root), self._registry)
@@ -373,7 +377,7 @@ class Jobs:
     @property
     def run_courses(self) -> list[str]:
         """Those that a mixture or the sweep asks for."""
-        parsed = map(mixtures.parse, self.config.mixtures)
+        parsed = map(mixturenames.parse, self.config.mixtures)
         asked = {mixture.course for mixture in parsed if mixture.learnt}
         asked |= {f"tdro-{name}" for name in self.config.sweep.variants(self.config.tdro)}
         return [course for course in self.courses if course in asked]

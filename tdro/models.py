@@ -9,7 +9,9 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from tdro.config import Model
+from tdro.config.prompts import TaskPrompts, take_prompts
+from tdro.config.schema import Model
+from tdro.config.sections import parse
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, find, is_local, model_job
 from tdro.loading import check_whole, loading
@@ -17,8 +19,6 @@ from tdro.modelfiles import check_gguf, check_model_folder
 from tdro.packages import Archive, cache_folder
 from tdro.positions import of_network
 from tdro.processes import device
-from tdro.prompts import TaskPrompts, take_prompts
-from tdro.sections import parse
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def trained_prompts(folder: Path, model) -> TaskPrompts:
 
     Args:
         folder: The folder that it was loaded from.
-        model: The retriever; its own prompts are taken off (:func:`tdro.prompts.take_prompts`).
+        model: The retriever; its own prompts are taken off (:func:`tdro.config.prompts.take_prompts`).
     """
     file = folder / SETTINGS
     settings = json.loads(file.read_text(encoding="utf-8")).get("model", {}) if file.is_file() else {}

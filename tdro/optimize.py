@@ -22,7 +22,8 @@ from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY
 from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
-from tdro.config import Tdro
+from tdro.config.commands import OptimizeJob
+from tdro.config.schema import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
 from tdro.forward import embed_columns
@@ -32,7 +33,6 @@ from tdro.meter import Meter
 from tdro.models import base_files
 from tdro.processes import processes
 from tdro.room import check_model
-from tdro.settings import OptimizeJob
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)

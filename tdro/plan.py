@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import PLAN, TRAIN
+from tdro.config.commands import PlanJob
 from tdro.draws import Draws, TrainingRows
 from tdro.errors import UserError
 from tdro.repetition import count_repetitions, drawn_queries, report_repetitions
-from tdro.settings import PlanJob
 from tdro.weights import read_weights
 
 Arrangement = Literal["homogeneous", "mixed"]

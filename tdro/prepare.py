@@ -23,9 +23,9 @@ import numpy as np
 
 from tdro.artifacts.lists import Lists
 from tdro.collection import ECHOES, Collection
-from tdro.config import Data
+from tdro.config.registry import BenchmarkRows, TaskRows
+from tdro.config.schema import Data
 from tdro.errors import UserError
-from tdro.registry import BenchmarkRows, TaskRows
 from tdro.sources import BadRow, Item, Passage, Row, rows
 from tdro.sources.files import NOT_UTF8, TO_UTF8
 

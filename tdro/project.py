@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tdro.artifacts.files import read_json, write_json
-from tdro.config import Config
+from tdro.config.registry import Benchmark, Registry, Task
+from tdro.config.schema import Config
 from tdro.errors import UserError
-from tdro.registry import Benchmark, Registry, Task
 from tdro.testsets import is_testset
 
 

@@ -22,6 +22,7 @@ from tdro.artifacts.files import digest, read_table, stamps, write_table
 from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
 from tdro.batches import Text, Texts, files_of
+from tdro.config.commands import ReferenceJob
 from tdro.cuts import CutCounter
 from tdro.embeddings import Workspace
 from tdro.losses import check_finite, own_negatives_loss
@@ -29,7 +30,6 @@ from tdro.models import load_trained, model_files, trained_prompts
 from tdro.precision import autocast
 from tdro.processes import processes
 from tdro.room import check_model
-from tdro.settings import ReferenceJob
 
 log = logging.getLogger(__name__)
 

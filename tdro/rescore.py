@@ -17,7 +17,7 @@ import pyarrow as pa
 from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.schemas import CANDIDATES, CORPUS
 from tdro.asked import check_candidates, read_asked
-from tdro.config import Rescore
+from tdro.config.schema import Rescore
 from tdro.errors import UserError
 from tdro.indices import CUT, carried_counts
 from tdro.processes import device

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tdro.config import Encoding, Model
+from tdro.config.commands import EvalDataset, Miner, Retriever
+from tdro.config.prompts import TaskPrompts, take_prompts
+from tdro.config.schema import Encoding, Model
 from tdro.dense import Encoder, Ranking, rank
-from tdro.prompts import TaskPrompts, take_prompts
-from tdro.settings import EvalDataset, Miner, Retriever
 
 #: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever knows, then
 #: by its embeddings cut to some dimensions.

@@ -8,13 +8,13 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tdro.config import Encoding, Model
+from tdro.config.prompts import Prompts, TaskPrompts, own_of_folder, resolved
+from tdro.config.registry import Prompted
+from tdro.config.schema import Encoding, Model
 from tdro.errors import UserError
 from tdro.fetched import PREFIX, is_local
 from tdro.kinds import is_decoder
 from tdro.modelfiles import read_config
-from tdro.prompts import Prompts, TaskPrompts, own_of_folder, resolved
-from tdro.registry import Prompted
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tdro.artifacts.files import count_rows, table_writer
 from tdro.artifacts.schemas import CANDIDATES
 from tdro.asked import flat_positives, positive_counts, read_asked
-from tdro.config import Search
+from tdro.config.schema import Search
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
 from tdro.indices import CUT, EXACT, BlockIndex, merge

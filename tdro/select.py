@@ -19,7 +19,7 @@ from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
 from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
-from tdro.config import Select
+from tdro.config.schema import Select
 from tdro.errors import UserError
 from tdro.indices import carried_counts
 from tdro.ranks import nearest, tell

@@ -21,7 +21,9 @@ from tdro.artifacts.schemas import PLAN
 from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.card import describe_training, public_settings
-from tdro.dimensions import check_trained
+from tdro.config.commands import TrainJob
+from tdro.config.dimensions import check_trained
+from tdro.config.prompts import TaskPrompts, named
 from tdro.distill import Distillation
 from tdro.errors import UserError
 from tdro.lora import merge_adapters
@@ -30,9 +32,7 @@ from tdro.masks import KnownPositives
 from tdro.meter import Meter
 from tdro.models import SETTINGS, base_files, network_of
 from tdro.processes import processes
-from tdro.prompts import TaskPrompts, named
 from tdro.room import check_model
-from tdro.settings import TrainJob
 from tdro.teacher import plan_scores, scored_files
 from tdro.weights import read_weights
 

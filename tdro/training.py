@@ -29,14 +29,14 @@ from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.versions import of_stage
 from tdro.batches import Texts, columns, dataset
-from tdro.config import Encoding, Optimisation
+from tdro.config.schema import Encoding, Optimisation
+from tdro.config.sections import Section
 from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
 from tdro.meter import Meter
 from tdro.models import network_of
 from tdro.precision import supports_bf16
 from tdro.processes import PATIENCE, agreed, device, processes
-from tdro.sections import Section
 from tdro.unused import freeze_unused
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro import mixtures
 from tdro.artifacts.files import column_names, count_rows, read_json, read_table, write_json
 from tdro.artifacts.schemas import TRAJECTORY
+from tdro.config import mixturenames
 from tdro.errors import UserError
 
 #: Weights files hold float32 values, whose sum is not exactly 1.
@@ -78,7 +78,7 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
         sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
             folders name the tasks. For ``file-NAME`` two weights JSONs: the file, and one that tells the
             training rows of the tasks there are.
-        mixture: One of :data:`tdro.mixtures.KNOWN`. Those of sizes are made from any source; ``curr``,
+        mixture: One of :data:`tdro.config.mixturenames.KNOWN`. Those of sizes are made from any source; ``curr``,
             ``mean``, ``ema``, ``loss`` and ``doremi`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
             heaviest or lightest of k tasks with equal weights, need a trajectory or a weights JSON.
         rows: Rows that a training draws, for ``unimaxN``.
@@ -86,12 +86,12 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
     Raises:
         UserError: when ``sources`` do not hold what ``mixture`` needs.
     """
-    parsed = mixtures.parse(mixture)
+    parsed = mixturenames.parse(mixture)
     if parsed.kind == "file":
         return _of_file(sources)
     if not parsed.learnt:
         sizes = _sizes(sources)
-        return Weights(mixtures.of_sizes(parsed, sizes, rows), sizes)
+        return Weights(mixturenames.of_sizes(parsed, sizes, rows), sizes)
     if parsed.kind in _COLUMNS:
         return _learnt(sources, parsed.kind)
     return _selected(_learnt(sources, "curr"), parsed, mixture)
@@ -112,9 +112,9 @@ def _of_file(sources: Sequence[Path]) -> Weights:
     return Weights(weighted, {task: here[task] for task in weighted})
 
 
-def _selected(weights: Weights, mixture: mixtures.Mixture, name: str) -> Weights:
+def _selected(weights: Weights, mixture: mixturenames.Mixture, name: str) -> Weights:
     """The heaviest or lightest tasks, all alike."""
-    keep = mixtures.kept(mixture, len(weights.weights))
+    keep = mixturenames.kept(mixture, len(weights.weights))
     if keep < 1:
         raise UserError(f"mixture {name} keeps none of {len(weights.weights)} tasks; choose a larger percentage.")
     ordered = sorted(weights.weights, key=weights.weights.__getitem__, reverse=mixture.kind == "top")
@@ -123,7 +123,7 @@ def _selected(weights: Weights, mixture: mixtures.Mixture, name: str) -> Weights
 
 def uniform(sizes: dict[str, int]) -> Weights:
     """The same weight for every task."""
-    return Weights(mixtures.of_sizes(mixtures.Mixture("uniform"), sizes), sizes)
+    return Weights(mixturenames.of_sizes(mixturenames.Mixture("uniform"), sizes), sizes)
 
 
 def _learnt(sources: Sequence[Path], mixture: str) -> Weights:

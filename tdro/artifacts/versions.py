@@ -40,8 +40,8 @@ LIBRARIES = {
 _BEHIND = {"sentence_transformers": ("torch", "transformers"), "transformers": ("torch",), "accelerate": ("torch",)}
 
 # What these say reaches a stage as settings and paths, which are compared as such; a new key must not end a training.
-_SETTINGS = {"tdro.config", "tdro.errors", "tdro.jobs", "tdro.artifacts.layout", "tdro.registry", "tdro.sections"}
-_SETTINGS |= {"tdro.settings", "tdro.report.content", "tdro.artifacts.versions"}
+_SETTINGS = {f"tdro.config.{name}" for name in ("commands", "content", "registry", "schema", "sections")}
+_SETTINGS |= {"tdro.errors", "tdro.jobs", "tdro.artifacts.layout", "tdro.artifacts.versions"}
 
 _ROOT = Path(__file__).parents[2]
 

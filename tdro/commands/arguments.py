@@ -81,6 +81,6 @@ def named_path(text: str) -> tuple[str, Path]:
 
 def read_settings(options, section):
     """The ``--settings`` of a command, validated as ``section``."""
-    from tdro.sections import settings
+    from tdro.config.sections import settings
 
     return settings(section, options.settings)

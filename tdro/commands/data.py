@@ -51,9 +51,9 @@ def _prepare(commands) -> None:
 
 
 def _run_prepare(options) -> None:
+    from tdro.config.commands import PrepareJob
     from tdro.contrast import check_prepared
     from tdro.prepare import prepare_benchmark, prepare_task
-    from tdro.settings import PrepareJob
 
     job = read_settings(options, PrepareJob)
     if job.task:
@@ -83,7 +83,7 @@ def _prepare_corpus(commands) -> None:
 
 def _run_prepare_corpus(options) -> None:
     from tdro.benchmarks import prepare_corpus
-    from tdro.settings import CorpusJob
+    from tdro.config.commands import CorpusJob
 
     job = read_settings(options, CorpusJob)
     prepare_corpus(options.name, job.source, job.part, job.data, options.output)
@@ -111,7 +111,7 @@ def _prepare_queries(commands) -> None:
 
 def _run_prepare_queries(options) -> None:
     from tdro.benchmarks import prepare_queries
-    from tdro.settings import QueriesJob
+    from tdro.config.commands import QueriesJob
 
     job = read_settings(options, QueriesJob)
     prepare_queries(options.name, job.source, job.part, job.queries, job.data, options.corpus, options.output)
@@ -146,7 +146,7 @@ def _dedup(commands) -> None:
 
 
 def _run_dedup(options) -> None:
-    from tdro.config import Dedup
+    from tdro.config.schema import Dedup
     from tdro.contrast import check_training_rows
     from tdro.dedup import dedup
 
@@ -184,7 +184,7 @@ def _leaks(commands) -> None:
 
 def _run_leaks(options) -> None:
     from tdro.artifacts.layout import Layout
-    from tdro.config import Dedup
+    from tdro.config.schema import Dedup
     from tdro.leaks import Evaluated, Trained, leaks
 
     layout = Layout(options.results)

@@ -29,7 +29,7 @@ def _encode(commands) -> None:
 
 
 def _run_encode(options) -> None:
-    from tdro.config import Encode
+    from tdro.config.schema import Encode
     from tdro.encode import encode
 
     encode(options.folders, options.checkpoints, read_settings(options, Encode), options.fetched)
@@ -54,7 +54,7 @@ def _search(commands) -> None:
 
 
 def _run_search(options) -> None:
-    from tdro.config import Search
+    from tdro.config.schema import Search
     from tdro.search import search
 
     settings = read_settings(options, Search)
@@ -82,7 +82,7 @@ def _rescore(commands) -> None:
 
 
 def _run_rescore(options) -> None:
-    from tdro.config import Rescore
+    from tdro.config.schema import Rescore
     from tdro.rescore import rescore
 
     settings = read_settings(options, Rescore)
@@ -109,7 +109,7 @@ def _select(commands) -> None:
 
 
 def _run_select(options) -> None:
-    from tdro.config import Select
+    from tdro.config.schema import Select
     from tdro.select import select_negatives
 
     settings = read_settings(options, Select)

@@ -31,8 +31,8 @@ def _evaluate(commands) -> None:
 
 
 def _run_evaluate(options) -> None:
+    from tdro.config.commands import EvaluateJob
     from tdro.evaluate import evaluate
-    from tdro.settings import EvaluateJob
 
     job = read_settings(options, EvaluateJob)
     retriever = _retriever(options, job)
@@ -42,7 +42,7 @@ def _run_evaluate(options) -> None:
 
 def _evaluated(options) -> list[Path]:
     from tdro.artifacts.layout import evaluation_files
-    from tdro.settings import EvaluateJob
+    from tdro.config.commands import EvaluateJob
 
     benchmarks = read_settings(options, EvaluateJob).benchmarks
     return [Path(evaluation_files(options.output, benchmark).scores) for benchmark in benchmarks]
@@ -69,8 +69,8 @@ def _encode_corpus(commands) -> None:
 
 
 def _run_encode_corpus(options) -> None:
+    from tdro.config.commands import EncodeCorpusJob
     from tdro.encodecorpus import encode_corpus
-    from tdro.settings import EncodeCorpusJob
 
     job = read_settings(options, EncodeCorpusJob)
     encode_corpus(
@@ -107,8 +107,8 @@ def _report(commands) -> None:
 
 def _run_report(options) -> None:
     from tdro.artifacts.layout import Layout
+    from tdro.config.content import Content
     from tdro.report.build import build
-    from tdro.report.content import Content
 
     content = read_settings(options, Content)
     print(build(content, Layout(options.results), str(options.logs), options.html, options.csv))
@@ -133,8 +133,8 @@ def _tables(commands) -> None:
 
 
 def _run_tables(options) -> None:
+    from tdro.config.commands import TablesJob
     from tdro.papertables import tables
-    from tdro.settings import TablesJob
 
     job = read_settings(options, TablesJob)
     print(tables(options.results_csv, options.paper, job.measure, job.evaluated, options.output))

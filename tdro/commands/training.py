@@ -27,8 +27,8 @@ def _plan(commands) -> None:
 
 
 def _run_plan(options) -> None:
+    from tdro.config.commands import PlanJob
     from tdro.plan import plan_training
-    from tdro.settings import PlanJob
 
     plan_training(options.weights, options.results, options.output, read_settings(options, PlanJob), options.baseline)
 
@@ -57,7 +57,7 @@ def _train(commands) -> None:
 
 
 def _run_train(options) -> None:
-    from tdro.settings import TrainJob
+    from tdro.config.commands import TrainJob
     from tdro.train import train
 
     folders = (options.results, options.output, options.checkpoints, options.tensorboard)

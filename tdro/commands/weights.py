@@ -25,8 +25,8 @@ def _reference(commands) -> None:
 
 
 def _run_reference(options) -> None:
+    from tdro.config.commands import ReferenceJob
     from tdro.reference import reference
-    from tdro.settings import ReferenceJob
 
     job = read_settings(options, ReferenceJob)
     reference(options.plan, options.model, options.results, options.output, options.checkpoints, job)
@@ -56,8 +56,8 @@ def _optimize(commands) -> None:
 
 
 def _run_optimize(options) -> None:
+    from tdro.config.commands import OptimizeJob
     from tdro.optimize import optimize
-    from tdro.settings import OptimizeJob
 
     optimize(
         options.plan,

@@ -15,6 +15,7 @@ from polars import DataFrame
 
 from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.config.content import BASELINE, Content
 from tdro.report import (
     asking,
     dimensions,
@@ -29,7 +30,6 @@ from tdro.report import (
     sweep,
     tables,
 )
-from tdro.report.content import BASELINE, Content
 from tdro.report.leaks import leaks
 from tdro.report.scores import Results, collect
 

@@ -7,7 +7,7 @@ corrected = correct([("curr", subject, difference.p), ...])
 import zlib
 from collections.abc import Sequence
 
-from tdro.report.content import Content
+from tdro.config.content import Content
 from tdro.report.queries import Pair, Scores, averaged
 from tdro.report.subjects import Subject
 from tdro.statistics import Difference, Resamples, combine, holm, resample

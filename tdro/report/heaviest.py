@@ -8,10 +8,10 @@ import polars as pl
 from tdro.artifacts.files import read_rows, read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES
+from tdro.config.content import Content
 from tdro.echoes import nearly
 from tdro.heaviest import HEAVIEST_ROWS
 from tdro.relations import said
-from tdro.report.content import Content
 from tdro.report.formats import cut, listed, percent
 from tdro.report.stability import carried_by_few
 from tdro.texts import passage_text

@@ -8,10 +8,10 @@ import polars as pl
 from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import TRAJECTORY
+from tdro.config.content import BASELINE, Content
+from tdro.config.mixturenames import parse
 from tdro.errors import UserError
-from tdro.mixtures import parse
 from tdro.report import formats
-from tdro.report.content import BASELINE, Content
 from tdro.weights import Weights, read_weights
 
 

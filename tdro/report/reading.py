@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from scipy.stats import t
 
 from tdro.artifacts.layout import IN_DOMAIN
+from tdro.config.content import BASELINE, Content
 from tdro.report.comparison import bounds
-from tdro.report.content import BASELINE, Content
 from tdro.report.formats import listed, percent, plural, signed
 from tdro.report.scores import Results, Row
 from tdro.report.subjects import OUT_OF_DOMAIN

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tdro.artifacts.layout import Layout
+from tdro.config.content import BASELINE, Content
 from tdro.report.comparison import compare, correct, score, verdict
-from tdro.report.content import BASELINE, Content
 from tdro.report.queries import ORDER, Pair, Reader, Scores, averaged
 from tdro.report.subjects import MEAN, Subject, subjects
 from tdro.statistics import Difference

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from tdro.artifacts.layout import Layout
-from tdro.mixtures import parse
-from tdro.report.content import Content
+from tdro.config.content import Content
+from tdro.config.mixturenames import parse
 from tdro.report.formats import listed, passes, plural
 from tdro.weights import read_weights
 

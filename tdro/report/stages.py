@@ -11,8 +11,8 @@ import polars as pl
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.artifacts.schemas import DUPLICATES
+from tdro.config.content import BASELINE, Content
 from tdro.errors import UserError
-from tdro.report.content import BASELINE, Content
 from tdro.report.formats import cut, duration, memory
 
 # A stage's file, and the stage as the page names it.

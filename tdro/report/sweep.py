@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from tdro.artifacts.layout import Layout
-from tdro.report.content import Content
+from tdro.config.content import Content
 from tdro.report.formats import duration, listed, plural, weight
 from tdro.report.mixtures import trajectories
 from tdro.report.stability import correlation, last_weights

@@ -16,11 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tdro.config.nearest import hint
+from tdro.config.registry import Source
 from tdro.errors import UserError
 from tdro.fetched import dataset_job, find
-from tdro.nearest import hint
 from tdro.packages import Archive
-from tdro.registry import Source
 
 Split = Literal["train", "test"]
 
@@ -57,7 +57,7 @@ class BadRow(NamedTuple):
 
 Item = Row | Passage | BadRow
 
-#: Every reader, and the key of :class:`~tdro.registry.Source` that it needs; ``columns`` needs ``path``, too.
+#: Every reader, and the key of :class:`~tdro.config.registry.Source` that it needs; ``columns`` needs ``path``, too.
 READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
     "beir": "path",
     "jsonl": "path",

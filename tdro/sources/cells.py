@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tdro.config.nearest import hint
+from tdro.config.registry import Columns
 from tdro.errors import UserError
 from tdro.fields import optional
-from tdro.nearest import hint
-from tdro.registry import Columns
 from tdro.sources import Passage, Row
 from tdro.sources.files import NOT_UTF8, Malformed
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tdro.config.registry import Columns
 from tdro.errors import UserError
 from tdro.filekinds import check_parquet
-from tdro.registry import Columns
 from tdro.sources import BadRow, Row, Split
 from tdro.sources.cells import require, row_of
 from tdro.sources.files import ADVICE, BROKEN, NOT_UTF8, Malformed, json_value, lines, parsed, unreadable

@@ -19,9 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from tdro.config.registry import Source
 from tdro.errors import UserError
 from tdro.fields import identifier, optional, required
-from tdro.registry import Source
 
 #: The readers, and whether all parts of a benchmark search one corpus.
 SHARED_CORPUS = {"beir": False, "miracl": False, "mkqa": True, "mteb": False}

@@ -12,7 +12,7 @@ from tdro.artifacts.files import read_counts, read_table, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.collection import Collection
-from tdro.config import Data
+from tdro.config.schema import Data
 from tdro.keys import KeyRows
 from tdro.relations import said, said_keys, written
 from tdro.sources import Passage, PassageId, Row

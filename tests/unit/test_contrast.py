@@ -7,9 +7,9 @@ import pytest
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import QUERIES, TRAIN
 from tdro.cli import main
+from tdro.config.registry import Registry
+from tdro.config.sections import parse
 from tdro.errors import UserError
-from tdro.registry import Registry
-from tdro.sections import parse
 
 
 def refusal(*command):

@@ -20,7 +20,7 @@ from accelerate.commands import launch as accelerate_launch
 from accelerate.state import AcceleratorState
 
 from tdro import cli, launch, processes
-from tdro.config import Search
+from tdro.config.schema import Search
 from tdro.indices import BlockIndex
 from tdro.jobs import Jobs
 

@@ -21,11 +21,11 @@ from tdro import corpora, dense
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Model
+from tdro.config.commands import EvalDataset, Miner
+from tdro.config.schema import Encoding, Model
 from tdro.encodecorpus import encode_corpus
 from tdro.evaluate import evaluate
 from tdro.models import load_trained
-from tdro.settings import EvalDataset, Miner
 
 ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"

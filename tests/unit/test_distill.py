@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
 from sentence_transformers.util import pairwise_cos_sim
 
 from tdro.bases import load_retriever
-from tdro.config import Distill, Encoding, Model
+from tdro.config.schema import Distill, Encoding, Model
 from tdro.distill import Distillation
 from tdro.losses import ContrastiveLoss
 

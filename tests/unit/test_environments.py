@@ -16,8 +16,8 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 from launching import launch_arguments
 from torch.distributed.fsdp import ShardingStrategy, StateDictType
 
-from tdro.config import Config
-from tdro.sections import load
+from tdro.config.schema import Config
+from tdro.config.sections import load
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

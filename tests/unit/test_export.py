@@ -12,10 +12,10 @@ from tdro.artifacts.schemas import PLAN
 from tdro.bases import base_prompts, load_retriever
 from tdro.card import describe_training
 from tdro.cli import main
-from tdro.config import Distill, Encoding, Lora, Model, Training
-from tdro.prompts import named
-from tdro.registry import Prompted
-from tdro.settings import TrainJob
+from tdro.config.commands import TrainJob
+from tdro.config.prompts import named
+from tdro.config.registry import Prompted
+from tdro.config.schema import Distill, Encoding, Lora, Model, Training
 from tdro.weights import Weights, write_weights
 
 TASKS = ["red", "blue", "blue", "blue"]

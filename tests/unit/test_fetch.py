@@ -15,13 +15,13 @@ from fakehub import COMMIT, FakeHub
 from tdro.artifacts.files import read_table
 from tdro.artifacts.schemas import QUERIES
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Model
+from tdro.config.commands import PrepareJob
+from tdro.config.registry import Source
+from tdro.config.schema import Encoding, Model
+from tdro.config.sections import parse
 from tdro.errors import UserError
 from tdro.fetched import dataset_job, find, model_job
 from tdro.jobs import Jobs
-from tdro.registry import Source
-from tdro.sections import parse
-from tdro.settings import PrepareJob
 
 ROOT = Path(__file__).parents[2]
 BIG = bytes(range(256)) * 4000

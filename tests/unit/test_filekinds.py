@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
 from tdro.queryfiles import read_queries
-from tdro.registry import Columns, Source
 from tdro.sources import Row, rows
 from tdro.testsets import open_testset
 

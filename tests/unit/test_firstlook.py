@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tdro.config import Config
+from tdro.config.registry import Registry
+from tdro.config.schema import Config
 from tdro.firstlook import complaints, echoing, of_settings
-from tdro.registry import Registry
 
 ENTRY = {"language": "en", "instruction": "Find it."}
 ROW = json.dumps({"query": "a question", "positive": "its answer"}) + "\n"

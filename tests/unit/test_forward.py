@@ -12,7 +12,7 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Lora, Model
+from tdro.config.schema import Encoding, Lora, Model
 from tdro.errors import UserError
 from tdro.features import text_lengths
 from tdro.forward import COST, embed_columns

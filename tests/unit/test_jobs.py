@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
 
 from tdro.artifacts.layout import Layout
-from tdro.config import Config
+from tdro.config.commands import Miner
+from tdro.config.registry import Registry
+from tdro.config.schema import Config
 from tdro.errors import UserError
 from tdro.jobs import Jobs
-from tdro.registry import Registry
-from tdro.settings import Miner
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = Layout("results")

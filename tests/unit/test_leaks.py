@@ -2,7 +2,7 @@ import pytest
 
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, LEAKS, QUERIES, TEST_QUERIES, TRAIN
-from tdro.config import Dedup
+from tdro.config.schema import Dedup
 from tdro.containment import SAMPLE
 from tdro.dedup import dedup
 from tdro.errors import UserError

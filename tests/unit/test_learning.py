@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tdro.artifacts.schemas import TRAIN
-from tdro.config import Tdro
+from tdro.config.schema import Tdro
 from tdro.dro import TaskWeights
 from tdro.losses import ContrastiveLoss, own_negatives_loss
 from tdro.meter import Meter

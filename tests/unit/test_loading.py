@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from tinymodels import bert
 
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Model, Rescore
+from tdro.config.schema import Encoding, Model, Rescore
 from tdro.errors import UserError
 from tdro.models import load_embedder, load_trained
 from tdro.rescore import _CrossEncoder

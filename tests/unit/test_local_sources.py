@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
-from tdro.registry import Columns, Source
 from tdro.sources import BadRow, Passage, PassageId, Row, rows
 from tdro.sources.files import local_files
 

@@ -12,8 +12,8 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Model
-from tdro.dimensions import check_trained
+from tdro.config.dimensions import check_trained
+from tdro.config.schema import Encoding, Model
 from tdro.errors import UserError
 from tdro.losses import ContrastiveLoss
 from tdro.meter import Meter

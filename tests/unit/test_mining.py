@@ -20,7 +20,8 @@ from tdro import encode as encode_stage
 from tdro import search as search_stage
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
-from tdro.config import Encode, Encoding, Rescore, Search, Select
+from tdro.config.commands import Miner
+from tdro.config.schema import Encode, Encoding, Rescore, Search, Select
 from tdro.embeddings import Embeddings, Workspace
 from tdro.encode import encode
 from tdro.errors import UserError
@@ -28,7 +29,6 @@ from tdro.indices import check_index
 from tdro.rescore import rescore
 from tdro.search import search
 from tdro.select import select_negatives
-from tdro.settings import Miner
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from sentence_transformers import SentenceTransformer
 from tinymodels import byte_tokenizer
 
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Model
+from tdro.config.schema import Encoding, Model
 from tdro.eos import append_eos
 from tdro.errors import UserError
 from tdro.models import load_trained, resolve

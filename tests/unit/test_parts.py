@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
 from tdro.fetched import dataset_job
-from tdro.registry import Columns, Source
 from tdro.sources import Row, rows
 from tdro.sources.files import local_files
 

@@ -16,10 +16,10 @@ from pyarrow import csv
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
-from tdro.config import Data
+from tdro.config.registry import Benchmark, Columns, Source, Task
+from tdro.config.schema import Data
 from tdro.errors import UserError
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
-from tdro.registry import Benchmark, Columns, Source, Task
 from tdro.texts import count_words, cut, mended
 
 

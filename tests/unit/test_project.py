@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tdro.config.mixturenames import remarks
 from tdro.errors import UserError
 from tdro.jobs import Jobs
-from tdro.mixtures import remarks
 
 ENTRY = {"language": "en", "instruction": "Find it."}
 

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tdro.registry import Source
+from tdro.config.registry import Source
 from tdro.sources import BadRow, Row, rows
 from tdro.testsets import open_testset
 

@@ -29,9 +29,9 @@ from tdro.artifacts.schemas import (
     TRAIN,
     TRAJECTORY,
 )
+from tdro.config.content import Content
 from tdro.errors import UserError
 from tdro.report.build import build
-from tdro.report.content import Content
 from tdro.report.queries import Scores
 from tdro.report.scores import rows_of_model
 from tdro.weights import Weights, write_weights

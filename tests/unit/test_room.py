@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tdro.bases import load_retriever
-from tdro.config import Encode, Encoding, Model
+from tdro.config.prompts import INSTRUCT, TaskPrompts
+from tdro.config.registry import Prompted
+from tdro.config.schema import Encode, Encoding, Model
 from tdro.cuts import CountingCollator, CutCounter, cut_places
 from tdro.encode import Miner
 from tdro.errors import UserError
-from tdro.prompts import INSTRUCT, TaskPrompts
-from tdro.registry import Prompted
 from tdro.room import check_model, length_of, look_at_prompts
 
 INSTRUCTED = TaskPrompts(query=INSTRUCT)

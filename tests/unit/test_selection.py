@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
-from tdro.config import Select
+from tdro.config.schema import Select
 from tdro.ranks import ranks_of
 from tdro.relations import said_keys
 from tdro.select import select_negatives

@@ -10,9 +10,9 @@ from importlib import import_module
 
 import pytest
 
+from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
 from tdro.packages import Archive
-from tdro.registry import Columns, Source
 from tdro.sources import READERS, Passage, Row, cleaning, py_code, rows
 
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tdro import train as train_stage
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, PLAN, QUERIES, SCORED_TRAIN, TRAIN
-from tdro.config import Dedup, Distill, Encoding, Model, Select, Training
+from tdro.config.commands import TrainJob
+from tdro.config.registry import Prompted
+from tdro.config.schema import Dedup, Distill, Encoding, Model, Select, Training
 from tdro.dedup import dedup
 from tdro.errors import UserError
 from tdro.plan import make_plan, read_tasks
-from tdro.registry import Prompted
 from tdro.select import select_negatives
-from tdro.settings import TrainJob
 from tdro.teacher import plan_scores, scored_files
 from tdro.train import train
 

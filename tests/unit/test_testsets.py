@@ -6,9 +6,9 @@ import pytest
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
 from tdro.benchmarks import prepare_corpus, prepare_queries
-from tdro.config import Data
+from tdro.config.registry import Source
+from tdro.config.schema import Data
 from tdro.errors import UserError
-from tdro.registry import Source
 from tdro.testsets import open_testset
 
 

@@ -27,7 +27,10 @@ from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY
 from tdro.bases import load_retriever
 from tdro.batches import Texts, columns, dataset
-from tdro.config import Encoding, Lora, Model, Tdro, Training
+from tdro.config.commands import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
+from tdro.config.prompts import INSTRUCT, TaskPrompts
+from tdro.config.registry import Prompted
+from tdro.config.schema import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
 from tdro.evaluate import evaluate
 from tdro.export import export
@@ -36,10 +39,7 @@ from tdro.losses import own_negatives_loss
 from tdro.models import load_trained
 from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
-from tdro.prompts import INSTRUCT, TaskPrompts
 from tdro.reference import reference
-from tdro.registry import Prompted
-from tdro.settings import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
 from tdro.train import train
 from tdro.weights import Weights, derive, uniform, write_weights
 

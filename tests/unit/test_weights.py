@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import TRAIN, TRAJECTORY
+from tdro.config.mixturenames import Mixture, of_sizes, parse
 from tdro.errors import UserError
-from tdro.mixtures import Mixture, of_sizes, parse
 from tdro.weights import Weights, derive, read_weights, uniform, write_weights
 
 RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"

@@ -16,7 +16,7 @@ from running import snakemake
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CORPUS, QUERIES, TRAIN
 from tdro.bases import load_retriever
-from tdro.config import Encoding, Model
+from tdro.config.schema import Encoding, Model
 
 pytestmark = pytest.mark.workflow
 

@@ -10,7 +10,7 @@ import snakemake.exceptions
 from snakemake.exceptions import LockException, WorkflowError
 from snakemake.logging import logger
 
-from tdro import mixtures
+from tdro.config import mixturenames
 from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
 from tdro.jobs import Jobs
@@ -18,7 +18,7 @@ from tdro.killed import explain_lock, explain_orphans, orphans
 from tdro.artifacts.layout import Layout
 from tdro.mixedversions import warning
 from tdro.models import model_files
-from tdro.settings import Miner
+from tdro.config.commands import Miner
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
 
@@ -213,7 +213,7 @@ wildcard_constraints:
     untrained=one_of(JOBS.untrained),
     shared=one_of(JOBS.shared_corpora),
     model="|".join(m.name for m in JOBS.config.models),
-    mixture=mixtures.NAMES,
+    mixture=mixturenames.NAMES,
     course=one_of(JOBS.courses),
     seed=r"\d+",
     fetched=one_of(JOBS.fetches()),
@@ -423,7 +423,7 @@ KEEP_RUNS = "--runs" if JOBS.config.evaluation.run_files else ""
 
 def mixture_weights(wildcards):
     """Weights that rows are sampled by: a retriever's own uniform ones, or those the proxy has learnt."""
-    own = mixtures.parse(wildcards.mixture)
+    own = mixturenames.parse(wildcards.mixture)
     if own.kind == "uniform" or own.reweights:
         return PATHS.weights(wildcards.model, wildcards.seed, "uniform")
     return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
@@ -437,7 +437,7 @@ def tdro_weights(key):
 
 def loss_weights(wildcards):
     """Weights that the loss is scaled by; nothing for a mixture that is sampled."""
-    if not mixtures.parse(wildcards.mixture).reweights:
+    if not mixturenames.parse(wildcards.mixture).reweights:
         return []
     return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
 
@@ -455,7 +455,7 @@ def loss_weights_option(wildcards, input):
 def mixture_source(wildcards):
     """What a mixture is derived from: the course of tDRO, a file, or just the sizes that the uniform weights list."""
     model, seed = wildcards.model, wildcards.seed
-    mixture = mixtures.parse(wildcards.mixture)
+    mixture = mixturenames.parse(wildcards.mixture)
     if mixture.learnt:
         return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
     return [*mixture_data(wildcards), PATHS.weights(model, seed, "uniform")]
@@ -463,7 +463,7 @@ def mixture_source(wildcards):
 
 def mixture_data(wildcards):
     """A file of weights that a mixture is taken from."""
-    mixture = mixtures.parse(wildcards.mixture)
+    mixture = mixturenames.parse(wildcards.mixture)
     return [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
 
 
@@ -471,7 +471,7 @@ def mixture_rows(wildcards):
     """Rows of a training, for the mixture that depends on them."""
     return (
         f"--rows {JOBS.training_rows}"
-        if mixtures.parse(wildcards.mixture).kind == "unimax"
+        if mixturenames.parse(wildcards.mixture).kind == "unimax"
         else ""
     )
 

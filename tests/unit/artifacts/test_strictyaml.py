@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_json
 from tdro.artifacts.strictyaml import read, read_file
-from tdro.config import Config, Tdro
+from tdro.config.registry import Registry
+from tdro.config.schema import Config, Tdro
+from tdro.config.sections import load, settings
 from tdro.errors import UserError
 from tdro.fetched import Manifest
-from tdro.registry import Registry
-from tdro.sections import load, settings
 
 TASK = "{category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}"
 CONFIG = "registry: r.yaml\nbenchmarks: [web]\nmodels: [{name: m, base: b}]\nproxy: m\n"

@@ -10,12 +10,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.config import Config, Tdro, schema, select
+from tdro.config.registry import Registry
+from tdro.config.schema import Config, Tdro, schema, select
+from tdro.config.sections import load, parse, settings
 from tdro.errors import UserError
-from tdro.registry import Registry
-from tdro.sections import load, parse, settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 REGISTRIES = sorted((ROOT / "config" / "tasks").glob("*.yaml"))
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
@@ -345,4 +345,4 @@ def test_released_weights_name_the_papers_tasks(path):
 
 
 def test_the_schema_is_that_of_the_code():
-    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make schema`: tdro/config.py has changed"
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make schema`: tdro/config/schema.py has changed"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tdro.config.nearest import nearest
 from tdro.errors import UserError
-from tdro.nearest import nearest
 
 _NUMBER = r"(?:0\.\d*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
 _PERCENT = r"(?:[1-9]\d?|100)"

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tdro.nearest import hint
-from tdro.registry import DOCUMENT, QUERY, Prompted
-from tdro.sections import Name, Section
+from tdro.config.nearest import hint
+from tdro.config.registry import DOCUMENT, QUERY, Prompted
+from tdro.config.sections import Name, Section
 
 log = logging.getLogger(__name__)
 

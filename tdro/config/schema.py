@@ -10,14 +10,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from tdro import mixtures
 from tdro.artifacts.layout import IN_DOMAIN
-from tdro.dimensions import Dimensions
+from tdro.config import mixturenames
+from tdro.config.dimensions import Dimensions
+from tdro.config.nearest import hint
+from tdro.config.prompts import INSTRUCTION, BasePrompts, MinerPrompts, Prompts, TaskPrompts
+from tdro.config.registry import Benchmark, Registry, Task
+from tdro.config.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 from tdro.errors import UserError
-from tdro.nearest import hint
-from tdro.prompts import INSTRUCTION, BasePrompts, MinerPrompts, Prompts, TaskPrompts
-from tdro.registry import Benchmark, Registry, Task
-from tdro.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 
 #: Endings of the files of queries that `tdro/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
@@ -32,14 +32,14 @@ Schedule = Literal["constant", "linear", "cosine"]
 
 def _mixture(name: str) -> str:
     try:
-        mixtures.parse(name)
+        mixturenames.parse(name)
     except UserError as error:
         raise ValueError(str(error)) from None
     return name
 
 
 Mixture = Annotated[
-    str, AfterValidator(_mixture), WithJsonSchema({"type": "string", "pattern": f"^({mixtures.NAMES})$"})
+    str, AfterValidator(_mixture), WithJsonSchema({"type": "string", "pattern": f"^({mixturenames.NAMES})$"})
 ]
 
 
@@ -349,7 +349,7 @@ class Tdro(Optimisation):
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulation {self.accumulation}")
         for key in ("sampling", "initial"):
-            if mixtures.parse(getattr(self, key)).learnt:
+            if mixturenames.parse(getattr(self, key)).learnt:
                 raise ValueError(f"{key} {getattr(self, key)!r} is learnt by tDRO itself; name one that is not")
         return self
 
@@ -435,7 +435,7 @@ class Config(Section):
         variants = self.sweep.variants(self.tdro)
         named = [("mixtures", name) for name in self.mixtures]
         for key, name in [*named, ("tdro.sampling", self.tdro.sampling), ("tdro.initial", self.tdro.initial)]:
-            mixture = mixtures.parse(name)
+            mixture = mixturenames.parse(name)
             if mixture.kind == "file" and mixture.name not in self.weights:
                 meant, known = hint(mixture.name, self.weights), ", ".join(self.weights) or "none"
                 raise ValueError(

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tdro.config import Config, Dedup
+from tdro.config.commands import PrepareJob
+from tdro.config.registry import Source
+from tdro.config.schema import Config, Dedup
+from tdro.config.sections import parse, settings
 from tdro.errors import UserError
 from tdro.jobs import Jobs
 from tdro.prepare import prepare_task
-from tdro.registry import Source
-from tdro.sections import parse, settings
-from tdro.settings import PrepareJob
 from tdro.sources import rows
 from tdro.testsets import open_testset
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tdro.artifacts.layout import IN_DOMAIN
-from tdro.complaints import PATTERNS
-from tdro.localpaths import expanded
-from tdro.sections import Checksum, Name, Section, Text
+from tdro.config.complaints import PATTERNS
+from tdro.config.localpaths import expanded
+from tdro.config.sections import Checksum, Name, Section, Text
 
 #: What a model calls the prompt before all its queries, and that before all its passages.
 QUERY, DOCUMENT = "query", "document"

@@ -1,4 +1,4 @@
-"""config/README.md and the models of tdro/config.py and tdro/registry.py say the same."""
+"""config/README.md and the models of tdro/config/schema.py and tdro/config/registry.py say the same."""
 
 import json
 import re
@@ -6,30 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from tdro import config, prompts, registry, sections
+from tdro.config import prompts, registry, schema, sections
 
-README = Path(__file__).parents[2] / "config" / "README.md"
+README = Path(__file__).parents[3] / "config" / "README.md"
 
 # Heading of a table -> the section that it documents.
 SECTIONS = {
-    "Configuration: top level": config.Config,
-    "Configuration: `models[]`": config.Model,
+    "Configuration: top level": schema.Config,
+    "Configuration: `models[]`": schema.Model,
     "Configuration: `models[].prompts`": prompts.TaskPrompts,
-    "Configuration: `models[].lora`": config.Lora,
-    "Configuration: `data`": config.Data,
-    "Configuration: `mining`": config.Mining,
-    "Configuration: `mining.encode`": config.Encode,
-    "Configuration: `mining.search`": config.Search,
-    "Configuration: `mining.rescore`": config.Rescore,
-    "Configuration: `mining.select`": config.Select,
-    "Configuration: `dedup`": config.Dedup,
-    "Configuration: `encoding`": config.Encoding,
-    "Configuration: `evaluation`": config.Evaluation,
-    "Configuration: `training`": config.Training,
-    "Configuration: `training.distill`": config.Distill,
-    "Configuration: `tdro`": config.Tdro,
-    "Configuration: `sweep`": config.Sweep,
-    "Configuration: `report`": config.Report,
+    "Configuration: `models[].lora`": schema.Lora,
+    "Configuration: `data`": schema.Data,
+    "Configuration: `mining`": schema.Mining,
+    "Configuration: `mining.encode`": schema.Encode,
+    "Configuration: `mining.search`": schema.Search,
+    "Configuration: `mining.rescore`": schema.Rescore,
+    "Configuration: `mining.select`": schema.Select,
+    "Configuration: `dedup`": schema.Dedup,
+    "Configuration: `encoding`": schema.Encoding,
+    "Configuration: `evaluation`": schema.Evaluation,
+    "Configuration: `training`": schema.Training,
+    "Configuration: `training.distill`": schema.Distill,
+    "Configuration: `tdro`": schema.Tdro,
+    "Configuration: `sweep`": schema.Sweep,
+    "Configuration: `report`": schema.Report,
     "Registry: top level": registry.Registry,
     "Registry: `tasks.*`": registry.Task,
     "Registry: `benchmarks.*`": registry.Benchmark,
@@ -51,9 +51,9 @@ def _written(field) -> str:
 
 
 def _expected(section: type[sections.Section]) -> dict[str, str]:
-    if section is not config.Tdro:
+    if section is not schema.Tdro:
         return _defaults(section)
-    shared = _defaults(config.Training)  # the README refers to that table for what is the same
+    shared = _defaults(schema.Training)  # the README refers to that table for what is the same
     return {key: default for key, default in _defaults(section).items() if shared.get(key) != default}
 
 
@@ -77,7 +77,7 @@ def test_every_key_is_documented_with_its_default(heading, section):
 def test_every_section_has_a_table_and_every_table_a_section():
     found = {
         value
-        for module in (config, registry)
+        for module in (schema, registry)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, sections.Section)
     }

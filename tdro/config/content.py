@@ -3,9 +3,9 @@
 from pydantic import Field, model_validator
 
 from tdro.artifacts.layout import IN_DOMAIN
-from tdro.config import Mixture, Report
-from tdro.dimensions import Dimensions
-from tdro.sections import Name, Section
+from tdro.config.dimensions import Dimensions
+from tdro.config.schema import Mixture, Report
+from tdro.config.sections import Name, Section
 
 #: The mixture that every difference is measured against.
 BASELINE = "uniform"
@@ -27,7 +27,7 @@ class Content(Section):
     training_rows: int | None = Field(
         None, ge=1, description="Rows that one training draws (steps x batch size); null hides passes over a dataset."
     )
-    courses: list[str] = Field([], description="Runs of tDRO: their folders' names, see tdro.mixtures.Mixture.course.")
+    courses: list[str] = Field([], description="Runs of tDRO: their folders' names (mixturenames.Mixture.course).")
     suites: dict[Name, list[Name]] = Field({}, description="Benchmarks that are averaged under one name, such as BEIR.")
     untrained: list[Name] = Field([], description="Retrievers that nothing was trained for, such as `bm25`.")
     dimensions: Dimensions = Field([], description="Dimensions that embeddings were also cut to and scored at.")

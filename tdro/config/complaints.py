@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tdro.artifacts.strictyaml import Place, reading
-from tdro.nearest import hint
+from tdro.config.nearest import hint
 
 #: What a text must look like, and what a message calls it.
 PATTERNS = {

@@ -9,9 +9,9 @@ from pydantic.fields import FieldInfo
 
 from tdro.artifacts import strictyaml
 from tdro.artifacts.strictyaml import Place
-from tdro.complaints import PATTERNS, complaints, switches
+from tdro.config.complaints import PATTERNS, complaints, switches
+from tdro.config.localpaths import expanded, no_variable
 from tdro.errors import UserError
-from tdro.localpaths import expanded, no_variable
 
 # Names become folder names and Snakemake wildcards, so neither slashes nor spaces are possible.
 Name = Annotated[str, StringConstraints(pattern=PATTERNS["name"][0])]

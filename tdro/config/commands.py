@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tdro.config import Data, Encoding, Model, Tdro, Training
-from tdro.dimensions import Dimensions
-from tdro.prompts import Prompts
-from tdro.registry import BenchmarkRows, Prompted, Source, TaskRows
-from tdro.sections import Name, Section, Seed
+from tdro.config.dimensions import Dimensions
+from tdro.config.prompts import Prompts
+from tdro.config.registry import BenchmarkRows, Prompted, Source, TaskRows
+from tdro.config.schema import Data, Encoding, Model, Tdro, Training
+from tdro.config.sections import Name, Section, Seed
 
 
 class PrepareJob(Section):
