@@ -45,8 +45,8 @@ def alone(function, *arguments):
 
 def run_ours(training: int, evaluation: int, chinese: float, threads: int):
     """Rows removed, seconds by stage, memory above that of the queries in MB (the largest child process included)."""
-    from tdro.fingerprints import fingerprints
     from tdro.nearduplicates import closest
+    from tdro.text.fingerprints import fingerprints
 
     train, test = queries(training, evaluation, chinese)
     before, start = peak(), time.perf_counter()
@@ -65,7 +65,7 @@ def run_package(training: int, evaluation: int, chinese: float):
     """The same with the package."""
     from simhash import Simhash, SimhashIndex
 
-    from tdro.fingerprints import normalise
+    from tdro.text.fingerprints import normalise
 
     train, test = queries(training, evaluation, chinese)
     before, start = peak(), time.perf_counter()

@@ -110,7 +110,7 @@ def mtebs(folder: Path) -> dict[str, float]:
 
     from tdro.artifacts.files import read_table
     from tdro.artifacts.schemas import CORPUS, QUERIES
-    from tdro.texts import passage_texts
+    from tdro.text.strings import passage_texts
 
     class Made(AbsTaskRetrieval):
         metadata = mteb.TaskMetadata(

@@ -12,7 +12,7 @@ from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.errors import UserError
-from tdro.texts import choose, passage_text
+from tdro.text.strings import choose, passage_text
 
 
 class Text(NamedTuple):

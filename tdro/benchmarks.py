@@ -26,7 +26,7 @@ from tdro.config.registry import Source
 from tdro.config.schema import Data
 from tdro.errors import UserError
 from tdro.testsets import Document, Topic, open_testset
-from tdro.texts import cut
+from tdro.text.strings import cut
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """BM25 (Robertson and Zaragoza, 2009), by the library bm25s with its defaults (Lucene's variant, k1 1.5, b 0.75).
 
-Words are what :func:`tdro.answers.tokens` gives, of scripts without spaces pairs of neighbouring characters, as in
+Words are what :func:`tdro.text.answers.tokens` gives, of scripts without spaces pairs of neighbouring characters, as in
 Lucene's CJK analysis; symbols are left out and nothing is stemmed, so that one rule serves all languages.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.answers import SPACELESS, tokens
 from tdro.corpora import blocks, passages
-from tdro.texts import passage_texts
+from tdro.text.answers import SPACELESS, tokens
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

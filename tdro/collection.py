@@ -1,7 +1,7 @@
 """A dataset while it is prepared: each passage once, each query once; texts on disk, integers in memory.
 
 Texts are stored as they come, line breaks and indentation included; only control characters and code points
-that UTF-8 cannot hold are mended. Of texts that are the same (:mod:`tdro.relations`, by 64-bit keys) the first
+that UTF-8 cannot hold are mended. Of texts that are the same (:mod:`tdro.text.relations`, by 64-bit keys) the first
 is kept.
 """
 
@@ -20,10 +20,10 @@ from tdro.config.schema import Data
 from tdro.echoes import Said, find_echoes, read_said
 from tdro.identifiers import Identifiers, clean
 from tdro.keys import KeyRows
-from tdro.relations import written, written_key
 from tdro.sources import Passage, PassageId, Row
 from tdro.spool import Distinct
-from tdro.texts import count_words, cut, exact_key, key_array, mended, passage_text
+from tdro.text.relations import written, written_key
+from tdro.text.strings import count_words, cut, exact_key, key_array, mended, passage_text
 
 #: Positives that say the same as their query, and those that nearly do, kept or not (:mod:`tdro.echoes`).
 ECHOES = ("positive says the same as the query", "positive nearly says the same as the query")

@@ -1,8 +1,8 @@
 """Texts that hold most of another text, whatever stands before, between and after.
 
 A text is seen as its set of groups of neighbouring characters: eight, or four from a Chinese, Japanese or Korean
-character on, of what the text says (:func:`tdro.relations.said`) without spaces. One text is *contained* in another
-when the other has at least four of five of its groups. That finds what a hash of the whole text cannot: a
+character on, of what the text says (:func:`tdro.text.relations.said`) without spaces. One text is *contained* in
+another when the other has at least four of five of its groups. That finds what a hash of the whole text cannot: a
 question inside a passage, clauses in another order, a sentence with a word changed.
 
 The texts that are looked for are indexed, those that may hold them stream by. Memory grows with the former alone.
@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 
 from tdro.keys import KeyRows
-from tdro.relations import said
-from tdro.texts import exact_key, key_array
+from tdro.text.relations import said
+from tdro.text.strings import exact_key, key_array
 
 #: Share of a text's groups that the other must have.
 SHARE = 0.8

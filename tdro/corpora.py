@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from tdro.artifacts.files import check_columns
 from tdro.artifacts.schemas import CORPUS
 from tdro.errors import UserError
-from tdro.relations import written
-from tdro.texts import cut
+from tdro.text.relations import written
+from tdro.text.strings import cut
 
 #: Passages read at a time.
 BLOCK = 8192

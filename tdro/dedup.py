@@ -20,9 +20,9 @@ from tdro.artifacts.files import read_table, read_texts, write_table
 from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config.schema import Dedup
 from tdro.errors import UserError
-from tdro.fingerprints import fingerprints
 from tdro.nearduplicates import closest, repeats
 from tdro.queryfiles import read_queries
+from tdro.text.fingerprints import fingerprints
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from tdro.errors import UserError
 from tdro.indices import BlockIndex, merge
 from tdro.precision import autocast
 from tdro.room import check_model
-from tdro.texts import passage_texts
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

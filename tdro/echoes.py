@@ -2,7 +2,7 @@
 
 A retriever scores such a pair rightly before it has learnt anything, so it teaches nothing; and its reference loss
 is near 0, by which the weights of a task are divided. Two kinds are told apart: the positive *says the same*
-(:mod:`tdro.relations`), or it *nearly* does: the lengths differ by a fifth at most, and of all groups of three
+(:mod:`tdro.text.relations`), or it *nearly* does: the lengths differ by a fifth at most, and of all groups of three
 characters that the one or the other has, four of five are in both.
 """
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tdro.artifacts.lists import Lists
-from tdro.relations import said
 from tdro.spool import Spool
-from tdro.texts import exact_key, key_array
+from tdro.text.relations import said
+from tdro.text.strings import exact_key, key_array
 
 #: Share of the groups of characters, and of the length, from which on two texts are nearly the same.
 NEAR = 0.8
@@ -62,7 +62,7 @@ def find_echoes(positives: Lists, queries: Spool, passages: Spool, asked: Said, 
 
 
 def nearly(one: str, other: str) -> bool:
-    """Whether two texts, as :func:`tdro.relations.said` has them, nearly say the same.
+    """Whether two texts, as :func:`tdro.text.relations.said` has them, nearly say the same.
 
     >>> nearly("how tall is the eiffel tower in paris", "how tall is the eiffel tower of paris")
     True

@@ -27,7 +27,7 @@ from tdro.errors import UserError
 from tdro.packages import cache_folder
 from tdro.passagefiles import check_file, read_passages
 from tdro.sources import Passage
-from tdro.texts import passage_texts
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

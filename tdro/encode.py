@@ -31,7 +31,7 @@ from tdro.errors import UserError
 from tdro.fetched import Manifest
 from tdro.lengths import batches
 from tdro.processes import processes
-from tdro.texts import passage_texts
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from tdro.dense import Encoder
 from tdro.embeddings import Workspace
 from tdro.processes import processes
 from tdro.retrievers import open_encoder
-from tdro.texts import passage_texts
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

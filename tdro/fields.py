@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tdro.sources.files import Malformed
-from tdro.texts import encodable
+from tdro.text.strings import encodable
 
 _NAMES = {list: "a list", tuple: "a list", dict: "an object", bool: "true or false"}
 

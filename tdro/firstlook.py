@@ -16,11 +16,11 @@ from tdro.errors import UserError
 from tdro.modelfiles import check_model_folder
 from tdro.positions import check_lengths
 from tdro.queryfiles import read_queries
-from tdro.relations import said
 from tdro.room import look_at_prompts
 from tdro.sources import BadRow, Passage, Row, rows
 from tdro.sources.files import local_files
 from tdro.testsets import is_testset, open_testset
+from tdro.text.relations import said
 
 
 class Absent(UserError):

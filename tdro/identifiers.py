@@ -3,7 +3,7 @@
 import numpy as np
 
 from tdro.keys import KeyRows
-from tdro.texts import exact_key, key_array, mended
+from tdro.text.strings import exact_key, key_array, mended
 
 
 class Identifiers:

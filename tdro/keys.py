@@ -10,7 +10,7 @@ class KeyRows:
     """The row of every key, counted in the order in which keys were first seen.
 
     An open-addressing hash table in NumPy: 12 bytes a slot, hence about 17 to 34 a key, where a dict
-    of Python integers takes well over 100. Keys must be hashes already (:func:`tdro.relations.written_key`).
+    of Python integers takes well over 100. Keys must be hashes already (:func:`tdro.text.relations.written_key`).
     """
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from tdro.containment import Contained, chunks
 from tdro.corpora import blocks, chosen
 from tdro.errors import UserError
 from tdro.queryfiles import read_queries
-from tdro.texts import passage_texts
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytrec_eval
 
-from tdro.answers import contains, tokens
 from tdro.artifacts.schemas import ANSWER_METRICS
 from tdro.corpora import chosen
-from tdro.texts import passage_texts
+from tdro.text.answers import contains, tokens
+from tdro.text.strings import passage_texts
 
 #: Passages a query that every metric is content with.
 DEPTH = 100

@@ -19,7 +19,7 @@ from tdro.fields import optional, required
 from tdro.filekinds import check_parquet
 from tdro.sources import BadRow, Passage
 from tdro.sources.files import BROKEN, NOT_UTF8, Malformed, json_value, lines, parsed, unreadable
-from tdro.texts import mended
+from tdro.text.strings import mended
 
 #: What an identifier may be called.
 IDENTIFIERS = ("passage_id", "_id", "id", "docid")

@@ -1,6 +1,6 @@
 """Prepare a dataset: what a reader yields becomes ``corpus.parquet`` and ``queries.parquet``.
 
-A passage is stored once and a query that comes again gets further positives (:mod:`tdro.relations` says when two
+A passage is stored once and a query that comes again gets further positives (:mod:`tdro.text.relations` says when two
 texts are the same).
 Negatives that a source provides are listed beside their query where the task asks for them; where
 negatives are to be mined, those passages are candidates like all others.

@@ -15,7 +15,7 @@ from tdro.artifacts.files import read_texts
 from tdro.errors import UserError
 from tdro.filekinds import check_parquet
 from tdro.sources.files import NOT_UTF8, TO_UTF8, Malformed, check_length, json_value, lines
-from tdro.texts import encodable
+from tdro.text.strings import encodable
 
 _KEYS = ("query", "question", "text")
 _ADVICE = "correct it in `dedup.queries`"

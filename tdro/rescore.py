@@ -21,7 +21,7 @@ from tdro.config.schema import Rescore
 from tdro.errors import UserError
 from tdro.indices import CUT, carried_counts
 from tdro.processes import device
-from tdro.texts import passage_texts
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

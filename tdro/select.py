@@ -23,9 +23,9 @@ from tdro.config.schema import Select
 from tdro.errors import UserError
 from tdro.indices import carried_counts
 from tdro.ranks import nearest, tell
-from tdro.relations import said_keys
 from tdro.selection import Block, Passages, Ragged, Selection, select
-from tdro.texts import passage_texts
+from tdro.text.relations import said_keys
+from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ class Block:
 
     Attributes:
         rows: Rows in the queries, shape (q,); each seeds its query's sample.
-        keys: Keys of their texts, shape (q,), see :func:`tdro.relations.said_keys`.
+        keys: Keys of their texts, shape (q,), see :func:`tdro.text.relations.said_keys`.
         positives: Rows of the corpus.
         positive_scores: Lowest score among each query's positives, shape (q,), for the margin.
         candidates: Rows of the corpus, by falling score.
@@ -79,7 +79,7 @@ class Passages:
     """The corpus as selection sees it: which rows say the same.
 
     Args:
-        keys: Key of every passage's text, shape (passages,), see :func:`tdro.relations.said_keys`.
+        keys: Key of every passage's text, shape (passages,), see :func:`tdro.text.relations.said_keys`.
     """
 
     def __init__(self, keys: np.ndarray) -> None:
@@ -107,7 +107,7 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
        as in the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
        first moves the end back by one, so that many positives do not use up the room;
     2. it is a positive of the query;
-    3. it says the same (:mod:`tdro.relations`) as the query, or as a positive of it or of a query that says the same;
+    3. it says the same (:mod:`tdro.text.relations`) as the query, or as a positive of it or of a query that says so;
     4. it scores above ``pos - |pos| * margin``, pos being the query's lowest-scoring positive;
     5. it scores above ``max_score``;
     6. it scores below ``min_score``.

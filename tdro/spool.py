@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tdro.artifacts.fulldisk import naming
 from tdro.keys import KeyRows
-from tdro.texts import key_array
+from tdro.text.strings import key_array
 
 # Texts wait for their keys to be looked up together, up to so many or so long.
 _MOST_RECORDS = 8192

@@ -11,10 +11,10 @@ from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES
 from tdro.config.content import Content
 from tdro.echoes import nearly
 from tdro.heaviest import HEAVIEST_ROWS
-from tdro.relations import said
 from tdro.report.formats import cut, listed, percent
 from tdro.report.stability import carried_by_few
-from tdro.texts import passage_text
+from tdro.text.relations import said
+from tdro.text.strings import passage_text
 
 #: How a positive repeats its query (:mod:`tdro.echoes`).
 SAME, NEARLY = "says the same as the query", "nearly says the same as the query"

@@ -16,7 +16,7 @@ from tdro.fields import identifier, optional, required
 from tdro.qrels import Judgements
 from tdro.sources import BadRow, Item, Passage, PassageId, Row, Split
 from tdro.sources.files import Malformed, json_value, lines, parsed, some
-from tdro.texts import exact_key, key_array, mended
+from tdro.text.strings import exact_key, key_array, mended
 
 _SPLITS = {"train": ("train",), "test": ("test", "dev")}
 _QRELS = {"query": pl.String, "passage": pl.String, "grade": pl.Int64, "line": pl.Int64}

@@ -2,7 +2,7 @@
 
 As in the retrieval literature (Asai et al., 2021; Izacard et al., 2022; Chen et al., 2024), questions that have only
 answers of the types unanswerable, binary (yes or no) and long_answer are left out, for no passage could contain
-their answer; 6,619 remain. Numbers, dates and all others are matched as strings (:mod:`tdro.answers`). The answers
+their answer; 6,619 remain. Numbers, dates and all others are matched as strings (:mod:`tdro.text.answers`). The answers
 are the English ones with their aliases, whatever the question's language, because the passages are English.
 """
 

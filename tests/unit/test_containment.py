@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tdro import containment
 from tdro.containment import Contained, chunks, letters
-from tdro.relations import said
+from tdro.text.relations import said
 
 WORDS = [
     "alpha",

@@ -8,7 +8,7 @@ from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, TRAIN
 from tdro.config.schema import Dedup
 from tdro.dedup import dedup
 from tdro.errors import UserError
-from tdro.fingerprints import normalise
+from tdro.text.fingerprints import normalise
 
 ENGLISH = "how does a lithium battery lose its charge over time when it is stored in cold weather without use"
 CHINESE = "如何 学习 自然 语言 处理 以及 检索 系统 的 基本 原理 北京 天气 明天 会 下雨 吗 大学 图书馆 在 哪里"

@@ -20,7 +20,7 @@ from tdro.config.registry import Benchmark, Columns, Source, Task
 from tdro.config.schema import Data
 from tdro.errors import UserError
 from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
-from tdro.texts import count_words, cut, mended
+from tdro.text.strings import count_words, cut, mended
 
 
 def task(path, **keys):

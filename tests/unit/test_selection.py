@@ -10,9 +10,9 @@ from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config.schema import Select
 from tdro.ranks import ranks_of
-from tdro.relations import said_keys
 from tdro.select import select_negatives
 from tdro.selection import Block, Passages, Ragged, select
+from tdro.text.relations import said_keys
 
 TEXTS = ["alpha", "beta", "gamma", "delta", "epsilon"]
 

@@ -45,12 +45,12 @@ def codes(package):
     ("module", "changed", "kept"),
     [
         ("losses.py", {"train", "optimize", "command train"}, {"encode", "command dedup", "command prepare"}),
-        ("texts.py", {"train", "encode", "command prepare"}, {"command search", "command derive"}),
+        ("text/strings.py", {"train", "encode", "command prepare"}, {"command search", "command derive"}),
         ("weights.py", {"train", "optimize", "command derive"}, {"command prepare", "encode"}),
         ("sources/jsonl.py", {"command prepare"}, {"train", "command search"}),  # loaded by its name
         ("testsets/miracl.py", {"command prepare-corpus", "command prepare-queries"}, {"train", "command prepare"}),
         ("commands/training.py", set(), {"train", "optimize"}),
-        ("config.py", set(), {"train", "command dedup"}),
+        ("config/schema.py", set(), {"train", "command dedup"}),
     ],
 )
 def test_a_change_of_a_module_is_one_of_the_stages_that_import_it(package, module, changed, kept):

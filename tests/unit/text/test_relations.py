@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.echoes import nearly
-from tdro.relations import said, said_key, said_keys, written, written_key
+from tdro.text.relations import said, said_key, said_keys, written, written_key
 
 PIECES = ["e\u0301", "É", "ß", "İ", "Σς", "ﬁ", "ｶﾞ", "１２", "²", "½", "क्ष", "한", "ẛ", "\u0345", "a", "A", " ", "?"]
 TEXTS = st.text(max_size=30) | st.lists(st.sampled_from(PIECES), max_size=10).map("".join)

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from simhash import Simhash
 
-from tdro import fingerprints as module
-from tdro.fingerprints import fingerprints, normalise
+from tdro.text import fingerprints as module
+from tdro.text.fingerprints import fingerprints, normalise
 
 PIECES = st.sampled_from(
     ["Σ", "ΑΣ ", "_", "中文", "北京大学", "İ", "abc", "\0", "\n", "𝒳", "é", " ", "किताब", "→", "c++", "#"]

@@ -5,7 +5,7 @@ in Python; here the distinct 4-grams of many texts are hashed once and all sums 
 
 Three things differ from the released script, which removes what is no near-duplicate and misses some that are:
 
-- texts are compared as :func:`tdro.relations.written` has them, composed and in the usual width;
+- texts are compared as :func:`tdro.text.relations.written` has them, composed and in the usual width;
 - what the package skips though it tells words apart is read: the marks that are vowels in Devanagari, Thai, Bengali
   and others, symbols (``+``, ``=``, arrows, currencies, emoji) and ``# % & @``: "c++" and "c#" are no duplicates;
 - a text with nothing to read, ``?!``, equals only texts of the same characters. The package gives all such texts one
@@ -27,7 +27,7 @@ from unicodedata import category
 import numpy as np
 import pyarrow as pa
 
-from tdro.relations import written, written_key
+from tdro.text.relations import written, written_key
 
 #: Characters hashed at a time; bounds the working memory of a process at about 300 MB (a longer text takes more).
 CHUNK = 1 << 21

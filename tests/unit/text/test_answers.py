@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tdro.answers import has_answer, tokens
+from tdro.text.answers import has_answer, tokens
 
 FOUND = {
     "Latin, accents and case": ("He was born in SÃO PAULO, Brazil.", "São Paulo"),

@@ -19,7 +19,7 @@ from unicodedata import decomposition, is_normalized, normalize
 
 import numpy as np
 
-from tdro.texts import exact_key, key_array
+from tdro.text.strings import exact_key, key_array
 
 # Compatibility forms that are another way to write the same: full and half width, ligatures, Arabic forms,
 # spaces, letters of a font. Not among them are <super>, <sub>, <fraction>, <circle> and <square>, for 10² is not 102.
