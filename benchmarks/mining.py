@@ -92,7 +92,7 @@ def _words() -> list[str]:
     """Words of real texts, in their order: the demo's descriptions and abstracts."""
     from tdro.config.registry import Registry
     from tdro.config.sections import load
-    from tdro.sources import rows
+    from tdro.readers.base import rows
 
     words: list[str] = []
     for task in load("config/tasks/small.yaml", Registry).tasks.values():

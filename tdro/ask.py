@@ -16,10 +16,10 @@ from tdro.cuts import CutCounter
 from tdro.dense import BLOCK_BYTES, Nearest, unit
 from tdro.embedded import Embedded, Told, embedded
 from tdro.errors import UserError
-from tdro.fetched import PREFIX, find, is_local, model_job
 from tdro.hits import Hit
 from tdro.modelfiles import check_model_folder
 from tdro.passagefiles import check_file
+from tdro.readers.fetch import PREFIX, find, is_local, model_job
 
 
 class Searcher:

@@ -27,9 +27,9 @@ from tdro.kinds import is_decoder
 from tdro.loading import check_whole, loading
 from tdro.lora import add_adapters
 from tdro.models import model_files, network_of, resolve
-from tdro.packages import cache_folder
 from tdro.positions import check_limits, of_network
 from tdro.processes import device
+from tdro.readers.packages import cache_folder
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
 from tdro.config.registry import Source
 from tdro.config.schema import Data
 from tdro.errors import UserError
-from tdro.testsets import Document, Topic, open_testset
+from tdro.readers.testsets.base import Document, Topic, open_testset
 from tdro.text.strings import cut
 
 log = logging.getLogger(__name__)

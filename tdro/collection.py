@@ -20,7 +20,7 @@ from tdro.config.schema import Data
 from tdro.echoes import Said, find_echoes, read_said
 from tdro.identifiers import Identifiers, clean
 from tdro.keys import KeyRows
-from tdro.sources import Passage, PassageId, Row
+from tdro.readers.base import Passage, PassageId, Row
 from tdro.spool import Distinct
 from tdro.text.relations import written, written_key
 from tdro.text.strings import count_words, cut, exact_key, key_array, mended, passage_text

@@ -21,7 +21,7 @@ from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN,
 from tdro.config.schema import Dedup
 from tdro.errors import UserError
 from tdro.nearduplicates import closest, repeats
-from tdro.queryfiles import read_queries
+from tdro.readers.queryfiles import read_queries
 from tdro.text.fingerprints import fingerprints
 
 log = logging.getLogger(__name__)

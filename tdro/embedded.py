@@ -24,9 +24,9 @@ from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, ta
 from tdro.artifacts.schemas import CORPUS
 from tdro.embeddings import MANIFEST, Embeddings, Workspace
 from tdro.errors import UserError
-from tdro.packages import cache_folder
 from tdro.passagefiles import check_file, read_passages
-from tdro.sources import Passage
+from tdro.readers.base import Passage
+from tdro.readers.packages import cache_folder
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

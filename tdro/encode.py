@@ -28,9 +28,9 @@ from tdro.config.sections import load
 from tdro.cuts import cut_places, say
 from tdro.embeddings import Workspace
 from tdro.errors import UserError
-from tdro.fetched import Manifest
 from tdro.lengths import batches
 from tdro.processes import processes
+from tdro.readers.fetch import Manifest
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

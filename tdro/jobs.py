@@ -32,13 +32,13 @@ from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, T
 from tdro.config.schema import Config, Dedup, Encode, Model, Tdro, select
 from tdro.config.sections import Section, load, parse
 from tdro.errors import UserError
-from tdro.fetched import FetchJob, dataset_job, model_job
 from tdro.indices import check_index
 from tdro.kinds import is_embedder
 from tdro.launch import AUTO, configurations, uses_cpu
 from tdro.project import check_claim, claim, located, located_models, same_sources
-from tdro.sources import check_source
-from tdro.testsets import SHARED_CORPUS, check_testset, is_testset
+from tdro.readers.base import check_source
+from tdro.readers.fetch import FetchJob, dataset_job, model_job
+from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
 from tdro.weights import read_weights
 
 #: What DoReMi (Xie et al. 2023) does otherwise: it climbs the mean excess loss, unclipped and with a step size of 1,

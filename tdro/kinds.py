@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tdro.config.schema import Model
-from tdro.fetched import is_local
+from tdro.readers.fetch import is_local
 
 # What a configuration of transformers calls attention that looks both ways.
 _BOTH_WAYS = {"is_causal": False, "use_bidirectional_attention": True}

@@ -24,7 +24,7 @@ from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN
 from tdro.containment import Contained, chunks
 from tdro.corpora import blocks, chosen
 from tdro.errors import UserError
-from tdro.queryfiles import read_queries
+from tdro.readers.queryfiles import read_queries
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tdro.errors import UserError
-from tdro.fetched import PREFIX, is_local
+from tdro.readers.fetch import PREFIX, is_local
 
 _POINTER = b"version https://git-lfs"
 _HEADER = 8  # bytes that state the length of a safetensors header

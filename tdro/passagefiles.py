@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tdro.errors import UserError
-from tdro.fields import optional, required
-from tdro.filekinds import check_parquet
-from tdro.sources import BadRow, Passage
-from tdro.sources.files import BROKEN, NOT_UTF8, Malformed, json_value, lines, parsed, unreadable
+from tdro.readers.base import BadRow, Passage
+from tdro.readers.fields import optional, required
+from tdro.readers.filekinds import check_parquet
+from tdro.readers.files import BROKEN, NOT_UTF8, Malformed, json_value, lines, parsed, unreadable
 from tdro.text.strings import mended
 
 #: What an identifier may be called.

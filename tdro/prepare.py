@@ -26,8 +26,8 @@ from tdro.collection import ECHOES, Collection
 from tdro.config.registry import BenchmarkRows, TaskRows
 from tdro.config.schema import Data
 from tdro.errors import UserError
-from tdro.sources import BadRow, Item, Passage, Row, rows
-from tdro.sources.files import NOT_UTF8, TO_UTF8
+from tdro.readers.base import BadRow, Item, Passage, Row, rows
+from tdro.readers.files import NOT_UTF8, TO_UTF8
 
 _LOG = logging.getLogger(__name__)
 

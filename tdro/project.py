@@ -12,7 +12,7 @@ from tdro.artifacts.files import read_json, write_json
 from tdro.config.registry import Benchmark, Registry, Task
 from tdro.config.schema import Config
 from tdro.errors import UserError
-from tdro.testsets import is_testset
+from tdro.readers.testsets.base import is_testset
 
 
 def beside(path: str, root: Path) -> str:

@@ -163,7 +163,7 @@ def _imports(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
-            # import_module(f"tdro.sources.{name}")
+            # import_module(f"tdro.readers.base.{name}")
             folder = node.args[0].values[0].value.rstrip(".")
             found |= {f"{folder}.{file.stem}" for file in _file(folder).parent.glob("*.py")}
     return found

@@ -25,7 +25,7 @@ def _fetch(commands) -> None:
 
 
 def _run_fetch(options) -> None:
-    from tdro.fetched import FetchJob, write
+    from tdro.readers.fetch import FetchJob, write
 
     write(read_settings(options, FetchJob), options.output)
 

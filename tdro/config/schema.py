@@ -19,7 +19,7 @@ from tdro.config.registry import Benchmark, Registry, Task
 from tdro.config.sections import Checksum, LocalPath, Name, Reference, Section, Seed, Share
 from tdro.errors import UserError
 
-#: Endings of the files of queries that `tdro/queryfiles.py` reads.
+#: Endings of the files of queries that `tdro/readers/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
 #: Ranks of hard negatives in a large corpus, as in the paper; of a small one they are at most one passage in so many.
 RANKS, NEAREST = (2, 100), 10

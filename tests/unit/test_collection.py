@@ -14,7 +14,7 @@ from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.collection import Collection
 from tdro.config.schema import Data
 from tdro.keys import KeyRows
-from tdro.sources import Passage, PassageId, Row
+from tdro.readers.base import Passage, PassageId, Row
 from tdro.spool import Distinct, Spool
 from tdro.text.relations import said, said_keys, written
 from tdro.text.strings import count_words, cut

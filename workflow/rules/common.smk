@@ -19,8 +19,8 @@ from tdro.artifacts.layout import Layout
 from tdro.mixedversions import warning
 from tdro.models import model_files
 from tdro.config.commands import Miner
-from tdro.sources.files import local_files
-from tdro.testsets import is_testset, open_testset
+from tdro.readers.files import local_files
+from tdro.readers.testsets.base import is_testset, open_testset
 
 ROOT = Path(workflow.current_basedir).parent.parent
 

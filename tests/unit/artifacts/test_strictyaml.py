@@ -14,7 +14,7 @@ from tdro.config.registry import Registry
 from tdro.config.schema import Config, Tdro
 from tdro.config.sections import load, settings
 from tdro.errors import UserError
-from tdro.fetched import Manifest
+from tdro.readers.fetch import Manifest
 
 TASK = "{category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}"
 CONFIG = "registry: r.yaml\nbenchmarks: [web]\nmodels: [{name: m, base: b}]\nproxy: m\n"

@@ -47,8 +47,12 @@ def codes(package):
         ("losses.py", {"train", "optimize", "command train"}, {"encode", "command dedup", "command prepare"}),
         ("text/strings.py", {"train", "encode", "command prepare"}, {"command search", "command derive"}),
         ("weights.py", {"train", "optimize", "command derive"}, {"command prepare", "encode"}),
-        ("sources/jsonl.py", {"command prepare"}, {"train", "command search"}),  # loaded by its name
-        ("testsets/miracl.py", {"command prepare-corpus", "command prepare-queries"}, {"train", "command prepare"}),
+        ("readers/jsonl.py", {"command prepare"}, {"train", "command search"}),  # loaded by its name
+        (
+            "readers/testsets/miracl.py",
+            {"command prepare-corpus", "command prepare-queries"},
+            {"train", "command prepare"},
+        ),
         ("commands/training.py", set(), {"train", "optimize"}),
         ("config/schema.py", set(), {"train", "command dedup"}),
     ],

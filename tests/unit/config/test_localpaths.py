@@ -11,8 +11,8 @@ from tdro.config.sections import parse, settings
 from tdro.errors import UserError
 from tdro.jobs import Jobs
 from tdro.prepare import prepare_task
-from tdro.sources import rows
-from tdro.testsets import open_testset
+from tdro.readers.base import rows
+from tdro.readers.testsets.base import open_testset
 
 ROW = json.dumps({"query": "a question", "positive": "its answer"}) + "\n"
 ENTRY = {"language": "en", "instruction": "Find it."}

@@ -1,0 +1,119 @@
+"""Readers: one module a source, each turning what it reads into rows of query and passages.
+
+A reader is a generator function ``read`` in the module of its name. It yields, as it reads and in an
+order that never changes, a :class:`Row` for each example; where the source has a corpus of its own,
+all of its passages as bare :class:`Passage` objects, before the rows that name them by
+:class:`PassageId`; and a :class:`BadRow` for what it cannot understand, so that it goes on. What it
+holds meanwhile must not grow with the source's texts. A reader of a package takes its
+:class:`~tdro.readers.packages.Archive`; a reader of local data takes a path and the split (``train`` or
+``test``), one of tables also the columns; a reader that needs neither takes nothing. Cleaning that
+only one source needs is the reader's task; the rules that hold for all of them are those of
+:mod:`tdro.prepare`.
+"""
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tdro.config.nearest import hint
+from tdro.config.registry import Source
+from tdro.errors import UserError
+from tdro.readers.fetch import dataset_job, find
+from tdro.readers.packages import Archive
+
+Split = Literal["train", "test"]
+
+
+class Passage(NamedTuple):
+    """What is searched. ``passage_id`` is the source's own, if it has one."""
+
+    text: str
+    title: str = ""
+    passage_id: str | None = None
+
+
+class PassageId(NamedTuple):
+    """A passage of the source's own corpus, which came before as a :class:`Passage`."""
+
+    passage_id: str
+
+
+class Row(NamedTuple):
+    """One example: a query, at least one passage that answers it, and hard negatives if the source has them."""
+
+    query: str
+    positives: Sequence[Passage | PassageId]
+    negatives: Sequence[Passage | PassageId] = ()
+    query_id: str | None = None
+
+
+class BadRow(NamedTuple):
+    """Something malformed: where it stands (file and line) and, as the sentence goes on, what is wrong."""
+
+    place: str
+    reason: str
+
+
+Item = Row | Passage | BadRow
+
+#: Every reader, and the key of :class:`~tdro.config.registry.Source` that it needs; ``columns`` needs ``path``, too.
+READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
+    "beir": "path",
+    "jsonl": "path",
+    "released": "path",
+    "table": "columns",
+    "arxiv_tags": "package",
+    "attack_procedure": "package",
+    "aws_api": "package",
+    "az_cli": "package",
+    "cf_names": "package",
+    "cwe_cve": "package",
+    "django_xling": "package",
+    "factbook": "package",
+    "hpo_synonym": "package",
+    "icd10cm": "package",
+    "jupyterlab_xling": "package",
+    "py_code": "nothing",
+    "registry_dup": "package",
+    "research_repo": "package",
+    "zh_dictionary": "package",
+    "zh_riddle": "package",
+}
+
+
+def rows(source: Source, split: Split = "train", fetched: Path | None = None) -> Iterator[Item]:
+    """Stream what ``source`` holds.
+
+    Args:
+        source: the reader's name, and the path or package it reads.
+        split: which part to read, where a source has parts (``beir``).
+        fetched: manifest of what was fetched ahead; without it, hub data and packages are fetched now.
+
+    Raises:
+        UserError: for an unknown reader, a missing key, or a source that cannot be read as a whole.
+    """
+    check_source(source)
+    needs = READERS[source.reader]
+    if needs in ("nothing", "package"):
+        read = import_module(f"tdro.readers.demo.{source.reader}").read
+        return read(Archive(find(dataset_job(source), fetched))) if needs == "package" else read()
+    read = import_module(f"tdro.readers.{source.reader}").read
+    folder = find(dataset_job(source), fetched) if source.hub else Path()
+    return read(folder / (source.path or ""), split, *([source.columns] if needs == "columns" else []))
+
+
+def check_source(source: Source) -> None:
+    """Raises UserError: when the reader is unknown, lacks a key that it needs or has columns that it cannot use."""
+    if source.reader not in READERS:
+        raise UserError(
+            f"reader {source.reader!r} is unknown{hint(source.reader, READERS)}; the readers are {', '.join(READERS)}."
+        )
+    needs = READERS[source.reader]
+    for key in {"columns": ("path", "columns"), "nothing": ()}.get(needs, (needs,)):
+        if getattr(source, key) is None and not (source.hub and key == "path"):
+            raise UserError(f"reader {source.reader!r} needs the key `{key}`; add it under `source` in the registry.")
+    if source.columns and needs != "columns":
+        raise UserError(f"reader {source.reader!r} knows its columns; remove `columns` or set `reader: table`.")
+    if source.hub and needs not in ("path", "columns"):
+        raise UserError(f"reader {source.reader!r} does not read hub datasets; remove `hub` in the registry.")

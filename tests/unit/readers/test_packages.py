@@ -1,0 +1,161 @@
+"""Archives of pip packages, without pip's network: the cache and local archives stand in for it."""
+
+import hashlib
+import io
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tdro.errors import UserError
+from tdro.readers.packages import Archive, fetch
+
+FILES = {"pkg/data/b.txt": b"second", "pkg/data/deep/c.txt": b"third", "pkg/a.txt": b"first"}
+
+
+def make_zip(path, files=FILES):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def make_tar(path, files=FILES):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture(params=[(make_zip, "pkg-1.0-py3-none-any.whl"), (make_tar, "pkg-1.0.tar.gz")], ids=["wheel", "sdist"])
+def archive(request, tmp_path):
+    make, name = request.param
+    return Archive(make(tmp_path / name))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDRO_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "packages"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def pip(monkeypatch):
+    """Answer for pip: ``pip.serve`` is the archive it 'downloads'; calls are counted."""
+
+    class Pip:
+        serve, stderr, calls = None, "", 0
+
+        def run(self, command, **_):
+            self.calls += 1
+            folder = Path(command[command.index("-d") + 1])
+            if self.serve:
+                folder.mkdir()
+                (folder / self.serve.name).write_bytes(self.serve.read_bytes())
+            return subprocess.CompletedProcess(command, 0 if self.serve else 1, "", self.stderr)
+
+    pip = Pip()
+    monkeypatch.setattr("tdro.readers.packages.subprocess.run", pip.run)
+    return pip
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_archive_lists_and_reads_its_files(archive):
+    assert archive.names() == sorted(FILES)
+    assert {name: archive.read(name) for name in archive.names()} == FILES
+
+
+def test_archive_names_package_and_member_when_missing(archive):
+    with pytest.raises(UserError, match=rf"{archive.path.name} has no member 'pkg/none'"):
+        archive.read("pkg/none")
+
+
+def test_extract_folder_and_file(archive, tmp_path):
+    archive.extract("pkg/data", tmp_path / "out")
+    found = {str(p.relative_to(tmp_path / "out")): p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert found == {"b.txt": b"second", "deep/c.txt": b"third"}
+    archive.extract("pkg/a.txt", tmp_path / "single")
+    assert [p.name for p in (tmp_path / "single").iterdir()] == ["a.txt"]
+
+
+def test_extract_leaves_an_existing_folder_alone(archive, tmp_path):
+    (tmp_path / "out").mkdir()
+    archive.extract("pkg/data", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("make, name", [(make_zip, "evil.whl"), (make_tar, "evil.tar.gz")])
+@pytest.mark.parametrize("member", ["pkg/../../evil.txt", "pkg//etc/passwd", "pkg/C:\\evil.txt"])
+def test_extract_refuses_paths_that_leave_the_folder(make, name, member, tmp_path):
+    archive = Archive(make(tmp_path / name, {"pkg/good.txt": b"", member: b"evil"}))
+    with pytest.raises(UserError, match="unsafe path"):
+        archive.extract("pkg", tmp_path / "below" / "out")
+    assert not (tmp_path / "below" / "out").exists()
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_links_of_a_tar_are_not_members(tmp_path):
+    with tarfile.open(tmp_path / "links.tar.gz", "w:gz") as archive:
+        link = tarfile.TarInfo("pkg/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    assert Archive(tmp_path / "links.tar.gz").names() == []
+
+
+def test_broken_archive_is_named(tmp_path):
+    (tmp_path / "x.whl").write_bytes(b"no zip")
+    with pytest.raises(UserError, match=r"x\.whl is not a readable archive"):
+        Archive(tmp_path / "x.whl")
+
+
+def test_fetch_takes_the_cached_archive_by_normalised_name(cache, pip):
+    path = make_zip(cache / "my_pkg_a-1.0-py3-none-any.whl")
+    assert fetch("My-pkg.a==1.0", sha256(path)) == path
+    assert pip.calls == 0
+
+
+def test_fetch_does_not_take_a_neighbour(cache, pip):
+    for name in ("pkg-1.0.1-py3-none-any.whl", "pkg-extra-1.0.tar.gz"):
+        make_zip(cache / name)
+    with pytest.raises(UserError):
+        fetch("pkg==1.0")
+
+
+def test_fetch_replaces_a_cached_archive_of_another_hash(cache, pip, tmp_path):
+    (cache / "pkg-1.0-py3-none-any.whl").write_bytes(b"half an archi")
+    pip.serve = make_zip(tmp_path / "pkg-1.0-py3-none-any.whl")
+    path = fetch("pkg==1.0", sha256(pip.serve))
+    assert path.read_bytes() == pip.serve.read_bytes()
+    assert [p.name for p in cache.iterdir()] == ["pkg-1.0-py3-none-any.whl"]
+
+
+def test_fetch_names_both_hashes_when_they_differ(cache, pip, tmp_path):
+    pip.serve = make_zip(tmp_path / "pkg-1.0-py3-none-any.whl")
+    with pytest.raises(UserError) as error:
+        fetch("pkg==1.0", "0" * 64)
+    for part in ("pkg==1.0", "0" * 64, sha256(pip.serve), str(cache)):
+        assert part in str(error.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_fetch_reports_the_hash_that_pip_refused(cache, pip):
+    pip.stderr = f"ERROR: hashes differ\n   Expected sha256 {'0' * 64}\n   Got        {'a' * 64}\n"
+    with pytest.raises(UserError, match=f"has sha256 {'a' * 64}, expected {'0' * 64}"):
+        fetch("pkg==1.0", "0" * 64)
+
+
+def test_fetch_without_network_says_where_to_put_the_archive(cache, pip):
+    pip.stderr = "WARNING: retrying\nERROR: No matching distribution found for pkg==1.0\n"
+    with pytest.raises(UserError) as error:
+        fetch("pkg==1.0", "0" * 64)
+    for part in ("pkg==1.0", "0" * 64, "No matching distribution", str(cache)):
+        assert part in str(error.value)
