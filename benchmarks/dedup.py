@@ -45,7 +45,7 @@ def alone(function, *arguments):
 
 def run_ours(training: int, evaluation: int, chinese: float, threads: int):
     """Rows removed, seconds by stage, memory above that of the queries in MB (the largest child process included)."""
-    from tdro.nearduplicates import closest
+    from tdro.data.nearduplicates import closest
     from tdro.text.fingerprints import fingerprints
 
     train, test = queries(training, evaluation, chinese)

@@ -38,7 +38,7 @@ def main() -> None:
 
 def run_ours(training: int, evaluation: int):
     """Pairs of a training and an evaluation text, seconds by stage, memory above that of the texts in MB."""
-    from tdro.containment import Contained, chunks
+    from tdro.data.containment import Contained, chunks
 
     train, test = texts(training, evaluation)
     before, start = peak(), time.perf_counter()
@@ -57,7 +57,7 @@ def run_ours(training: int, evaluation: int):
 
 def run_sets(training: int, evaluation: int):
     """The same with sets of strings."""
-    from tdro.containment import FEWEST, SHARE, letters
+    from tdro.data.containment import FEWEST, SHARE, letters
 
     def groups(text: str) -> set[str]:
         told = letters(text)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.corpora import blocks, passages
+from tdro.data.corpora import blocks, passages
 from tdro.text.answers import SPACELESS, tokens
 from tdro.text.strings import passage_texts
 

@@ -11,8 +11,8 @@ import numpy as np
 from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.config.schema import Search
-from tdro.corpora import blocks, passages
 from tdro.cuts import CutCounter
+from tdro.data.corpora import blocks, passages
 from tdro.embeddings import Embeddings
 from tdro.errors import UserError
 from tdro.indices import BlockIndex, merge

@@ -17,7 +17,7 @@ from tdro.artifacts.schemas import CORPUS
 from tdro.artifacts.versions import of_stage
 from tdro.config.commands import Miner, Retriever
 from tdro.config.schema import Encoding
-from tdro.corpora import passages
+from tdro.data.corpora import passages
 from tdro.dense import Encoder
 from tdro.embeddings import Workspace
 from tdro.processes import processes

@@ -29,7 +29,7 @@ from tdro.artifacts.layout import EvaluationFiles, evaluation_files
 from tdro.artifacts.schemas import METRICS, QUERIES, TEST_QUERIES, at_dimension, with_dimensions
 from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.schema import Encoding
-from tdro.corpora import own_passages, passages
+from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
 from tdro.metrics import DEPTH, answer_scores, relevance_scores
 from tdro.retrievers import Rank, open_retriever

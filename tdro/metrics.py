@@ -11,7 +11,7 @@ import numpy as np
 import pytrec_eval
 
 from tdro.artifacts.schemas import ANSWER_METRICS
-from tdro.corpora import chosen
+from tdro.data.corpora import chosen
 from tdro.text.answers import contains, tokens
 from tdro.text.strings import passage_texts
 

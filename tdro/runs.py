@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tdro.artifacts.files import replacing
-from tdro.corpora import chosen
+from tdro.data.corpora import chosen
 
 
 def write_run(path: Path, corpus: Path, query_ids: list[str], rows: np.ndarray, scores: np.ndarray) -> None:

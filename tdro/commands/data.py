@@ -52,8 +52,8 @@ def _prepare(commands) -> None:
 
 def _run_prepare(options) -> None:
     from tdro.config.commands import PrepareJob
-    from tdro.contrast import check_prepared
-    from tdro.prepare import prepare_benchmark, prepare_task
+    from tdro.data.contrast import check_prepared
+    from tdro.data.prepare import prepare_benchmark, prepare_task
 
     job = read_settings(options, PrepareJob)
     if job.task:
@@ -82,8 +82,8 @@ def _prepare_corpus(commands) -> None:
 
 
 def _run_prepare_corpus(options) -> None:
-    from tdro.benchmarks import prepare_corpus
     from tdro.config.commands import CorpusJob
+    from tdro.data.prepare_corpus import prepare_corpus
 
     job = read_settings(options, CorpusJob)
     prepare_corpus(options.name, job.source, job.part, job.data, options.output)
@@ -110,8 +110,8 @@ def _prepare_queries(commands) -> None:
 
 
 def _run_prepare_queries(options) -> None:
-    from tdro.benchmarks import prepare_queries
     from tdro.config.commands import QueriesJob
+    from tdro.data.prepare_queries import prepare_queries
 
     job = read_settings(options, QueriesJob)
     prepare_queries(options.name, job.source, job.part, job.queries, job.data, options.corpus, options.output)
@@ -147,8 +147,8 @@ def _dedup(commands) -> None:
 
 def _run_dedup(options) -> None:
     from tdro.config.schema import Dedup
-    from tdro.contrast import check_training_rows
-    from tdro.dedup import dedup
+    from tdro.data.contrast import check_training_rows
+    from tdro.data.dedup import dedup
 
     evaluation = _named(options.evaluation, "--evaluation")
     settings = read_settings(options, Dedup)
@@ -185,7 +185,7 @@ def _leaks(commands) -> None:
 def _run_leaks(options) -> None:
     from tdro.artifacts.layout import Layout
     from tdro.config.schema import Dedup
-    from tdro.leaks import Evaluated, Trained, leaks
+    from tdro.data.leaks import Evaluated, Trained, leaks
 
     layout = Layout(options.results)
     files = ("queries.parquet", "corpus.parquet", "train.parquet")

@@ -8,7 +8,7 @@ holds meanwhile must not grow with the source's texts. A reader of a package tak
 :class:`~tdro.readers.packages.Archive`; a reader of local data takes a path and the split (``train`` or
 ``test``), one of tables also the columns; a reader that needs neither takes nothing. Cleaning that
 only one source needs is the reader's task; the rules that hold for all of them are those of
-:mod:`tdro.prepare`.
+:mod:`tdro.data.prepare`.
 """
 
 from collections.abc import Iterator, Sequence

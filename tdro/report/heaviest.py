@@ -9,14 +9,14 @@ from tdro.artifacts.files import read_rows, read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES
 from tdro.config.content import Content
-from tdro.echoes import nearly
+from tdro.data.echoes import nearly
 from tdro.heaviest import HEAVIEST_ROWS
 from tdro.report.formats import cut, listed, percent
 from tdro.report.stability import carried_by_few
 from tdro.text.relations import said
 from tdro.text.strings import passage_text
 
-#: How a positive repeats its query (:mod:`tdro.echoes`).
+#: How a positive repeats its query (:mod:`tdro.data.echoes`).
 SAME, NEARLY = "says the same as the query", "nearly says the same as the query"
 # Rows shown of a task that few rows carry, and of any other.
 _OF_FEW, _OF_OTHERS = 8, 2

@@ -21,12 +21,13 @@ from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 from tdro import precision
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import ANSWER_METRICS, CORPUS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
-from tdro.benchmarks import prepare_corpus, prepare_queries
 from tdro.config import schema, sections
 from tdro.config.commands import EvalDataset, EvaluateJob, Miner
 from tdro.config.prompts import INSTRUCT
 from tdro.config.registry import Source
-from tdro.corpora import own_passages
+from tdro.data.corpora import own_passages
+from tdro.data.prepare_corpus import prepare_corpus
+from tdro.data.prepare_queries import prepare_queries
 from tdro.errors import UserError
 from tdro.evaluate import evaluate, without_themselves
 
@@ -228,7 +229,7 @@ def mteb_task(passages, queries, relevant):
 def test_means_equal_those_of_mtebs_own_retrieval(tmp_path, monkeypatch):
     import mteb
 
-    from tdro import corpora
+    from tdro.data import corpora
 
     monkeypatch.setattr(corpora, "BLOCK", 37)
     model, dataset, _, _, positives = random_dataset(tmp_path)
@@ -553,7 +554,7 @@ def test_run_files_hold_the_ranking_and_score_the_same(tmp_path):
 
 
 def test_blocks_do_not_change_a_ranking(tmp_path, monkeypatch):
-    from tdro import corpora
+    from tdro.data import corpora
 
     model, dataset, *_ = random_dataset(tmp_path)
     whole = run(tmp_path, model, {"random": dataset})

@@ -162,7 +162,7 @@ def test_quiet_leaves_out_what_it_names(show):
 
 def test_what_jobs_warn_of_is_repeated_once_they_have_ended(show, tmp_path):
     run, log = show(), tmp_path / "log"
-    log.write_text("".join(f"12:00:00 tdro.prepare: warning: case {n}\n" for n in (1, 1, 2, 3, 4, 5)))
+    log.write_text("".join(f"12:00:00 tdro.data.prepare: warning: case {n}\n" for n in (1, 1, 2, 3, 4, 5)))
     run.begins(1, "prepare_task", log)
     run.told(LogEvent.JOB_FINISHED, "", job_id=1)
     warned = run.said().splitlines()[1:]
@@ -175,7 +175,7 @@ def test_our_commands_write_warnings_as_the_screen_reads_them(tmp_path, monkeypa
     handler = logging.StreamHandler(stream := io.StringIO())
     handler.setFormatter(_Lines("%(asctime)s %(name)s: %(said)s", "%H:%M:%S"))
     for level in (logging.INFO, logging.WARNING):
-        handler.handle(logging.LogRecord("tdro.prepare", level, "", 0, "%d rows", (level,), None))
+        handler.handle(logging.LogRecord("tdro.data.prepare", level, "", 0, "%d rows", (level,), None))
     (tmp_path / "log").write_text(stream.getvalue())
     assert warnings(tmp_path / "log") == ["30 rows"]
     assert last_line(tmp_path / "log") == "warning: 30 rows"

@@ -15,7 +15,7 @@ from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, PLAN, QUERIES,
 from tdro.config.commands import TrainJob
 from tdro.config.registry import Prompted
 from tdro.config.schema import Dedup, Distill, Encoding, Model, Select, Training
-from tdro.dedup import dedup
+from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.plan import make_plan, read_tasks
 from tdro.select import select_negatives

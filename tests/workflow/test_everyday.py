@@ -153,7 +153,7 @@ def test_one_job_for_all_has_nothing_to_encode_where_no_task_is_mined(project):
 @pytest.fixture
 def killed(project):
     """A run whose jobs wait, so that it has not ended before it is killed, however fast the machine is."""
-    waits = waiting(project / "waits", "tdro.prepare:prepare_task", 1, 1)
+    waits = waiting(project / "waits", "tdro.data.prepare:prepare_task", 1, 1)
     line = command(project, *PREPARE, "--forceall")
     with (project / "run.txt").open("w") as log:
         run = subprocess.Popen(line, env=environment(project) | waits, cwd=project, stdout=log, stderr=log)

@@ -70,7 +70,7 @@ def by_torch(path):
 
 
 def by_spool(path):
-    from tdro.spool import Spool
+    from tdro.data.spool import Spool
 
     spool = Spool(path.parent, ["text"])
     for _ in range(9):

@@ -91,8 +91,8 @@ def test_libraries_are_those_that_a_stage_reaches():
     libraries = versions.of_stage("tdro.train").libraries
     assert {"torch", "transformers", "sentence_transformers", "accelerate", "peft"} <= libraries.keys()
     assert "faiss" in versions.of_stage("tdro.search").libraries
-    assert "jieba" in versions.of_stage("tdro.dedup").libraries
-    assert "torch" not in versions.of_stage("tdro.dedup").libraries
+    assert "jieba" in versions.of_stage("tdro.data.dedup").libraries
+    assert "torch" not in versions.of_stage("tdro.data.dedup").libraries
     assert all("+" not in found for found in libraries.values())
 
 

@@ -8,9 +8,9 @@ from tdro.config.commands import PrepareJob
 from tdro.config.registry import Source
 from tdro.config.schema import Config, Dedup
 from tdro.config.sections import parse, settings
+from tdro.data.prepare import prepare_task
 from tdro.errors import UserError
 from tdro.jobs import Jobs
-from tdro.prepare import prepare_task
 from tdro.readers.base import rows
 from tdro.readers.testsets.base import open_testset
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.echoes import nearly
+from tdro.data.echoes import nearly
 from tdro.text.relations import said, said_key, said_keys, written, written_key
 
 PIECES = ["e\u0301", "É", "ß", "İ", "Σς", "ﬁ", "ｶﾞ", "１２", "²", "½", "क्ष", "한", "ẛ", "\u0345", "a", "A", " ", "?"]

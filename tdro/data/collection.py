@@ -17,15 +17,15 @@ from tdro.artifacts.files import table_writer
 from tdro.artifacts.lists import Lists, Pairs
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.schema import Data
-from tdro.echoes import Said, find_echoes, read_said
-from tdro.identifiers import Identifiers, clean
-from tdro.keys import KeyRows
+from tdro.data.echoes import Said, find_echoes, read_said
+from tdro.data.identifiers import Identifiers, clean
+from tdro.data.keys import KeyRows
+from tdro.data.spool import Distinct
 from tdro.readers.base import Passage, PassageId, Row
-from tdro.spool import Distinct
 from tdro.text.relations import written, written_key
 from tdro.text.strings import count_words, cut, exact_key, key_array, mended, passage_text
 
-#: Positives that say the same as their query, and those that nearly do, kept or not (:mod:`tdro.echoes`).
+#: Positives that say the same as their query, and those that nearly do, kept or not (:mod:`tdro.data.echoes`).
 ECHOES = ("positive says the same as the query", "positive nearly says the same as the query")
 
 # What is counted while reading, in the order in which it is shown. Queries and rows are dropped, passages are dropped

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tdro.keys import KeyRows
+from tdro.data.keys import KeyRows
 from tdro.text.strings import exact_key, key_array, mended
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from tdro.artifacts.lists import Lists
-from tdro.collection import ECHOES, Collection
 from tdro.config.registry import BenchmarkRows, TaskRows
 from tdro.config.schema import Data
+from tdro.data.collection import ECHOES, Collection
 from tdro.errors import UserError
 from tdro.readers.base import BadRow, Item, Passage, Row, rows
 from tdro.readers.files import NOT_UTF8, TO_UTF8

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro import nearduplicates
-from tdro.nearduplicates import closest, near_duplicates, repeats
+from tdro.data import nearduplicates
+from tdro.data.nearduplicates import closest, near_duplicates, repeats
 
 HASHES = st.integers(0, 2**64 - 1)
 

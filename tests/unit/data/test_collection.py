@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdro import spool
 from tdro.artifacts import lists
 from tdro.artifacts.files import read_counts, read_table, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
-from tdro.collection import Collection
 from tdro.config.schema import Data
-from tdro.keys import KeyRows
+from tdro.data import spool
+from tdro.data.collection import Collection
+from tdro.data.keys import KeyRows
+from tdro.data.spool import Distinct, Spool
 from tdro.readers.base import Passage, PassageId, Row
-from tdro.spool import Distinct, Spool
 from tdro.text.relations import said, said_keys, written
 from tdro.text.strings import count_words, cut
 

@@ -6,7 +6,7 @@ from simhash import Simhash, SimhashIndex
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, TRAIN
 from tdro.config.schema import Dedup
-from tdro.dedup import dedup
+from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.text.fingerprints import normalise
 

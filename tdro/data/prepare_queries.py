@@ -1,70 +1,29 @@
-"""Benchmarks in their own formats to Parquet: a corpus, and the query sets that are searched in it.
+"""The queries of a benchmark in its own format to ``queries.parquet``; their positives are rows of its corpus.
 
-    prepare_corpus(...)  -> corpus.parquet     once for all query sets of a corpus, such as MKQA's languages
-    prepare_queries(...) -> queries.parquet    schema TEST_QUERIES; positives are rows of that corpus
-
-Unlike training data (:mod:`tdro.prepare`) nothing is mended, merged or dropped, for published scores are made so;
-only what UTF-8 cannot hold becomes U+FFFD. A relevant passage that the corpus lacks cannot be found, and counts as
-one that was not: as in trec_eval it stays in the ideal ranking, and its query stays, too.
+A relevant passage that the corpus lacks cannot be found, and counts as one that was not: as in trec_eval it stays in
+the ideal ranking, and its query stays, too.
 """
 
 import logging
-import time
 import zlib
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from operator import ne
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tdro.artifacts.files import table_writer, write_table
-from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
+from tdro.artifacts.files import write_table
+from tdro.artifacts.schemas import TEST_QUERIES
 from tdro.config.registry import Source
 from tdro.config.schema import Data
 from tdro.errors import UserError
-from tdro.readers.testsets.base import Document, Topic, open_testset
-from tdro.text.strings import cut
+from tdro.readers.testsets.base import Topic, open_testset
 
 log = logging.getLogger(__name__)
-
-#: Passages written at a time: a bound on memory, and a line of progress every tenth.
-_BLOCK = 1 << 16
 
 _LACKING = "relevant passages that the corpus lacks"
 _LOST = "queries of which it lacks all relevant passages"
 _REPEATED = "relevant passages whose identifier comes twice"
-
-
-def prepare_corpus(name: str, source: Source, part: str | None, data: Data, output: Path) -> None:
-    """Write the corpus of a benchmark, streaming.
-
-    Args:
-        name: Name of the benchmark, for messages.
-        source: Where it lies.
-        part: Its part, if it has any and they do not share one corpus.
-        data: Passages are cut to ``data.max_words``; published scores need null.
-        output: The ``corpus.parquet`` to write.
-
-    Raises:
-        UserError: for files that are missing or malformed, or a corpus without passages.
-    """
-    started, counts = time.monotonic(), {"passages": 0, "passage cut": 0}
-    with table_writer(output, CORPUS, counts) as file:
-        for block in _blocks(open_testset(source, part).documents()):
-            ids, titles, texts = zip(*block, strict=True)
-            shown = [cut(text, data.max_words) for text in texts]
-            file.append({"passage_id": ids, "title": titles, "text": shown})
-            counts["passages"] += len(block)
-            counts["passage cut"] += sum(map(ne, texts, shown))
-            if counts["passages"] // _BLOCK % 10 == 0:
-                rate = counts["passages"] / (time.monotonic() - started)
-                log.info("%s: %d passages, %.0f a second", name, counts["passages"], rate)
-        if not counts["passages"]:
-            raise UserError(f"benchmark {name}: its source holds no passage.")
-    log.info("%s: %d passages, %d of them cut", name, *counts.values())
 
 
 def prepare_queries(
@@ -103,12 +62,6 @@ def prepare_queries(
     _warn(name, counts)
     write_table(output, table, TEST_QUERIES, counts)
     log.info("%s: %s", name, ", ".join(f"{key}: {number}" for key, number in counts.items() if number))
-
-
-def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    stream = iter(documents)
-    while block := list(islice(stream, _BLOCK)):
-        yield block
 
 
 def _rows_of(passages: set[str], corpus: Path) -> tuple[dict[str, int], int]:

@@ -18,8 +18,8 @@ from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.registry import Benchmark, Columns, Source, Task
 from tdro.config.schema import Data
+from tdro.data.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
 from tdro.errors import UserError
-from tdro.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
 from tdro.text.strings import count_words, cut, mended
 
 
@@ -269,7 +269,7 @@ def test_fewer_malformed_rows_are_left_out_counted_and_warned_of(malformed, tmp_
 
 
 def test_a_long_source_tells_its_progress(prepare, monkeypatch, caplog):
-    monkeypatch.setattr("tdro.prepare._PROGRESS", 0)
+    monkeypatch.setattr("tdro.data.prepare._PROGRESS", 0)
     with caplog.at_level("INFO", logger="tdro"):
         prepare([[f"query {i}", f"passage {i}"] for i in range(2050)])
     found = [re.match(r"toy: (\d+) rows read, \d+ a second", record.getMessage()) for record in caplog.records]

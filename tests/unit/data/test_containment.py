@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro import containment
-from tdro.containment import Contained, chunks, letters
+from tdro.data import containment
+from tdro.data.containment import Contained, chunks, letters
 from tdro.text.relations import said
 
 WORDS = [

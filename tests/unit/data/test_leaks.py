@@ -3,10 +3,10 @@ import pytest
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, LEAKS, QUERIES, TEST_QUERIES, TRAIN
 from tdro.config.schema import Dedup
-from tdro.containment import SAMPLE
-from tdro.dedup import dedup
+from tdro.data.containment import SAMPLE
+from tdro.data.dedup import dedup
+from tdro.data.leaks import EXAMPLES, Evaluated, Trained, leaks
 from tdro.errors import UserError
-from tdro.leaks import EXAMPLES, Evaluated, Trained, leaks
 
 QUESTION = "which king built the old bridge over the river near the market square"
 PASSAGE = "The bridge was built in 1357 under the emperor, who laid the first stone himself on a summer morning."

@@ -1,9 +1,9 @@
 """Leak check: what is evaluated with and still stands in the training data.
 
 Deduplication compares queries with queries by a hash of the whole text. This looks by another measure
-(:mod:`tdro.containment`) at the training rows as they are, whatever was removed, replaced or added before and whatever
-`dedup` was told to leave alone: for each evaluation query, and each passage that is relevant to one, whether a training
-query or the positive of a training query contains it.
+(:mod:`tdro.data.containment`) at the training rows as they are, whatever was removed, replaced or added before and
+whatever `dedup` was told to leave alone: for each evaluation query, and each passage that is relevant to one, whether a
+training query or the positive of a training query contains it.
 """
 
 import logging
@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 
 from tdro.artifacts.files import count_rows, read_table, read_texts, write_table
 from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN
-from tdro.containment import Contained, chunks
-from tdro.corpora import blocks, chosen
+from tdro.data.containment import Contained, chunks
+from tdro.data.corpora import blocks, chosen
 from tdro.errors import UserError
 from tdro.readers.queryfiles import read_queries
 from tdro.text.strings import passage_texts

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from tdro.artifacts.fulldisk import naming
-from tdro.keys import KeyRows
+from tdro.data.keys import KeyRows
 from tdro.text.strings import key_array
 
 # Texts wait for their keys to be looked up together, up to so many or so long.

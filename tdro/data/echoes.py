@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tdro.artifacts.lists import Lists
-from tdro.spool import Spool
+from tdro.data.spool import Spool
 from tdro.text.relations import said
 from tdro.text.strings import exact_key, key_array
 

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from tdro.keys import KeyRows
+from tdro.data.keys import KeyRows
 from tdro.text.relations import said
 from tdro.text.strings import exact_key, key_array
 

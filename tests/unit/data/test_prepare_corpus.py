@@ -5,9 +5,10 @@ import pytest
 
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
-from tdro.benchmarks import prepare_corpus, prepare_queries
 from tdro.config.registry import Source
 from tdro.config.schema import Data
+from tdro.data.prepare_corpus import prepare_corpus
+from tdro.data.prepare_queries import prepare_queries
 from tdro.errors import UserError
 from tdro.readers.testsets.base import open_testset
 
@@ -312,10 +313,10 @@ def test_preparation_of_answers(tmp_path):
 
 
 def test_preparation_in_blocks_is_the_same(tmp_path, monkeypatch):
-    from tdro import benchmarks
+    from tdro.data import prepare_corpus
 
     whole = prepared(tmp_path, "miracl", miracl(tmp_path / "miracl"))
-    monkeypatch.setattr(benchmarks, "_BLOCK", 2)
+    monkeypatch.setattr(prepare_corpus, "_BLOCK", 2)
     assert prepared(tmp_path, "miracl", tmp_path / "miracl") == whole
     assert whole[1]["positives"] == [[0], [3]]
 
