@@ -55,7 +55,7 @@ def _words(random: np.random.Generator) -> np.ndarray:
 
 def save_model(folder: Path, static: bool) -> None:
     """Write the embedding model that both load."""
-    from tdro.models import load_embedder
+    from tdro.models.load import load_embedder
 
     if static:
         return _save_static(folder)
@@ -83,7 +83,7 @@ def _save_static(folder: Path) -> None:
 
 def read_model(folder: Path):
     """The embedding model."""
-    from tdro.models import load_embedder
+    from tdro.models.load import load_embedder
 
     return load_embedder(str(folder / "model"), None, MAX_LENGTH)
 

@@ -105,7 +105,7 @@ def run_reference(setting: Setting, known: Path) -> dict:
     import numpy as np
 
     from tdro import reference
-    from tdro.models import load_trained
+    from tdro.models.load import load_trained
 
     model = load_trained(setting.reference)
     model[0].query_length = model[0].document_length = model.max_seq_length = setting.encoding.query_length
@@ -122,10 +122,10 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     import numpy as np
     import torch
 
-    from tdro.bases import load_retriever
     from tdro.dro import TaskWeights
     from tdro.meter import Meter
-    from tdro.models import load_trained
+    from tdro.models.bases import load_retriever
+    from tdro.models.load import load_trained
 
     torch.manual_seed(0)
     model = load_retriever(setting.job.model, setting.encoding)

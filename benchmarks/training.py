@@ -54,10 +54,10 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from tdro.artifacts.files import read_table
     from tdro.artifacts.layout import Layout
     from tdro.artifacts.schemas import PLAN
-    from tdro.bases import base_prompts, load_retriever
     from tdro.batches import Texts
     from tdro.jobs import Jobs
     from tdro.meter import Meter
+    from tdro.models.bases import base_prompts, load_retriever
 
     embed = {
         "ours": forward.embed_columns,

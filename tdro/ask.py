@@ -12,12 +12,12 @@ import numpy as np
 
 from tdro.config.nearest import hint
 from tdro.config.prompts import passages_name
-from tdro.cuts import CutCounter
 from tdro.dense import BLOCK_BYTES, Nearest, unit
 from tdro.embedded import Embedded, Told, embedded
 from tdro.errors import UserError
 from tdro.hits import Hit
-from tdro.modelfiles import check_model_folder
+from tdro.models.cuts import CutCounter
+from tdro.models.modelfiles import check_model_folder
 from tdro.passagefiles import check_file
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
 
@@ -55,7 +55,7 @@ def searcher(reference: str, corpus: Path, prompt: str | None, told: Told) -> It
     """
     check_file(corpus)
     folder = model_folder(reference)
-    from tdro.models import load_trained
+    from tdro.models.load import load_trained
 
     model = load_trained(folder)
     if prompt is not None and prompt not in model.prompts:
@@ -78,7 +78,7 @@ def model_folder(reference: str) -> Path:
         UserError: when it cannot be had, or is no SentenceTransformer.
     """
     if reference.startswith(PREFIX):
-        from tdro.models import resolve
+        from tdro.models.load import resolve
 
         return Path(resolve(reference))
     if not is_local(reference) and reference.count("/") < 2:
@@ -92,7 +92,7 @@ def model_folder(reference: str) -> Path:
 
 def _of_passages(folder: Path, model, prompt: str | None) -> str | None:
     """Name of the prompt that stands before passages where ``prompt`` stands before queries."""
-    from tdro.models import SETTINGS
+    from tdro.models.load import SETTINGS
 
     file = folder / SETTINGS
     tasks = json.loads(file.read_text(encoding="utf-8")).get("tasks", {}) if file.is_file() else {}

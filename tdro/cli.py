@@ -13,7 +13,7 @@ from tdro.artifacts import fulldisk
 from tdro.commands import COMMANDS
 from tdro.commands.arguments import Mixed
 from tdro.errors import Unfinished, UserError
-from tdro.processes import told_cpu
+from tdro.models.processes import told_cpu
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

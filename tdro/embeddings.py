@@ -20,7 +20,7 @@ import numpy as np
 
 from tdro.artifacts.files import read_json, replacing, write_json
 from tdro.errors import UserError
-from tdro.processes import agreed, processes
+from tdro.models.processes import agreed, processes
 
 log = logging.getLogger(__name__)
 

@@ -25,11 +25,11 @@ from tdro.asked import read_asked
 from tdro.config.prompts import take_prompts
 from tdro.config.schema import Encode
 from tdro.config.sections import load
-from tdro.cuts import cut_places, say
 from tdro.embeddings import Workspace
 from tdro.errors import UserError
-from tdro.lengths import batches
-from tdro.processes import processes
+from tdro.models.cuts import cut_places, say
+from tdro.models.lengths import batches
+from tdro.models.processes import processes
 from tdro.readers.fetch import Manifest
 from tdro.text.strings import passage_texts
 
@@ -116,7 +116,7 @@ def _sides(folder: Path, checkpoints: Path, settings: Encode, fetched: Path | No
 
 def _identity(path: Path, prompt: str | None, settings: Encode, fetched: Path | None) -> dict:
     """What a shard depends on; the number of processes and the batch size are not among it."""
-    from tdro.models import model_files
+    from tdro.models.load import model_files
 
     return {
         "model": settings.model,
@@ -175,8 +175,8 @@ class Miner:
     """The model that embeds texts."""
 
     def __init__(self, settings: Encode, fetched: Path | None = None) -> None:
-        from tdro.models import load_embedder
-        from tdro.room import check_prompt, length_of, tokens_of
+        from tdro.models.load import load_embedder
+        from tdro.models.room import check_prompt, length_of, tokens_of
 
         self.settings = settings
         self.model = load_embedder(
@@ -198,9 +198,9 @@ class Miner:
     ) -> tuple[np.ndarray, dict[str, int]]:
         """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
 
-        All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.lengths`).
+        All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.models.lengths`).
         """
-        from tdro.features import positions, rows_of, text_lengths
+        from tdro.models.features import positions, rows_of, text_lengths
 
         prompt = self._prompts[kind]
         features = self.model.preprocess(texts, prompt=prompt)
@@ -221,7 +221,7 @@ class Miner:
         import torch
         from sentence_transformers.util import batch_to_device
 
-        from tdro.precision import autocast
+        from tdro.models.precision import autocast
 
         with torch.inference_mode(), autocast("bf16", self.model.device):
             output = self.model(batch_to_device(batch, self.model.device))["sentence_embedding"]

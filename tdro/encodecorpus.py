@@ -20,7 +20,7 @@ from tdro.config.schema import Encoding
 from tdro.data.corpora import passages
 from tdro.dense import Encoder
 from tdro.embeddings import Workspace
-from tdro.processes import processes
+from tdro.models.processes import processes
 from tdro.retrievers import open_encoder
 from tdro.text.strings import passage_texts
 
@@ -84,7 +84,7 @@ def _encode(load: Callable[[], Encoder], corpus: Path, shards: int, workspace: W
 
 def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:
     """What a shard depends on; the number of processes is not among it."""
-    from tdro.models import model_files
+    from tdro.models.load import model_files
 
     if isinstance(retriever, Path):
         reference, described = str(retriever), str(retriever)

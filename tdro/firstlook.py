@@ -13,13 +13,13 @@ from tdro.artifacts import strictyaml
 from tdro.config.registry import Benchmark, Prompted, Source, Task
 from tdro.config.schema import Config, Encoding, Model
 from tdro.errors import UserError
-from tdro.modelfiles import check_model_folder
-from tdro.positions import check_lengths
+from tdro.models.modelfiles import check_model_folder
+from tdro.models.positions import check_lengths
+from tdro.models.room import look_at_prompts
 from tdro.readers.base import BadRow, Passage, Row, rows
 from tdro.readers.files import local_files
 from tdro.readers.queryfiles import read_queries
 from tdro.readers.testsets.base import is_testset, open_testset
-from tdro.room import look_at_prompts
 from tdro.text.relations import said
 
 

@@ -5,8 +5,8 @@ longest text, a third of a mixed batch is padding. Here all texts of a batch, wh
 length and go through the model in groups of similar length; a text that stands in the batch several times goes once.
 The embeddings, and so loss and gradients, are the same.
 
-Where nothing is padded (flash attention, :mod:`tdro.features`), all texts go through the model together: there is
-nothing to group.
+Where nothing is padded (flash attention, :mod:`tdro.models.features`), all texts go through the model together: there
+is nothing to group.
 
 With a limit of tokens a pass, gradients are cached (Gao et al. 2021, GradCache): all groups are embedded without a
 graph, the loss is differentiated with respect to the embeddings, and each group is embedded again with a graph for its
@@ -22,10 +22,10 @@ from sentence_transformers.base.losses.gradcache import RandContext
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tdro.features import distinct, merged, padded, positions, rows_of, text_lengths
-from tdro.lengths import groups, packs
 from tdro.meter import Meter
-from tdro.processes import processes
+from tdro.models.features import distinct, merged, padded, positions, rows_of, text_lengths
+from tdro.models.lengths import groups, packs
+from tdro.models.processes import processes
 
 #: What a forward and backward pass costs beside its tokens, in tokens, by the type of device. Measured on two cores
 #: (docs/performance.md); for GPUs an estimate, from some 10 ms to launch the kernels of a pass.
@@ -40,7 +40,7 @@ def embed_columns(
     Args:
         model: A SentenceTransformer, maybe wrapped for several processes.
         columns: Tokens of the queries, the positives and each column of negatives, n texts each, in any of the forms
-            of :mod:`tdro.features`.
+            of :mod:`tdro.models.features`.
         mini_batch_tokens: Tokens of a forward pass at most, padding included, unless one text is longer; the gradients
             are cached then. None sets no limit and caches nothing.
         meter: Is told the tokens.

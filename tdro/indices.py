@@ -8,7 +8,7 @@ import numpy as np
 from tdro.artifacts.files import read_counts
 from tdro.config.schema import Search
 from tdro.errors import UserError
-from tdro.processes import told_cpu
+from tdro.models.processes import told_cpu
 
 log = logging.getLogger(__name__)
 

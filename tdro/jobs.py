@@ -33,8 +33,8 @@ from tdro.config.schema import Config, Dedup, Encode, Model, Tdro, select
 from tdro.config.sections import Section, load, parse
 from tdro.errors import UserError
 from tdro.indices import check_index
-from tdro.kinds import is_embedder
 from tdro.launch import AUTO, configurations, uses_cpu
+from tdro.models.kinds import is_embedder
 from tdro.project import check_claim, claim, located, located_models, same_sources
 from tdro.readers.base import check_source
 from tdro.readers.fetch import FetchJob, dataset_job, model_job

@@ -20,7 +20,7 @@ import yaml
 
 from tdro import cli
 from tdro.errors import UserError
-from tdro.processes import told_cpu
+from tdro.models.processes import told_cpu
 
 log = logging.getLogger(__name__)
 

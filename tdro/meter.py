@@ -9,7 +9,7 @@ import torch
 from accelerate.utils import gather
 from torch import Tensor
 
-from tdro.processes import processes
+from tdro.models.processes import processes
 
 
 class Meter:

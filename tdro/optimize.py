@@ -20,7 +20,6 @@ from tdro import training
 from tdro.artifacts.files import digest, read_origin, read_table, write_table
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY
-from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.config.commands import OptimizeJob
 from tdro.config.schema import Tdro
@@ -30,9 +29,10 @@ from tdro.forward import embed_columns
 from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter
-from tdro.models import base_files
-from tdro.processes import processes
-from tdro.room import check_model
+from tdro.models.bases import base_prompts, load_retriever
+from tdro.models.load import base_files
+from tdro.models.processes import processes
+from tdro.models.room import check_model
 from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)

@@ -23,13 +23,13 @@ from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
 from tdro.batches import Text, Texts, files_of
 from tdro.config.commands import ReferenceJob
-from tdro.cuts import CutCounter
 from tdro.embeddings import Workspace
 from tdro.losses import check_finite, own_negatives_loss
-from tdro.models import load_trained, model_files, trained_prompts
-from tdro.precision import autocast
-from tdro.processes import processes
-from tdro.room import check_model
+from tdro.models.cuts import CutCounter
+from tdro.models.load import load_trained, model_files, trained_prompts
+from tdro.models.precision import autocast
+from tdro.models.processes import processes
+from tdro.models.room import check_model
 
 log = logging.getLogger(__name__)
 

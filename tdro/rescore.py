@@ -20,7 +20,7 @@ from tdro.asked import check_candidates, read_asked
 from tdro.config.schema import Rescore
 from tdro.errors import UserError
 from tdro.indices import CUT, carried_counts
-from tdro.processes import device
+from tdro.models.processes import device
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,9 @@ class _CrossEncoder:
         from sentence_transformers import CrossEncoder
         from torch.nn import Identity
 
-        from tdro.cuts import CutCounter
-        from tdro.loading import check_whole, loading
-        from tdro.models import limit_length, resolve, tokenised
+        from tdro.models.cuts import CutCounter
+        from tdro.models.load import limit_length, resolve, tokenised
+        from tdro.models.uninitialised import check_whole, loading
 
         self.settings = settings
         self.activation = Identity() if settings.activation == "none" else None  # None: the model's own
@@ -87,7 +87,7 @@ class _CrossEncoder:
 
     def score(self, pairs: list[tuple[str, str]]) -> np.ndarray:
         """A score a pair, float32."""
-        from tdro.precision import autocast
+        from tdro.models.precision import autocast
 
         with autocast("bf16", self.model.device):
             scores = self.model.predict(

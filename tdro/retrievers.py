@@ -52,8 +52,8 @@ def open_encoder(
     Raises:
         UserError: for a model that cannot be loaded.
     """
-    from tdro.bases import base_prompts, load_retriever
-    from tdro.models import load_embedder, load_trained, trained_prompts
+    from tdro.models.bases import base_prompts, load_retriever
+    from tdro.models.load import load_embedder, load_trained, trained_prompts
 
     batch_size = encoding.batch_size
     if isinstance(retriever, Miner):

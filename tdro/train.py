@@ -18,7 +18,6 @@ from tdro import training
 from tdro.artifacts.files import read_table
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import PLAN
-from tdro.bases import base_prompts, load_retriever
 from tdro.batches import Texts, files_of
 from tdro.card import describe_training, public_settings
 from tdro.config.commands import TrainJob
@@ -26,13 +25,14 @@ from tdro.config.dimensions import check_trained
 from tdro.config.prompts import TaskPrompts, named
 from tdro.distill import Distillation
 from tdro.errors import UserError
-from tdro.lora import merge_adapters
 from tdro.losses import ContrastiveLoss
 from tdro.masks import KnownPositives
 from tdro.meter import Meter
-from tdro.models import SETTINGS, base_files, network_of
-from tdro.processes import processes
-from tdro.room import check_model
+from tdro.models.bases import base_prompts, load_retriever
+from tdro.models.load import SETTINGS, base_files, network_of
+from tdro.models.lora import merge_adapters
+from tdro.models.processes import processes
+from tdro.models.room import check_model
 from tdro.teacher import plan_scores, scored_files
 from tdro.weights import read_weights
 

@@ -31,13 +31,13 @@ from tdro.artifacts.versions import of_stage
 from tdro.batches import Texts, columns, dataset
 from tdro.config.schema import Encoding, Optimisation
 from tdro.config.sections import Section
-from tdro.cuts import CountingCollator, say
 from tdro.errors import Unfinished, UserError
 from tdro.meter import Meter
-from tdro.models import network_of
-from tdro.precision import supports_bf16
-from tdro.processes import PATIENCE, agreed, device, processes
-from tdro.unused import freeze_unused
+from tdro.models.cuts import CountingCollator, say
+from tdro.models.load import network_of
+from tdro.models.precision import supports_bf16
+from tdro.models.processes import PATIENCE, agreed, device, processes
+from tdro.models.unused import freeze_unused
 
 log = logging.getLogger(__name__)
 

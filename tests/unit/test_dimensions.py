@@ -20,13 +20,13 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tdro import dense
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
-from tdro.bases import load_retriever
 from tdro.config.commands import EvalDataset, Miner
 from tdro.config.schema import Encoding, Model
 from tdro.data import corpora
 from tdro.encodecorpus import encode_corpus
 from tdro.evaluate import evaluate
-from tdro.models import load_trained
+from tdro.models.bases import load_retriever
+from tdro.models.load import load_trained
 
 ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
 from sentence_transformers.util import pairwise_cos_sim
 
-from tdro.bases import load_retriever
 from tdro.config.schema import Distill, Encoding, Model
 from tdro.distill import Distillation
 from tdro.losses import ContrastiveLoss
+from tdro.models.bases import load_retriever
 
 scores = st.one_of(st.floats(-12, 12, width=32), st.just(math.nan))
 

@@ -18,7 +18,6 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
-from tdro import precision
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import ANSWER_METRICS, CORPUS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.config import schema, sections
@@ -30,6 +29,7 @@ from tdro.data.prepare_corpus import prepare_corpus
 from tdro.data.prepare_queries import prepare_queries
 from tdro.errors import UserError
 from tdro.evaluate import evaluate, without_themselves
+from tdro.models import precision
 
 ENCODING = schema.Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"

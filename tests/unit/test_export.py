@@ -9,13 +9,13 @@ from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
 from tdro.artifacts.schemas import PLAN
-from tdro.bases import base_prompts, load_retriever
 from tdro.card import describe_training
 from tdro.cli import main
 from tdro.config.commands import TrainJob
 from tdro.config.prompts import named
 from tdro.config.registry import Prompted
 from tdro.config.schema import Distill, Encoding, Lora, Model, Training
+from tdro.models.bases import base_prompts, load_retriever
 from tdro.weights import Weights, write_weights
 
 TASKS = ["red", "blue", "blue", "blue"]

@@ -11,13 +11,13 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 
-from tdro.bases import load_retriever
 from tdro.config.schema import Encoding, Lora, Model
 from tdro.errors import UserError
-from tdro.features import text_lengths
 from tdro.forward import COST, embed_columns
 from tdro.losses import ContrastiveLoss
 from tdro.meter import Meter
+from tdro.models.bases import load_retriever
+from tdro.models.features import text_lengths
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]

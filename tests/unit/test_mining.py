@@ -121,7 +121,7 @@ def true_scores(miner, passages, queries, prompt=""):
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     """Encode in float32 whatever the processor can do, so that scores can be compared."""
-    monkeypatch.setattr("tdro.precision.supports_bf16", lambda device: False)
+    monkeypatch.setattr("tdro.models.precision.supports_bf16", lambda device: False)
 
 
 def encoded(folder, corpus, asked, **settings):

@@ -25,7 +25,6 @@ from tdro import train as train_stage
 from tdro import training
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY
-from tdro.bases import load_retriever
 from tdro.batches import Texts, columns, dataset
 from tdro.config.commands import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
 from tdro.config.prompts import INSTRUCT, TaskPrompts
@@ -34,9 +33,10 @@ from tdro.config.schema import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
 from tdro.evaluate import evaluate
 from tdro.export import export
-from tdro.lora import merge_adapters
 from tdro.losses import own_negatives_loss
-from tdro.models import load_trained
+from tdro.models.bases import load_retriever
+from tdro.models.load import load_trained
+from tdro.models.lora import merge_adapters
 from tdro.optimize import optimize
 from tdro.plan import make_plan, read_tasks
 from tdro.reference import reference

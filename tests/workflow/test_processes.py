@@ -18,9 +18,9 @@ from transformers import BertConfig, BertModel
 
 from tdro.artifacts.files import digest, read_table, write_table
 from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY
-from tdro.bases import load_retriever
 from tdro.config.schema import Encoding, Model
-from tdro.models import load_trained
+from tdro.models.bases import load_retriever
+from tdro.models.load import load_trained
 from tdro.plan import make_plan, read_tasks
 from tdro.weights import uniform, write_weights
 

@@ -14,13 +14,13 @@ from fakehub import COMMIT, FakeHub
 
 from tdro.artifacts.files import read_table
 from tdro.artifacts.schemas import QUERIES
-from tdro.bases import load_retriever
 from tdro.config.commands import PrepareJob
 from tdro.config.registry import Source
 from tdro.config.schema import Encoding, Model
 from tdro.config.sections import parse
 from tdro.errors import UserError
 from tdro.jobs import Jobs
+from tdro.models.bases import load_retriever
 from tdro.readers.fetch import dataset_job, find, model_job
 
 ROOT = Path(__file__).parents[3]

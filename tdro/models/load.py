@@ -13,10 +13,10 @@ from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.config.schema import Model
 from tdro.config.sections import parse
 from tdro.errors import UserError
-from tdro.loading import check_whole, loading
-from tdro.modelfiles import check_gguf, check_model_folder
-from tdro.positions import of_network
-from tdro.processes import device
+from tdro.models.modelfiles import check_gguf, check_model_folder
+from tdro.models.positions import of_network
+from tdro.models.processes import device
+from tdro.models.uninitialised import check_whole, loading
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
 from tdro.readers.packages import Archive, cache_folder
 

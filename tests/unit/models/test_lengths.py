@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.lengths import batches, groups, packs
+from tdro.models.lengths import batches, groups, packs
 
 
 @given(st.lists(st.integers(1, 500), max_size=200), st.integers(1, 20), st.sampled_from([0.0, 0.05, 0.5]))

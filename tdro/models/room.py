@@ -12,8 +12,8 @@ from tdro.config.prompts import Prompts, TaskPrompts, own_of_folder, resolved
 from tdro.config.registry import Prompted
 from tdro.config.schema import Encoding, Model
 from tdro.errors import UserError
-from tdro.kinds import is_decoder
-from tdro.modelfiles import read_config
+from tdro.models.kinds import is_decoder
+from tdro.models.modelfiles import read_config
 from tdro.readers.fetch import PREFIX, is_local
 
 log = logging.getLogger(__name__)

@@ -9,15 +9,15 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, StaticEmbedding, Transformer
 from tinymodels import byte_tokenizer
 
-from tdro.bases import base_prompts, load_retriever
 from tdro.config.prompts import INSTRUCT, named
 from tdro.config.registry import Prompted
 from tdro.config.schema import Encode, Encoding, Lora, Model
 from tdro.errors import UserError
-from tdro.kinds import is_decoder, is_embedder
 from tdro.losses import ContrastiveLoss
-from tdro.models import load_trained, trained_prompts
-from tdro.unused import freeze_unused
+from tdro.models.bases import base_prompts, load_retriever
+from tdro.models.kinds import is_decoder, is_embedder
+from tdro.models.load import load_trained, trained_prompts
+from tdro.models.unused import freeze_unused
 
 ENCODING = Encoding(query_length=24, passage_length=32, precision="fp32")
 TEXTS = ["alpha beta", "gamma delta epsilon zeta", "eta", "theta iota kappa lambda mu nu xi"]

@@ -4,11 +4,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tinymodels import byte_tokenizer
 
-from tdro.bases import load_retriever
 from tdro.config.schema import Encoding, Model
-from tdro.eos import append_eos
 from tdro.errors import UserError
-from tdro.models import load_trained, resolve
+from tdro.models.bases import load_retriever
+from tdro.models.eos import append_eos
+from tdro.models.load import load_trained, resolve
 
 ENCODING = Encoding(query_length=8, passage_length=16, precision="fp32")
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tdro.room import length_of
+from tdro.models.room import length_of
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def cut_places(
         task: What they were tokenised for.
         prompt: What stands before each.
     """
-    from tdro.features import text_lengths
+    from tdro.models.features import text_lengths
 
     limit = length_of(model, task)
     full = [place for place, length in enumerate(text_lengths(features)) if limit is not None and length >= limit]

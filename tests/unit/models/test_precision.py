@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tdro import precision
+from tdro.models import precision
 
 
 def multiplied(name, device="cpu"):

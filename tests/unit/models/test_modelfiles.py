@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tdro.errors import UserError
-from tdro.modelfiles import check_model_folder
+from tdro.models.modelfiles import check_model_folder
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 

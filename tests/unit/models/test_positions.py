@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tdro.errors import UserError
-from tdro.positions import check_lengths, check_limits, of_network
+from tdro.models.positions import check_lengths, check_limits, of_network
 
 SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
@@ -62,7 +62,7 @@ def test_rotary_positions_are_warned_of(kind, tmp_path, caplog):
     check_lengths(str(tmp_path), {"encoding.passage_length": 40})
     check_lengths(str(tmp_path), {"encoding.passage_length": 41})
     check_limits("m", {"encoding.passage_length": 41}, *of_network(model))
-    assert [record.getMessage() for record in caplog.records if record.name == "tdro.positions"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "tdro.models.positions"] == [
         f"{name} was trained on texts of at most 40 tokens, but encoding.passage_length asks for 41: it reads longer "
         "texts, but worse"
         for name in (tmp_path, "m")

@@ -21,14 +21,14 @@ from torch import Tensor
 from tdro.artifacts.files import stamps
 from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.config.schema import Encoding, Model
-from tdro.eos import append_eos
 from tdro.errors import UserError
-from tdro.kinds import is_decoder
-from tdro.loading import check_whole, loading
-from tdro.lora import add_adapters
-from tdro.models import model_files, network_of, resolve
-from tdro.positions import check_limits, of_network
-from tdro.processes import device
+from tdro.models.eos import append_eos
+from tdro.models.kinds import is_decoder
+from tdro.models.load import model_files, network_of, resolve
+from tdro.models.lora import add_adapters
+from tdro.models.positions import check_limits, of_network
+from tdro.models.processes import device
+from tdro.models.uninitialised import check_whole, loading
 from tdro.readers.packages import cache_folder
 
 log = logging.getLogger(__name__)

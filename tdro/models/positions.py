@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tdro.errors import UserError
-from tdro.modelfiles import read_config, tensor_shapes
+from tdro.models.modelfiles import read_config, tensor_shapes
 from tdro.readers.fetch import PREFIX, is_local
 
 log = logging.getLogger(__name__)

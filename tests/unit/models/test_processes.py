@@ -19,12 +19,13 @@ import yaml
 from accelerate.commands import launch as accelerate_launch
 from accelerate.state import AcceleratorState
 
-from tdro import cli, launch, processes
+from tdro import cli, launch
 from tdro.config.schema import Search
 from tdro.indices import BlockIndex
 from tdro.jobs import Jobs
+from tdro.models import processes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import logging
 import numpy as np
 import pytest
 
-from tdro.bases import load_retriever
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.config.schema import Encode, Encoding, Model
-from tdro.cuts import CountingCollator, CutCounter, cut_places
 from tdro.encode import Miner
 from tdro.errors import UserError
-from tdro.room import check_model, length_of, look_at_prompts
+from tdro.models.bases import load_retriever
+from tdro.models.cuts import CountingCollator, CutCounter, cut_places
+from tdro.models.room import check_model, length_of, look_at_prompts
 
 INSTRUCTED = TaskPrompts(query=INSTRUCT)
 WORDING = "Given a question of a customer, retrieve the paragraph of the manual that answers it."

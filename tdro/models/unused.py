@@ -8,8 +8,8 @@ import logging
 
 import torch
 
-from tdro.bases import hidden
-from tdro.models import network_of
+from tdro.models.bases import hidden
+from tdro.models.load import network_of
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tinymodels import bert
 
-from tdro.bases import load_retriever
 from tdro.config.schema import Encoding, Model, Rescore
 from tdro.errors import UserError
-from tdro.models import load_embedder, load_trained
+from tdro.models.bases import load_retriever
+from tdro.models.load import load_embedder, load_trained
 from tdro.rescore import _CrossEncoder
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
