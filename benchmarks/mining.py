@@ -108,8 +108,8 @@ def _words() -> list[str]:
 def _ours(folder: Path, batch_size: int) -> dict:
     """Encode, search, select; then select again with another margin."""
     from tdro.config.schema import Encode, Search, Select
-    from tdro.embeddings import Embeddings
     from tdro.encode import encode
+    from tdro.retrieval.shards import Embeddings
     from tdro.search import search
     from tdro.select import select_negatives
 

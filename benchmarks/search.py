@@ -90,7 +90,7 @@ def _write_data(folder: Path, passages: int, queries: int) -> None:
 
 
 def _write_embeddings(folder: Path, rows: int, vectors) -> None:
-    from tdro.embeddings import Workspace
+    from tdro.retrieval.shards import Workspace
 
     workspace = Workspace(folder.with_name(f"{folder.name}-shards"), {"made": "at random"})
     workspace.open()
@@ -119,7 +119,7 @@ def _ours(folder: Path, name: str, **settings) -> np.ndarray:
 def _whole(folder: Path, name: str) -> np.ndarray:
     import faiss
 
-    from tdro.embeddings import Embeddings
+    from tdro.retrieval.shards import Embeddings
 
     index = faiss.IndexFlatIP(DIMENSION)
     for _, block in Embeddings(folder / "embeddings" / "corpus").blocks(SHARD):

@@ -12,7 +12,6 @@ import numpy as np
 
 from tdro.config.nearest import hint
 from tdro.config.prompts import passages_name
-from tdro.dense import BLOCK_BYTES, Nearest, unit
 from tdro.embedded import Embedded, Told, embedded
 from tdro.errors import UserError
 from tdro.hits import Hit
@@ -20,6 +19,7 @@ from tdro.models.cuts import CutCounter
 from tdro.models.modelfiles import check_model_folder
 from tdro.passagefiles import check_file
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
+from tdro.retrieval.exact import BLOCK_BYTES, Nearest, unit
 
 
 class Searcher:

@@ -22,11 +22,11 @@ import numpy as np
 
 from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, table_writer, write_json
 from tdro.artifacts.schemas import CORPUS
-from tdro.embeddings import MANIFEST, Embeddings, Workspace
 from tdro.errors import UserError
 from tdro.passagefiles import check_file, read_passages
 from tdro.readers.base import Passage
 from tdro.readers.packages import cache_folder
+from tdro.retrieval.shards import MANIFEST, Embeddings, Workspace
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Embeddings of the corpora and queries of tasks, by the miner.
 
-    corpus.parquet, queries.parquet -> embeddings/corpus/, embeddings/queries/ (tdro.embeddings)
+    corpus.parquet, queries.parquet -> embeddings/corpus/, embeddings/queries/ (tdro.retrieval.shards)
 
 Several small tasks go through one process, which loads the miner once.
 
@@ -25,12 +25,12 @@ from tdro.asked import read_asked
 from tdro.config.prompts import take_prompts
 from tdro.config.schema import Encode
 from tdro.config.sections import load
-from tdro.embeddings import Workspace
 from tdro.errors import UserError
 from tdro.models.cuts import cut_places, say
 from tdro.models.lengths import batches
 from tdro.models.processes import processes
 from tdro.readers.fetch import Manifest
+from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

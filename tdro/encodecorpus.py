@@ -1,6 +1,6 @@
 """Embeddings of a corpus that several test sets search, such as the passages of MKQA's languages.
 
-    model/, corpus.parquet -> embeddings/{corpus}/ (tdro.embeddings)
+    model/, corpus.parquet -> embeddings/{corpus}/ (tdro.retrieval.shards)
 
 Processes that ``accelerate launch`` starts, one a GPU, claim shard by shard. Shards lie among the checkpoints until
 all are there, so that a killed run goes on with the first one missing.
@@ -18,10 +18,10 @@ from tdro.artifacts.versions import of_stage
 from tdro.config.commands import Miner, Retriever
 from tdro.config.schema import Encoding
 from tdro.data.corpora import passages
-from tdro.dense import Encoder
-from tdro.embeddings import Workspace
 from tdro.models.processes import processes
-from tdro.retrievers import open_encoder
+from tdro.retrieval.exact import Encoder
+from tdro.retrieval.retrievers import open_encoder
+from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from tdro.config.schema import Encoding
 from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
 from tdro.metrics import DEPTH, answer_scores, relevance_scores
-from tdro.retrievers import Rank, open_retriever
+from tdro.retrieval.retrievers import Rank, open_retriever
 from tdro.runs import write_run
 
 log = logging.getLogger(__name__)

@@ -23,13 +23,13 @@ from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
 from tdro.batches import Text, Texts, files_of
 from tdro.config.commands import ReferenceJob
-from tdro.embeddings import Workspace
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.models.cuts import CutCounter
 from tdro.models.load import load_trained, model_files, trained_prompts
 from tdro.models.precision import autocast
 from tdro.models.processes import processes
 from tdro.models.room import check_model
+from tdro.retrieval.shards import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from tdro.artifacts.schemas import CANDIDATES, CORPUS
 from tdro.asked import check_candidates, read_asked
 from tdro.config.schema import Rescore
 from tdro.errors import UserError
-from tdro.indices import CUT, carried_counts
 from tdro.models.processes import device
+from tdro.retrieval.indices import CUT, carried_counts
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from tdro.artifacts.files import count_rows, table_writer
 from tdro.artifacts.schemas import CANDIDATES
 from tdro.asked import flat_positives, positive_counts, read_asked
 from tdro.config.schema import Search
-from tdro.embeddings import Embeddings
 from tdro.errors import UserError
-from tdro.indices import CUT, EXACT, BlockIndex, merge
+from tdro.retrieval.indices import CUT, EXACT, BlockIndex, merge
+from tdro.retrieval.shards import Embeddings
 
 log = logging.getLogger(__name__)
 

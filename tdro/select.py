@@ -21,8 +21,8 @@ from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
 from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
 from tdro.config.schema import Select
 from tdro.errors import UserError
-from tdro.indices import carried_counts
 from tdro.ranks import nearest, tell
+from tdro.retrieval.indices import carried_counts
 from tdro.selection import Block, Passages, Ragged, Selection, select
 from tdro.text.relations import said_keys
 from tdro.text.strings import passage_texts

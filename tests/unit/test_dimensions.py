@@ -17,7 +17,6 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from tdro import dense
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.config.commands import EvalDataset, Miner
@@ -27,6 +26,7 @@ from tdro.encodecorpus import encode_corpus
 from tdro.evaluate import evaluate
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
+from tdro.retrieval import exact
 
 ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
@@ -102,8 +102,8 @@ def test_scores_of_whole_embeddings_are_the_same_with_and_without_dimensions(tmp
 def test_a_corpus_is_encoded_once_whatever_the_dimensions_and_blocks(tmp_path, vectors, dataset, monkeypatch):
     model = save_words(tmp_path / "m", vectors)
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])
-    encode, read = dense.Encoder.passages, []
-    monkeypatch.setattr(dense.Encoder, "passages", lambda self, texts: read.extend(texts) or encode(self, texts))
+    encode, read = exact.Encoder.passages, []
+    monkeypatch.setattr(exact.Encoder, "passages", lambda self, texts: read.extend(texts) or encode(self, texts))
     monkeypatch.setattr(corpora, "BLOCK", 7)
     assert run(tmp_path, model, dataset, dimensions=[7, 3]) == expected
     assert read == [f"w{i}" for i in range(WORDS)]
@@ -113,8 +113,8 @@ def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, mon
     model = save_words(tmp_path / "m", vectors)
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])[0]["datasets"]["d"]
     encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / "stored", tmp_path / "checkpoints")
-    monkeypatch.setattr(dense.Encoder, "passages", None)  # nothing is encoded again
-    monkeypatch.setattr(dense, "BLOCK_BYTES", 4 * 12 * 25)
+    monkeypatch.setattr(exact.Encoder, "passages", None)  # nothing is encoded again
+    monkeypatch.setattr(exact, "BLOCK_BYTES", 4 * 12 * 25)
     found = run(tmp_path, model, dataset, dimensions=[7, 3], embeddings=tmp_path / "stored")[0]["datasets"]["d"]
     assert found == pytest.approx(expected, abs=1e-3)  # they are float16, which may turn round two near neighbours
 
@@ -123,7 +123,7 @@ def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, mon
 def test_rankings_are_those_of_cosines_of_the_first_numbers(seed, size):
     rng = np.random.default_rng(seed)
     asked, blocks = rng.normal(size=(3, 6)).astype(np.float32), rng.normal(size=(4, 5, 6)).astype(np.float32)
-    nearest = dense.Nearest(asked, size, 8)
+    nearest = exact.Nearest(asked, size, 8)
     for number, block in enumerate(blocks):
         nearest.look(5 * number, block)
     rows, scores = nearest.best
@@ -183,8 +183,8 @@ def test_a_model_that_is_loaded_with_fewer_dimensions_gives_what_evaluation_scor
     assert queries[f"ndcg_at_10@{size}"] == pytest.approx(gains, abs=1e-6)
     assert scores["datasets"]["d"][f"ndcg_at_10@{size}"] == pytest.approx(np.mean(gains), abs=1e-6)
 
-    encoder = dense.Encoder(load_trained(tmp_path / "model"), f"Instruct: {INSTRUCTION}\nQuery: ", "", "fp32", 64)
-    _, cut = dense.rank(encoder, Path(data.corpus), texts[:40], 60, dimensions=[size])
+    encoder = exact.Encoder(load_trained(tmp_path / "model"), f"Instruct: {INSTRUCTION}\nQuery: ", "", "fp32", 64)
+    _, cut = exact.rank(encoder, Path(data.corpus), texts[:40], 60, dimensions=[size])
     assert np.take_along_axis(cosines, cut.rows, axis=1) == pytest.approx(cut.scores, abs=1e-6)
 
 

@@ -313,7 +313,7 @@ def spy(monkeypatch):
 
 
 def test_bf16_is_for_the_forward_pass_only(tmp_path, monkeypatch):
-    from tdro.indices import BlockIndex
+    from tdro.retrieval.indices import BlockIndex
 
     seen, forward, search = {}, StaticEmbedding.forward, BlockIndex.search
     monkeypatch.setattr(precision, "supports_bf16", lambda device_type: True)
@@ -571,15 +571,16 @@ def encoded(tmp_path, model, dataset, name="embeddings"):
 
 
 def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
-    from tdro import dense, encodecorpus
+    from tdro import encodecorpus
+    from tdro.retrieval import exact
 
     monkeypatch.setattr(encodecorpus, "SHARD", 40)
-    monkeypatch.setattr(dense, "BLOCK_BYTES", 64 * 4 * 16)
+    monkeypatch.setattr(exact, "BLOCK_BYTES", 64 * 4 * 16)
     model, dataset, *_ = random_dataset(tmp_path)
     expected = run(tmp_path, model, {"random": dataset})
     folder = encoded(tmp_path, model, dataset)
     assert len(list(folder.glob("*.npy"))) == 4
-    monkeypatch.setattr(dense.Encoder, "passages", None)  # nothing is encoded again
+    monkeypatch.setattr(exact.Encoder, "passages", None)  # nothing is encoded again
     stored = dataset.model_copy(update={"embeddings": str(folder)})
     evaluate(model, {"b": {"random": stored}}, ENCODING, tmp_path / "stored")
     found = scores_of(tmp_path / "stored")["datasets"]["random"]
@@ -636,12 +637,13 @@ def test_a_benchmark_that_fails_does_not_lose_the_others(tmp_path, caplog):
 
 
 def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
-    from tdro import dense, encodecorpus
+    from tdro import encodecorpus
+    from tdro.retrieval import exact
 
     monkeypatch.setattr(encodecorpus, "SHARD", 40)
     model, dataset, *_ = random_dataset(tmp_path)
     whole = encoded(tmp_path, model, dataset, "whole")
-    encode, read = dense.Encoder.passages, []
+    encode, read = exact.Encoder.passages, []
 
     def counted(self, texts):
         if len(read) == 2:
@@ -649,7 +651,7 @@ def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch
         read.append(len(texts))
         return encode(self, texts)
 
-    monkeypatch.setattr(dense.Encoder, "passages", counted)
+    monkeypatch.setattr(exact.Encoder, "passages", counted)
     with pytest.raises(KeyboardInterrupt):
         encoded(tmp_path, model, dataset)
     assert not (tmp_path / "embeddings").exists()

@@ -22,11 +22,11 @@ from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config.commands import Miner
 from tdro.config.schema import Encode, Encoding, Rescore, Search, Select
-from tdro.embeddings import Embeddings, Workspace
 from tdro.encode import encode
 from tdro.errors import UserError
-from tdro.indices import check_index
 from tdro.rescore import rescore
+from tdro.retrieval.indices import check_index
+from tdro.retrieval.shards import Embeddings, Workspace
 from tdro.search import search
 from tdro.select import select_negatives
 

@@ -21,9 +21,9 @@ from accelerate.state import AcceleratorState
 
 from tdro import cli, launch
 from tdro.config.schema import Search
-from tdro.indices import BlockIndex
 from tdro.jobs import Jobs
 from tdro.models import processes
+from tdro.retrieval.indices import BlockIndex
 
 ROOT = Path(__file__).parents[3]
 

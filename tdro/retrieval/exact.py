@@ -12,12 +12,12 @@ from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.config.schema import Search
 from tdro.data.corpora import blocks, passages
-from tdro.embeddings import Embeddings
 from tdro.errors import UserError
-from tdro.indices import BlockIndex, merge
 from tdro.models.cuts import CutCounter
 from tdro.models.precision import autocast
 from tdro.models.room import check_model
+from tdro.retrieval.indices import BlockIndex, merge
+from tdro.retrieval.shards import Embeddings
 from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro import embeddings
-from tdro.embeddings import Workspace
+from tdro.retrieval import shards
+from tdro.retrieval.shards import Workspace
 
 IDENTITY = {"texts": "a"}
 ROWS = np.ones((1, 2), dtype=np.float32)
@@ -16,7 +16,7 @@ ROWS = np.ones((1, 2), dtype=np.float32)
 
 def of_one_run(monkeypatch, folder, number, run="run"):
     """What so many processes hold of one folder: they have agreed on the run."""
-    monkeypatch.setattr(embeddings, "agreed", lambda value: run)
+    monkeypatch.setattr(shards, "agreed", lambda value: run)
     workspaces = [Workspace(folder, IDENTITY) for _ in range(number)]
     for workspace in workspaces:
         workspace.open()

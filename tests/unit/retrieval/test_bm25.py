@@ -6,7 +6,7 @@ import pytest
 
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS
-from tdro.bm25 import rank, words
+from tdro.retrieval.bm25 import rank, words
 
 
 def corpus(tmp_path, texts):

@@ -6,7 +6,7 @@ from pathlib import Path
 from tdro.config.commands import EvalDataset, Miner, Retriever
 from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.config.schema import Encoding, Model
-from tdro.dense import Encoder, Ranking, rank
+from tdro.retrieval.exact import Encoder, Ranking, rank
 
 #: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever knows, then
 #: by its embeddings cut to some dimensions.
@@ -72,6 +72,6 @@ def open_encoder(
 
 
 def _bm25(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
-    from tdro.bm25 import rank as rank_words
+    from tdro.retrieval.bm25 import rank as rank_words
 
     return [Ranking(None, *rank_words(Path(dataset.corpus), queries, depth))]
