@@ -108,10 +108,10 @@ def _words() -> list[str]:
 def _ours(folder: Path, batch_size: int) -> dict:
     """Encode, search, select; then select again with another margin."""
     from tdro.config.schema import Encode, Search, Select
-    from tdro.encode import encode
+    from tdro.mining.encode import encode
+    from tdro.mining.search import search
+    from tdro.mining.select import select_negatives
     from tdro.retrieval.shards import Embeddings
-    from tdro.search import search
-    from tdro.select import select_negatives
 
     corpus, queries = folder / "corpus.parquet", folder / "queries.parquet"
     embeddings, candidates, negatives = (folder / name for name in ("embeddings", "candidates", "negatives"))

@@ -106,7 +106,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _ours(folder: Path, name: str, **settings) -> np.ndarray:
     from tdro.config.schema import Search
-    from tdro.search import search
+    from tdro.mining.search import search
 
     files = (folder / "embeddings", folder / "corpus.parquet", folder / "queries.parquet", folder / f"{name}.parquet")
     search(*files, Search(depth=DEPTH, **settings))
@@ -138,7 +138,7 @@ _SIDES = {
 def _run_side(side: str, folder: Path) -> dict:
     import faiss  # noqa: F401 (so that both sides start from the same imports)
 
-    import tdro.search  # noqa: F401
+    import tdro.mining.search  # noqa: F401
 
     resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
     before, started = int(resident.split()[1]), time.monotonic()

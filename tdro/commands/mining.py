@@ -30,7 +30,7 @@ def _encode(commands) -> None:
 
 def _run_encode(options) -> None:
     from tdro.config.schema import Encode
-    from tdro.encode import encode
+    from tdro.mining.encode import encode
 
     encode(options.folders, options.checkpoints, read_settings(options, Encode), options.fetched)
 
@@ -55,7 +55,7 @@ def _search(commands) -> None:
 
 def _run_search(options) -> None:
     from tdro.config.schema import Search
-    from tdro.search import search
+    from tdro.mining.search import search
 
     settings = read_settings(options, Search)
     search(options.embeddings, options.corpus, options.queries, options.output, settings)
@@ -83,7 +83,7 @@ def _rescore(commands) -> None:
 
 def _run_rescore(options) -> None:
     from tdro.config.schema import Rescore
-    from tdro.rescore import rescore
+    from tdro.mining.rescore import rescore
 
     settings = read_settings(options, Rescore)
     rescore(options.candidates, options.corpus, options.queries, options.output, settings, options.fetched)
@@ -110,7 +110,7 @@ def _select(commands) -> None:
 
 def _run_select(options) -> None:
     from tdro.config.schema import Select
-    from tdro.select import select_negatives
+    from tdro.mining.select import select_negatives
 
     settings = read_settings(options, Select)
     select_negatives(options.candidates, options.corpus, options.queries, options.output, settings)

@@ -196,7 +196,7 @@ def test_the_reports_tables_are_shown_when_it_is_made_and_when_nothing_is_to_be_
 
 def test_long_jobs_are_told_of_in_a_pipe(show, tmp_path):
     run = show()
-    (tmp_path / "log").write_text("12:00:00 tdro.encode: encoded 5 texts, 1 a second, about 9 s left\n")
+    (tmp_path / "log").write_text("12:00:00 tdro.mining.encode: encoded 5 texts, 1 a second, about 9 s left\n")
     run.told(LogEvent.RUN_INFO, "", stats={"encode": 1, "total": 1})
     run.begins(1, "encode", tmp_path / "log", "Encoding faq")
     run.screen.tell()

@@ -18,8 +18,8 @@ READ = """
 import json, sys
 from tdro import commands
 from tdro.artifacts import versions
-names = ("train", "reference", "optimize", "encode", "encodecorpus")
-stages = {name: versions.of_stage(f"tdro.{name}") for name in names}
+modules = ("train", "reference", "optimize", "mining.encode", "encodecorpus")
+stages = {name.rpartition(".")[2]: versions.of_stage(f"tdro.{name}") for name in modules}
 found = stages | {f"command {name}": versions.of_command(run) for name, run in commands.functions().items()}
 assert "torch" not in sys.modules
 print(json.dumps({name: version.code for name, version in found.items()}))
@@ -90,7 +90,7 @@ def test_the_code_of_a_command_is_part_of_it(package):
 def test_libraries_are_those_that_a_stage_reaches():
     libraries = versions.of_stage("tdro.train").libraries
     assert {"torch", "transformers", "sentence_transformers", "accelerate", "peft"} <= libraries.keys()
-    assert "faiss" in versions.of_stage("tdro.search").libraries
+    assert "faiss" in versions.of_stage("tdro.mining.search").libraries
     assert "jieba" in versions.of_stage("tdro.data.dedup").libraries
     assert "torch" not in versions.of_stage("tdro.data.dedup").libraries
     assert all("+" not in found for found in libraries.values())

@@ -8,8 +8,8 @@ import pytest
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.config.schema import Encode, Encoding, Model
-from tdro.encode import Miner
 from tdro.errors import UserError
+from tdro.mining.encode import Miner
 from tdro.models.bases import load_retriever
 from tdro.models.cuts import CountingCollator, CutCounter, cut_places
 from tdro.models.room import check_model, length_of, look_at_prompts

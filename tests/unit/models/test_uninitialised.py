@@ -10,9 +10,9 @@ from tinymodels import bert
 
 from tdro.config.schema import Encoding, Model, Rescore
 from tdro.errors import UserError
+from tdro.mining.rescore import _CrossEncoder
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_embedder, load_trained
-from tdro.rescore import _CrossEncoder
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
 

@@ -21,11 +21,11 @@ import numpy as np
 from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
-from tdro.asked import read_asked
 from tdro.config.prompts import take_prompts
 from tdro.config.schema import Encode
 from tdro.config.sections import load
 from tdro.errors import UserError
+from tdro.mining.queries import read_asked
 from tdro.models.cuts import cut_places, say
 from tdro.models.lengths import batches
 from tdro.models.processes import processes

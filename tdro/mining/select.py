@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
-from tdro.asked import check_candidates, flat_positives, positive_counts, read_asked
 from tdro.config.schema import Select
 from tdro.errors import UserError
-from tdro.ranks import nearest, tell
+from tdro.mining.filters import Block, Passages, Ragged, Selection, select
+from tdro.mining.queries import check_candidates, flat_positives, positive_counts, read_asked
+from tdro.mining.ranks import nearest, tell
 from tdro.retrieval.indices import carried_counts
-from tdro.selection import Block, Passages, Ragged, Selection, select
 from tdro.text.relations import said_keys
 from tdro.text.strings import passage_texts
 
@@ -36,7 +36,7 @@ ROWS = 8192
 def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path, settings: Select) -> None:
     """Write the hard negatives of every query of a task.
 
-    Which candidates are kept, and what a rank is, says :func:`tdro.selection.select`. With
+    Which candidates are kept, and what a rank is, says :func:`tdro.mining.filters.select`. With
     ``too_few: drop`` a query left with fewer than ``samples`` has no row in the output; otherwise it
     may have fewer, or none, where the corpus is too small to give more.
 

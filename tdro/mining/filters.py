@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdro.config.schema import Select
-from tdro.ranks import ranks_of
+from tdro.mining.ranks import ranks_of
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
 
     The filters run in this order, and a candidate counts for the first that drops it:
 
-    1. its rank lies outside :func:`tdro.ranks.ranks_of`. Ranks are positions in the raw ranking, positives included,
-       as in the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
+    1. its rank lies outside :func:`tdro.mining.ranks.ranks_of`. Ranks are positions in the raw ranking, positives
+       included, as in the released code (``ranks[2:100]`` first, positives taken out after). Each positive beyond the
        first moves the end back by one, so that many positives do not use up the room;
     2. it is a positive of the query;
     3. it says the same (:mod:`tdro.text.relations`) as the query, or as a positive of it or of a query that says so;

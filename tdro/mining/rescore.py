@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.schemas import CANDIDATES, CORPUS
-from tdro.asked import check_candidates, read_asked
 from tdro.config.schema import Rescore
 from tdro.errors import UserError
+from tdro.mining.queries import check_candidates, read_asked
 from tdro.models.processes import device
 from tdro.retrieval.indices import CUT, carried_counts
 from tdro.text.strings import passage_texts

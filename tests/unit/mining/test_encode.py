@@ -16,19 +16,19 @@ import pytest
 from tinymodels import WORDS, bert
 from waits import waiting
 
-from tdro import encode as encode_stage
-from tdro import search as search_stage
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config.commands import Miner
 from tdro.config.schema import Encode, Encoding, Rescore, Search, Select
-from tdro.encode import encode
 from tdro.errors import UserError
-from tdro.rescore import rescore
+from tdro.mining import encode as encode_stage
+from tdro.mining import search as search_stage
+from tdro.mining.encode import encode
+from tdro.mining.rescore import rescore
+from tdro.mining.search import search
+from tdro.mining.select import select_negatives
 from tdro.retrieval.indices import check_index
 from tdro.retrieval.shards import Embeddings, Workspace
-from tdro.search import search
-from tdro.select import select_negatives
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def test_a_miner_may_tokenise_texts_in_any_form(form, miner, tmp_path, monkeypat
     from flattening import flatten, pretend_flash_attention
     from sentence_transformers import SentenceTransformer
 
-    from tdro.encode import Miner as Encoder
-    from tdro.encode import _Progress
+    from tdro.mining.encode import Miner as Encoder
+    from tdro.mining.encode import _Progress
 
     if form == "in a bag":
         miner = str(static_model(tmp_path))
@@ -176,7 +176,7 @@ def test_a_killed_run_goes_on_without_redoing_finished_shards(miner, tmp_path):
     passages = [("", " ".join(rng.choice(WORDS, 20))) for _ in range(600)]
     write_data(tmp_path, passages, [("red", [0])])
     settings = {"model": miner, "shard_size": 100, "batch_size": 2}
-    process = launch(tmp_path, settings, **waiting(tmp_path / "w", "tdro.encode:Miner.encode", 4))
+    process = launch(tmp_path, settings, **waiting(tmp_path / "w", "tdro.mining.encode:Miner.encode", 4))
     while not (tmp_path / "w/waits-1").exists():
         assert process.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.02)
@@ -198,7 +198,7 @@ def test_two_processes_make_the_shards_of_one(data, miner, tmp_path):
     settings = {"model": miner, "shard_size": 25, "batch_size": 8}
     results = []
     accelerate = [str(Path(sys.executable).with_name("accelerate")), "launch", "--config_file"]
-    accelerate += [str(Path(__file__).parents[2] / "config/accelerate/ddp.yaml")]
+    accelerate += [str(Path(__file__).parents[3] / "config/accelerate/ddp.yaml")]
     for processes in ("1", "2"):
         folder = tmp_path / processes
         folder.mkdir()
@@ -251,7 +251,7 @@ def test_several_tasks_get_what_each_gets_alone_from_one_load_of_the_miner(tasks
 
 def test_a_killed_run_of_several_tasks_keeps_the_shards_of_each(tasks, miner, tmp_path):
     settings = {"model": miner, "shard_size": 4, "batch_size": 3}  # shards: 3 + 1, 4 + 1, 2 + 1
-    wait = waiting(tmp_path / "w", "tdro.encode:Miner.encode", 7)
+    wait = waiting(tmp_path / "w", "tdro.mining.encode:Miner.encode", 7)
     process = launch(tmp_path, settings, tasks=tasks, **wait)
     while not (tmp_path / "w/waits-1").exists():
         assert process.poll() is None, (tmp_path / "log").read_text()
@@ -292,7 +292,7 @@ def test_two_folders_of_one_name_are_refused(miner, tmp_path):
         encode([tmp_path / "a/same", tmp_path / "b/same"], tmp_path / "c", Encode(model=miner))
 
 
-@pytest.mark.parametrize("stage", ["encode", "encodecorpus"])
+@pytest.mark.parametrize("stage", ["mining.encode", "encodecorpus"])
 def test_shards_of_another_version_are_made_anew(data, miner, tmp_path, monkeypatch, caplog, stage):
     caplog.set_level("INFO", "tdro")
     module = importlib.import_module(f"tdro.{stage}")
@@ -300,7 +300,7 @@ def test_shards_of_another_version_are_made_anew(data, miner, tmp_path, monkeypa
     folders = (tmp_path / "embeddings", tmp_path / "checkpoints")
 
     def run():
-        if stage == "encode":
+        if stage == "mining.encode":
             module.encode([tmp_path], folders[1], Encode(model=miner))
         else:
             module.encode_corpus(Miner(model=miner), Encoding(precision="fp32"), corpus, *folders)
@@ -509,7 +509,7 @@ def test_a_corpus_of_one_passage_gives_empty_lists(miner, tmp_path):
 
 
 def test_selecting_loads_no_model_library():
-    code = "import sys, tdro.select; assert not {'torch', 'sentence_transformers', 'faiss'} & set(sys.modules)"
+    code = "import sys, tdro.mining.select; assert not {'torch', 'sentence_transformers', 'faiss'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
