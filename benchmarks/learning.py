@@ -83,7 +83,7 @@ class Setting:
         from tdro.batches import Texts
         from tdro.config.prompts import INSTRUCT, TaskPrompts
         from tdro.jobs import Jobs
-        from tdro.plan import make_plan, read_tasks
+        from tdro.mixtures.plan import make_plan, read_tasks
 
         batch, negatives, self.tasks = shape
         self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)

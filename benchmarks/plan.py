@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from tdro.artifacts.schemas import PLAN, TRAIN
-from tdro.plan import make_plan
+from tdro.mixtures.plan import make_plan
 
 #: Rows and passages of each task.
 TASKS = {

@@ -20,10 +20,10 @@ from tdro.batches import Texts
 from tdro.config.commands import TrainJob
 from tdro.config.registry import QUERY
 from tdro.config.schema import Model
+from tdro.mixtures.weights import Weights
 from tdro.models.room import length_of
 from tdro.readers.fetch import PREFIX, is_local
 from tdro.report.formats import METRIC_NAMES, count, listed, weight
-from tdro.weights import Weights
 
 _CARD = "README.md"
 _TRAINING = "## How it was trained"

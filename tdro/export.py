@@ -11,7 +11,7 @@ from tdro.artifacts.files import read_json, replacing
 from tdro.artifacts.schemas import METRICS
 from tdro.card import describe_results
 from tdro.errors import UserError
-from tdro.weights import read_weights
+from tdro.mixtures.weights import read_weights
 
 log = logging.getLogger(__name__)
 

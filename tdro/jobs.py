@@ -33,13 +33,13 @@ from tdro.config.schema import Config, Dedup, Encode, Model, Tdro, select
 from tdro.config.sections import Section, load, parse
 from tdro.errors import UserError
 from tdro.launch import AUTO, configurations, uses_cpu
+from tdro.mixtures.weights import read_weights
 from tdro.models.kinds import is_embedder
 from tdro.project import check_claim, claim, located, located_models, same_sources
 from tdro.readers.base import check_source
 from tdro.readers.fetch import FetchJob, dataset_job, model_job
 from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
 from tdro.retrieval.indices import check_index
-from tdro.weights import read_weights
 
 #: What DoReMi (Xie et al. 2023) does otherwise: it climbs the mean excess loss, unclipped and with a step size of 1,
 #: and mixes in a little of the uniform weights; its result is the mean over the steps.

@@ -29,11 +29,11 @@ from tdro.forward import embed_columns
 from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.losses import check_finite, own_negatives_loss
 from tdro.meter import Meter
+from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.load import base_files
 from tdro.models.processes import processes
 from tdro.models.room import check_model
-from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tdro.errors import UserError
+from tdro.mixtures.weights import Weights, read_weights
 from tdro.report.formats import passes
-from tdro.weights import Weights, read_weights
 
 _BAR = 30
 _WIDTH = 120

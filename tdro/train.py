@@ -28,13 +28,13 @@ from tdro.errors import UserError
 from tdro.losses import ContrastiveLoss
 from tdro.masks import KnownPositives
 from tdro.meter import Meter
+from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.load import SETTINGS, base_files, network_of
 from tdro.models.lora import merge_adapters
 from tdro.models.processes import processes
 from tdro.models.room import check_model
 from tdro.teacher import plan_scores, scored_files
-from tdro.weights import read_weights
 
 log = logging.getLogger(__name__)
 

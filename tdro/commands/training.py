@@ -28,7 +28,7 @@ def _plan(commands) -> None:
 
 def _run_plan(options) -> None:
     from tdro.config.commands import PlanJob
-    from tdro.plan import plan_training
+    from tdro.mixtures.plan import plan_training
 
     plan_training(options.weights, options.results, options.output, read_settings(options, PlanJob), options.baseline)
 

@@ -106,7 +106,8 @@ def _derive(commands) -> None:
 
 
 def _run_derive(options) -> None:
-    from tdro.weights import derive, write_weights
+    from tdro.mixtures.derive import derive
+    from tdro.mixtures.weights import write_weights
 
     write_weights(options.output, derive(options.source, options.mixture, options.rows))
 

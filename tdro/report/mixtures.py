@@ -11,8 +11,8 @@ from tdro.artifacts.schemas import TRAJECTORY
 from tdro.config.content import BASELINE, Content
 from tdro.config.mixturenames import parse
 from tdro.errors import UserError
+from tdro.mixtures.weights import Weights, read_weights
 from tdro.report import formats
-from tdro.weights import Weights, read_weights
 
 
 @dataclass(frozen=True)

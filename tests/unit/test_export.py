@@ -15,8 +15,8 @@ from tdro.config.commands import TrainJob
 from tdro.config.prompts import named
 from tdro.config.registry import Prompted
 from tdro.config.schema import Distill, Encoding, Lora, Model, Training
+from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import base_prompts, load_retriever
-from tdro.weights import Weights, write_weights
 
 TASKS = ["red", "blue", "blue", "blue"]
 ENCODING = Encoding(query_length=16, passage_length=24)

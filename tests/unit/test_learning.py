@@ -18,10 +18,10 @@ from tdro.config.schema import Tdro
 from tdro.dro import TaskWeights
 from tdro.losses import ContrastiveLoss, own_negatives_loss
 from tdro.meter import Meter
+from tdro.mixtures.plan import make_plan
+from tdro.mixtures.weights import Weights, write_weights
 from tdro.optimize import RobustLoss
-from tdro.plan import make_plan
 from tdro.train import _factors as loss_factors
-from tdro.weights import Weights, write_weights
 
 TASKS = ["learnable", "noise", "easy"]
 TEMPERATURE = 0.3

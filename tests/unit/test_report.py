@@ -31,10 +31,10 @@ from tdro.artifacts.schemas import (
 )
 from tdro.config.content import Content
 from tdro.errors import UserError
+from tdro.mixtures.weights import Weights, write_weights
 from tdro.report.build import build
 from tdro.report.queries import Scores
 from tdro.report.scores import rows_of_model
-from tdro.weights import Weights, write_weights
 
 TASKS = ["news", "code", "medical", "forum"]
 BENCHMARKS = {"in_domain": ["news", "code", "medical"], "nfcorpus": ["nfcorpus"], "scifact": ["scifact"]}

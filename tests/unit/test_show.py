@@ -3,8 +3,8 @@ import json
 import pytest
 
 from tdro.errors import UserError
+from tdro.mixtures.weights import Weights, write_weights
 from tdro.show import show
-from tdro.weights import Weights, write_weights
 
 SIZES = {"news": 1000, "code": 4000, "medical": 500}
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tdro.artifacts.layout import Layout
 from tdro.config.content import Content
+from tdro.mixtures.weights import Weights, write_weights
 from tdro.report.stability import of_courses, repetitions
-from tdro.weights import Weights, write_weights
 
 TASKS = ["a", "b", "c", "d"]
 

@@ -18,7 +18,7 @@ from tdro.config.schema import Dedup, Distill, Encoding, Model, Select, Training
 from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.mining.select import select_negatives
-from tdro.plan import make_plan, read_tasks
+from tdro.mixtures.plan import make_plan, read_tasks
 from tdro.teacher import plan_scores, scored_files
 from tdro.train import train
 

@@ -34,14 +34,15 @@ from tdro.errors import Unfinished, UserError
 from tdro.evaluate import evaluate
 from tdro.export import export
 from tdro.losses import own_negatives_loss
+from tdro.mixtures.derive import derive, uniform
+from tdro.mixtures.plan import make_plan, read_tasks
+from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.models.lora import merge_adapters
 from tdro.optimize import optimize
-from tdro.plan import make_plan, read_tasks
 from tdro.reference import reference
 from tdro.train import train
-from tdro.weights import Weights, derive, uniform, write_weights
 
 ROOT = Path(__file__).parents[2]
 GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]

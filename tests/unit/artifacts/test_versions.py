@@ -46,7 +46,7 @@ def codes(package):
     [
         ("losses.py", {"train", "optimize", "command train"}, {"encode", "command dedup", "command prepare"}),
         ("text/strings.py", {"train", "encode", "command prepare"}, {"command search", "command derive"}),
-        ("weights.py", {"train", "optimize", "command derive"}, {"command prepare", "encode"}),
+        ("mixtures/weights.py", {"train", "optimize", "command derive"}, {"command prepare", "encode"}),
         ("readers/jsonl.py", {"command prepare"}, {"train", "command search"}),  # loaded by its name
         (
             "readers/testsets/miracl.py",

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.errors import UserError
-from tdro.plan import make_plan, read_tasks
-from tdro.repetition import count_repetitions, drawn_queries, report_repetitions
+from tdro.mixtures.plan import make_plan, read_tasks
+from tdro.mixtures.repetition import count_repetitions, drawn_queries, report_repetitions
 
 
 def task(rows, passages, *, seed=0, negatives=5):
@@ -218,5 +218,5 @@ def test_unknown_and_tiny_tasks_are_refused(tmp_path):
 
 
 def test_planning_loads_no_model_library():
-    code = "import sys, tdro.plan; assert not {'torch', 'transformers', 'datasets'} & set(sys.modules), sys.modules"
+    code = "import sys, tdro.mixtures.plan; assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,9 +10,10 @@ from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import TRAIN, TRAJECTORY
 from tdro.config.mixturenames import Mixture, of_sizes, parse
 from tdro.errors import UserError
-from tdro.weights import Weights, derive, read_weights, uniform, write_weights
+from tdro.mixtures.derive import derive, uniform
+from tdro.mixtures.weights import Weights, read_weights, write_weights
 
-RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"
+RELEASED = Path(__file__).parents[3] / "resources" / "released_weights"
 
 
 @pytest.mark.parametrize("percent", range(20, 100, 10))

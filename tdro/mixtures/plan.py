@@ -18,10 +18,10 @@ from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.config.commands import PlanJob
-from tdro.draws import Draws, TrainingRows
 from tdro.errors import UserError
-from tdro.repetition import count_repetitions, drawn_queries, report_repetitions
-from tdro.weights import read_weights
+from tdro.mixtures.draws import Draws, TrainingRows
+from tdro.mixtures.repetition import count_repetitions, drawn_queries, report_repetitions
+from tdro.mixtures.weights import read_weights
 
 Arrangement = Literal["homogeneous", "mixed"]
 
@@ -32,7 +32,7 @@ def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, base
     Args:
         weights: Weights JSON.
         results: Folder with the tasks' ``data/{task}/train.parquet``.
-        output: ``plan.parquet``; its metadata counts what it repeats (:mod:`tdro.repetition`).
+        output: ``plan.parquet``; its metadata counts what it repeats (:mod:`tdro.mixtures.repetition`).
         job: Shape, seed, and whether the rows that the baseline has drawn come last (``rows: fresh``).
         baseline: Plan of the baseline; needed for fresh rows.
 
