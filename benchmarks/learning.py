@@ -37,7 +37,7 @@ def released_loss(model, reference, weights, task_ids, temperature: float):
     """Loss of the proxy as the released code computes it, the reference model beside it."""
     import torch
 
-    from tdro.losses import own_negatives_loss
+    from tdro.training.losses import own_negatives_loss
 
     class Released(torch.nn.Module):
         def __init__(self):
@@ -80,10 +80,10 @@ class Setting:
         import torch
 
         from tdro.artifacts.layout import Layout
-        from tdro.batches import Texts
         from tdro.config.prompts import INSTRUCT, TaskPrompts
         from tdro.jobs import Jobs
         from tdro.mixtures.plan import make_plan, read_tasks
+        from tdro.training.batches import Texts
 
         batch, negatives, self.tasks = shape
         self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
@@ -123,9 +123,9 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     import torch
 
     from tdro.dro import TaskWeights
-    from tdro.meter import Meter
     from tdro.models.bases import load_retriever
     from tdro.models.load import load_trained
+    from tdro.training.meter import Meter
 
     torch.manual_seed(0)
     model = load_retriever(setting.job.model, setting.encoding)

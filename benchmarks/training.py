@@ -50,14 +50,14 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from sentence_transformers.base.losses import merged_forward
     from transformers import set_seed
 
-    from tdro import forward, losses
     from tdro.artifacts.files import read_table
     from tdro.artifacts.layout import Layout
     from tdro.artifacts.schemas import PLAN
-    from tdro.batches import Texts
     from tdro.jobs import Jobs
-    from tdro.meter import Meter
     from tdro.models.bases import base_prompts, load_retriever
+    from tdro.training import forward, losses
+    from tdro.training.batches import Texts
+    from tdro.training.meter import Meter
 
     embed = {
         "ours": forward.embed_columns,
@@ -87,7 +87,7 @@ def timed(model, loss, plan, texts, meter, optimisation, encoding, warm_up: int)
     """Train; seconds a step after the first ``warm_up``, peak memory in MB, and the logged losses."""
     from transformers import TrainerCallback
 
-    from tdro import training
+    from tdro.training import trainer
 
     class Clock(TrainerCallback):
         """Times and losses of the steps."""
@@ -103,7 +103,7 @@ def timed(model, loss, plan, texts, meter, optimisation, encoding, warm_up: int)
 
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        training.run(
+        trainer.run(
             model,
             loss,
             plan,

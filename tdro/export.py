@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tdro.artifacts.files import read_json, replacing
 from tdro.artifacts.schemas import METRICS
-from tdro.card import describe_results
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
+from tdro.training.card import describe_results
 
 log = logging.getLogger(__name__)
 

@@ -16,24 +16,24 @@ from accelerate.utils import gather
 from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
-from tdro import training
 from tdro.artifacts.files import digest, read_origin, read_table, write_table
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY
-from tdro.batches import Texts, files_of
 from tdro.config.commands import OptimizeJob
 from tdro.config.schema import Tdro
 from tdro.dro import TaskWeights
 from tdro.errors import UserError
-from tdro.forward import embed_columns
 from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
-from tdro.losses import check_finite, own_negatives_loss
-from tdro.meter import Meter
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.load import base_files
 from tdro.models.processes import processes
 from tdro.models.room import check_model
+from tdro.training import trainer
+from tdro.training.batches import Texts, files_of
+from tdro.training.forward import embed_columns
+from tdro.training.losses import check_finite, own_negatives_loss
+from tdro.training.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ def optimize(
         UserError: when ``reference`` belongs to another plan, or a loss is not finite.
     """
     rows = read_table(plan, PLAN)
-    training.check_plan(rows, plan, job.tdro, mixed=True)
+    trainer.check_plan(rows, plan, job.tdro, mixed=True)
     reference_losses = _reference_losses(reference, plan)
-    training.keep_if_same(
+    trainer.keep_if_same(
         checkpoints,
         job,
         [plan, reference, initial, *([fetched] if fetched else [])],
@@ -88,7 +88,7 @@ def optimize(
     weights = _task_weights(start.weights, initial, job)
     loss = RobustLoss(model, weights, task_ids, reference_losses, job.tdro, meter)
     _load_state(loss, checkpoints)
-    training.run(
+    trainer.run(
         model,
         loss,
         rows,
@@ -198,7 +198,7 @@ class _SaveState(TrainerCallback):
 
 
 def _load_state(loss: RobustLoss, checkpoints: Path) -> None:
-    newest = training.newest_checkpoint(checkpoints)
+    newest = trainer.newest_checkpoint(checkpoints)
     if newest:
         content = torch.load(newest / _STATE, weights_only=True)
         loss.weights.load_state_dict(content["weights"])

@@ -13,7 +13,7 @@ import polars as pl
 
 from tdro.artifacts.files import replacing
 from tdro.errors import UserError
-from tdro.report.formats import METRIC_NAMES
+from tdro.formats import METRIC_NAMES
 from tdro.report.scores import ALL_SEEDS
 from tdro.report.subjects import MEAN
 

@@ -21,15 +21,15 @@ from torch import Tensor
 from tdro.artifacts.files import digest, read_table, stamps, write_table
 from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
-from tdro.batches import Text, Texts, files_of
 from tdro.config.commands import ReferenceJob
-from tdro.losses import check_finite, own_negatives_loss
 from tdro.models.cuts import CutCounter
 from tdro.models.load import load_trained, model_files, trained_prompts
 from tdro.models.precision import autocast
 from tdro.models.processes import processes
 from tdro.models.room import check_model
 from tdro.retrieval.shards import Workspace
+from tdro.training.batches import Text, Texts, files_of
+from tdro.training.losses import check_finite, own_negatives_loss
 
 log = logging.getLogger(__name__)
 

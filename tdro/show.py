@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tdro.errors import UserError
+from tdro.formats import passes
 from tdro.mixtures.weights import Weights, read_weights
-from tdro.report.formats import passes
 
 _BAR = 30
 _WIDTH = 120

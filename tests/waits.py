@@ -12,7 +12,7 @@ def waiting(folder: Path, function: str, *calls: int) -> dict[str, str]:
     Args:
         folder: Where `waits-1` appears when the first process waits; the file `go` lets all go on, and so does a
             signal to stop.
-        function: Such as `tdro.losses:ContrastiveLoss.forward`.
+        function: Such as `tdro.training.losses:ContrastiveLoss.forward`.
         calls: Counted from 1; a process after the last of them does not wait.
     """
     folder.mkdir(parents=True, exist_ok=True)

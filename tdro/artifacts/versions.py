@@ -69,7 +69,7 @@ class _Module(NamedTuple):
 
 
 def of_stage(module: str) -> Version:
-    """The version of a stage, named by its module, such as ``tdro.train``."""
+    """The version of a stage, named by its module, such as ``tdro.training.train``."""
     return _version({module}, "")
 
 

@@ -58,7 +58,7 @@ def _train(commands) -> None:
 
 def _run_train(options) -> None:
     from tdro.config.commands import TrainJob
-    from tdro.train import train
+    from tdro.training.train import train
 
     folders = (options.results, options.output, options.checkpoints, options.tensorboard)
     train(options.plan, *folders, read_settings(options, TrainJob), options.fetched, options.loss_weights)

@@ -68,7 +68,7 @@ def make_plan(
     of them, rounded down or up at random, so that expectations are exact and chance is small. Each
     task's rows come in a new random order on every pass, so no row comes twice before every row has come
     once. Two rows of a batch may share a passage; the loss sees to it that such a passage is no negative
-    (:mod:`tdro.masks`).
+    (:mod:`tdro.training.masks`).
 
     Args:
         tasks: Training rows by task, tables of schema ``TRAIN``.

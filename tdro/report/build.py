@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from polars import DataFrame
 
+from tdro import formats
 from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.content import BASELINE, Content
@@ -20,7 +21,6 @@ from tdro.report import (
     asking,
     dimensions,
     figures,
-    formats,
     gains,
     heaviest,
     mixtures,

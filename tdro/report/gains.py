@@ -9,8 +9,8 @@ from rich.table import Table
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.content import BASELINE, Content
+from tdro.formats import signed
 from tdro.report.comparison import bounds, compare, score, verdict
-from tdro.report.formats import signed
 from tdro.report.queries import Reader, averaged
 from tdro.report.reading import VERDICTS, Finding
 from tdro.report.subjects import MEAN, OUT_OF_DOMAIN, Subject, subjects

@@ -7,7 +7,7 @@ from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import LEAKS
 from tdro.errors import UserError
-from tdro.report.formats import cut, percent
+from tdro.formats import cut, percent
 
 # Examples of a benchmark.
 _EXAMPLES = 3

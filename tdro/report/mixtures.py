@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tdro import formats
 from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import TRAJECTORY
@@ -12,7 +13,6 @@ from tdro.config.content import BASELINE, Content
 from tdro.config.mixturenames import parse
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, read_weights
-from tdro.report import formats
 
 
 @dataclass(frozen=True)

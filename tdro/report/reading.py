@@ -7,8 +7,8 @@ from scipy.stats import t
 
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.content import BASELINE, Content
+from tdro.formats import listed, percent, plural, signed
 from tdro.report.comparison import bounds
-from tdro.report.formats import listed, percent, plural, signed
 from tdro.report.scores import Results, Row
 from tdro.report.subjects import OUT_OF_DOMAIN
 from tdro.report.tables import columns

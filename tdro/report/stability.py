@@ -9,8 +9,8 @@ import polars as pl
 from tdro.artifacts.layout import Layout
 from tdro.config.content import Content
 from tdro.config.mixturenames import parse
+from tdro.formats import listed, passes, plural
 from tdro.mixtures.weights import read_weights
-from tdro.report.formats import listed, passes, plural
 
 #: Below this mean rank correlation between seeds the order of the tasks is called unstable.
 STABLE_CORRELATION = 0.7

@@ -13,7 +13,7 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.artifacts.schemas import DUPLICATES
 from tdro.config.content import BASELINE, Content
 from tdro.errors import UserError
-from tdro.report.formats import cut, duration, memory
+from tdro.formats import cut, duration, memory
 
 # A stage's file, and the stage as the page names it.
 _STAGES = {"train.parquet": "Deduplication", "negatives.parquet": "Mining", "queries.parquet": "Preparation"}

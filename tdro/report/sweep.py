@@ -8,7 +8,7 @@ import polars as pl
 
 from tdro.artifacts.layout import Layout
 from tdro.config.content import Content
-from tdro.report.formats import duration, listed, plural, weight
+from tdro.formats import duration, listed, plural, weight
 from tdro.report.mixtures import trajectories
 from tdro.report.stability import correlation, last_weights
 

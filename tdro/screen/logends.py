@@ -5,7 +5,7 @@ from pathlib import Path
 
 # Bytes at the end of a log that are read.
 _END = 1 << 15
-# `22:54:23 tdro.training: ` before what a logger says.
+# `22:54:23 tdro.training.trainer: ` before what a logger says.
 _LOGGER = re.compile(r"^\d\d:\d\d:\d\d [\w.]+: ")
 _WARNING = re.compile(r"^\d\d:\d\d:\d\d [\w.]+: warning: ")
 _SENTENCE = re.compile(r"^tdro [\w-]+: error: ")

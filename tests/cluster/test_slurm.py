@@ -45,7 +45,7 @@ def test_a_job_runs_its_command_exactly_once(whole):
             tasks = {name.partition(".")[2]: int(count) for name, count in steps}
             assert tasks == {"batch": 1, "0": 1}
     for log in (whole.folder / "logs/train").glob("*.log"):
-        assert log.read_text().count("tdro.train: wrote") == 1
+        assert log.read_text().count("tdro.training.train: wrote") == 1
     assert list((whole.folder / "logs/slurm").glob("efficiency_report_*.csv"))
 
 
@@ -89,7 +89,7 @@ def test_a_cancelled_job_is_not_queued_again(learning):
 def test_a_training_longer_than_its_time_limit_finishes_over_several_jobs(whole, tmp_path):
     """The first two jobs wait in their third step until their minute is over; the third may last."""
     project = whole.copy(tmp_path / "project")
-    waits = waiting(tmp_path / "waits", "tdro.losses:ContrastiveLoss.forward", 3, 3)
+    waits = waiting(tmp_path / "waits", "tdro.training.losses:ContrastiveLoss.forward", 3, 3)
     change = "training={steps: 9, save_steps: 1}"
     limit = {"train": "gpu=2 runtime=1+599*(attempt//3)"}
     project.run(f"{RUN}/uniform/model", "--retries", "2", "--config", change, resources=limit, waits=waits)

@@ -9,7 +9,6 @@ from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
 from tdro.artifacts.schemas import PLAN
-from tdro.card import describe_training
 from tdro.cli import main
 from tdro.config.commands import TrainJob
 from tdro.config.prompts import named
@@ -17,6 +16,7 @@ from tdro.config.registry import Prompted
 from tdro.config.schema import Distill, Encoding, Lora, Model, Training
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import base_prompts, load_retriever
+from tdro.training.card import describe_training
 
 TASKS = ["red", "blue", "blue", "blue"]
 ENCODING = Encoding(query_length=16, passage_length=24)

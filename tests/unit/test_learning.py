@@ -16,12 +16,12 @@ from torch import nn
 from tdro.artifacts.schemas import TRAIN
 from tdro.config.schema import Tdro
 from tdro.dro import TaskWeights
-from tdro.losses import ContrastiveLoss, own_negatives_loss
-from tdro.meter import Meter
 from tdro.mixtures.plan import make_plan
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.optimize import RobustLoss
-from tdro.train import _factors as loss_factors
+from tdro.training.losses import ContrastiveLoss, own_negatives_loss
+from tdro.training.meter import Meter
+from tdro.training.train import _factors as loss_factors
 
 TASKS = ["learnable", "noise", "easy"]
 TEMPERATURE = 0.3

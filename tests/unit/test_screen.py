@@ -78,7 +78,7 @@ def test_elsewhere_than_on_a_terminal_every_job_is_one_line_when_it_begins(show)
 
 def test_on_a_terminal_a_job_is_a_line_when_it_has_ended_and_what_goes_on_stands_below(show, tmp_path):
     run = show(Terminal())
-    (tmp_path / "log").write_text("22:56:14 tdro.training: loss 0.29  67% 40/60 [00:10<00:05, 4step/s]\n")
+    (tmp_path / "log").write_text("22:56:14 tdro.training.trainer: loss 0.29  67% 40/60 [00:10<00:05, 4step/s]\n")
     run.told(LogEvent.RUN_INFO, "", stats={"train": 2, "total": 2})
     run.begins(1, "train", tmp_path / "log", "Training tiny on [curr], seed 1")
     run.told(None, "A warning", logging.WARNING)
@@ -107,7 +107,7 @@ def test_a_gathering_rule_is_no_line(show):
 def test_a_failed_job_says_its_sentence_its_rule_and_where_its_log_lies(show, tmp_path, stream, quiet):
     run, log = show(stream(), quiet), tmp_path / "train.log"
     log.write_text(
-        "12:00:00 tdro.train: begins\ntdro train: error: the base is broken; mend it.\nTraceback\n  launcher\n"
+        "12:00:00 tdro.training.train: begins\ntdro train: error: the base is broken; mend it.\nTraceback\n  launcher\n"
     )
     run.begins(3, "train", log, "Training tiny on curr, seed 1")
     run.told(None, f"RuleException:\nCalledProcessError in file x, line 5:\nCommand '{'x' * 900}'", logging.ERROR)

@@ -3,9 +3,11 @@
 Python imports this module by itself at the start of every process that has its folder on `PYTHONPATH`. What waits is
 said by two variables (:func:`waits.waiting` sets them):
 
-    TDRO_TEST_WAIT=tdro.losses:ContrastiveLoss.forward:3,5   the first process that loads the module waits at its third
-                                                             call, the next at its fifth, all further ones not at all
-    TDRO_TEST_WAIT_FOLDER=/tmp/x                             `/tmp/x/waits-1` appears when the first waits
+    TDRO_TEST_WAIT=tdro.training.losses:ContrastiveLoss.forward:3,5
+    TDRO_TEST_WAIT_FOLDER=/tmp/x
+
+The first process that loads the module waits at its third call, the next at its fifth, all further ones not at all;
+`/tmp/x/waits-1` appears when the first waits.
 
 It waits until SIGTERM or SIGUSR1 comes, or until the test makes the file `go` in the folder.
 """

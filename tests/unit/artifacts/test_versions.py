@@ -18,7 +18,7 @@ READ = """
 import json, sys
 from tdro import commands
 from tdro.artifacts import versions
-modules = ("train", "reference", "optimize", "mining.encode", "encodecorpus")
+modules = ("training.train", "reference", "optimize", "mining.encode", "encodecorpus")
 stages = {name.rpartition(".")[2]: versions.of_stage(f"tdro.{name}") for name in modules}
 found = stages | {f"command {name}": versions.of_command(run) for name, run in commands.functions().items()}
 assert "torch" not in sys.modules
@@ -44,7 +44,7 @@ def codes(package):
 @pytest.mark.parametrize(
     ("module", "changed", "kept"),
     [
-        ("losses.py", {"train", "optimize", "command train"}, {"encode", "command dedup", "command prepare"}),
+        ("training/losses.py", {"train", "optimize", "command train"}, {"encode", "command dedup", "command prepare"}),
         ("text/strings.py", {"train", "encode", "command prepare"}, {"command search", "command derive"}),
         ("mixtures/weights.py", {"train", "optimize", "command derive"}, {"command prepare", "encode"}),
         ("readers/jsonl.py", {"command prepare"}, {"train", "command search"}),  # loaded by its name
@@ -88,7 +88,7 @@ def test_the_code_of_a_command_is_part_of_it(package):
 
 
 def test_libraries_are_those_that_a_stage_reaches():
-    libraries = versions.of_stage("tdro.train").libraries
+    libraries = versions.of_stage("tdro.training.train").libraries
     assert {"torch", "transformers", "sentence_transformers", "accelerate", "peft"} <= libraries.keys()
     assert "faiss" in versions.of_stage("tdro.mining.search").libraries
     assert "jieba" in versions.of_stage("tdro.data.dedup").libraries

@@ -13,11 +13,11 @@ from tdro.config.prompts import INSTRUCT, named
 from tdro.config.registry import Prompted
 from tdro.config.schema import Encode, Encoding, Lora, Model
 from tdro.errors import UserError
-from tdro.losses import ContrastiveLoss
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.kinds import is_decoder, is_embedder
 from tdro.models.load import load_trained, trained_prompts
 from tdro.models.unused import freeze_unused
+from tdro.training.losses import ContrastiveLoss
 
 ENCODING = Encoding(query_length=24, passage_length=32, precision="fp32")
 TEXTS = ["alpha beta", "gamma delta epsilon zeta", "eta", "theta iota kappa lambda mu nu xi"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from tdro.losses import ContrastiveLoss, own_negatives_loss
+from tdro.training.losses import ContrastiveLoss, own_negatives_loss
 
 
 def unit(*shape, seed=0):

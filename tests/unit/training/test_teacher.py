@@ -9,7 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro import train as train_stage
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, PLAN, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config.commands import TrainJob
@@ -19,8 +18,9 @@ from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.mining.select import select_negatives
 from tdro.mixtures.plan import make_plan, read_tasks
-from tdro.teacher import plan_scores, scored_files
-from tdro.train import train
+from tdro.training import train as train_stage
+from tdro.training.teacher import plan_scores, scored_files
+from tdro.training.train import train
 
 #: Two tasks of mined negatives and one whose source provides them.
 TASKS = ("faq", "code", "given")

@@ -13,11 +13,11 @@ from sentence_transformers.sentence_transformer.losses import (
 
 from tdro.config.schema import Encoding, Lora, Model
 from tdro.errors import UserError
-from tdro.forward import COST, embed_columns
-from tdro.losses import ContrastiveLoss
-from tdro.meter import Meter
 from tdro.models.bases import load_retriever
 from tdro.models.features import text_lengths
+from tdro.training.forward import COST, embed_columns
+from tdro.training.losses import ContrastiveLoss
+from tdro.training.meter import Meter
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
@@ -232,7 +232,7 @@ def test_positions_of_flattened_texts_start_where_the_model_wants_them(kind, tmp
 
 def test_processes_with_fewer_groups_halve_theirs_whatever_the_form(flat, monkeypatch):
     """Several processes must make as many passes; here the others are pretended to make six."""
-    from tdro import forward
+    from tdro.training import forward
 
     class Two:
         num_processes, device = 2, torch.device("cpu")

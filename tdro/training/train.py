@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 from transformers import set_seed
 
-from tdro import training
 from tdro.artifacts.files import read_table
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import PLAN
-from tdro.batches import Texts, files_of
-from tdro.card import describe_training, public_settings
 from tdro.config.commands import TrainJob
 from tdro.config.dimensions import check_trained
 from tdro.config.prompts import TaskPrompts, named
-from tdro.distill import Distillation
 from tdro.errors import UserError
-from tdro.losses import ContrastiveLoss
-from tdro.masks import KnownPositives
-from tdro.meter import Meter
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.load import SETTINGS, base_files, network_of
 from tdro.models.lora import merge_adapters
 from tdro.models.processes import processes
 from tdro.models.room import check_model
-from tdro.teacher import plan_scores, scored_files
+from tdro.training import trainer
+from tdro.training.batches import Texts, files_of
+from tdro.training.card import describe_training, public_settings
+from tdro.training.distill import Distillation
+from tdro.training.losses import ContrastiveLoss
+from tdro.training.masks import KnownPositives
+from tdro.training.meter import Meter
+from tdro.training.teacher import plan_scores, scored_files
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +67,12 @@ def train(
         Unfinished: when a signal stopped the training; the same command goes on with it.
     """
     rows = read_table(plan, PLAN)
-    training.check_plan(rows, plan, job.training, mixed=False)
+    trainer.check_plan(rows, plan, job.training, mixed=False)
     _check_output(output)
     small = [plan, *(file for file in (fetched, loss_weights) if file)]
     scored = scored_files(rows, results) if job.training.distill else {}
     large = [*files_of(rows, results), *scored.values(), *base_files(job.model)]
-    training.keep_if_same(checkpoints, job, small, large, stage=__name__)
+    trainer.keep_if_same(checkpoints, job, small, large, stage=__name__)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)
     prompts = base_prompts(job.model, model)
@@ -91,7 +91,7 @@ def train(
         alone=_alone(rows, job.own_negatives),
         distillation=Distillation(plan_scores(rows, scored), job.training.distill) if job.training.distill else None,
     )
-    whole = training.run(
+    whole = trainer.run(
         model,
         loss,
         rows,

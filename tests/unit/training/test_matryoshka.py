@@ -14,9 +14,9 @@ from sentence_transformers.sentence_transformer.losses import (
 from tdro.config.dimensions import check_trained
 from tdro.config.schema import Encoding, Model
 from tdro.errors import UserError
-from tdro.losses import ContrastiveLoss
-from tdro.meter import Meter
 from tdro.models.bases import load_retriever
+from tdro.training.losses import ContrastiveLoss
+from tdro.training.meter import Meter
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
 DIMENSIONS = [32, 20, 3]

@@ -28,16 +28,16 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.versions import of_stage
-from tdro.batches import Texts, columns, dataset
 from tdro.config.schema import Encoding, Optimisation
 from tdro.config.sections import Section
 from tdro.errors import Unfinished, UserError
-from tdro.meter import Meter
 from tdro.models.cuts import CountingCollator, say
 from tdro.models.load import network_of
 from tdro.models.precision import supports_bf16
 from tdro.models.processes import PATIENCE, agreed, device, processes
 from tdro.models.unused import freeze_unused
+from tdro.training.batches import Texts, columns, dataset
+from tdro.training.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def run(
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
     freeze_unused(model)
-    model.model_card_data.generate_widget_examples = False  # our card shows none (tdro.card)
+    model.model_card_data.generate_widget_examples = False  # our card shows none (tdro.training.card)
     trainer = _Trainer(
         meter,
         model=model,
@@ -264,7 +264,7 @@ def _arguments(
         report_to=optimisation.report_to,
         disable_tqdm=True,
         remove_unused_columns=False,
-        # A step has several forward passes (tdro.forward); buffers never change, and need not be sent at each.
+        # A step has several forward passes (tdro.training.forward); buffers never change, and need not be sent at each.
         ddp_broadcast_buffers=False,
         ddp_find_unused_parameters=False,  # every parameter is used
     )

@@ -9,11 +9,11 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from sentence_transformers.util import all_gather_with_grad, cos_sim, get_rank, pairwise_cos_sim
 from torch import Tensor
 
-from tdro.distill import Distillation
 from tdro.errors import UserError
-from tdro.forward import embed_columns
-from tdro.masks import KnownPositives
-from tdro.meter import Meter
+from tdro.training.distill import Distillation
+from tdro.training.forward import embed_columns
+from tdro.training.masks import KnownPositives
+from tdro.training.meter import Meter
 
 #: Logits of passages out of the first so many numbers of the embeddings, which the cosine scales to unit length anew;
 #: None takes all numbers.
@@ -26,7 +26,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
     Two things differ from sentence-transformers' loss. Similarities are computed in float32: at a temperature of 0.002
     the rounding of a bfloat16 cosine is larger than most differences that matter. And another row's passage is left out
     of the sum where it is a known positive of the query. Rows may also have their own hard negatives only, and learn a
-    cross-encoder's scores beside (:mod:`tdro.distill`).
+    cross-encoder's scores beside (:mod:`tdro.training.distill`).
 
     Args:
         model: A SentenceTransformer whose embeddings have unit length.
@@ -34,7 +34,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         known: Known positives of each row of the plan; None leaves no passage out.
         factors: What the loss of each row of the plan is scaled by, shape (rows,); None scales nothing. The rows of a
             batch share a task, hence a factor.
-        mini_batch_tokens: Tokens of a forward pass, see :func:`tdro.forward.embed_columns`.
+        mini_batch_tokens: Tokens of a forward pass, see :func:`tdro.training.forward.embed_columns`.
         meter: Is told tokens and losses.
         dimensions: The loss is the sum of those of the embeddings cut to each of these dimensions (Kusupati et al.
             2022), as sentence-transformers' ``MatryoshkaLoss``; with none it is that of the whole embeddings.
@@ -63,7 +63,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         self._alone, self._distillation = alone, distillation
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-        """As the parent class, the texts sorted by length (:mod:`tdro.forward`).
+        """As the parent class, the texts sorted by length (:mod:`tdro.training.forward`).
 
         Args:
             sentence_features: Tokens of the queries, the positives and each column of negatives.

@@ -11,9 +11,9 @@ from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
 from sentence_transformers.util import pairwise_cos_sim
 
 from tdro.config.schema import Distill, Encoding, Model
-from tdro.distill import Distillation
-from tdro.losses import ContrastiveLoss
 from tdro.models.bases import load_retriever
+from tdro.training.distill import Distillation
+from tdro.training.losses import ContrastiveLoss
 
 scores = st.one_of(st.floats(-12, 12, width=32), st.just(math.nan))
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.artifacts.schemas import PLAN, QUERIES
-from tdro.losses import ContrastiveLoss
-from tdro.masks import KnownPositives
+from tdro.training.losses import ContrastiveLoss
+from tdro.training.masks import KnownPositives
 
 
 def column(lists):

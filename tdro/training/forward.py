@@ -22,10 +22,10 @@ from sentence_transformers.base.losses.gradcache import RandContext
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tdro.meter import Meter
 from tdro.models.features import distinct, merged, padded, positions, rows_of, text_lengths
 from tdro.models.lengths import groups, packs
 from tdro.models.processes import processes
+from tdro.training.meter import Meter
 
 #: What a forward and backward pass costs beside its tokens, in tokens, by the type of device. Measured on two cores
 #: (docs/performance.md); for GPUs an estimate, from some 10 ms to launch the kernels of a pass.

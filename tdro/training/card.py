@@ -16,14 +16,14 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import tdro
 from tdro.artifacts.schemas import METRICS
-from tdro.batches import Texts
 from tdro.config.commands import TrainJob
 from tdro.config.registry import QUERY
 from tdro.config.schema import Model
+from tdro.formats import METRIC_NAMES, count, listed, weight
 from tdro.mixtures.weights import Weights
 from tdro.models.room import length_of
 from tdro.readers.fetch import PREFIX, is_local
-from tdro.report.formats import METRIC_NAMES, count, listed, weight
+from tdro.training.batches import Texts
 
 _CARD = "README.md"
 _TRAINING = "## How it was trained"

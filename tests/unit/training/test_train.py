@@ -21,11 +21,8 @@ from waits import waiting
 
 from tdro import optimize as optimize_stage
 from tdro import reference as reference_stage
-from tdro import train as train_stage
-from tdro import training
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY
-from tdro.batches import Texts, columns, dataset
 from tdro.config.commands import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
@@ -33,7 +30,6 @@ from tdro.config.schema import Encoding, Lora, Model, Tdro, Training
 from tdro.errors import Unfinished, UserError
 from tdro.evaluate import evaluate
 from tdro.export import export
-from tdro.losses import own_negatives_loss
 from tdro.mixtures.derive import derive, uniform
 from tdro.mixtures.plan import make_plan, read_tasks
 from tdro.mixtures.weights import Weights, write_weights
@@ -42,9 +38,13 @@ from tdro.models.load import load_trained
 from tdro.models.lora import merge_adapters
 from tdro.optimize import optimize
 from tdro.reference import reference
-from tdro.train import train
+from tdro.training import train as train_stage
+from tdro.training import trainer
+from tdro.training.batches import Texts, columns, dataset
+from tdro.training.losses import own_negatives_loss
+from tdro.training.train import train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 TASKS = {"plain": Prompted(instruction="Find it."), "twin": Prompted(instruction="Find the same.", symmetric=True)}
 INSTRUCTED = TaskPrompts(query=INSTRUCT)
@@ -191,10 +191,10 @@ class KillAt(TrainerCallback):
 
 def interrupted(monkeypatch, step, stage, *arguments):
     """Run ``stage`` until a kill after ``step``, then run it again to its end."""
-    run = training.run
+    run = trainer.run
     with monkeypatch.context() as patch:
         kill = (KillAt(step),)
-        patch.setattr(training, "run", lambda *a, callbacks=(), **k: run(*a, callbacks=(*callbacks, *kill), **k))
+        patch.setattr(trainer, "run", lambda *a, callbacks=(), **k: run(*a, callbacks=(*callbacks, *kill), **k))
         with pytest.raises(Killed):
             stage(*arguments)
     stage(*arguments)
@@ -225,17 +225,17 @@ def test_a_signal_stops_after_its_step_and_the_next_run_goes_on_there(
     # Steps between checkpoints are more than the training has: the one that is found comes from the signal.
     plan, job = make("homogeneous", 8), train_job(tiny_base, save_steps=100)
     train(plan, results, tmp_path / "whole", tmp_path / "c1", tmp_path / "tb", job)
-    run, stop = training.run, SignalAt(4)
+    run, stop = trainer.run, SignalAt(4)
     stop.number = number
     before = signal.getsignal(number)
     arguments = (plan, results, tmp_path / "resumed", tmp_path / "c2", tmp_path / "tb", job)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run", lambda *a, **k: run(*a, callbacks=(stop,), **k))
+        patch.setattr(trainer, "run", lambda *a, **k: run(*a, callbacks=(stop,), **k))
         with pytest.raises(Unfinished, match="after step 5 of 8"):
             train(*arguments)
     assert signal.getsignal(number) == before
     assert not (tmp_path / "resumed").exists()
-    assert training.newest_checkpoint(tmp_path / "c2").name == "checkpoint-5"
+    assert trainer.newest_checkpoint(tmp_path / "c2").name == "checkpoint-5"
     train(*arguments)
     assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
 
@@ -264,7 +264,7 @@ def test_a_launched_job_of_one_process_saves_and_says_that_it_wants_to_go_on(
         ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment |= waiting(tmp_path / "w", "tdro.losses:ContrastiveLoss.forward", 3)
+    environment |= waiting(tmp_path / "w", "tdro.training.losses:ContrastiveLoss.forward", 3)
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(start, stdout=out, stderr=out, env=environment, start_new_session=True)
     while not (tmp_path / "w/waits-1").exists():
@@ -272,7 +272,7 @@ def test_a_launched_job_of_one_process_saves_and_says_that_it_wants_to_go_on(
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGTERM) if through == "launch.sh" else process.send_signal(signal.SIGTERM)
     assert process.wait() == Unfinished.STATUS, (tmp_path / "out").read_text()
-    assert training.newest_checkpoint(tmp_path / "c").name == "checkpoint-3"
+    assert trainer.newest_checkpoint(tmp_path / "c").name == "checkpoint-3"
     said = (tmp_path / ("log" if through == "launch.sh" else "out")).read_text()
     assert "stopped by a signal after step 3 of 8" in said
 
@@ -280,9 +280,9 @@ def test_a_launched_job_of_one_process_saves_and_says_that_it_wants_to_go_on(
 def test_checkpoints_of_other_settings_are_not_resumed(tiny_base, results, make, tmp_path, monkeypatch):
     plan, job, checkpoints = make("homogeneous", 8), train_job(tiny_base), tmp_path / "c"
     train(plan, results, tmp_path / "whole", tmp_path / "c0", tmp_path / "tb", job)
-    run = training.run
+    run = trainer.run
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run", lambda *a, **k: run(*a, callbacks=(KillAt(5),), **k))
+        patch.setattr(trainer, "run", lambda *a, **k: run(*a, callbacks=(KillAt(5),), **k))
         with pytest.raises(Killed):
             train(
                 plan,
@@ -292,7 +292,7 @@ def test_checkpoints_of_other_settings_are_not_resumed(tiny_base, results, make,
                 tmp_path / "tb",
                 train_job(tiny_base, learning_rate=1e-3),
             )
-    assert training.newest_checkpoint(checkpoints)
+    assert trainer.newest_checkpoint(checkpoints)
     train(plan, results, tmp_path / "model", checkpoints, tmp_path / "tb", job)
     assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "model"))
 
@@ -309,15 +309,15 @@ def test_checkpoints_of_another_version_are_not_resumed(
 ):
     caplog.set_level("INFO", "tdro")
     plan, job, checkpoints = make("homogeneous", 8), train_job(tiny_base), tmp_path / "c"
-    run, version = training.run, training.of_stage
+    run, version = trainer.run, trainer.of_stage
     with monkeypatch.context() as patch:
-        patch.setattr(training, "of_stage", lambda stage: other(version(stage)))
-        patch.setattr(training, "run", lambda *a, **k: run(*a, callbacks=(KillAt(5),), **k))
+        patch.setattr(trainer, "of_stage", lambda stage: other(version(stage)))
+        patch.setattr(trainer, "run", lambda *a, **k: run(*a, callbacks=(KillAt(5),), **k))
         with pytest.raises(Killed):
             train(plan, results, tmp_path / "model", checkpoints, tmp_path / "tb", job)
-    assert training.newest_checkpoint(checkpoints)
+    assert trainer.newest_checkpoint(checkpoints)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run", lambda *a, **k: pytest.fail("resumed") if any(checkpoints.glob("ch*")) else None)
+        patch.setattr(trainer, "run", lambda *a, **k: pytest.fail("resumed") if any(checkpoints.glob("ch*")) else None)
         patch.setattr(train_stage, "_save", lambda *a: None)
         train(plan, results, tmp_path / "model", checkpoints, tmp_path / "tb", job)
     assert f"{checkpoints} belongs to a run with other {named}; starting afresh" in caplog.messages
@@ -557,7 +557,7 @@ def test_folders_of_something_else_are_left_alone(tiny_base, results, make, tmp_
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny_base, results, make, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tdro.losses.ContrastiveLoss.forward", lambda *a: torch.tensor(float("nan"), requires_grad=True)
+        "tdro.training.losses.ContrastiveLoss.forward", lambda *a: torch.tensor(float("nan"), requires_grad=True)
     )
     with pytest.raises(UserError, match="not finite"):
         train(make("homogeneous", 8), results, tmp_path / "m", tmp_path / "c", tmp_path / "tb", train_job(tiny_base))

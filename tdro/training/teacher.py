@@ -12,9 +12,9 @@ from torch import Tensor
 from tdro.artifacts.files import read_batches
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import SCORED_TRAIN
-from tdro.distill import usable
 from tdro.errors import UserError
-from tdro.masks import passages_of
+from tdro.training.distill import usable
+from tdro.training.masks import passages_of
 
 log = logging.getLogger(__name__)
 
