@@ -61,7 +61,7 @@ def released_loss(model, reference, weights, task_ids, temperature: float):
 
 def our_loss(model, known, weights, task_ids, tdro, meter):
     """Our loss, and the mean losses of the proxy that it saw."""
-    from tdro.optimize import RobustLoss
+    from tdro.dro.optimize import RobustLoss
 
     class Ours(RobustLoss):
         seen: list[float] = []  # noqa: RUF012
@@ -104,7 +104,7 @@ def run_reference(setting: Setting, known: Path) -> dict:
     """Seconds a step of the job that computes the reference losses; writes them to ``known``."""
     import numpy as np
 
-    from tdro import reference
+    from tdro.dro import reference
     from tdro.models.load import load_trained
 
     model = load_trained(setting.reference)
@@ -122,7 +122,7 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     import numpy as np
     import torch
 
-    from tdro.dro import TaskWeights
+    from tdro.dro.update import TaskWeights
     from tdro.models.bases import load_retriever
     from tdro.models.load import load_trained
     from tdro.training.meter import Meter

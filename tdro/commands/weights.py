@@ -26,7 +26,7 @@ def _reference(commands) -> None:
 
 def _run_reference(options) -> None:
     from tdro.config.commands import ReferenceJob
-    from tdro.reference import reference
+    from tdro.dro.reference import reference
 
     job = read_settings(options, ReferenceJob)
     reference(options.plan, options.model, options.results, options.output, options.checkpoints, job)
@@ -57,7 +57,7 @@ def _optimize(commands) -> None:
 
 def _run_optimize(options) -> None:
     from tdro.config.commands import OptimizeJob
-    from tdro.optimize import optimize
+    from tdro.dro.optimize import optimize
 
     optimize(
         options.plan,

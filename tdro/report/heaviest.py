@@ -10,8 +10,8 @@ from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES
 from tdro.config.content import Content
 from tdro.data.echoes import nearly
+from tdro.dro.heaviest import HEAVIEST_ROWS
 from tdro.formats import cut, listed, percent
-from tdro.heaviest import HEAVIEST_ROWS
 from tdro.report.stability import carried_by_few
 from tdro.text.relations import said
 from tdro.text.strings import passage_text

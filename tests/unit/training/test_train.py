@@ -19,14 +19,16 @@ from transformers import TrainerCallback
 from updateoracle import replay
 from waits import waiting
 
-from tdro import optimize as optimize_stage
-from tdro import reference as reference_stage
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY
 from tdro.config.commands import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.config.schema import Encoding, Lora, Model, Tdro, Training
+from tdro.dro import optimize as optimize_stage
+from tdro.dro import reference as reference_stage
+from tdro.dro.optimize import optimize
+from tdro.dro.reference import reference
 from tdro.errors import Unfinished, UserError
 from tdro.evaluate import evaluate
 from tdro.export import export
@@ -36,8 +38,6 @@ from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.models.lora import merge_adapters
-from tdro.optimize import optimize
-from tdro.reference import reference
 from tdro.training import train as train_stage
 from tdro.training import trainer
 from tdro.training.batches import Texts, columns, dataset
@@ -420,7 +420,7 @@ def test_the_trajectory_is_what_the_formulas_make_of_the_losses_of_the_rows(
         losses.append(found.detach().double().numpy())
         return found
 
-    monkeypatch.setattr("tdro.optimize.own_negatives_loss", recorded)
+    monkeypatch.setattr("tdro.dro.optimize.own_negatives_loss", recorded)
     job = optimize_job(tiny_base, accumulation=accumulation, measure=measure, step_size=0.5)
     table = run_tdro(reference_losses, results, tmp_path, job).to_pandas()
     plan = read_table(reference_losses[0], PLAN).to_pandas()

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.dro import TaskWeights
+from tdro.dro.update import TaskWeights
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 GOLDEN = ["released_update_accum1.json", "released_update_accum4_easy.json"]
 
 

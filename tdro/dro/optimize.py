@@ -21,9 +21,9 @@ from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY
 from tdro.config.commands import OptimizeJob
 from tdro.config.schema import Tdro
-from tdro.dro import TaskWeights
+from tdro.dro.heaviest import HEAVIEST_ROWS, heaviest_rows
+from tdro.dro.update import TaskWeights
 from tdro.errors import UserError
-from tdro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.load import base_files

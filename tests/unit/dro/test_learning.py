@@ -15,10 +15,10 @@ from torch import nn
 
 from tdro.artifacts.schemas import TRAIN
 from tdro.config.schema import Tdro
-from tdro.dro import TaskWeights
+from tdro.dro.optimize import RobustLoss
+from tdro.dro.update import TaskWeights
 from tdro.mixtures.plan import make_plan
 from tdro.mixtures.weights import Weights, write_weights
-from tdro.optimize import RobustLoss
 from tdro.training.losses import ContrastiveLoss, own_negatives_loss
 from tdro.training.meter import Meter
 from tdro.training.train import _factors as loss_factors
