@@ -93,7 +93,7 @@ def ours(folder: Path) -> dict[str, float]:
     from tdro.artifacts.files import read_json
     from tdro.config.commands import EvalDataset, Miner
     from tdro.config.schema import Encoding
-    from tdro.evaluate import evaluate
+    from tdro.evaluation.evaluate import evaluate
 
     paths = {name: str(folder / f"{name}.parquet") for name in ("corpus", "queries")}
     retriever = Miner(model=str(folder / "model"), max_length=MAX_LENGTH, batch_size=BATCH_SIZE)

@@ -32,7 +32,7 @@ def _evaluate(commands) -> None:
 
 def _run_evaluate(options) -> None:
     from tdro.config.commands import EvaluateJob
-    from tdro.evaluate import evaluate
+    from tdro.evaluation.evaluate import evaluate
 
     job = read_settings(options, EvaluateJob)
     retriever = _retriever(options, job)
@@ -70,7 +70,7 @@ def _encode_corpus(commands) -> None:
 
 def _run_encode_corpus(options) -> None:
     from tdro.config.commands import EncodeCorpusJob
-    from tdro.encodecorpus import encode_corpus
+    from tdro.evaluation.encode_corpus import encode_corpus
 
     job = read_settings(options, EncodeCorpusJob)
     encode_corpus(

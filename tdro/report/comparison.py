@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Sequence
 
 from tdro.config.content import Content
+from tdro.evaluation.statistics import Difference, Resamples, combine, holm, resample
 from tdro.report.queries import Pair, Scores, averaged
 from tdro.report.subjects import Subject
-from tdro.statistics import Difference, Resamples, combine, holm, resample
 
 #: Scores of a mixture and of the baseline on every dataset, after training with one seed.
 Run = tuple[dict[Pair, Scores], dict[Pair, Scores]]

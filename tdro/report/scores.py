@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from tdro.artifacts.layout import Layout
 from tdro.config.content import BASELINE, Content
+from tdro.evaluation.statistics import Difference
 from tdro.report.comparison import compare, correct, score, verdict
 from tdro.report.queries import ORDER, Pair, Reader, Scores, averaged
 from tdro.report.subjects import MEAN, Subject, subjects
-from tdro.statistics import Difference
 
 #: Stands for all seeds in the place of a seed.
 ALL_SEEDS = "all"
@@ -32,7 +32,7 @@ class Row:
     neither ``holm`` nor ``verdict``.
 
     Attributes:
-        difference: With its one interval and p (:func:`tdro.statistics.combine`); None where nothing is compared.
+        difference: With its one interval and p (:func:`tdro.evaluation.statistics.combine`); None where there is none.
         holm: p corrected for all comparisons of the same family (:class:`tdro.report.subjects.Subject`).
         comparisons: How many these are.
         verdict: Gain or loss where ``holm`` is below 1 minus the confidence and the interval leaves out zero, else

@@ -346,7 +346,7 @@ def test_one_job_for_all_makes_the_files_that_a_job_each_makes(project, tmp_path
     assert logs["evaluate"] == [f"tiny.seed1.{mixture}" for mixture in ("file-ours", "loss", "top70", "uniform")]
     assert logs["evaluate_untrained"] == ["bm25", "miner"]
     log = (folder / "logs/evaluate/tiny.seed1.uniform.log").read_text()
-    assert all(f"tdro.evaluate: {name}/" in log for name in ("in_domain", "web", "mkqa-ar", "mkqa-th"))
+    assert all(f"tdro.evaluation.evaluate: {name}/" in log for name in ("in_domain", "web", "mkqa-ar", "mkqa-th"))
     assert rules_to_run(folder, *targets, *together("benchmarks=[mkqa, web, in_domain]")) == set()
     assert rules_to_run(folder, *targets, *together("benchmarks=[mkqa, web]")) == {*rules} - {"encode"}
 

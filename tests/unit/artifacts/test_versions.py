@@ -18,7 +18,7 @@ READ = """
 import json, sys
 from tdro import commands
 from tdro.artifacts import versions
-modules = ("training.train", "dro.reference", "dro.optimize", "mining.encode", "encodecorpus")
+modules = ("training.train", "dro.reference", "dro.optimize", "mining.encode", "evaluation.encode_corpus")
 stages = {name.rpartition(".")[2]: versions.of_stage(f"tdro.{name}") for name in modules}
 found = stages | {f"command {name}": versions.of_command(run) for name, run in commands.functions().items()}
 assert "torch" not in sys.modules

@@ -292,7 +292,7 @@ def test_two_folders_of_one_name_are_refused(miner, tmp_path):
         encode([tmp_path / "a/same", tmp_path / "b/same"], tmp_path / "c", Encode(model=miner))
 
 
-@pytest.mark.parametrize("stage", ["mining.encode", "encodecorpus"])
+@pytest.mark.parametrize("stage", ["mining.encode", "evaluation.encode_corpus"])
 def test_shards_of_another_version_are_made_anew(data, miner, tmp_path, monkeypatch, caplog, stage):
     caplog.set_level("INFO", "tdro")
     module = importlib.import_module(f"tdro.{stage}")

@@ -30,7 +30,7 @@ from tdro.dro import reference as reference_stage
 from tdro.dro.optimize import optimize
 from tdro.dro.reference import reference
 from tdro.errors import Unfinished, UserError
-from tdro.evaluate import evaluate
+from tdro.evaluation.evaluate import evaluate
 from tdro.export import export
 from tdro.mixtures.derive import derive, uniform
 from tdro.mixtures.plan import make_plan, read_tasks

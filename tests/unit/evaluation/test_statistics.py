@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tdro import statistics
-from tdro.statistics import Difference, combine, holm, resample, standard_errors
+from tdro.evaluation import statistics
+from tdro.evaluation.statistics import Difference, combine, holm, resample, standard_errors
 
 VALUES = st.floats(-1, 1, allow_subnormal=False)
 VECTORS = arrays.arrays(np.float64, st.integers(1, 40), elements=VALUES)

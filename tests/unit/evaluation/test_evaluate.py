@@ -28,7 +28,7 @@ from tdro.data.corpora import own_passages
 from tdro.data.prepare_corpus import prepare_corpus
 from tdro.data.prepare_queries import prepare_queries
 from tdro.errors import UserError
-from tdro.evaluate import evaluate, without_themselves
+from tdro.evaluation.evaluate import evaluate, without_themselves
 from tdro.models import precision
 
 ENCODING = schema.Encoding(precision="fp32")
@@ -258,7 +258,7 @@ rankings = st.integers(1, 130).flatmap(
 @settings(max_examples=40)
 @given(rankings)
 def test_query_metrics_of_any_ranking(case):
-    from tdro.metrics import relevance_scores
+    from tdro.evaluation.metrics import relevance_scores
 
     ranking, relevant = case
     found = relevance_scores(np.array([[*ranking, -1, -1]]), [sorted(relevant)], [[1] * len(relevant)])
@@ -410,7 +410,7 @@ def test_a_grade_that_is_missing_is_refused(tmp_path):
 
 
 def test_a_ranking_that_found_nothing_scores_zero():
-    from tdro.metrics import relevance_scores
+    from tdro.evaluation.metrics import relevance_scores
 
     found = relevance_scores(np.array([[-1, -1], [3, -1]]), [[3], [3]], [[1], [1, 1]])
     assert found["recall_at_100"] == [0.0, 0.5] and found["mrr_at_10"] == [0.0, 1.0]
@@ -448,7 +448,7 @@ def test_one_log_line_a_dataset(tmp_path, caplog):
     model, dataset = planted(tmp_path)
     with caplog.at_level(logging.INFO, logger="tdro"):
         run(tmp_path, model, {"one": dataset, "two": dataset})
-    lines = [record.getMessage() for record in caplog.records if record.name == "tdro.evaluate"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "tdro.evaluation.evaluate"]
     assert [line.split(":")[0] for line in lines] == ["b/one", "b/two"]
     assert "ndcg_at_10 1.0000, mrr_at_10 1.0000, recall_at_100 1.0000; 20 queries, 30 passages" in lines[0]
 
@@ -564,17 +564,17 @@ def test_blocks_do_not_change_a_ranking(tmp_path, monkeypatch):
 
 def encoded(tmp_path, model, dataset, name="embeddings"):
     """Embeddings of the dataset's corpus, as the rule makes them."""
-    from tdro.encodecorpus import encode_corpus
+    from tdro.evaluation.encode_corpus import encode_corpus
 
     encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / name, tmp_path / "checkpoints")
     return tmp_path / name
 
 
 def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
-    from tdro import encodecorpus
+    from tdro.evaluation import encode_corpus
     from tdro.retrieval import exact
 
-    monkeypatch.setattr(encodecorpus, "SHARD", 40)
+    monkeypatch.setattr(encode_corpus, "SHARD", 40)
     monkeypatch.setattr(exact, "BLOCK_BYTES", 64 * 4 * 16)
     model, dataset, *_ = random_dataset(tmp_path)
     expected = run(tmp_path, model, {"random": dataset})
@@ -597,7 +597,7 @@ def several(tmp_path, runs=False):
 
 
 def test_benchmarks_together_give_the_files_of_each_alone_from_one_load_of_the_retriever(tmp_path, monkeypatch):
-    from tdro import evaluate as module
+    from tdro.evaluation import evaluate as module
 
     model, benchmarks = several(tmp_path)
     for name, datasets in benchmarks.items():
@@ -637,10 +637,10 @@ def test_a_benchmark_that_fails_does_not_lose_the_others(tmp_path, caplog):
 
 
 def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
-    from tdro import encodecorpus
+    from tdro.evaluation import encode_corpus
     from tdro.retrieval import exact
 
-    monkeypatch.setattr(encodecorpus, "SHARD", 40)
+    monkeypatch.setattr(encode_corpus, "SHARD", 40)
     model, dataset, *_ = random_dataset(tmp_path)
     whole = encoded(tmp_path, model, dataset, "whole")
     encode, read = exact.Encoder.passages, []
@@ -671,14 +671,14 @@ def test_embeddings_of_another_corpus_are_refused(tmp_path):
 
 
 def test_two_processes_make_the_shards_of_one(tmp_path):
-    from tdro.encodecorpus import SHARD
+    from tdro.evaluation.encode_corpus import SHARD
 
     count = 2 * SHARD + 10
     model = save_words(tmp_path / "model", one_hot(9))
     dataset = save_dataset(tmp_path / "ds", [f"t{i % 9}" for i in range(count)], ["t0"], [[0]])
     alone = encoded(tmp_path, model, dataset)
     command = [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_processes", "2", "--config_file"]
-    command += [str(Path(__file__).parents[2] / "config/accelerate/ddp.yaml"), "-m", "tdro", "encode-corpus"]
+    command += [str(Path(__file__).parents[3] / "config/accelerate/ddp.yaml"), "-m", "tdro", "encode-corpus"]
     command += ["--model", str(model), "--corpus", dataset.corpus, "--output", str(tmp_path / "two")]
     command += ["--checkpoints", str(tmp_path / "work"), "--settings", "encoding: {precision: fp32}"]
     subprocess.run(command, check=True, capture_output=True)

@@ -31,9 +31,9 @@ from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.schema import Encoding
 from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
-from tdro.metrics import DEPTH, answer_scores, relevance_scores
+from tdro.evaluation.metrics import DEPTH, answer_scores, relevance_scores
+from tdro.evaluation.runs import write_run
 from tdro.retrieval.retrievers import Rank, open_retriever
-from tdro.runs import write_run
 
 log = logging.getLogger(__name__)
 

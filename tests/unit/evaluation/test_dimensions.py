@@ -22,8 +22,8 @@ from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEV
 from tdro.config.commands import EvalDataset, Miner
 from tdro.config.schema import Encoding, Model
 from tdro.data import corpora
-from tdro.encodecorpus import encode_corpus
-from tdro.evaluate import evaluate
+from tdro.evaluation.encode_corpus import encode_corpus
+from tdro.evaluation.evaluate import evaluate
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.retrieval import exact
