@@ -48,8 +48,8 @@ def _run_ask(options) -> None:
         raise UserError("the query is empty; write what to look for.")
     from rich.console import Console
 
-    from tdro.ask import searcher
-    from tdro.hits import embedding, show, table
+    from tdro.asking.ask import searcher
+    from tdro.asking.hits import embedding, show, table
 
     output = Console(highlight=False, markup=False, emoji=False)
     with searcher(options.model, options.corpus.expanduser(), options.prompt, embedding()) as asked:

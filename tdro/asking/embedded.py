@@ -22,8 +22,8 @@ import numpy as np
 
 from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, table_writer, write_json
 from tdro.artifacts.schemas import CORPUS
+from tdro.asking.passagefiles import check_file, read_passages
 from tdro.errors import UserError
-from tdro.passagefiles import check_file, read_passages
 from tdro.readers.base import Passage
 from tdro.readers.packages import cache_folder
 from tdro.retrieval.shards import MANIFEST, Embeddings, Workspace
@@ -70,7 +70,7 @@ def embedded(corpus: Path, model: Path, prompt: str | None, embed: Embed, told: 
     They stay as they are while they are held; who wants to make them anew waits.
 
     Args:
-        corpus: A file of passages (:mod:`tdro.passagefiles`).
+        corpus: A file of passages (:mod:`tdro.asking.passagefiles`).
         model: The model's folder.
         prompt: Name of the model's prompt that stands before passages; None: the usual one.
         embed: Gives the embeddings of some passages.

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tdro.asking.embedded import Embedded, Told, embedded
+from tdro.asking.hits import Hit
+from tdro.asking.passagefiles import check_file
 from tdro.config.nearest import hint
 from tdro.config.prompts import passages_name
-from tdro.embedded import Embedded, Told, embedded
 from tdro.errors import UserError
-from tdro.hits import Hit
 from tdro.models.cuts import CutCounter
 from tdro.models.modelfiles import check_model_folder
-from tdro.passagefiles import check_file
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
 from tdro.retrieval.exact import BLOCK_BYTES, Nearest, unit
 
@@ -45,7 +45,7 @@ def searcher(reference: str, corpus: Path, prompt: str | None, told: Told) -> It
 
     Args:
         reference: A SentenceTransformer folder, a hub id, or ``package:NAME==VERSION/PATH``.
-        corpus: A file of passages (:mod:`tdro.passagefiles`).
+        corpus: A file of passages (:mod:`tdro.asking.passagefiles`).
         prompt: Name of the prompt of the model that stands before queries, such as a task that it was trained on, whose
             passages then have theirs, too; None: the model's prompt for queries, if it has one.
         told: Hears how many passages are embedded, of how many.

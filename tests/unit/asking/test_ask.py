@@ -19,12 +19,12 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from tdro import ask, embedded
-from tdro.ask import model_folder, searcher
+from tdro.asking import ask, embedded
+from tdro.asking.ask import model_folder, searcher
+from tdro.asking.hits import Hit, show, table
+from tdro.asking.passagefiles import read_passages
 from tdro.cli import main
 from tdro.errors import UserError
-from tdro.hits import Hit, show, table
-from tdro.passagefiles import read_passages
 
 WORDS = ["red", "green", "blue", "old", "new", "find", "shelf"]
 TEXTS = [f"{a} {b}" for a in WORDS[:5] for b in WORDS[:5]]
