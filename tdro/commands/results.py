@@ -108,7 +108,7 @@ def _report(commands) -> None:
 def _run_report(options) -> None:
     from tdro.artifacts.layout import Layout
     from tdro.config.content import Content
-    from tdro.report.build import build
+    from tdro.report.report import build
 
     content = read_settings(options, Content)
     print(build(content, Layout(options.results), str(options.logs), options.html, options.csv))
@@ -134,7 +134,7 @@ def _tables(commands) -> None:
 
 def _run_tables(options) -> None:
     from tdro.config.commands import TablesJob
-    from tdro.papertables import tables
+    from tdro.report.tables import tables
 
     job = read_settings(options, TablesJob)
     print(tables(options.results_csv, options.paper, job.measure, job.evaluated, options.output))
@@ -159,7 +159,7 @@ def _show(commands) -> None:
 
 
 def _run_show(options) -> None:
-    from tdro.show import show
+    from tdro.report.show import show
 
     print(show(options.weights, options.rows))
 
@@ -186,7 +186,7 @@ def _export(commands) -> None:
 
 
 def _run_export(options) -> None:
-    from tdro.export import export
+    from tdro.report.export import export
 
     if not (options.output or options.push):
         raise UserError("nothing to do: give --output, --push, or both.")

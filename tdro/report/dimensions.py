@@ -12,8 +12,8 @@ from tdro.config.content import Content
 from tdro.errors import UserError
 from tdro.report.queries import Reader, averaged
 from tdro.report.scores import ALL_SEEDS, UNTRAINED, Results, Row, plain_rows
+from tdro.report.scoretables import Cell, Group, Line, columns
 from tdro.report.subjects import MEAN, subjects
-from tdro.report.tables import Cell, Group, Line, columns
 
 
 class _Files(NamedTuple):

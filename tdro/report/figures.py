@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from tdro.config.content import Content
 from tdro.report.scores import Results, Row
-from tdro.report.tables import columns, main_metrics
+from tdro.report.scoretables import columns, main_metrics
 
 # Colours that stand for the page's own; they occur nowhere else.
 _INK, _MUTED, _LINE = "#010203", "#707172", "#d0d1d2"

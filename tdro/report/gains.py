@@ -14,8 +14,8 @@ from tdro.formats import signed
 from tdro.report.comparison import bounds, compare, score, verdict
 from tdro.report.queries import Reader, averaged
 from tdro.report.reading import VERDICTS, Finding
+from tdro.report.scoretables import plain_console
 from tdro.report.subjects import MEAN, OUT_OF_DOMAIN, Subject, subjects
-from tdro.report.tables import plain_console
 
 #: The averages that are compared, and what they are called.
 HEADINGS = {IN_DOMAIN: "in domain", OUT_OF_DOMAIN: "out of domain"}

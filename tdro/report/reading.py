@@ -10,8 +10,8 @@ from tdro.config.content import BASELINE, Content
 from tdro.formats import listed, percent, plural, signed
 from tdro.report.comparison import bounds
 from tdro.report.scores import Results, Row
+from tdro.report.scoretables import columns
 from tdro.report.subjects import OUT_OF_DOMAIN
-from tdro.report.tables import columns
 
 # Below this many queries a percentile interval is known to be too narrow.
 _FEW_QUERIES = 30

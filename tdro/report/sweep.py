@@ -9,8 +9,8 @@ import polars as pl
 from tdro.artifacts.layout import Layout
 from tdro.config.content import Content
 from tdro.formats import duration, listed, plural, weight
-from tdro.report.mixtures import trajectories
 from tdro.report.stability import correlation, last_weights
+from tdro.report.weights import trajectories
 
 _HEAVIEST = 3
 

@@ -345,19 +345,19 @@ def held_out(results, task, queries):
 def test_the_command_that_the_report_ends_with_works(tmp_path, monkeypatch, prompted):
     from tdro.artifacts.layout import Layout
     from tdro.config.content import Content
-    from tdro.report import asking
+    from tdro.report import askline
 
     monkeypatch.chdir(tmp_path)
     content = Content(
         models=["tiny"], proxy="tiny", seeds=[1], mixtures=["uniform", "curr"], tasks=["faq"],
         benchmarks={"web": ["web"], "in_domain": ["long", "faq"]},
     )  # fmt: skip
-    assert asking.command(content, Layout("results")) is None
+    assert askline.command(content, Layout("results")) is None
     save_model(tmp_path / "results/tiny/seed1/curr/model", **({"faq": "find "} if prompted else {}))
-    assert asking.command(content, Layout("results")) is None
+    assert askline.command(content, Layout("results")) is None
     held_out(tmp_path / "results", "long", ["long " * 40])
     held_out(tmp_path / "results", "faq", ["long " * 40, "two\nlines", "it's $HOME red"])
-    line = asking.command(content, Layout("results"))
+    line = askline.command(content, Layout("results"))
     assert ("--prompt faq" in line) == prompted
     done = subprocess.run(line, shell=True, capture_output=True, text=True)
     assert done.stdout.split("\t")[0] == "it's $HOME red", done.stderr

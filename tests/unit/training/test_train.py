@@ -31,13 +31,13 @@ from tdro.dro.optimize import optimize
 from tdro.dro.reference import reference
 from tdro.errors import Unfinished, UserError
 from tdro.evaluation.evaluate import evaluate
-from tdro.export import export
 from tdro.mixtures.derive import derive, uniform
 from tdro.mixtures.plan import make_plan, read_tasks
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.models.lora import merge_adapters
+from tdro.report.export import export
 from tdro.training import train as train_stage
 from tdro.training import trainer
 from tdro.training.batches import Texts, columns, dataset

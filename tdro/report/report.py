@@ -18,17 +18,17 @@ from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.content import BASELINE, Content
 from tdro.report import (
-    asking,
+    askline,
     dimensions,
     figures,
     gains,
     heaviest,
-    mixtures,
     reading,
+    scoretables,
     stability,
     stages,
     sweep,
-    tables,
+    weights,
 )
 from tdro.report.leaks import leaks
 from tdro.report.scores import Results, collect
@@ -62,11 +62,11 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     view = _view(settings, results, layout, logs) | {"cuts": dimensions.by_dimension(settings, results, cuts)}
     view["findings"] = [*gains.findings(gained), *view["findings"]]
     page = _environment().get_template("report.html.j2").render(view)
-    tables.write_csv(csv, [*results.rows, *cuts.rows])
+    scoretables.write_csv(csv, [*results.rows, *cuts.rows])
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    asked = asking.command(settings, layout)
-    shown = tables.terminal(settings, results) + gains.terminal(settings, gained)
+    asked = askline.command(settings, layout)
+    shown = scoretables.terminal(settings, results) + gains.terminal(settings, gained)
     return f"{shown}Report: {html}" + (f"\nAsk a model: {asked}" if asked else "")
 
 
@@ -85,18 +85,18 @@ def _environment() -> Environment:
 
 def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dict:
     """What the template shows."""
-    courses, jobs = mixtures.trajectories(settings, layout), stages.rules(logs)
+    courses, jobs = weights.trajectories(settings, layout), stages.rules(logs)
     return {
         "settings": settings,
         "baseline": BASELINE,
-        "columns": tables.columns(settings),
+        "columns": scoretables.columns(settings),
         "metrics": _metrics(settings, results),
         "forests": _forests(settings, results),
         "findings": reading.findings(settings, results),
         "cautions": reading.cautions(settings, results),
-        "seeds": tables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
-        "datasets": tables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
-        "weights": mixtures.weights(settings, layout),
+        "seeds": scoretables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
+        "datasets": scoretables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
+        "weights": weights.weights(settings, layout),
         "repetitions": stability.repetitions(settings, layout),
         "courses": _courses(courses),
         "remarks": stability.of_courses(courses),
@@ -115,13 +115,13 @@ def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dic
     }
 
 
-def _metrics(settings: Content, results: Results) -> list[tuple[str, list[tables.Group]]]:
+def _metrics(settings: Content, results: Results) -> list[tuple[str, list[scoretables.Group]]]:
     """A table of the main metrics, and one of each other."""
     others = [
-        (formats.METRIC_NAMES[metric], tables.by_mixture(settings, results, metric))
-        for metric in tables.further_metrics(settings, results)
+        (formats.METRIC_NAMES[metric], scoretables.by_mixture(settings, results, metric))
+        for metric in scoretables.further_metrics(settings, results)
     ]
-    return [(tables.main_metrics(settings, results), tables.by_mixture(settings, results)), *others]
+    return [(scoretables.main_metrics(settings, results), scoretables.by_mixture(settings, results)), *others]
 
 
 def _forests(settings: Content, results: Results) -> list[tuple[str, Markup]]:

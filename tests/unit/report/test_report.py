@@ -32,8 +32,8 @@ from tdro.artifacts.schemas import (
 from tdro.config.content import Content
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, write_weights
-from tdro.report.build import build
 from tdro.report.queries import Scores
+from tdro.report.report import build
 from tdro.report.scores import rows_of_model
 
 TASKS = ["news", "code", "medical", "forum"]
@@ -861,5 +861,5 @@ def test_content_needs_the_baseline_and_datasets():
 
 
 def test_the_report_loads_no_model_library():
-    code = "import sys, tdro.report.build; assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
+    code = "import sys, tdro.report.report; assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,7 +4,7 @@ import pytest
 
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, write_weights
-from tdro.show import show
+from tdro.report.show import show
 
 SIZES = {"news": 1000, "code": 4000, "medical": 500}
 

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from tdro.errors import UserError
-from tdro.papertables import SUITES, tables
+from tdro.report.tables import SUITES, tables
 
-PAPER = Path(__file__).parents[2] / "resources" / "paper_results.csv"
+PAPER = Path(__file__).parents[3] / "resources" / "paper_results.csv"
 COLUMNS = ["model", "mixture", "seed", "benchmark", "dataset", "metric", "queries", "score", "uniform", "difference"]
 
 
