@@ -1,5 +1,5 @@
 """``python -m tdro``: the form in which ``accelerate launch`` starts a stage."""
 
-from tdro.cli import command_line
+from tdro.cli.main import command_line
 
 command_line()

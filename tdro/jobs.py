@@ -10,6 +10,7 @@ from tdro.artifacts import strictyaml
 from tdro.artifacts.filestates import nameable
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.artifacts.strictyaml import Place
+from tdro.cli.launch import AUTO, configurations, uses_cpu
 from tdro.config import mixturenames
 from tdro.config.commands import (
     CorpusJob,
@@ -32,7 +33,6 @@ from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, T
 from tdro.config.schema import Config, Dedup, Encode, Model, Tdro, select
 from tdro.config.sections import Section, load, parse
 from tdro.errors import UserError
-from tdro.launch import AUTO, configurations, uses_cpu
 from tdro.mixtures.weights import read_weights
 from tdro.models.kinds import is_embedder
 from tdro.project import check_claim, claim, located, located_models, same_sources

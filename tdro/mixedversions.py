@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tdro.artifacts import versions
-from tdro.commands import functions
+from tdro.cli.commands import functions
 
 _UNNOTED = "{results} was made by a version that did not note which it was; to make all of it again: --forceall"
 

@@ -170,7 +170,7 @@ def test_what_jobs_warn_of_is_repeated_once_they_have_ended(show, tmp_path):
 
 
 def test_our_commands_write_warnings_as_the_screen_reads_them(tmp_path, monkeypatch, capsys):
-    from tdro.cli import _Lines
+    from tdro.cli.main import _Lines
 
     handler = logging.StreamHandler(stream := io.StringIO())
     handler.setFormatter(_Lines("%(asctime)s %(name)s: %(said)s", "%H:%M:%S"))

@@ -24,7 +24,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 from transformers import Trainer
 
-from tdro.cli import main
+from tdro.cli.main import main
 from tdro.errors import Unfinished
 from tdro.training import trainer
 

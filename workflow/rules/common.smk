@@ -67,7 +67,7 @@ def launch(command, configuration="{params.accelerate}"):
     """A command of a distributed rule: one launcher a node of the job, one process a GPU (scripts/launch.sh).
 
     The rule has the resources `nodes` and `gpu` (of all nodes together). How many GPUs the job has is decided inside of
-    it (tdro.launch), where those count that were asked for by `gres`, too. The shell becomes the script, which outlives
+    it (tdro.cli.launch), where those count that were asked for by `gres`, too. The shell becomes the script, which outlives
     a SIGTERM for as long as the training needs to end.
     """
     return (

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A distributed command of one job: one launcher (`python -m tdro.launch`) a node, which starts one process a GPU.
+# A distributed command of one job: one launcher (`python -m tdro.cli.launch`) a node, which starts one process a GPU.
 #
 #   launch.sh LOG NODES GPUS THREADS CONFIG COMMAND [ARGUMENT ...]
 #
@@ -35,7 +35,7 @@ launch_here() {
   shift 4
   ((nodes == 1)) || machines=$(rendezvous)
   # shellcheck disable=SC2086  # words, not one word
-  exec python -m tdro.launch --configuration "$config" --nodes "$nodes" --gpus "$gpus" --threads "$threads" $machines \
+  exec python -m tdro.cli.launch --configuration "$config" --nodes "$nodes" --gpus "$gpus" --threads "$threads" $machines \
     -- "$@"
 }
 

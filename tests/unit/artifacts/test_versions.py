@@ -16,7 +16,7 @@ from tdro.artifacts.versions import Version, difference, note, noted, outputs
 ROOT = Path(__file__).parents[3]
 READ = """
 import json, sys
-from tdro import commands
+from tdro.cli import commands
 from tdro.artifacts import versions
 modules = ("training.train", "dro.reference", "dro.optimize", "mining.encode", "evaluation.encode_corpus")
 stages = {name.rpartition(".")[2]: versions.of_stage(f"tdro.{name}") for name in modules}
@@ -53,7 +53,7 @@ def codes(package):
             {"command prepare-corpus", "command prepare-queries"},
             {"train", "command prepare"},
         ),
-        ("commands/training.py", set(), {"train", "optimize"}),
+        ("cli/training.py", set(), {"train", "optimize"}),
         ("config/schema.py", set(), {"train", "command dedup"}),
     ],
 )
@@ -81,7 +81,7 @@ def test_comments_and_docstrings_change_nothing_and_a_page_does(package):
 
 def test_the_code_of_a_command_is_part_of_it(package):
     before = codes(package)
-    file = package / "commands/training.py"
+    file = package / "cli/training.py"
     file.write_text(file.read_text().replace("read_settings(options, PlanJob)", "read_settings(options, PlanJob) or 1"))
     after = codes(package)
     assert {name for name in before if before[name] != after[name]} == {"command plan"}

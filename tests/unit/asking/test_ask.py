@@ -23,7 +23,7 @@ from tdro.asking import ask, embedded
 from tdro.asking.ask import model_folder, searcher
 from tdro.asking.hits import Hit, show, table
 from tdro.asking.passagefiles import read_passages
-from tdro.cli import main
+from tdro.cli.main import main
 from tdro.errors import UserError
 
 WORDS = ["red", "green", "blue", "old", "new", "find", "shelf"]

@@ -6,7 +6,7 @@ import pytest
 
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import QUERIES, TRAIN
-from tdro.cli import main
+from tdro.cli.main import main
 from tdro.config.registry import Registry
 from tdro.config.sections import parse
 from tdro.errors import UserError

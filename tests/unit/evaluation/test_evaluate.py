@@ -704,7 +704,7 @@ def test_untrained_retrievers_rank_too(tmp_path, tiny_base):
 def test_bm25_loads_no_torch(tmp_path):
     _, dataset = planted(tmp_path)
     settings = EvaluateJob(benchmarks={"b": {"d": dataset}}, retriever="bm25").model_dump_json()
-    script = "import sys; from tdro.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    script = "import sys; from tdro.cli.main import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     command = [sys.executable, "-c", script, "evaluate", "--output", str(tmp_path / "out"), "--settings", settings]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
     assert scores_of(tmp_path / "out")["datasets"]["d"]["ndcg_at_10"] == 1.0

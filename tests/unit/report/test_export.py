@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
 from tdro.artifacts.schemas import PLAN
-from tdro.cli import main
+from tdro.cli.main import main
 from tdro.config.commands import TrainJob
 from tdro.config.prompts import named
 from tdro.config.registry import Prompted

@@ -240,7 +240,7 @@ def test_a_signal_stops_after_its_step_and_the_next_run_goes_on_there(
     assert torch.equal(parameters(tmp_path / "whole"), parameters(tmp_path / "resumed"))
 
 
-@pytest.mark.parametrize("through", ["tdro.launch", "launch.sh"])
+@pytest.mark.parametrize("through", ["tdro.cli.launch", "launch.sh"])
 def test_a_launched_job_of_one_process_saves_and_says_that_it_wants_to_go_on(
     tiny_base, results, make, tmp_path, through
 ):
@@ -249,8 +249,8 @@ def test_a_launched_job_of_one_process_saves_and_says_that_it_wants_to_go_on(
     folders = {"plan": plan, "output": tmp_path / "m", "checkpoints": tmp_path / "c", "tensorboard": tmp_path / "tb"}
     options = [part for name, path in (folders | {"results": results}).items() for part in (f"--{name}", str(path))]
     command = ["train", *options, "--settings", job.model_dump_json()]
-    if through == "tdro.launch":
-        start = [sys.executable, "-m", "tdro.launch", "--configuration", "cpu", "--threads", "1", "--", *command]
+    if through == "tdro.cli.launch":
+        start = [sys.executable, "-m", "tdro.cli.launch", "--configuration", "cpu", "--threads", "1", "--", *command]
     else:
         start = [
             "bash",

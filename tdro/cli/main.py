@@ -1,4 +1,4 @@
-"""The command line: parses, sets threads and logging, runs one of :mod:`tdro.commands`."""
+"""The command line: parses, sets threads and logging, runs one of :mod:`tdro.cli.commands`."""
 
 import argparse
 import atexit
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from tdro.artifacts import fulldisk
-from tdro.commands import COMMANDS
-from tdro.commands.arguments import Mixed
+from tdro.cli.arguments import Mixed
+from tdro.cli.commands import COMMANDS
 from tdro.errors import Unfinished, UserError
 from tdro.models.processes import told_cpu
 

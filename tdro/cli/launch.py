@@ -1,6 +1,6 @@
 """Starts the processes of a job on one node: ``accelerate launch`` with as many as there are GPUs for it.
 
-    python -m tdro.launch --configuration auto --gpus 0 --nodes 1 --threads 8 -- train --plan ...
+    python -m tdro.cli.launch --configuration auto --gpus 0 --nodes 1 --threads 8 -- train --plan ...
 
 How many GPUs a job has is known only inside of it: a rule may ask for them by `gpu` or by `gres`, a cluster may give
 others than a workstation has. So this is decided here, once, for every launched command.
@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tdro import cli
+from tdro.cli.main import command_line, use_threads
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
 
@@ -105,13 +105,13 @@ def _slurm_gpus() -> int:
 
 def launch(options: argparse.Namespace, root: Path) -> None:
     """Start the processes, and return when all have ended; a failure of one ends this process."""
-    cli.use_threads(options.threads)  # before torch is loaded to count GPUs, as this may become the job's own process
+    use_threads(options.threads)  # before torch is loaded to count GPUs, as this may become the job's own process
     name, number = chosen(options.configuration, root, options.gpus, options.nodes)
     threads = -(-options.threads // number)
     log.info("launch configuration %s, %d processes on this node, %d threads each", name, number, threads)
     if options.nodes == number == 1 and _read(name, root) == _ONE_PROCESS:
         os.environ.update(_OF_ONE_PROCESS)
-        cli.command_line([*options.command, "--threads", str(threads)])
+        command_line([*options.command, "--threads", str(threads)])
     if uses_cpu(name, root):
         os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate itself says so to a single process only
     _start(name, root, number, threads, options)
@@ -132,7 +132,7 @@ def _start(name: str, root: Path, number: int, threads: int, options: argparse.N
 
 def main(arguments: list[str] | None = None) -> None:
     """Called by workflow/scripts/launch.sh on each node of a job."""
-    parser = argparse.ArgumentParser(prog="python -m tdro.launch", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tdro.cli.launch", description=__doc__.partition("\n")[0])
     parser.add_argument("--configuration", required=True, help="auto, or a file of config/accelerate without .yaml")
     parser.add_argument("--gpus", type=int, default=0, help="that the job asked for, all nodes together; 0: not said")
     parser.add_argument("--nodes", type=int, default=1, help="of the job")
@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("tdro").setLevel(logging.INFO)
     try:
-        launch(options, Path(os.environ.get("TDRO_ROOT", Path(__file__).parent.parent)))
+        launch(options, Path(os.environ.get("TDRO_ROOT", Path(__file__).parents[2])))
     except UserError as error:
         sys.exit(f"tdro: error: {error}")
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, add_fetched, add_results, named_path, read_settings
+from tdro.cli.arguments import add_command, add_fetched, add_results, named_path, read_settings
 from tdro.errors import UserError
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.utils import format as filled_in
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 JOB = "JobId=21234 JobState={state} Restarts={restarts} NodeList=node[07-08]"
 STANDINS = {
     "python": 'echo "python $*" >>"$CALLS"; eval "${TRAINING:-true}"',
@@ -75,7 +75,7 @@ def calls(folder, program):
 def test_one_machine_has_one_launcher_which_finds_out_about_gpus(shell, tmp_path, gpu):
     assert shell(gpu=gpu).wait() == 0
     assert calls(tmp_path, "") == [
-        f"python -m tdro.launch --configuration ddp --nodes 1 --gpus {gpu} --threads 8"
+        f"python -m tdro.cli.launch --configuration ddp --nodes 1 --gpus {gpu} --threads 8"
         f" -- train --settings @{tmp_path}/log.settings.json"
     ]
     assert (tmp_path / "log.settings.json").read_text() == "{a: it's 1}\n"
@@ -85,8 +85,8 @@ def test_two_machines_have_a_launcher_each_which_meet_on_the_first(shell, tmp_pa
     assert shell(gpu=16, nodes=2, threads=32, SLURM_JOB_ID="21234").wait() == 0
     assert len(calls(tmp_path, "srun --nodes=2 --ntasks=2 --ntasks-per-node=1")) == 1
     assert calls(tmp_path, "python") == [
-        f"python -m tdro.launch --configuration ddp --nodes 2 --gpus 16 --threads 32 --rank {rank} --address 10.0.0.7"
-        f" --port 21234 -- train --settings @{tmp_path}/log.settings.json"
+        f"python -m tdro.cli.launch --configuration ddp --nodes 2 --gpus 16 --threads 32 --rank {rank}"
+        f" --address 10.0.0.7 --port 21234 -- train --settings @{tmp_path}/log.settings.json"
         for rank in (0, 1)
     ]
 

@@ -19,7 +19,7 @@ import yaml
 from accelerate.commands import launch as accelerate_launch
 from accelerate.state import AcceleratorState
 
-from tdro import cli, launch
+from tdro.cli import launch
 from tdro.config.schema import Search
 from tdro.jobs import Jobs
 from tdro.models import processes
@@ -62,7 +62,7 @@ def started(monkeypatch):
         sys.exit()
 
     monkeypatch.setattr(accelerate_launch, "launch_command", note)
-    monkeypatch.setattr(cli, "command_line", go_on)
+    monkeypatch.setattr(launch, "command_line", go_on)
     with patch.dict(os.environ):
         yield calls
 
@@ -155,7 +155,7 @@ def test_the_process_that_goes_on_as_the_job_finds_what_accelerate_would_have_se
     file, odd = ROOT / "config/accelerate/cpu.yaml", {"ACCELERATE_MIXED_PRECISION": "bf16"}
     theirs = accelerates_environment(file, **odd)
     found = {}
-    monkeypatch.setattr(cli, "command_line", lambda arguments: sys.exit(found.update(os.environ)))
+    monkeypatch.setattr(launch, "command_line", lambda arguments: sys.exit(found.update(os.environ)))
     with patch.dict(os.environ, odd):
         start("cpu", threads=3)
     decided = ("ACCELERATE_USE_CPU", "ACCELERATE_MIXED_PRECISION", "ACCELERATE_DYNAMO_BACKEND", "OMP_NUM_THREADS")
@@ -217,7 +217,7 @@ def test_an_index_stays_in_memory_where_the_job_leaves_gpus_alone(monkeypatch):
 
 
 def test_the_commands_hide_gpus_from_all_libraries_where_they_are_to_leave_them_alone():
-    script = "import os; from tdro.cli import main; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'seen'))"
+    script = "import os; from tdro.cli.main import main; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'seen'))"
     script = script.replace("print", "\ntry: main(['show', 'nothing'])\nexcept SystemExit: pass\nprint")
     for told, expected in (("True", ""), ("False", "seen")):
         environment = os.environ | {"ACCELERATE_USE_CPU": told}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.commands.arguments import add_command, add_fetched, add_paths, add_results, read_settings
+from tdro.cli.arguments import add_command, add_fetched, add_paths, add_results, read_settings
 
 
 def _reference(commands) -> None:

@@ -6,7 +6,7 @@ A command's libraries are loaded when it runs, after its threads are set.
 import argparse
 from collections.abc import Callable
 
-from tdro.commands import ask, data, mining, results, training, weights
+from tdro.cli import ask, data, mining, results, training, weights
 
 #: Each adds its command to the parser, in the order of the walk of the data.
 COMMANDS = (*data.COMMANDS, *mining.COMMANDS, *training.COMMANDS, *weights.COMMANDS, *results.COMMANDS, *ask.COMMANDS)

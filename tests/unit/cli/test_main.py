@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tdro.cli import main
+from tdro.cli.main import main
 
-RELEASED = Path(__file__).parents[2] / "resources" / "released_weights"
+RELEASED = Path(__file__).parents[3] / "resources" / "released_weights"
 COMMANDS = [
     "prepare",
     "encode",
@@ -45,7 +45,7 @@ def test_help_names_inputs_outputs_and_an_example(command, capsys):
 
 
 def test_python_m_tdro_is_the_same_and_loads_nothing_heavy():
-    code = "from tdro.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code = "from tdro.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     heavy = "import sys; assert not {'torch', 'pyarrow', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code + heavy], check=True)
     result = subprocess.run([sys.executable, "-m", "tdro", "--help"], capture_output=True, text=True, check=True)
@@ -59,7 +59,7 @@ def test_python_m_tdro_is_the_same_and_loads_nothing_heavy():
 def test_a_command_ends_with_its_status_whatever_tearing_down_would_do(tmp_path, weights, status, message):
     code = """
 import atexit, os, sys
-from tdro.cli import command_line
+from tdro.cli.main import command_line
 class Aborts:
     __del__ = lambda self, abort=os.abort: abort()
 sys.torn_down = Aborts()

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tdro.commands.arguments import add_command
+from tdro.cli.arguments import add_command
 from tdro.errors import UserError
 
 
