@@ -81,8 +81,8 @@ class Setting:
 
         from tdro.artifacts.layout import Layout
         from tdro.config.prompts import INSTRUCT, TaskPrompts
-        from tdro.jobs import Jobs
         from tdro.mixtures.plan import make_plan, read_tasks
+        from tdro.pipeline.jobs import Jobs
         from tdro.training.batches import Texts
 
         batch, negatives, self.tasks = shape

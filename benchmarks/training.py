@@ -53,8 +53,8 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from tdro.artifacts.files import read_table
     from tdro.artifacts.layout import Layout
     from tdro.artifacts.schemas import PLAN
-    from tdro.jobs import Jobs
     from tdro.models.bases import base_prompts, load_retriever
+    from tdro.pipeline.jobs import Jobs
     from tdro.training import forward, losses
     from tdro.training.batches import Texts
     from tdro.training.meter import Meter

@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def project(self) -> str:
-        """Note of the registry that made the results (:mod:`tdro.project`)."""
+        """Note of the registry that made the results (:mod:`tdro.pipeline.project`)."""
         return f"{self.results}/project.json"
 
     @property

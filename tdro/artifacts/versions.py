@@ -41,7 +41,7 @@ _BEHIND = {"sentence_transformers": ("torch", "transformers"), "transformers": (
 
 # What these say reaches a stage as settings and paths, which are compared as such; a new key must not end a training.
 _SETTINGS = {f"tdro.config.{name}" for name in ("commands", "content", "registry", "schema", "sections")}
-_SETTINGS |= {"tdro.errors", "tdro.jobs", "tdro.artifacts.layout", "tdro.artifacts.versions"}
+_SETTINGS |= {"tdro.errors", "tdro.pipeline.jobs", "tdro.artifacts.layout", "tdro.artifacts.versions"}
 
 _ROOT = Path(__file__).parents[2]
 

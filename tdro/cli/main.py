@@ -133,7 +133,7 @@ def _note(options, made_by) -> None:
 
 
 class _Lines(logging.Formatter):
-    """Lines of a log, of which the workflow's screen repeats the warnings (:mod:`tdro.screen.logends`)."""
+    """Lines of a log, of which the workflow's screen repeats the warnings (:mod:`tdro.pipeline.screen.logends`)."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line of a record."""

@@ -179,7 +179,7 @@ def unlock(folder):
 
 
 def wait_for_jobs(folder):
-    from tdro.killed import orphans
+    from tdro.pipeline.killed import orphans
 
     while orphans(folder):
         time.sleep(0.05)

@@ -13,10 +13,10 @@ from snakemake.logging import logger
 from tdro.config import mixturenames
 from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
-from tdro.jobs import Jobs
-from tdro.killed import explain_lock, explain_orphans, orphans
+from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
 from tdro.artifacts.layout import Layout
-from tdro.mixedversions import warning
+from tdro.pipeline.mixedversions import warning
 from tdro.models.load import model_files
 from tdro.config.commands import Miner
 from tdro.readers.files import local_files
@@ -55,7 +55,7 @@ READ_SETTINGS = " --settings @{log}.settings.json"
 
 def stage(command, *, settings=True, variables=""):
     """A command of an ordinary rule: it reads `params.settings`, where the rule has them, and prints to the log alone, whose end
-    the screen shows (tdro.screen).
+    the screen shows (tdro.pipeline.screen).
 
     Variables of its own stand before it, as in a shell.
     """

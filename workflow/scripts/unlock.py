@@ -6,7 +6,7 @@ A lock whose run still goes on, or whose jobs do, stays. For one machine: a Snak
 import sys
 from pathlib import Path
 
-from tdro.killed import explain_lock, explain_orphans, is_locked, orphans, runs, unlock
+from tdro.pipeline.killed import explain_lock, explain_orphans, is_locked, orphans, runs, unlock
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 if is_locked(folder):

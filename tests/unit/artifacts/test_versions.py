@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tdro import mixedversions
 from tdro.artifacts import versions
 from tdro.artifacts.versions import Version, difference, note, noted, outputs
+from tdro.pipeline import mixedversions
 
 ROOT = Path(__file__).parents[3]
 READ = """

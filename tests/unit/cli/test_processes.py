@@ -21,8 +21,8 @@ from accelerate.state import AcceleratorState
 
 from tdro.cli import launch
 from tdro.config.schema import Search
-from tdro.jobs import Jobs
 from tdro.models import processes
+from tdro.pipeline.jobs import Jobs
 from tdro.retrieval.indices import BlockIndex
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ from tdro.config.schema import Config, Dedup
 from tdro.config.sections import parse, settings
 from tdro.data.prepare import prepare_task
 from tdro.errors import UserError
-from tdro.jobs import Jobs
+from tdro.pipeline.jobs import Jobs
 from tdro.readers.base import rows
 from tdro.readers.testsets.base import open_testset
 

@@ -19,8 +19,8 @@ from tdro.config.registry import Source
 from tdro.config.schema import Encoding, Model
 from tdro.config.sections import parse
 from tdro.errors import UserError
-from tdro.jobs import Jobs
 from tdro.models.bases import load_retriever
+from tdro.pipeline.jobs import Jobs
 from tdro.readers.fetch import dataset_job, find, model_job
 
 ROOT = Path(__file__).parents[3]

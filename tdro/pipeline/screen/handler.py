@@ -12,10 +12,10 @@ from rich.text import Text
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from tdro.screen.course import Course, Job
-from tdro.screen.live import Live
-from tdro.screen.logends import complaint, printed, warnings
-from tdro.screen.timeleft import spoken
+from tdro.pipeline.screen.course import Course, Job
+from tdro.pipeline.screen.live import Live
+from tdro.pipeline.screen.logends import complaint, printed, warnings
+from tdro.pipeline.screen.timeleft import spoken
 
 #: Seconds without a line after which a screen that is no terminal tells what goes on.
 SILENCE = 60

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tdro.killed import explain_lock, is_locked, orphans, runs
+from tdro.pipeline.killed import explain_lock, is_locked, orphans, runs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WAIT = "import sys, time; print('here', flush=True); sys.stdin.read()"
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from tdro.config.mixturenames import remarks
 from tdro.errors import UserError
-from tdro.jobs import Jobs
+from tdro.pipeline.jobs import Jobs
 
 ENTRY = {"language": "en", "instruction": "Find it."}
 
@@ -25,7 +25,7 @@ REGISTRY = {
 }
 CONFIG = {"benchmarks": ["web"], "models": [{"name": "m", "base": "./base"}], "proxy": "m"}
 NOTE = Path("results/project.json")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

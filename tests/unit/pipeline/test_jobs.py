@@ -11,9 +11,9 @@ from tdro.config.commands import Miner
 from tdro.config.registry import Registry
 from tdro.config.schema import Config
 from tdro.errors import UserError
-from tdro.jobs import Jobs
+from tdro.pipeline.jobs import Jobs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LAYOUT = Layout("results")
 ENTRY = {"language": "en", "instruction": "Find it."}
 

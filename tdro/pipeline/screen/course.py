@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdro.screen.logends import last_line, time_left
-from tdro.screen.timeleft import Durations, Running, estimate, spoken
+from tdro.pipeline.screen.logends import last_line, time_left
+from tdro.pipeline.screen.timeleft import Durations, Running, estimate, spoken
 
 
 @dataclass

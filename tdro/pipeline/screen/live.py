@@ -6,8 +6,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tdro.screen.course import Course
-from tdro.screen.timeleft import spoken
+from tdro.pipeline.screen.course import Course
+from tdro.pipeline.screen.timeleft import spoken
 
 # Jobs shown; on a cluster a hundred may be queued.
 _MOST = 6

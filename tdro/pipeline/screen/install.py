@@ -1,8 +1,4 @@
-"""What a run of the workflow shows: a line a job, what is under way, the time left, and how a job failed.
-
-Snakemake's own screen tells of each job why it runs, over hundreds of characters; that stays in ``.snakemake/log``.
-What jobs print goes to their logs alone, as the lines of two jobs would mix; the screen reads the ends of these logs.
-"""
+"""Takes the place of Snakemake's screen in a run that executes jobs."""
 
 import logging
 from pathlib import Path
@@ -25,7 +21,7 @@ def use_screen(workflow, results: str | None) -> None:
     ours = [handler for handler in logger.handlers if type(handler) is ColorizingTextHandler]
     if not workflow.is_main_process or talkative or not ours:
         return
-    from tdro.screen.handler import Screen
+    from tdro.pipeline.screen.handler import Screen
 
     (theirs,) = ours
     screen = Screen(theirs.stream, settings, theirs.filter, Path(results) if results else None)

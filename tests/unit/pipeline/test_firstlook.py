@@ -9,7 +9,7 @@ import pytest
 
 from tdro.config.registry import Registry
 from tdro.config.schema import Config
-from tdro.firstlook import complaints, echoing, of_settings
+from tdro.pipeline.firstlook import complaints, echoing, of_settings
 
 ENTRY = {"language": "en", "instruction": "Find it."}
 ROW = json.dumps({"query": "a question", "positive": "its answer"}) + "\n"
@@ -150,7 +150,7 @@ def test_launch_configurations_and_profiles_say_a_thing_once_too(tmp_path):
 
 
 def test_the_projects_own_launch_configurations_and_profiles_are_right():
-    assert list(of_settings(Path(__file__).parents[2])) == []
+    assert list(of_settings(Path(__file__).parents[3])) == []
 
 
 @pytest.mark.parametrize("answer", ["question {}", "Question {}!", "an answer to {}"])

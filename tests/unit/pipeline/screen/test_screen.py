@@ -12,10 +12,10 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from tdro.screen import use_screen
-from tdro.screen.handler import Screen
-from tdro.screen.logends import complaint, last_line, time_left, warnings
-from tdro.screen.timeleft import DEMO, Durations, Running, estimate, spoken
+from tdro.pipeline.screen.handler import Screen
+from tdro.pipeline.screen.install import use_screen
+from tdro.pipeline.screen.logends import complaint, last_line, time_left, warnings
+from tdro.pipeline.screen.timeleft import DEMO, Durations, Running, estimate, spoken
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from tdro import firstlook
 from tdro.artifacts import strictyaml
 from tdro.artifacts.filestates import nameable
 from tdro.artifacts.layout import IN_DOMAIN, Layout
@@ -35,7 +34,8 @@ from tdro.config.sections import Section, load, parse
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.kinds import is_embedder
-from tdro.project import check_claim, claim, located, located_models, same_sources
+from tdro.pipeline import firstlook
+from tdro.pipeline.project import check_claim, claim, located, located_models, same_sources
 from tdro.readers.base import check_source
 from tdro.readers.fetch import FetchJob, dataset_job, model_job
 from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
@@ -177,7 +177,7 @@ class Jobs:
             )
 
     def claim(self, note: Path) -> None:
-        """Note at the start of a run that the results are those of this registry; see :func:`tdro.project.claim`."""
+        """Note at the start of a run that the results are this registry's; see :func:`tdro.pipeline.project.claim`."""
         claim(note, registry_file(self.config.registry, self._root), self._registry)
 
     @cached_property
