@@ -55,7 +55,7 @@ format: .venv/installed
 	$(BIN)/ruff format $(PATHS)
 	$(BIN)/snakefmt $(SMK)
 
-# What tdro/config/schema.py says, for editors and for readers.
+# What the models of tdro/config say, for editors and for readers.
 schema: .venv/installed
 	$(BIN)/python -c "import tdro.config.schema; print(tdro.config.schema.schema(), end='')" >workflow/schemas/config.schema.json
 

@@ -92,7 +92,7 @@ def ours(folder: Path) -> dict[str, float]:
     """The stage `tdro evaluate` as a rule runs it."""
     from tdro.artifacts.files import read_json
     from tdro.config.commands import EvalDataset, Miner
-    from tdro.config.schema import Encoding
+    from tdro.config.models import Encoding
     from tdro.evaluation.evaluate import evaluate
 
     paths = {name: str(folder / f"{name}.parquet") for name in ("corpus", "queries")}

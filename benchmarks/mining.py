@@ -107,7 +107,7 @@ def _words() -> list[str]:
 
 def _ours(folder: Path, batch_size: int) -> dict:
     """Encode, search, select; then select again with another margin."""
-    from tdro.config.schema import Encode, Search, Select
+    from tdro.config.mining import Encode, Search, Select
     from tdro.mining.encode import encode
     from tdro.mining.search import search
     from tdro.mining.select import select_negatives

@@ -105,7 +105,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _ours(folder: Path, name: str, **settings) -> np.ndarray:
-    from tdro.config.schema import Search
+    from tdro.config.mining import Search
     from tdro.mining.search import search
 
     files = (folder / "embeddings", folder / "corpus.parquet", folder / "queries.parquet", folder / f"{name}.parquet")

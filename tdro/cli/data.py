@@ -146,7 +146,7 @@ def _dedup(commands) -> None:
 
 
 def _run_dedup(options) -> None:
-    from tdro.config.schema import Dedup
+    from tdro.config.data import Dedup
     from tdro.data.contrast import check_training_rows
     from tdro.data.dedup import dedup
 
@@ -184,7 +184,7 @@ def _leaks(commands) -> None:
 
 def _run_leaks(options) -> None:
     from tdro.artifacts.layout import Layout
-    from tdro.config.schema import Dedup
+    from tdro.config.data import Dedup
     from tdro.data.leaks import Evaluated, Trained, leaks
 
     layout = Layout(options.results)

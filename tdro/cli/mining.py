@@ -29,7 +29,7 @@ def _encode(commands) -> None:
 
 
 def _run_encode(options) -> None:
-    from tdro.config.schema import Encode
+    from tdro.config.mining import Encode
     from tdro.mining.encode import encode
 
     encode(options.folders, options.checkpoints, read_settings(options, Encode), options.fetched)
@@ -54,7 +54,7 @@ def _search(commands) -> None:
 
 
 def _run_search(options) -> None:
-    from tdro.config.schema import Search
+    from tdro.config.mining import Search
     from tdro.mining.search import search
 
     settings = read_settings(options, Search)
@@ -82,7 +82,7 @@ def _rescore(commands) -> None:
 
 
 def _run_rescore(options) -> None:
-    from tdro.config.schema import Rescore
+    from tdro.config.mining import Rescore
     from tdro.mining.rescore import rescore
 
     settings = read_settings(options, Rescore)
@@ -109,7 +109,7 @@ def _select(commands) -> None:
 
 
 def _run_select(options) -> None:
-    from tdro.config.schema import Select
+    from tdro.config.mining import Select
     from tdro.mining.select import select_negatives
 
     settings = read_settings(options, Select)

@@ -107,7 +107,7 @@ def _report(commands) -> None:
 
 def _run_report(options) -> None:
     from tdro.artifacts.layout import Layout
-    from tdro.config.content import Content
+    from tdro.config.commands import Content
     from tdro.report.report import build
 
     content = read_settings(options, Content)

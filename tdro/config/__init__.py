@@ -1,7 +1,9 @@
 """The configuration: what people write in YAML, checked. Loads no model library.
 
-``sections`` is what every part has in common. ``registry`` describes datasets (``config/tasks/*.yaml``), ``schema``
-everything else (``config/config.yaml``); ``mixturenames`` takes the name of a mixture apart, ``prompts`` what stands
-before a text. ``commands`` are the pieces that the rules cut out of the whole, one a command. ``complaints`` and
-``nearest`` word what is wrong with a key.
+``sections`` is what every part has in common: YAML comes in, a frozen section goes out, or a ``UserError`` with a line
+for each wrong key (``complaints``, ``nearest``). ``registry`` describes datasets (``config/tasks/*.yaml``). Everything
+else stands in ``config/config.yaml``: ``models``, ``data``, ``mining`` and ``training``, each with the rules of its
+sections, and ``schema``, the whole. In these ``mixturenames`` takes the name of a mixture apart, ``prompts`` says
+what stands before a text, ``dimensions`` where embeddings may be cut, ``localpaths`` what a path may be.
+``commands`` are the pieces that the rules cut out of the whole, one a command.
 """

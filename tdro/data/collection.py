@@ -16,7 +16,7 @@ import numpy as np
 from tdro.artifacts.files import table_writer
 from tdro.artifacts.lists import Lists, Pairs
 from tdro.artifacts.schemas import CORPUS, QUERIES
-from tdro.config.schema import Data
+from tdro.config.data import Data
 from tdro.data.echoes import Said, find_echoes, read_said
 from tdro.data.identifiers import Identifiers, clean
 from tdro.data.keys import KeyRows

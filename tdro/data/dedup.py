@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tdro.artifacts.files import read_table, read_texts, write_table
 from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN
-from tdro.config.schema import Dedup
+from tdro.config.data import Dedup
 from tdro.data.nearduplicates import closest, repeats
 from tdro.errors import UserError
 from tdro.readers.queryfiles import read_queries

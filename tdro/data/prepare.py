@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from tdro.artifacts.lists import Lists
+from tdro.config.data import Data
 from tdro.config.registry import BenchmarkRows, TaskRows
-from tdro.config.schema import Data
 from tdro.data.collection import ECHOES, Collection
 from tdro.errors import UserError
 from tdro.readers.base import BadRow, Item, Passage, Row, rows

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tdro.artifacts.files import table_writer
 from tdro.artifacts.schemas import CORPUS
+from tdro.config.data import Data
 from tdro.config.registry import Source
-from tdro.config.schema import Data
 from tdro.errors import UserError
 from tdro.readers.testsets.base import Document, open_testset
 from tdro.text.strings import cut

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import TEST_QUERIES
+from tdro.config.data import Data
 from tdro.config.registry import Source
-from tdro.config.schema import Data
 from tdro.errors import UserError
 from tdro.readers.testsets.base import Topic, open_testset
 

@@ -20,7 +20,7 @@ from tdro.artifacts.files import digest, read_origin, read_table, write_table
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import HEAVIEST, PLAN, REFERENCE, TRAJECTORY
 from tdro.config.commands import OptimizeJob
-from tdro.config.schema import Tdro
+from tdro.config.training import Tdro
 from tdro.dro.heaviest import HEAVIEST_ROWS, heaviest_rows
 from tdro.dro.update import TaskWeights
 from tdro.errors import UserError

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from tdro.config.schema import Clip, Measure, Schedule
+from tdro.config.training import Clip, Measure, Schedule
 
 #: Optimisers of the log weights, with torch's defaults beside the step size and no weight decay.
 OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {

@@ -16,7 +16,7 @@ from tdro.artifacts.files import digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS
 from tdro.artifacts.versions import of_stage
 from tdro.config.commands import Miner, Retriever
-from tdro.config.schema import Encoding
+from tdro.config.models import Encoding
 from tdro.data.corpora import passages
 from tdro.models.processes import processes
 from tdro.retrieval.exact import Encoder

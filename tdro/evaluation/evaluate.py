@@ -28,7 +28,7 @@ from tdro.artifacts.files import check_columns, read_table, write_json, write_ta
 from tdro.artifacts.layout import EvaluationFiles, evaluation_files
 from tdro.artifacts.schemas import METRICS, QUERIES, TEST_QUERIES, at_dimension, with_dimensions
 from tdro.config.commands import EvalDataset, Retriever
-from tdro.config.schema import Encoding
+from tdro.config.models import Encoding
 from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
 from tdro.evaluation.metrics import DEPTH, answer_scores, relevance_scores

@@ -21,8 +21,8 @@ import numpy as np
 from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
+from tdro.config.mining import Encode
 from tdro.config.prompts import take_prompts
-from tdro.config.schema import Encode
 from tdro.config.sections import load
 from tdro.errors import UserError
 from tdro.mining.queries import read_asked

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdro.config.schema import Select
+from tdro.config.mining import Select
 from tdro.mining.ranks import ranks_of
 
 

@@ -6,7 +6,7 @@ from the query as a passage drawn at random (docs/algorithm.md has the figures).
 
 import logging
 
-from tdro.config.schema import NEAREST, RANKS, Select
+from tdro.config.mining import NEAREST, RANKS, Select
 
 log = logging.getLogger(__name__)
 

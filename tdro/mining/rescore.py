@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.schemas import CANDIDATES, CORPUS
-from tdro.config.schema import Rescore
+from tdro.config.mining import Rescore
 from tdro.errors import UserError
 from tdro.mining.queries import check_candidates, read_asked
 from tdro.models.processes import device

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tdro.artifacts.files import count_rows, table_writer
 from tdro.artifacts.schemas import CANDIDATES
-from tdro.config.schema import Search
+from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.mining.queries import flat_positives, positive_counts, read_asked
 from tdro.retrieval.indices import CUT, EXACT, BlockIndex, merge

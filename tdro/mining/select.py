@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
-from tdro.config.schema import Select
+from tdro.config.mining import Select
 from tdro.errors import UserError
 from tdro.mining.filters import Block, Passages, Ragged, Selection, select
 from tdro.mining.queries import check_candidates, flat_positives, positive_counts, read_asked

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from tdro.artifacts.files import stamps
+from tdro.config.models import Encoding, Model
 from tdro.config.prompts import TaskPrompts, take_prompts
-from tdro.config.schema import Encoding, Model
 from tdro.errors import UserError
 from tdro.models.eos import append_eos
 from tdro.models.kinds import is_decoder

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tdro.config.schema import Model
+from tdro.config.models import Model
 from tdro.readers.fetch import is_local
 
 # What a configuration of transformers calls attention that looks both ways.

@@ -9,8 +9,8 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
+from tdro.config.models import Model
 from tdro.config.prompts import TaskPrompts, take_prompts
-from tdro.config.schema import Model
 from tdro.config.sections import parse
 from tdro.errors import UserError
 from tdro.models.modelfiles import check_gguf, check_model_folder

@@ -1,6 +1,6 @@
 """Low-rank adapters: a small trained update beside each frozen linear layer, by the library peft."""
 
-from tdro.config.schema import Lora
+from tdro.config.models import Lora
 
 
 def add_adapters(network, lora: Lora) -> None:

@@ -16,7 +16,7 @@ def autocast(precision: str, device: "str | torch.device") -> AbstractContextMan
     Only the forward pass belongs in it: similarities and losses taken inside would lose digits too.
 
     Args:
-        precision: ``bf16`` or ``fp32`` (:class:`tdro.config.schema.Encoding`).
+        precision: ``bf16`` or ``fp32`` (:class:`tdro.config.models.Encoding`).
         device: Where the model lies. ``bf16`` does nothing where :func:`supports_bf16` is false.
     """
     import torch

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tdro.config.models import Encoding, Model
 from tdro.config.prompts import Prompts, TaskPrompts, own_of_folder, resolved
 from tdro.config.registry import Prompted
-from tdro.config.schema import Encoding, Model
 from tdro.errors import UserError
 from tdro.models.kinds import is_decoder
 from tdro.models.modelfiles import read_config

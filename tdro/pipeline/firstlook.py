@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from tdro.artifacts import strictyaml
+from tdro.config.models import Encoding, Model
 from tdro.config.registry import Benchmark, Prompted, Source, Task
-from tdro.config.schema import Config, Encoding, Model
+from tdro.config.schema import Config
 from tdro.errors import UserError
 from tdro.models.modelfiles import check_model_folder
 from tdro.models.positions import check_lengths

@@ -12,6 +12,7 @@ from tdro.artifacts.strictyaml import Place
 from tdro.cli.launch import AUTO, configurations, uses_cpu
 from tdro.config import mixturenames
 from tdro.config.commands import (
+    Content,
     CorpusJob,
     EncodeCorpusJob,
     EvalDataset,
@@ -26,11 +27,14 @@ from tdro.config.commands import (
     TablesJob,
     TrainJob,
 )
-from tdro.config.content import Content
+from tdro.config.data import Dedup
+from tdro.config.mining import Encode
+from tdro.config.models import Model
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
-from tdro.config.schema import Config, Dedup, Encode, Model, Tdro, select
+from tdro.config.schema import Config, select
 from tdro.config.sections import Section, load, parse
+from tdro.config.training import Tdro
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.kinds import is_embedder

@@ -25,7 +25,7 @@ def read_queries(path: str | Path) -> Iterator[str]:
     """The queries of a file, in its order; holds a line at a time, or a batch of a Parquet file.
 
     Args:
-        path: A file that ends in one of ``tdro.config.schema.KINDS``.
+        path: A file that ends in one of ``tdro.config.data.KINDS``.
 
     Raises:
         UserError: for a file that cannot be read, or a line without a query, naming file and line.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tdro.artifacts.files import read_texts
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 
 # Characters of a query that is short enough to be an example.
 _SHORT = 80

@@ -7,7 +7,7 @@ corrected = correct([("curr", subject, difference.p), ...])
 import zlib
 from collections.abc import Sequence
 
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.evaluation.statistics import Difference, Resamples, combine, holm, resample
 from tdro.report.queries import Pair, Scores, averaged
 from tdro.report.subjects import Subject

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tdro.artifacts.files import read_json
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import at_dimension
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.errors import UserError
 from tdro.report.queries import Reader, averaged
 from tdro.report.scores import ALL_SEEDS, UNTRAINED, Results, Row, plain_rows

@@ -15,7 +15,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.report.scores import Results, Row
 from tdro.report.scoretables import columns, main_metrics
 

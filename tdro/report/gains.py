@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.evaluation.statistics import Difference, holm
 from tdro.formats import signed
 from tdro.report.comparison import bounds, compare, score, verdict

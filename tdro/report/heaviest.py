@@ -8,7 +8,7 @@ import polars as pl
 from tdro.artifacts.files import read_rows, read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, QUERIES
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.data.echoes import nearly
 from tdro.dro.heaviest import HEAVIEST_ROWS
 from tdro.formats import cut, listed, percent

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scipy.stats import t
 
 from tdro.artifacts.layout import IN_DOMAIN
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.formats import listed, percent, plural, signed
 from tdro.report.comparison import bounds
 from tdro.report.scores import Results, Row

@@ -16,7 +16,7 @@ from polars import DataFrame
 from tdro import formats
 from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.report import (
     askline,
     dimensions,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tdro.artifacts.layout import Layout
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.evaluation.statistics import Difference
 from tdro.report.comparison import compare, correct, score, verdict
 from tdro.report.queries import ORDER, Pair, Reader, Scores, averaged

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.formats import METRIC_NAMES, count, percent, plural, probability, signed
 from tdro.report.comparison import bounds
 from tdro.report.scores import UNTRAINED, Results, Row

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from tdro.artifacts.layout import Layout
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.config.mixturenames import parse
 from tdro.formats import listed, passes, plural
 from tdro.mixtures.weights import read_weights

@@ -11,7 +11,7 @@ import polars as pl
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.artifacts.schemas import DUPLICATES
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.errors import UserError
 from tdro.formats import cut, duration, memory
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tdro.artifacts.schemas import ANSWER_METRICS, RELEVANCE_METRICS
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.report.queries import ORDER, Pair, Scores
 
 #: Stands for the macro average over a benchmark's datasets in the place of a dataset.

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from tdro.artifacts.layout import Layout
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.formats import duration, listed, plural, weight
 from tdro.report.stability import correlation, last_weights
 from tdro.report.weights import trajectories

@@ -9,7 +9,7 @@ from tdro import formats
 from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import TRAJECTORY
-from tdro.config.content import BASELINE, Content
+from tdro.config.commands import BASELINE, Content
 from tdro.config.mixturenames import parse
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, read_weights

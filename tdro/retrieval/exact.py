@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tdro.config.mining import Search
 from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
-from tdro.config.schema import Search
 from tdro.data.corpora import blocks, passages
 from tdro.errors import UserError
 from tdro.models.cuts import CutCounter

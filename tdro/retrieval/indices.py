@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tdro.artifacts.files import read_counts
-from tdro.config.schema import Search
+from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
 

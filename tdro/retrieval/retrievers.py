@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tdro.config.commands import EvalDataset, Miner, Retriever
+from tdro.config.models import Encoding, Model
 from tdro.config.prompts import TaskPrompts, take_prompts
-from tdro.config.schema import Encoding, Model
 from tdro.retrieval.exact import Encoder, Ranking, rank
 
 #: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever knows, then

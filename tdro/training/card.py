@@ -17,8 +17,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 import tdro
 from tdro.artifacts.schemas import METRICS
 from tdro.config.commands import TrainJob
+from tdro.config.models import Model
 from tdro.config.registry import QUERY
-from tdro.config.schema import Model
 from tdro.formats import METRIC_NAMES, count, listed, weight
 from tdro.mixtures.weights import Weights
 from tdro.models.room import length_of

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tdro.config.schema import Distill
+from tdro.config.training import Distill
 
 # Stands for minus infinity: its exponential is 0, and times 0 it is 0.
 _LOWEST = torch.finfo(torch.float32).min / 2

@@ -28,8 +28,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.versions import of_stage
-from tdro.config.schema import Encoding, Optimisation
+from tdro.config.models import Encoding
 from tdro.config.sections import Section
+from tdro.config.training import Optimisation
 from tdro.errors import Unfinished, UserError
 from tdro.models.cuts import CountingCollator, say
 from tdro.models.load import network_of

@@ -15,7 +15,7 @@ from running import snakemake
 
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CORPUS, QUERIES, TRAIN
-from tdro.config.schema import Encoding, Model
+from tdro.config.models import Encoding, Model
 from tdro.models.bases import load_retriever
 
 pytestmark = pytest.mark.workflow

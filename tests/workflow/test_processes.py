@@ -18,7 +18,7 @@ from transformers import BertConfig, BertModel
 
 from tdro.artifacts.files import digest, read_table, write_table
 from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY
-from tdro.config.schema import Encoding, Model
+from tdro.config.models import Encoding, Model
 from tdro.mixtures.derive import uniform
 from tdro.mixtures.plan import make_plan, read_tasks
 from tdro.mixtures.weights import write_weights

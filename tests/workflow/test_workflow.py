@@ -15,7 +15,7 @@ from running import rules_to_run, snakemake
 
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import DUPLICATES, LEAKS, PLAN, TRAIN, TRAJECTORY
-from tdro.config.schema import Encoding, Model
+from tdro.config.models import Encoding, Model
 from tdro.mixtures.weights import Weights, read_weights, write_weights
 from tdro.models.bases import load_retriever
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tdro.artifacts.files import read_json
 from tdro.artifacts.strictyaml import read, read_file
 from tdro.config.registry import Registry
-from tdro.config.schema import Config, Tdro
+from tdro.config.schema import Config
 from tdro.config.sections import load, settings
+from tdro.config.training import Tdro
 from tdro.errors import UserError
 from tdro.readers.fetch import Manifest
 

@@ -54,7 +54,7 @@ def codes(package):
             {"train", "command prepare"},
         ),
         ("cli/training.py", set(), {"train", "optimize"}),
-        ("config/schema.py", set(), {"train", "command dedup"}),
+        ("config/training.py", set(), {"train", "command dedup"}),
     ],
 )
 def test_a_change_of_a_module_is_one_of_the_stages_that_import_it(package, module, changed, kept):

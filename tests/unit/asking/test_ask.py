@@ -344,7 +344,7 @@ def held_out(results, task, queries):
 @pytest.mark.parametrize("prompted", [False, True])
 def test_the_command_that_the_report_ends_with_works(tmp_path, monkeypatch, prompted):
     from tdro.artifacts.layout import Layout
-    from tdro.config.content import Content
+    from tdro.config.commands import Content
     from tdro.report import askline
 
     monkeypatch.chdir(tmp_path)

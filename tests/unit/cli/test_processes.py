@@ -20,7 +20,7 @@ from accelerate.commands import launch as accelerate_launch
 from accelerate.state import AcceleratorState
 
 from tdro.cli import launch
-from tdro.config.schema import Search
+from tdro.config.mining import Search
 from tdro.models import processes
 from tdro.pipeline.jobs import Jobs
 from tdro.retrieval.indices import BlockIndex

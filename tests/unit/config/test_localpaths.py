@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tdro.config.commands import PrepareJob
+from tdro.config.data import Dedup
 from tdro.config.registry import Source
-from tdro.config.schema import Config, Dedup
+from tdro.config.schema import Config
 from tdro.config.sections import parse, settings
 from tdro.data.prepare import prepare_task
 from tdro.errors import UserError

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.config.registry import Registry
-from tdro.config.schema import Config, Tdro, schema, select
+from tdro.config.schema import Config, schema, select
 from tdro.config.sections import load, parse, settings
+from tdro.config.training import Tdro
 from tdro.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -345,4 +346,4 @@ def test_released_weights_name_the_papers_tasks(path):
 
 
 def test_the_schema_is_that_of_the_code():
-    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make schema`: tdro/config/schema.py has changed"
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make schema`: the models of tdro/config have changed"

@@ -10,7 +10,7 @@ from tdro.artifacts import lists
 from tdro.artifacts.files import read_counts, read_table, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
-from tdro.config.schema import Data
+from tdro.config.data import Data
 from tdro.data import spool
 from tdro.data.collection import Collection
 from tdro.data.keys import KeyRows

@@ -5,7 +5,7 @@ from simhash import Simhash, SimhashIndex
 
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, TRAIN
-from tdro.config.schema import Dedup
+from tdro.config.data import Dedup
 from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.text.fingerprints import normalise

@@ -2,7 +2,7 @@ import pytest
 
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, LEAKS, QUERIES, TEST_QUERIES, TRAIN
-from tdro.config.schema import Dedup
+from tdro.config.data import Dedup
 from tdro.data.containment import SAMPLE
 from tdro.data.dedup import dedup
 from tdro.data.leaks import EXAMPLES, Evaluated, Trained, leaks

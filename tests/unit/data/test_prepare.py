@@ -16,8 +16,8 @@ from pyarrow import csv
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
+from tdro.config.data import Data
 from tdro.config.registry import Benchmark, Columns, Source, Task
-from tdro.config.schema import Data
 from tdro.data.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
 from tdro.errors import UserError
 from tdro.text.strings import count_words, cut, mended

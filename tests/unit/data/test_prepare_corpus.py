@@ -5,8 +5,8 @@ import pytest
 
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CORPUS, TEST_QUERIES
+from tdro.config.data import Data
 from tdro.config.registry import Source
-from tdro.config.schema import Data
 from tdro.data.prepare_corpus import prepare_corpus
 from tdro.data.prepare_queries import prepare_queries
 from tdro.errors import UserError

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tdro.artifacts.schemas import TRAIN
-from tdro.config.schema import Tdro
+from tdro.config.training import Tdro
 from tdro.dro.optimize import RobustLoss
 from tdro.dro.update import TaskWeights
 from tdro.mixtures.plan import make_plan

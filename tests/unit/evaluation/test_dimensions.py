@@ -20,7 +20,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.config.commands import EvalDataset, Miner
-from tdro.config.schema import Encoding, Model
+from tdro.config.models import Encoding, Model
 from tdro.data import corpora
 from tdro.evaluation.encode_corpus import encode_corpus
 from tdro.evaluation.evaluate import evaluate

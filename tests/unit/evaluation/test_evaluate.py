@@ -20,8 +20,10 @@ from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import ANSWER_METRICS, CORPUS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
-from tdro.config import schema, sections
+from tdro.config import sections
 from tdro.config.commands import EvalDataset, EvaluateJob, Miner
+from tdro.config.data import Data
+from tdro.config.models import Encoding, Model
 from tdro.config.prompts import INSTRUCT
 from tdro.config.registry import Source
 from tdro.data.corpora import own_passages
@@ -31,7 +33,7 @@ from tdro.errors import UserError
 from tdro.evaluation.evaluate import evaluate, without_themselves
 from tdro.models import precision
 
-ENCODING = schema.Encoding(precision="fp32")
+ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
 
 
@@ -328,7 +330,7 @@ def test_bf16_is_for_the_forward_pass_only(tmp_path, monkeypatch):
     monkeypatch.setattr(StaticEmbedding, "forward", record("forward", forward))
     monkeypatch.setattr(BlockIndex, "search", record("search", search))
     model, dataset = planted(tmp_path)
-    run(tmp_path, model, {"planted": dataset}, schema.Encoding(precision="bf16"))
+    run(tmp_path, model, {"planted": dataset}, Encoding(precision="bf16"))
     assert seen == {"forward": True, "search": False}
 
 
@@ -386,8 +388,8 @@ def test_scores_with_missing_passages_are_those_of_trec_eval_on_the_files_themse
     (folder / "qrels/test.tsv").write_text("".join(lines))
     corpus, queries, out = tmp_path / "c.parquet", tmp_path / "q.parquet", tmp_path / "out"
     source = Source(reader="beir", path=str(folder))
-    prepare_corpus("b", source, None, schema.Data(), corpus)
-    prepare_queries("b", source, None, None, schema.Data(), corpus, queries)
+    prepare_corpus("b", source, None, Data(), corpus)
+    prepare_queries("b", source, None, None, Data(), corpus, queries)
     dataset = EvalDataset(corpus=str(corpus), queries=str(queries), instruction=INSTRUCTION)
     evaluate(model, {"b": {"b": dataset}}, ENCODING, out, runs=True)
     run_of: dict[str, dict[str, float]] = {}
@@ -693,7 +695,7 @@ def test_untrained_retrievers_rank_too(tmp_path, tiny_base):
     for name, retriever in (
         ("bm25", "bm25"),
         ("miner", Miner(model=str(model))),
-        ("base", schema.Model(name="tiny", base=str(tiny_base))),
+        ("base", Model(name="tiny", base=str(tiny_base))),
     ):
         evaluate(retriever, {"b": {"d": dataset}}, ENCODING, tmp_path / "out")
         found[name] = scores_of(tmp_path / "out")["datasets"]["d"]["ndcg_at_10"]

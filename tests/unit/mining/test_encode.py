@@ -19,7 +19,8 @@ from waits import waiting
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config.commands import Miner
-from tdro.config.schema import Encode, Encoding, Rescore, Search, Select
+from tdro.config.mining import Encode, Rescore, Search, Select
+from tdro.config.models import Encoding
 from tdro.errors import UserError
 from tdro.mining import encode as encode_stage
 from tdro.mining import search as search_stage

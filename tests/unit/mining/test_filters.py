@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
-from tdro.config.schema import Select
+from tdro.config.mining import Select
 from tdro.mining.filters import Block, Passages, Ragged, select
 from tdro.mining.ranks import ranks_of
 from tdro.mining.select import select_negatives

@@ -9,9 +9,10 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, StaticEmbedding, Transformer
 from tinymodels import byte_tokenizer
 
+from tdro.config.mining import Encode
+from tdro.config.models import Encoding, Lora, Model
 from tdro.config.prompts import INSTRUCT, named
 from tdro.config.registry import Prompted
-from tdro.config.schema import Encode, Encoding, Lora, Model
 from tdro.errors import UserError
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.models.kinds import is_decoder, is_embedder

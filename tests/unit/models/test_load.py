@@ -4,7 +4,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tinymodels import byte_tokenizer
 
-from tdro.config.schema import Encoding, Model
+from tdro.config.models import Encoding, Model
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
 from tdro.models.eos import append_eos

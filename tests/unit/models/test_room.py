@@ -5,9 +5,10 @@ import logging
 import numpy as np
 import pytest
 
+from tdro.config.mining import Encode
+from tdro.config.models import Encoding, Model
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
-from tdro.config.schema import Encode, Encoding, Model
 from tdro.errors import UserError
 from tdro.mining.encode import Miner
 from tdro.models.bases import load_retriever

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tinymodels import bert
 
-from tdro.config.schema import Encoding, Model, Rescore
+from tdro.config.mining import Rescore
+from tdro.config.models import Encoding, Model
 from tdro.errors import UserError
 from tdro.mining.rescore import _CrossEncoder
 from tdro.models.bases import load_retriever

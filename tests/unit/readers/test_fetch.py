@@ -15,8 +15,8 @@ from fakehub import COMMIT, FakeHub
 from tdro.artifacts.files import read_table
 from tdro.artifacts.schemas import QUERIES
 from tdro.config.commands import PrepareJob
+from tdro.config.models import Encoding, Model
 from tdro.config.registry import Source
-from tdro.config.schema import Encoding, Model
 from tdro.config.sections import parse
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever

@@ -11,9 +11,10 @@ from sentence_transformers import SentenceTransformer
 from tdro.artifacts.schemas import PLAN
 from tdro.cli.main import main
 from tdro.config.commands import TrainJob
+from tdro.config.models import Encoding, Lora, Model
 from tdro.config.prompts import named
 from tdro.config.registry import Prompted
-from tdro.config.schema import Distill, Encoding, Lora, Model, Training
+from tdro.config.training import Distill, Training
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.training.card import describe_training

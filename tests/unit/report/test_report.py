@@ -29,7 +29,7 @@ from tdro.artifacts.schemas import (
     TRAIN,
     TRAJECTORY,
 )
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.report.queries import Scores

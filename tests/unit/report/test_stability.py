@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.artifacts.layout import Layout
-from tdro.config.content import Content
+from tdro.config.commands import Content
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.report.stability import of_courses, repetitions
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
 from sentence_transformers.util import pairwise_cos_sim
 
-from tdro.config.schema import Distill, Encoding, Model
+from tdro.config.models import Encoding, Model
+from tdro.config.training import Distill
 from tdro.models.bases import load_retriever
 from tdro.training.distill import Distillation
 from tdro.training.losses import ContrastiveLoss

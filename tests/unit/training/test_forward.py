@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 
-from tdro.config.schema import Encoding, Lora, Model
+from tdro.config.models import Encoding, Lora, Model
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
 from tdro.models.features import text_lengths

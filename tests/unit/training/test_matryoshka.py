@@ -12,7 +12,7 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from tdro.config.dimensions import check_trained
-from tdro.config.schema import Encoding, Model
+from tdro.config.models import Encoding, Model
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
 from tdro.training.losses import ContrastiveLoss

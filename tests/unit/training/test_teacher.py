@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, PLAN, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config.commands import TrainJob
+from tdro.config.data import Dedup
+from tdro.config.mining import Select
+from tdro.config.models import Encoding, Model
 from tdro.config.registry import Prompted
-from tdro.config.schema import Dedup, Distill, Encoding, Model, Select, Training
+from tdro.config.training import Distill, Training
 from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.mining.select import select_negatives

@@ -22,9 +22,10 @@ from waits import waiting
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import CORPUS, HEAVIEST, PLAN, QUERIES, REFERENCE, TRAIN, TRAJECTORY
 from tdro.config.commands import EvalDataset, OptimizeJob, ReferenceJob, TrainJob
+from tdro.config.models import Encoding, Lora, Model
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
-from tdro.config.schema import Encoding, Lora, Model, Tdro, Training
+from tdro.config.training import Tdro, Training
 from tdro.dro import optimize as optimize_stage
 from tdro.dro import reference as reference_stage
 from tdro.dro.optimize import optimize
