@@ -26,7 +26,7 @@ from tdro.dro.update import TaskWeights
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
-from tdro.models.load import base_files
+from tdro.models.modelfiles import model_files
 from tdro.models.processes import processes
 from tdro.models.room import check_model
 from tdro.training import trainer
@@ -74,7 +74,7 @@ def optimize(
         checkpoints,
         job,
         [plan, reference, initial, *([fetched] if fetched else [])],
-        [*files_of(rows, results), *base_files(job.model)],
+        [*files_of(rows, results), *model_files(job.model.base)],
         stage=__name__,
     )
     set_seed(job.seed)

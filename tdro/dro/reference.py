@@ -23,7 +23,8 @@ from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
 from tdro.config.commands import ReferenceJob
 from tdro.models.cuts import CutCounter
-from tdro.models.load import load_trained, model_files, trained_prompts
+from tdro.models.load import load_trained, trained_prompts
+from tdro.models.modelfiles import model_files
 from tdro.models.precision import autocast
 from tdro.models.processes import processes
 from tdro.models.room import check_model

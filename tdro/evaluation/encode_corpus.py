@@ -84,7 +84,7 @@ def _encode(load: Callable[[], Encoder], corpus: Path, shards: int, workspace: W
 
 def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:
     """What a shard depends on; the number of processes is not among it."""
-    from tdro.models.load import model_files
+    from tdro.models.modelfiles import model_files
 
     if isinstance(retriever, Path):
         reference, described = str(retriever), str(retriever)

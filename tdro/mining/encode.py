@@ -116,7 +116,7 @@ def _sides(folder: Path, checkpoints: Path, settings: Encode, fetched: Path | No
 
 def _identity(path: Path, prompt: str | None, settings: Encode, fetched: Path | None) -> dict:
     """What a shard depends on; the number of processes and the batch size are not among it."""
-    from tdro.models.load import model_files
+    from tdro.models.modelfiles import model_files
 
     return {
         "model": settings.model,

@@ -24,8 +24,9 @@ from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.errors import UserError
 from tdro.models.eos import append_eos
 from tdro.models.kinds import is_decoder
-from tdro.models.load import model_files, network_of, resolve
+from tdro.models.load import network_of, resolve
 from tdro.models.lora import add_adapters
+from tdro.models.modelfiles import model_files
 from tdro.models.positions import check_limits, of_network
 from tdro.models.processes import device
 from tdro.models.uninitialised import check_whole, loading

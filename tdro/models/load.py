@@ -46,17 +46,6 @@ def resolve(reference: str, sha256: str | None = None, revision: str | None = No
     return str(find(model_job(reference, revision), fetched)) if fetched else reference
 
 
-def base_files(model: Model) -> list[Path]:
-    """Files of a base that lies in a local folder; none for a hub id or a package, whose names say which they are."""
-    return model_files(model.base)
-
-
-def model_files(reference: str) -> list[Path]:
-    """The same of any model."""
-    folder = Path(reference).expanduser()
-    return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
-
-
 def load_embedder(
     reference: str,
     sha256: str | None,

@@ -1,4 +1,4 @@
-"""Whether the files of a model folder are whole, told in a second and without torch.
+"""The files of a model folder, and whether they are whole, told in a second and without torch.
 
 A clone without ``git lfs pull`` holds pointers of 130 bytes in place of the weights, a copy that broke off holds the
 first part of a file. Both have the right names, so a run would find out only when it loads the model, maybe after hours
@@ -49,6 +49,12 @@ def check_model_folder(reference: str) -> None:
             raise UserError(
                 f"{part} has no weights: expected model.safetensors beside config.json; copy the whole model there."
             )
+
+
+def model_files(reference: str) -> list[Path]:
+    """Files of a model in a local folder; none of a hub id or a package, whose names say which they are."""
+    folder = Path(reference).expanduser()
+    return sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
 
 
 def check_files(folder: Path) -> None:

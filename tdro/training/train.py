@@ -23,8 +23,9 @@ from tdro.config.prompts import TaskPrompts, named
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import base_prompts, load_retriever
-from tdro.models.load import SETTINGS, base_files, network_of
+from tdro.models.load import SETTINGS, network_of
 from tdro.models.lora import merge_adapters
+from tdro.models.modelfiles import model_files
 from tdro.models.processes import processes
 from tdro.models.room import check_model
 from tdro.training import trainer
@@ -71,7 +72,7 @@ def train(
     _check_output(output)
     small = [plan, *(file for file in (fetched, loss_weights) if file)]
     scored = scored_files(rows, results) if job.training.distill else {}
-    large = [*files_of(rows, results), *scored.values(), *base_files(job.model)]
+    large = [*files_of(rows, results), *scored.values(), *model_files(job.model.base)]
     trainer.keep_if_same(checkpoints, job, small, large, stage=__name__)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, fetched)

@@ -17,7 +17,7 @@ from tdro.pipeline.jobs import Jobs
 from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
 from tdro.artifacts.layout import Layout
 from tdro.pipeline.mixedversions import warning
-from tdro.models.load import model_files
+from tdro.models.modelfiles import model_files
 from tdro.config.commands import Miner
 from tdro.readers.files import local_files
 from tdro.readers.testsets.base import is_testset, open_testset
