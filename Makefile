@@ -9,7 +9,7 @@
 # All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
-PATHS := tdro tests benchmarks
+PATHS := tdro tests benchmarks docs
 SMK := Snakefile workflow
 
 .PHONY: demo demo-llm study test test-slurm lint format schema dry-runs bench clean

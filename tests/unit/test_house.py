@@ -1,0 +1,127 @@
+"""The order of the house: which folder may import which, what stays free of torch, where a module's tests are."""
+
+import ast
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "tests/unit"
+IMPORTS = runpy.run_path(str(ROOT / "docs/imports.py"))
+#: Modules below tdro/ without a test file of their own, behind the file that proves them. An entry goes when the module
+#: gets a file: tests/unit/FOLDER/test_MODULE.py.
+PROVED_BY = {
+    "artifacts/test_files.py": "artifacts/schemas errors",
+    "artifacts/test_versions.py": "pipeline/mixedversions",
+    "asking/test_ask.py": "asking/embedded asking/hits asking/passagefiles cli/ask report/askline",
+    "cli/test_main.py": "__main__ cli/arguments cli/commands cli/data cli/mining cli/results cli/training cli/weights",
+    "cli/test_processes.py": "models/processes",
+    "config/test_readme.py": "config/prompts config/registry",
+    "config/test_schema.py": "config/complaints config/mixturenames config/nearest config/sections",
+    "data/test_collection.py": "artifacts/lists data/identifiers data/keys data/spool",
+    "data/test_prepare_corpus.py": "data/prepare_queries",
+    "dro/test_learning.py": "dro/heaviest dro/optimize",
+    "evaluation/test_dimensions.py": "report/dimensions",
+    "evaluation/test_evaluate.py": """
+        data/corpora evaluation/encode_corpus evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
+        retrieval/indices retrieval/retrievers
+    """,
+    "mining/test_encode.py": "mining/queries mining/rescore mining/search",
+    "mining/test_filters.py": "mining/ranks mining/select",
+    "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
+    "mixtures/test_weights.py": "mixtures/derive",
+    "models/test_bases.py": "models/kinds models/unused",
+    "models/test_load.py": "models/eos",
+    "models/test_room.py": "models/cuts",
+    "pipeline/screen/test_screen.py": """
+        pipeline/screen/course pipeline/screen/handler pipeline/screen/install pipeline/screen/live
+        pipeline/screen/logends pipeline/screen/timeleft
+    """,
+    "pipeline/test_jobs.py": "artifacts/layout config/commands",
+    "readers/demo/test_demo.py": """
+        readers/demo/arxiv_tags readers/demo/attack_procedure readers/demo/aws_api readers/demo/az_cli
+        readers/demo/catalogues readers/demo/cf_names readers/demo/cleaning readers/demo/cwe_cve
+        readers/demo/django_xling readers/demo/factbook readers/demo/hpo_synonym readers/demo/icd10cm
+        readers/demo/jupyterlab_xling readers/demo/py_code readers/demo/registry_dup readers/demo/research_repo
+        readers/demo/zh_dictionary readers/demo/zh_riddle
+    """,
+    "readers/test_fetch.py": "readers/hub",
+    "readers/test_filekinds.py": "readers/queryfiles",
+    "readers/test_local.py": """
+        readers/base readers/beir readers/cells readers/fields readers/files readers/jsonl readers/listtext
+        readers/released readers/separated readers/table
+    """,
+    "readers/test_qrels.py": """
+        readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
+    """,
+    "report/test_export.py": "training/card",
+    "report/test_report.py": """
+        config/content report/comparison report/figures report/gains report/heaviest report/leaks report/queries
+        report/reading report/scores report/scoretables report/stages report/subjects report/sweep report/weights
+        formats
+    """,
+    "text/test_relations.py": "data/echoes text/strings",
+    "training/test_forward.py": "models/features training/meter",
+    "training/test_matryoshka.py": "config/dimensions",
+    "training/test_train.py": "dro/reference models/lora training/batches training/trainer",
+}
+
+
+def test_a_folder_imports_only_those_before_it():
+    order, part = IMPORTS["ORDER"], IMPORTS["part"]
+    wrong = []
+    for path, name in IMPORTS["imports"]():
+        above, below = part(path), name.split(".")[1]
+        assert above in order, f"tdro/{path}: its folder has no place in ORDER of docs/imports.py"
+        if below != "__version__" and order.index(below) > order.index(above):
+            wrong.append(f"tdro/{path} imports {name}, and {below} comes after {above}")
+    assert not wrong
+
+
+def test_the_picture_of_imports_is_that_of_the_code():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert f"```text\n{IMPORTS['picture']()}```\n" in page, (
+        "python docs/imports.py prints what docs/architecture.md needs"
+    )
+
+
+def modules(folder: str = "") -> list[str]:
+    """Modules below tdro/ or one of its folders, such as ``data/dedup``."""
+    paths = (ROOT / "tdro" / folder).rglob("*.py")
+    return sorted(str(path.relative_to(ROOT / "tdro").with_suffix("")) for path in paths if path.stem != "__init__")
+
+
+def test_what_the_workflow_loads_is_free_of_models():
+    """Snakemake reads its files anew for each job, and each time torch would cost seconds."""
+    lines = [f"import tdro.{name.replace('/', '.')}" for folder in ("config", "pipeline") for name in modules(folder)]
+    for file in ("workflow/Snakefile", "workflow/rules/common.smk"):
+        lines += (found := re.findall(r"^from tdro.*", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
+        assert found
+    script = "\n".join(lines) + "\nimport sys; print({'torch', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tdro").rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_a_folder_starts_with_a_docstring_alone(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert [ast.unparse(node).partition(" = ")[0] for node in tree.body[1:]] == ["__version__"] * (
+        path.parent == ROOT / "tdro"
+    )
+
+
+def test_tests_mirror_the_package():
+    of_module = {name: UNIT / Path(name).parent / f"test_{Path(name).name}.py" for name in modules()}
+    without = {name for name, file in of_module.items() if not file.exists()}
+    listed = [name for names in PROVED_BY.values() for name in names.split()]
+    assert sorted(listed) == sorted(set(listed)), "PROVED_BY names a module twice"
+    assert without - set(listed) == set(), "these need a test file of their own or a place in PROVED_BY"
+    assert set(listed) - without == set(), "these are gone or have a test file of their own: take them out of PROVED_BY"
+    files = {path for path in UNIT.rglob("test_*.py") if path.parent != UNIT}
+    assert files - set(of_module.values()) - {UNIT / file for file in PROVED_BY} == set(), "these are of no module"
+    assert {UNIT / file for file in PROVED_BY} - files == set(), "PROVED_BY names these files, which are not there"
