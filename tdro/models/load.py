@@ -9,7 +9,6 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from tdro.config.models import Model
 from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.config.sections import parse
 from tdro.errors import UserError
