@@ -1,19 +1,15 @@
 """What `ask` prints: what was found for a query, for people on a terminal and for programs elsewhere; progress."""
 
-import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-log = logging.getLogger(__name__)
+from tdro.progress import Progress
 
-# Seconds between two lines of progress.
-_EVERY = 30
 # Lines of a passage on a terminal.
 _LINES = 3
 # `NN  0.123  ` before them.
@@ -58,8 +54,8 @@ def embedding() -> Callable[[int, int], None]:
     """Shows how many passages are embedded, of how many: on a terminal as a bar, elsewhere as a line now and then."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        return _Lines()
-    bar = Progress(*Progress.get_default_columns(), console=console, transient=True)
+        return Progress("embedded", "passages").reach
+    bar = Bar(*Bar.get_default_columns(), console=console, transient=True)
     task = bar.add_task("embedding passages")
 
     def told(done: int, rows: int) -> None:
@@ -69,18 +65,6 @@ def embedding() -> Callable[[int, int], None]:
             bar.stop()
 
     return told
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._told = self._started = time.monotonic()
-
-    def __call__(self, done: int, rows: int) -> None:
-        now = time.monotonic()
-        if now - self._told > _EVERY or done == rows:
-            rate = done / max(now - self._started, 1e-9)
-            log.info("embedded %d of %d passages, %.0f a second, %.0f s left", done, rows, rate, (rows - done) / rate)
-            self._told = now
 
 
 def _whole(hit: Hit) -> str:

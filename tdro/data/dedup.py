@@ -7,8 +7,7 @@ be hashed and once more for those texts.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN,
 from tdro.config.data import Dedup
 from tdro.data.nearduplicates import closest, repeats
 from tdro.errors import UserError
+from tdro.progress import Progress
 from tdro.readers.queryfiles import read_queries
 from tdro.text.fingerprints import fingerprints
 
@@ -32,7 +32,6 @@ WITHIN = "(itself)"
 _ROWS = pa.schema([QUERIES.field("positives"), QUERIES.field("negatives")])
 _MINED = pa.schema([NEGATIVES.field("query"), NEGATIVES.field("negatives")])
 _SCORES = pl.Schema(dict.fromkeys(("positive_scores", "negative_scores"), pl.List(pl.Float32)))
-_LOG_ROWS = 500_000
 
 Sources = Mapping[str, Callable[[], Iterable[str]]]
 
@@ -72,7 +71,7 @@ def dedup(
     """
     asked = pl.from_arrow(read_table(queries, _ROWS)).with_row_index("row").cast({"row": pl.Int32})
     rows = _with_negatives(asked, queries, negatives, scores)
-    hashes = fingerprints(_logged(read_texts(queries, "query"), queries), threads)[rows["row"].to_numpy()]
+    hashes = fingerprints(_hashing(queries).through(read_texts(queries, "query")), threads)[rows["row"].to_numpy()]
     sources = _sources(evaluation, settings.queries)
     matches = _evaluation_matches(rows["row"], hashes, sources, settings.distance, threads)
     if settings.within:
@@ -125,7 +124,7 @@ def _evaluation_matches(
     rows: pl.Series, hashes: np.ndarray, sources: Sources, distance: int, threads: int
 ) -> pl.DataFrame:
     """Columns ``row, source, matched, distance`` of the rows near a query of a source, by row."""
-    hashed = {name: fingerprints(_logged(read(), name), threads) for name, read in sources.items()}
+    hashed = {name: fingerprints(_hashing(name).through(read()), threads) for name, read in sources.items()}
     pairs = closest(hashes, np.concatenate([np.empty(0, np.uint64), *hashed.values()]), distance)
     frames, start = [], 0
     for name, values in hashed.items():
@@ -176,10 +175,5 @@ def _counts(asked: int, with_negatives: int, matches: pl.DataFrame, kept: pl.Dat
     }
 
 
-def _logged(texts: Iterable[str], name: str | Path) -> Iterator[str]:
-    """Pass ``texts`` on, with a line of progress now and then."""
-    start = time.monotonic()
-    for number, text in enumerate(texts, 1):
-        if number % _LOG_ROWS == 0:
-            log.info("%s: %d queries hashed, %.0f a second", name, number, number / (time.monotonic() - start))
-        yield text
+def _hashing(name: str | Path) -> Progress:
+    return Progress(f"{name}: hashed", "queries")

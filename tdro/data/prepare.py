@@ -11,10 +11,9 @@ share their answer would be no independent measurements.
 """
 
 import logging
-import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from tdro.config.data import Data
 from tdro.config.registry import BenchmarkRows, TaskRows
 from tdro.data.collection import ECHOES, Collection
 from tdro.errors import UserError
+from tdro.progress import Progress
 from tdro.readers.base import BadRow, Item, Passage, Row, rows
 from tdro.readers.files import NOT_UTF8, TO_UTF8
 
@@ -38,8 +38,6 @@ MOST_HELD_OUT_OF_A_PASSAGE = 1
 _QUOTED = 5
 # Share of a task's positives that repeat their query from which on it is warned of.
 _MANY_ECHOES = 0.5
-# Seconds between two lines of progress.
-_PROGRESS = 15
 
 
 @dataclass
@@ -203,7 +201,7 @@ def _collect(dataset: str, name: str, items: Iterable[Item], data: Data, output:
     output.parent.mkdir(parents=True, exist_ok=True)
     collection = Collection(name, data, output.parent, filtered=filtered)
     malformed = _Malformed()
-    for item in _with_progress(name, items):
+    for item in Progress(f"{name}: read", "rows").through(items):
         if isinstance(item, Row):
             collection.add_row(item)
         elif isinstance(item, Passage):
@@ -249,16 +247,6 @@ class _Malformed:
 def _advice(bad: list[BadRow]) -> str:
     """What helps against rows of another encoding."""
     return f"{TO_UTF8}. " if any(NOT_UTF8 in row.reason for row in bad) else ""
-
-
-def _with_progress(name: str, items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; now and then a line tells how many there were."""
-    started = last = time.monotonic()
-    for number, item in enumerate(items, start=1):
-        yield item
-        if number % 1024 == 0 and (now := time.monotonic()) - last > _PROGRESS:
-            last = now
-            _LOG.info("%s: %d rows read, %d a second", name, number, number / (now - started))
 
 
 def _used(collection: Collection, queries: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ only what UTF-8 cannot hold becomes U+FFFD.
 """
 
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import ne
@@ -16,12 +15,13 @@ from tdro.artifacts.schemas import CORPUS
 from tdro.config.data import Data
 from tdro.config.registry import Source
 from tdro.errors import UserError
+from tdro.progress import Progress
 from tdro.readers.testsets.base import Document, open_testset
 from tdro.text.strings import cut
 
 log = logging.getLogger(__name__)
 
-#: Passages written at a time: a bound on memory, and a line of progress every tenth.
+#: Passages written at a time: a bound on memory.
 _BLOCK = 1 << 16
 
 
@@ -38,7 +38,7 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
     Raises:
         UserError: for files that are missing or malformed, or a corpus without passages.
     """
-    started, counts = time.monotonic(), {"passages": 0, "passage cut": 0}
+    progress, counts = Progress(f"{name}: read", "passages"), {"passages": 0, "passage cut": 0}
     with table_writer(output, CORPUS, counts) as file:
         for block in _blocks(open_testset(source, part).documents()):
             ids, titles, texts = zip(*block, strict=True)
@@ -46,9 +46,7 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
             file.append({"passage_id": ids, "title": titles, "text": shown})
             counts["passages"] += len(block)
             counts["passage cut"] += sum(map(ne, texts, shown))
-            if counts["passages"] // _BLOCK % 10 == 0:
-                rate = counts["passages"] / (time.monotonic() - started)
-                log.info("%s: %d passages, %.0f a second", name, counts["passages"], rate)
+            progress.add(len(block))
         if not counts["passages"]:
             raise UserError(f"benchmark {name}: its source holds no passage.")
     log.info("%s: %d passages, %d of them cut", name, *counts.values())

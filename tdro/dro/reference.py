@@ -9,7 +9,6 @@ a killed run goes on with the first one missing.
 
 import logging
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from tdro.models.modelfiles import model_files
 from tdro.models.precision import autocast
 from tdro.models.processes import processes
 from tdro.models.room import check_model
+from tdro.progress import Progress
 from tdro.retrieval.shards import Workspace
 from tdro.training.batches import Text, Texts, files_of
 from tdro.training.losses import check_finite, own_negatives_loss
@@ -79,17 +79,15 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
 def _compute(
     missing: list[int], rows: pa.Table, texts: Texts, retriever, job: ReferenceJob, workspace: Workspace
 ) -> None:
-    """Make the blocks that this process claims; a line each with rate and time left."""
-    started = time.monotonic()
-    for done, number in enumerate(filter(workspace.claim, missing), start=1):
+    """Make the blocks that this process claims."""
+    planned = sum(min(BLOCK, rows.num_rows - number * BLOCK) for number in missing)
+    progress = Progress("computed the losses of", "rows", planned, processes().num_processes)
+    for number in filter(workspace.claim, missing):
         block = rows.slice(number * BLOCK, BLOCK).to_pylist()
         losses = _block_losses([texts.of_row(row) for row in block], texts, retriever, job)
         check_finite(losses[:, None], number * BLOCK + torch.arange(len(losses)))
         workspace.write(number, losses.numpy(), {})
-        seconds = time.monotonic() - started
-        rate = len(block) * done / seconds
-        left = seconds / done * sum(not workspace.has(n) for n in missing) / processes().num_processes
-        log.info("block %d of the plan: %.0f rows a second, about %.0f s left", number, rate, left)
+        progress.add(len(block))
 
 
 def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> dict:

@@ -8,7 +8,6 @@ all are there, so that a killed run goes on with the first one missing.
 
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tdro.config.commands import Miner, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import passages
 from tdro.models.processes import processes
+from tdro.progress import Progress
 from tdro.retrieval.exact import Encoder
 from tdro.retrieval.retrievers import open_encoder
 from tdro.retrieval.shards import Workspace
@@ -59,7 +59,9 @@ def encode_corpus(
     missing = workspace.missing(shards)
     log.info("%d of %d shards are there", shards - len(missing), shards)
     if missing:
-        _encode(lambda: open_encoder(retriever, encoding, fetched)[0], corpus, shards, workspace)
+        texts = sum(min(SHARD, rows - number * SHARD) for number in missing)
+        progress = Progress("encoded", "passages", texts, state.num_processes)
+        _encode(lambda: open_encoder(retriever, encoding, fetched)[0], corpus, workspace, progress)
     state.wait_for_everyone()
     if state.is_main_process:
         shutil.rmtree(output, ignore_errors=True)
@@ -67,19 +69,15 @@ def encode_corpus(
     state.wait_for_everyone()
 
 
-def _encode(load: Callable[[], Encoder], corpus: Path, shards: int, workspace: Workspace) -> None:
-    """Make the shards that this process claims; a line each with rate and time left."""
-    encoder, done = None, 0
+def _encode(load: Callable[[], Encoder], corpus: Path, workspace: Workspace, progress: Progress) -> None:
+    """Make the shards that this process claims."""
+    encoder = None
     for number, table in enumerate(read_batches(corpus, CORPUS, SHARD)):
         if workspace.claim(number):
-            if encoder is None:
-                encoder, started = load(), time.monotonic()
+            encoder = encoder or load()
             workspace.write(number, encoder.passages(passage_texts(table)), {})
-            done += 1
             encoder.cuts.tell(f"shard {number} of {corpus.parent}")
-            seconds = time.monotonic() - started
-            left = seconds / done * len(workspace.missing(shards)) / processes().num_processes
-            log.info("shard %d: %.0f passages a second, about %.0f s left", number, done * SHARD / seconds, left)
+            progress.add(len(table))
 
 
 def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:

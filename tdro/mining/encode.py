@@ -10,7 +10,6 @@ all are there, so that a killed run goes on with the first one missing.
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from tdro.mining.queries import read_asked
 from tdro.models.cuts import cut_places, say
 from tdro.models.lengths import batches
 from tdro.models.processes import processes
+from tdro.progress import Progress
 from tdro.readers.fetch import Manifest
 from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts
@@ -138,7 +138,8 @@ def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) 
     missing = [(side, n) for side in sides for n in side.workspace.missing(len(side.shards(size)))]
     total = sum(len(side.shards(size)) for side in sides)
     log.info("%d of %d shards are there", total - len(missing), total)
-    progress = _Progress(sum(min(size, side.rows - n * size) for side, n in missing), processes().num_processes)
+    texts = sum(min(size, side.rows - n * size) for side, n in missing)
+    progress = Progress("encoded", "texts", texts, processes().num_processes)
     miner = None
     for side in dict.fromkeys(side for side, _ in missing):
         for number, texts in enumerate(side.texts()):
@@ -150,25 +151,6 @@ def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) 
                     raise UserError(f"{side.label}: {error}") from None
                 side.workspace.write(number, embeddings, counts)
                 log.info("shard %d of %s written", number, side.label)
-
-
-class _Progress:
-    """A line now and then: texts done, rate, time left when the processes make equal parts of all."""
-
-    SECONDS = 10
-
-    def __init__(self, total: int, processes: int = 1) -> None:
-        self.total, self.done = -(-total // processes), 0
-        self.started = self.said = time.monotonic()
-
-    def add(self, texts: int) -> None:
-        self.done += texts
-        now = time.monotonic()
-        if now - self.said >= self.SECONDS or self.done == self.total:
-            self.said = now
-            rate = self.done / max(now - self.started, 1e-9)
-            left = max(0, self.total - self.done) / rate
-            log.info("encoded %d texts, %.0f a second, about %.0f s left", self.done, rate, left)
 
 
 class Miner:
@@ -194,7 +176,7 @@ class Miner:
             check_prompt(what, prompt, "mining.encode.max_length", length, count)
 
     def encode(
-        self, texts: list[str], kind: Literal["query", "passage"], progress: _Progress
+        self, texts: list[str], kind: Literal["query", "passage"], progress: Progress
     ) -> tuple[np.ndarray, dict[str, int]]:
         """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
 

@@ -6,9 +6,7 @@ Each query keeps its best ``depth`` candidates that are no positives, and the po
 candidates; they stand in the order of the new scores. All its positives are scored, too.
 """
 
-import logging
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +18,9 @@ from tdro.config.mining import Rescore
 from tdro.errors import UserError
 from tdro.mining.queries import check_candidates, read_asked
 from tdro.models.processes import device
+from tdro.progress import Progress
 from tdro.retrieval.indices import CUT, carried_counts
 from tdro.text.strings import passage_texts
-
-log = logging.getLogger(__name__)
 
 #: Queries at a time.
 QUERIES_AT_ONCE = 256
@@ -41,18 +38,16 @@ def rescore(
     check_candidates(candidates, asked)
     judge = _CrossEncoder(settings, fetched)
     counts = {"queries": len(asked), "pairs rescored": 0, **carried_counts(candidates)}
-    started, done = time.monotonic(), 0
+    progress, start = Progress("rescored", "queries", len(asked)), 0
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:
         texts = _mapped_texts(corpus, Path(folder) / "corpus.arrow")
         for table in read_batches(candidates, CANDIDATES, QUERIES_AT_ONCE):
-            rows = _rescored(table, asked.slice(done, len(table)), texts, judge, settings.depth, counts)
+            rows = _rescored(table, asked.slice(start, len(table)), texts, judge, settings.depth, counts)
             file.append(rows)
             counts[CUT["pairs"]] = judge.cuts.cut.total()
-            done += len(table)
-            rate = done / max(time.monotonic() - started, 1e-9)
-            log.info("rescored %d of %d queries, %.1f a second, %.0f s left", done, len(asked), rate,
-                     (len(asked) - done) / rate)  # fmt: skip
+            start += len(table)
+            progress.add(len(table))
 
 
 class _CrossEncoder:

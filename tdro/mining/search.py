@@ -6,8 +6,6 @@ Memory depends neither on the corpus nor on the number of queries: the corpus is
 and the best of each block are merged; queries are taken in super-blocks, each of which is a row group.
 """
 
-import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,9 @@ from tdro.artifacts.schemas import CANDIDATES
 from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.mining.queries import flat_positives, positive_counts, read_asked
+from tdro.progress import Progress
 from tdro.retrieval.indices import CUT, EXACT, BlockIndex, merge
 from tdro.retrieval.shards import Embeddings
-
-log = logging.getLogger(__name__)
 
 #: Bytes of the corpus that are in memory as float32, besides the copy in the index.
 BLOCK_BYTES = 256 * 2**20
@@ -48,19 +45,16 @@ def search(embeddings: Path, corpus: Path, queries: Path, output: Path, settings
         "tokens": passages.manifest["tokens"] + wanted.manifest["tokens"],
         CUT["corpus"]: passages.manifest.get("cut", 0), CUT["queries"]: wanted.manifest.get("cut", 0),
     }  # fmt: skip
-    started = time.monotonic()
+    progress = Progress("searched", "queries", len(asked))
     with table_writer(output, CANDIDATES, counts) as file:
         for start in range(0, len(asked), QUERIES_AT_ONCE):
             block = asked.slice(start, QUERIES_AT_ONCE)
             table = _candidates(block, start, wanted.slice(start, start + len(block)), finder, settings.depth)
             counts["candidates"] += len(table["candidates"].combine_chunks().flatten())
             file.append(table)
-            done = start + len(block)
-            rate = done / max(time.monotonic() - started, 1e-9)
-            left = (len(asked) - done) / rate
             if finder.index.exact:
-                counts[EXACT] = done
-            log.info("searched %d of %d queries, %.0f a second, %.0f s left", done, len(asked), rate, left)
+                counts[EXACT] = start + len(block)
+            progress.add(len(block))
 
 
 def _check(folder: Path, asked: pa.Table, passages: Embeddings, wanted: Embeddings, corpus: Path) -> None:

@@ -1,7 +1,5 @@
 """Exact dense retrieval over a corpus of any size: encoded, or read as embeddings, and searched block by block."""
 
-import logging
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,17 +14,13 @@ from tdro.errors import UserError
 from tdro.models.cuts import CutCounter
 from tdro.models.precision import autocast
 from tdro.models.room import check_model
+from tdro.progress import Progress
 from tdro.retrieval.indices import BlockIndex, merge
 from tdro.retrieval.shards import Embeddings
 from tdro.text.strings import passage_texts
 
-log = logging.getLogger(__name__)
-
 #: Bytes of stored embeddings that are in memory as float32 at a time, besides the copy in the index.
 BLOCK_BYTES = 256 * 2**20
-
-# Seconds between two lines of progress.
-_EVERY = 30
 
 
 class Ranking(NamedTuple):
@@ -173,11 +167,7 @@ def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
 
 def _encoded(encoder: Encoder, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of a corpus, encoded as they are asked for."""
-    total, started = passages(corpus), time.monotonic()
-    told = started
+    progress = Progress("encoded", "passages", passages(corpus))
     for start, table in blocks(corpus):
         yield start, encoder.passages(passage_texts(table))
-        if time.monotonic() - told > _EVERY:
-            told, done = time.monotonic(), start + len(table)
-            rate = done / (told - started)
-            log.info("encoded %d of %d passages, %.0f a second, %.0f s left", done, total, rate, (total - done) / rate)
+        progress.add(len(table))

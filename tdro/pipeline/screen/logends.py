@@ -9,7 +9,7 @@ _END = 1 << 15
 _LOGGER = re.compile(r"^\d\d:\d\d:\d\d [\w.]+: ")
 _WARNING = re.compile(r"^\d\d:\d\d:\d\d [\w.]+: warning: ")
 _SENTENCE = re.compile(r"^tdro [\w-]+: error: ")
-# `[00:10<01:05:30, 3.1step/s]` of a training; `about 90 s left` of encoding, search and reference losses.
+# `[00:10<01:05:30, 3.1step/s]` of a training; `about 90 s left` of all that tdro.progress tells of.
 _BAR = re.compile(r"<(?:(\d+):)?(\d+):(\d\d),")
 _SECONDS = re.compile(r"(\d+) s left")
 

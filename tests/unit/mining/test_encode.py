@@ -65,7 +65,7 @@ def test_a_miner_may_tokenise_texts_in_any_form(form, miner, tmp_path, monkeypat
     from sentence_transformers import SentenceTransformer
 
     from tdro.mining.encode import Miner as Encoder
-    from tdro.mining.encode import _Progress
+    from tdro.progress import Progress
 
     if form == "in a bag":
         miner = str(static_model(tmp_path))
@@ -74,7 +74,7 @@ def test_a_miner_may_tokenise_texts_in_any_form(form, miner, tmp_path, monkeypat
         pretend_flash_attention(monkeypatch)
         flatten(encoder.model)
     texts = [" ".join(WORDS[i : i + 1 + i % 5]) for i in range(10)]
-    found, counts = encoder.encode(texts, "query", _Progress(len(texts)))
+    found, counts = encoder.encode(texts, "query", Progress("encoded", "texts", len(texts)))
     expected = SentenceTransformer(miner, device="cpu")
     if form != "in a bag":
         expected.max_seq_length = 8

@@ -196,12 +196,15 @@ def test_the_reports_tables_are_shown_when_it_is_made_and_when_nothing_is_to_be_
 
 def test_long_jobs_are_told_of_in_a_pipe(show, tmp_path):
     run = show()
-    (tmp_path / "log").write_text("12:00:00 tdro.mining.encode: encoded 5 texts, 1 a second, about 9 s left\n")
+    (tmp_path / "log").write_text("12:00:00 tdro.progress: encoded 5 of 14 texts, 1.0 a second, about 9 s left\n")
     run.told(LogEvent.RUN_INFO, "", stats={"encode": 1, "total": 1})
     run.begins(1, "encode", tmp_path / "log", "Encoding faq")
     run.screen.tell()
     last = clockless(run.said()).splitlines()[-1]
-    assert last == "[0 of 1 done, about 9 s left] Encoding faq, for 1 s: encoded 5 texts, 1 a second, about 9 s left"
+    assert (
+        last
+        == "[0 of 1 done, about 9 s left] Encoding faq, for 1 s: encoded 5 of 14 texts, 1.0 a second, about 9 s left"
+    )
 
 
 def test_messages_of_others_pass_and_those_of_snakemake_about_itself_do_not(show):
@@ -247,7 +250,7 @@ def test_snakemakes_own_screen_stays_where_it_is_wanted(changed):
     [
         ("loss 0.5  17% 10/60 [00:10<01:05, 4step/s]", 65),
         ("loss 0.5  17% 10/60 [00:10<2:01:05, 4step/s]", 7265),
-        ("searched 5 of 9 queries, 3 a second, 12 s left", 12),
+        ("searched 5 of 9 queries, 3.0 a second, about 12 s left", 12),
         ("wrote results", None),
         ("loss 0.5  0% 0/60 [00:00<?, ?step/s]", None),
     ],

@@ -1,0 +1,61 @@
+"""A line in a job's log now and then: what is done, of how much, how fast, and the time left."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Seconds between two lines.
+EVERY = 15
+
+
+class Progress:
+    """Counts what is done, and says so at most every ``EVERY`` seconds, and when all is done.
+
+    Example:
+        ``encoded 512 of 2048 texts, 31 a second, about 50 s left``
+
+    Args:
+        verb: What is done with them: ``encoded``, ``faq: read``.
+        units: What is counted: ``texts``.
+        total: How many there are; None where nobody knows.
+        shares: Processes that do all of them together, about as many each; every one counts its own.
+    """
+
+    def __init__(self, verb: str, units: str, total: int | None = None, shares: int = 1) -> None:
+        self._verb, self._units, self._done = verb, units, 0
+        self._total = None if total is None else -(-total // shares)
+        self._started = self._said = time.monotonic()
+
+    def add(self, number: int = 1) -> None:
+        """So many more are done."""
+        self.reach(self._done + number, self._total)
+
+    def reach(self, done: int, total: int | None) -> None:
+        """So many are done by now, of so many; none, and the clock starts anew."""
+        ends = total is not None and self._done < total <= done
+        self._done, self._total, now = done, total, time.monotonic()
+        if not done:
+            self._started = self._said = now
+        elif ends or now - self._said >= EVERY:
+            self._said = now
+            log.info(self._line(now - self._started))
+
+    def through(self, items: Iterable[T]) -> Iterator[T]:
+        """The same items, each of them done when the next is asked for."""
+        for item in items:
+            yield item
+            self.add()
+
+    def _line(self, seconds: float) -> str:
+        rate = self._done / max(seconds, 1e-9)
+        speed = f"{rate:.1f} a second" if rate < 10 else f"{rate:.0f} a second"
+        if self._total is None:
+            return f"{self._verb} {self._done} {self._units}, {speed}"
+        total = max(self._done, self._total)  # a process that is faster than the others does more than its share
+        left = (total - self._done) / rate
+        return f"{self._verb} {self._done} of {total} {self._units}, {speed}, about {left:.0f} s left"
