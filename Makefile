@@ -55,9 +55,9 @@ format: .venv/installed
 	$(BIN)/ruff format $(PATHS)
 	$(BIN)/snakefmt $(SMK)
 
-# What the models of tdro/config say, for editors and for readers.
+# What the models of tdro/config say, for editors (a JSON schema) and for readers (the tables of config/README.md).
 schema: .venv/installed
-	$(BIN)/python -c "import tdro.config.schema; print(tdro.config.schema.schema(), end='')" >workflow/schemas/config.schema.json
+	$(BIN)/python -m tdro.config.keytables
 
 # Every benchmark at full size, one after the other: about an hour on two cores.
 bench: .venv/installed

@@ -6,4 +6,5 @@ else stands in ``config/config.yaml``: ``models``, ``data``, ``mining`` and ``tr
 sections, and ``schema``, the whole. In these ``mixturenames`` takes the name of a mixture apart, ``prompts`` says
 what stands before a text, ``dimensions`` where embeddings may be cut, ``localpaths`` what a path may be.
 ``commands`` are the pieces that the rules cut out of the whole, one a command.
+``keytables`` writes what all keys mean into config/README.md.
 """

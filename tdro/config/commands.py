@@ -43,7 +43,8 @@ class PlanJob(Section):
     batch_size: int = Field(ge=2)
     negatives: int = Field(ge=0)
     seed: Seed
-    rows: Literal["fresh", "same"] = Field("same", description="`fresh`: first rows that `--baseline` has not drawn.")
+    rows: Literal["fresh", "same"] = "same"
+    """`fresh`: first rows that `--baseline` has not drawn."""
 
 
 class TextsJob(Section):
@@ -59,7 +60,8 @@ class TrainJob(TextsJob):
 
     model: Model
     training: Training = Training()
-    own_negatives: list[Name] = Field([], description="Tasks whose rows have their own hard negatives only.")
+    own_negatives: list[Name] = Field([])
+    """Tasks whose rows have their own hard negatives only."""
 
     @model_validator(mode="after")
     def _something_to_compare_with(self) -> Self:
@@ -98,12 +100,14 @@ class QueriesJob(CorpusJob):
 class EvalDataset(Prompted):
     """One test set."""
 
-    corpus: str = Field(description="Its corpus.parquet.")
-    queries: str = Field(description="Its queries.parquet: the relevant passages or the answers of each query.")
-    max_words: int | None = Field(None, description="Its passages were cut after so many words; null: they were not.")
-    embeddings: str | None = Field(
-        None, description="Folder of its passages' embeddings, by encode-corpus; null: they are made anew."
-    )
+    corpus: str
+    """Its corpus.parquet."""
+    queries: str
+    """Its queries.parquet: the relevant passages or the answers of each query."""
+    max_words: int | None = None
+    """Its passages were cut after so many words; null: they were not."""
+    embeddings: str | None = None
+    """Folder of its passages' embeddings, by encode-corpus; null: they are made anew."""
 
 
 class Miner(Section):
@@ -131,34 +135,39 @@ class EncodeCorpusJob(Section):
 class EvaluateJob(Section):
     """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
 
-    benchmarks: dict[Name, Annotated[dict[Name, EvalDataset], Field(min_length=1)]] = Field(
-        min_length=1, description="Test sets by name, of each benchmark."
-    )
+    benchmarks: dict[Name, Annotated[dict[Name, EvalDataset], Field(min_length=1)]] = Field(min_length=1)
+    """Test sets by name, of each benchmark."""
     encoding: Encoding = Encoding()
-    retriever: Retriever | None = Field(None, description="`bm25`, the miner or a base model; null takes `--model`.")
-    dimensions: Dimensions = Field([], description="Embeddings are also scored cut to these.")
+    retriever: Retriever | None = None
+    """`bm25`, the miner or a base model; null takes `--model`."""
+    dimensions: Dimensions = Field([])
+    """Embeddings are also scored cut to these."""
 
 
 class Content(Section):
     """``tdro report``: models, seeds, mixtures and datasets that a report covers."""
 
-    models: list[Name] = Field(min_length=1, description="Retrievers that were trained and evaluated.")
-    proxy: Name = Field(description="The model whose trajectory gave the weights.")
+    models: list[Name] = Field(min_length=1)
+    """Retrievers that were trained and evaluated."""
+    proxy: Name
+    """The model whose trajectory gave the weights."""
     seeds: list[int] = Field(min_length=1)
     mixtures: list[Mixture] = Field(min_length=1)
     tasks: list[Name] = Field(min_length=1)
-    kinds: dict[Name, str] = Field({}, description="Category and language of each task, shown beside its weights.")
-    benchmarks: dict[Name, list[Name]] = Field(
-        min_length=1,
-        description="Datasets of each benchmark: tasks with held-out rows for `in_domain`, else the benchmark itself.",
-    )
-    training_rows: int | None = Field(
-        None, ge=1, description="Rows that one training draws (steps x batch size); null hides passes over a dataset."
-    )
-    courses: list[str] = Field([], description="Runs of tDRO: their folders' names (mixturenames.Mixture.course).")
-    suites: dict[Name, list[Name]] = Field({}, description="Benchmarks that are averaged under one name, such as BEIR.")
-    untrained: list[Name] = Field([], description="Retrievers that nothing was trained for, such as `bm25`.")
-    dimensions: Dimensions = Field([], description="Dimensions that embeddings were also cut to and scored at.")
+    kinds: dict[Name, str] = Field({})
+    """Category and language of each task, shown beside its weights."""
+    benchmarks: dict[Name, list[Name]] = Field(min_length=1)
+    """Datasets of each benchmark: tasks with held-out rows for `in_domain`, else the benchmark itself."""
+    training_rows: int | None = Field(None, ge=1)
+    """Rows that one training draws (steps x batch size); null hides passes over a dataset."""
+    courses: list[str] = Field([])
+    """Runs of tDRO: their folders' names (mixturenames.Mixture.course)."""
+    suites: dict[Name, list[Name]] = Field({})
+    """Benchmarks that are averaged under one name, such as BEIR."""
+    untrained: list[Name] = Field([])
+    """Retrievers that nothing was trained for, such as `bm25`."""
+    dimensions: Dimensions = Field([])
+    """Dimensions that embeddings were also cut to and scored at."""
     report: Report = Report()
 
     @model_validator(mode="after")
@@ -188,4 +197,5 @@ class TablesJob(Section):
     """``tdro tables``: what the run's figures are of."""
 
     measure: str = "released"
-    evaluated: dict[Name, int] = Field({}, description="Datasets evaluated of each suite.")
+    evaluated: dict[Name, int] = Field({})
+    """Datasets evaluated of each suite."""

@@ -14,15 +14,22 @@ RANKS, NEAREST = (2, 100), 10
 class Encode(Section):
     """The miner, an embedding model, and how it reads texts."""
 
-    model: Reference = Field("BAAI/bge-base-en-v1.5", description="Miner: hub id, local folder or `package:...`.")
-    revision: str | None = Field(None, description="Revision of a hub model.")
-    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
-    prompts: MinerPrompts = Field(
-        Prompts(), description="What stands before texts: `auto` (the miner's own), `none`, or `query` and `passage`."
-    )
-    max_length: int = Field(512, ge=8, description="Tokens of a text that the miner sees.")
-    batch_size: int = Field(64, ge=1, description="Texts a forward pass.")
-    shard_size: int = Field(16_384, ge=1, description="Texts a file of embeddings; what a killed run loses at most.")
+    model: Reference = "BAAI/bge-base-en-v1.5"
+    """The miner, an embedding model: hub id, local folder or `package:...`."""
+    revision: str | None = None
+    """Commit, tag or branch of a hub model; null takes its main branch."""
+    sha256: Checksum | None = None
+    """Checksum of the package's archive, for `package:` only."""
+    prompts: MinerPrompts = Prompts()
+    """What stands before texts, as in `models`: `auto` is what the miner was saved with."""
+    max_length: int = Field(512, ge=8)
+    """Tokens that the miner sees of a text, its prompt included; where it reads fewer, that is its limit and the log
+    says so."""
+    batch_size: int = Field(64, ge=1)
+    """Texts a forward pass: memory and speed, not results."""
+    shard_size: int = Field(16_384, ge=1)
+    """Texts a file of embeddings. A killed run loses at most one such file a process; the texts of one are sorted by
+    length together."""
 
     @model_validator(mode="after")
     def _prompts_are_whole(self) -> Self:
@@ -34,46 +41,61 @@ class Encode(Section):
 class Search(Section):
     """The nearest passages of each query."""
 
-    index: str = Field("Flat", description="faiss factory string: `Flat` is exact; `IVF4096,Flat`, `HNSW32`.")
-    depth: int = Field(100, ge=1, description="Candidates a query, its positives not counted.")
-    nprobe: int | None = Field(None, ge=1, description="Lists that an IVF index looks into.")
-    ef_search: int | None = Field(None, ge=1, description="Nodes that an HNSW index keeps in view.")
+    index: str = "Flat"
+    """faiss factory string. `Flat` is exact; `IVF4096,Flat` and `HNSW32` are approximate. A task with fewer passages
+    than the index asks for (39 a list of IVF) is searched exactly, with a line in the log."""
+    depth: int = Field(100, ge=1)
+    """Candidates kept a query, and as many more as it has positives. `select.ranks`, if given, must lie within."""
+    nprobe: int | None = Field(None, ge=1)
+    """Lists that an IVF index looks into; null is faiss's default of 1; refused with another index."""
+    ef_search: int | None = Field(None, ge=1)
+    """Nodes that an HNSW index keeps in view; null is faiss's default of 16; refused with another index."""
 
 
 class Rescore(Section):
     """A cross-encoder that scores the best candidates anew."""
 
-    model: Reference = Field(description="Cross-encoder: hub id, local folder or `package:...`.")
-    revision: str | None = Field(None, description="Revision of a hub model.")
-    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
-    depth: int = Field(100, ge=1, description="Candidates rescored a query; those behind them are left out.")
-    max_length: int = Field(512, ge=8, description="Tokens of a pair that the cross-encoder sees.")
-    batch_size: int = Field(64, ge=1, description="Pairs a forward pass.")
-    activation: Literal["own", "none"] = Field(
-        "own",
-        description="`own`: scores as the model means them, often a sigmoid's, from 0 to 1; `none`: as the last layer "
-        "gives them, for `training.distill`.",
-    )
+    model: Reference
+    """The cross-encoder, which gives a pair one score: hub id, local folder or `package:...`."""
+    revision: str | None = None
+    """Commit, tag or branch of a hub model; null takes its main branch."""
+    sha256: Checksum | None = None
+    """Checksum of the package's archive, for `package:` only."""
+    depth: int = Field(100, ge=1)
+    """Best candidates rescored, positives not counted; those behind them are left out."""
+    max_length: int = Field(512, ge=8)
+    """Tokens that the cross-encoder sees of a pair; where it reads fewer, that is its limit and the log says so."""
+    batch_size: int = Field(64, ge=1)
+    """Pairs a forward pass: memory and speed, not results."""
+    activation: Literal["own", "none"] = "own"
+    """`own` keeps the scores that the model means; many end with a sigmoid, so that they lie between 0 and 1. `none`
+    keeps those of the last layer, without bounds, which `training.distill` wants. The limits of `mining.select` compare
+    with whichever is kept."""
 
 
 class Select(Section):
     """Which candidates become hard negatives."""
 
-    ranks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] | None = Field(
-        None,
-        description="First rank kept, and the rank before which to stop; ranks start at 0. Null: from 2 to 100, in a "
-        "corpus of fewer than 1,000 passages to a tenth of it, but at least to as many as `samples`.",
-    )
-    samples: int = Field(16, ge=1, description="Negatives sampled from those ranks, a query.")
-    margin: float | None = Field(
-        None, ge=0, lt=1, description="Drop candidates scoring above pos - |pos| * margin; null keeps them."
-    )
-    min_score: float | None = Field(None, description="Drop candidates scoring below it.")
-    max_score: float | None = Field(None, description="Drop candidates scoring above it.")
-    too_few: Literal["fill_random", "keep_with", "drop"] = Field(
-        "fill_random", description="A query left with too few: random passages fill it up, it keeps them, or it goes."
-    )
+    ranks: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]] | None = None
+    """Candidates are the passages from the first rank up to, but without, the second; the best passage has rank 0. Top
+    ranks are often unmarked positives. Each positive beyond a query's first moves the second rank back by one. Null is
+    `[2, 100]` in a corpus of 1,000 passages or more; in a smaller one it ends at the nearest tenth (`[2, 30]` in 300),
+    but not before there are as many ranks as `samples`. Ranks of your own are kept, with a warning where they reach
+    behind the nearest tenth; the report counts the negatives from there."""
+    samples: int = Field(16, ge=1)
+    """Negatives drawn from the candidates for each query. Trainings cannot read more than these."""
+    margin: float | None = Field(None, ge=0, lt=1)
+    """Drop candidates that score above pos - abs(pos) x margin, pos being the lowest score of the query's positives;
+    null keeps them."""
+    min_score: float | None = None
+    """Drop candidates that score below it; null keeps them."""
+    max_score: float | None = None
+    """Drop candidates that score above it; null keeps them."""
+    too_few: Literal["fill_random", "keep_with", "drop"] = "fill_random"
+    """What becomes of a query with fewer candidates than `samples`: random passages fill up, it keeps what it has, or
+    it is dropped."""
     seed: Seed = 42
+    """Decides the draw."""
 
     @model_validator(mode="after")
     def _limits_ordered(self) -> Self:
@@ -89,7 +111,8 @@ class Mining(Section):
 
     encode: Encode = Encode()
     search: Search = Search()
-    rescore: Rescore | None = Field(None, description="Rescoring of the candidates; null leaves it out.")
+    rescore: Rescore | None = None
+    """A cross-encoder scores the best candidates anew; null leaves it out."""
     select: Select = Select()
 
     @model_validator(mode="after")

@@ -31,14 +31,17 @@ _OF_PASSAGES = (DOCUMENT, "passage", "corpus")
 class Prompts(Section):
     """What stands before queries and before passages; null is the model's own, or nothing."""
 
-    query: str | None = Field(None, description="Before each query.")
-    passage: str | None = Field(None, description="Before each passage.")
+    query: str | None = None
+    """Before each query; null is the model's own."""
+    passage: str | None = None
+    """Before each passage; null is the model's own."""
 
 
 class TaskPrompts(Prompts):
     """The same by task: `{instruction}` becomes the task's instruction, and single tasks may have others."""
 
-    tasks: dict[Name, Prompts] = Field({}, description="Prompts of single tasks or benchmarks, by name.")
+    tasks: dict[Name, Prompts] = Field({})
+    """Other prompts of single tasks or benchmarks: `{faq: {query: "question: "}}`."""
 
     @model_validator(mode="after")
     def _passages_answer_no_instruction(self) -> Self:

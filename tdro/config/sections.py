@@ -24,10 +24,26 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Checksum = Annotated[str, StringConstraints(pattern=PATTERNS["checksum"][0])]
 
 
-class Section(BaseModel):
-    """A part of the configuration. Unknown keys are errors; values never change once read."""
+def _one_line(schema: dict[str, Any]) -> None:
+    """Descriptions as JSON schemas have them: the docstrings that stand below keys, without their line breaks."""
+    for described in schema.get("properties", {}).values():
+        if "description" in described:
+            described["description"] = " ".join(described["description"].split())
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+class Section(BaseModel):
+    """A part of the configuration. Unknown keys are errors; values never change once read.
+
+    A docstring below a key is its description, in the JSON schema as in config/README.md.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        json_schema_extra=_one_line,
+    )
 
     @model_validator(mode="before")
     @classmethod

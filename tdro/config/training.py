@@ -30,47 +30,60 @@ Mixture = Annotated[
 class Optimisation(Section):
     """What every training has: AdamW, linear warm-up, cosine decay (paper, settings)."""
 
-    steps: int = Field(1000, ge=1, description="Optimiser steps.")
-    batch_size: int = Field(2048, ge=2, description="Rows an optimiser step, over all processes.")
-    negatives: int = Field(1, ge=0, description="Hard negatives a row.")
+    steps: int = Field(1000, ge=1)
+    """Optimiser steps."""
+    batch_size: int = Field(2048, ge=2)
+    """Rows an optimiser step, over all processes; in `training` also the number of queries each positive competes
+    among."""
+    negatives: int = Field(1, ge=0)
+    """Hard negatives a row."""
     learning_rate: float = Field(1e-4, gt=0)
-    min_lr_ratio: Share = Field(0.1, description="The learning rate ends at this share of its peak.")
+    """Peak of the learning rate."""
+    min_lr_ratio: Share = 0.1
+    """The cosine decay ends at this share of the peak."""
     warmup_steps: int = Field(100, ge=0)
+    """Optimiser steps of the linear rise to the peak."""
     weight_decay: float = Field(0.1, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0, description="Model gradients are clipped to this l2 norm.")
-    temperature: float = Field(0.002, gt=0, description="Tau of the contrastive loss.")
+    """Of AdamW."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """The model's gradient is clipped to this l2 norm."""
+    temperature: float = Field(0.002, gt=0)
+    """Tau of the contrastive loss; larger is softer."""
     gradient_checkpointing: bool = False
-    mini_batch_tokens: int | None = Field(
-        None, ge=8, description="Tokens of a forward pass at most, gradients cached (GradCache); null sets no limit."
-    )
-    save_steps: int = Field(100, ge=1, description="Steps between checkpoints.")
-    log_steps: int = Field(10, ge=1, description="Steps between log lines.")
-    report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml"]] = Field(
-        ["tensorboard"], description="Where the figures of a training go."
-    )
+    """Compute activations twice instead of storing them: less memory, more time."""
+    mini_batch_tokens: int | None = Field(None, ge=8)
+    """Tokens of a forward pass at most, padding included. A batch above it goes through the model in pieces, twice
+    (GradCache): memory is that of a piece, the result the same. Null holds the whole batch of a process."""
+    save_steps: int = Field(100, ge=1)
+    """Optimiser steps between checkpoints; a job that was stopped goes on from the last one."""
+    log_steps: int = Field(10, ge=1)
+    """Optimiser steps between log lines, and between the points of the curves."""
+    report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml"]] = Field(["tensorboard"])
+    """Where loss, loss of each task, learning rate, gradient norm, tokens a second, padding and memory go. All but
+    TensorBoard need their own package and an account."""
 
 
 class Distill(Section):
     """A retriever learns the cross-encoder's scores of a row's own passages beside the contrastive loss."""
 
-    weight: float = Field(0.5, gt=0, le=1, description="Share of the divergence in the loss; the rest is contrastive.")
-    temperature: float = Field(1.0, gt=0, description="T of the cross-encoder's softmax; larger is softer.")
+    weight: float = Field(0.5, gt=0, le=1)
+    """Share of the divergence from the cross-encoder in the loss of a row; the contrastive loss has the rest."""
+    temperature: float = Field(1.0, gt=0)
+    """The cross-encoder's scores are divided by it before their softmax; larger is softer."""
 
 
 class Training(Optimisation):
     """Baseline and retraining: one task a step, in-batch negatives."""
 
-    matryoshka: Dimensions = Field(
-        [],
-        description="Dimensions that the loss is taken at, each with its embeddings cut and scaled to unit length anew "
-        "(Matryoshka), such as [768, 256, 64]; none takes whole embeddings.",
-    )
-    distill: Distill | None = Field(
-        None, description="Also learn the scores of `mining.rescore`, see there; null learns from the rows alone."
-    )
-    card_examples: int = Field(
-        0, ge=0, description="Training rows of each task that the model's card shows, texts and all; 0 shows none."
-    )
+    matryoshka: Dimensions = Field([])
+    """With `[768, 256, 64]` the first 256 and the first 64 numbers of an embedding are trained to serve by themselves:
+    the loss is taken at each of these dimensions, the largest first, and added up. Write the model's own dimension
+    first. None may be above it. `[]` trains whole embeddings only."""
+    distill: Distill | None = None
+    """Also learn the scores of `mining.rescore`; null learns from the rows alone."""
+    card_examples: int = Field(0, ge=0)
+    """Rows of each task that the card of a trained model shows, texts and all; 0 shows none, so that no text of the
+    training leaves with a model or a package."""
 
     @model_validator(mode="after")
     def _passages_to_compare(self) -> Self:
@@ -82,29 +95,37 @@ class Training(Optimisation):
 class Tdro(Optimisation):
     """tDRO: all tasks in every step, own hard negatives only, weights learnt beside the proxy."""
 
-    negatives: int = Field(7, ge=1, description="Hard negatives a row.")
-    rows: Literal["fresh", "same"] = Field(
-        "fresh",
-        description="`fresh`: rows that the baseline has not drawn, while a task has any; `same`: its first ones.",
-    )
-    accumulation: int = Field(4, ge=1, description="Micro-batches a step; the measurement is averaged over them.")
-    step_size: float = Field(0.02, gt=0, description="Eta: step size of the ascent on the log weights.")
-    weight_optimizer: Literal["sgd", "adamw", "rmsprop", "adagrad"] = Field(
-        "sgd", description="Optimiser of the log weights; plain ascent is the paper's."
-    )
-    weight_schedule: Schedule = Field(
-        "constant", description="How `step_size` falls over the steps: not at all, or to 0 by a line or half a cosine."
-    )
-    weight_clip: Clip = Field(
-        "norm", description="What `weight_grad_norm` limits: the measurement vector's l2 norm, each value, or nothing."
-    )
-    weight_grad_norm: float = Field(1.0, gt=0, description="Limit of the measurement vector, see `weight_clip`.")
-    ema: Share = Field(0.1, description="Share of the newest weights in the exponential moving average.")
-    measure: Measure = Field("released", description="Loss measurement of a task, see docs/algorithm.md.")
-    floor: float = Field(1e-4, gt=0, description="Normalised reference losses below it count as 1 (`released` only).")
-    smoothing: float = Field(0, ge=0, lt=1, description="Share of uniform weights mixed in after each step.")
-    sampling: Mixture = Field("uniform", description="Mixture that the rows of tDRO are sampled by; not a learnt one.")
-    initial: Mixture = Field("uniform", description="Mixture that the weights start from; not a learnt one.")
+    negatives: int = Field(7, ge=1)
+    """Hard negatives a row."""
+    rows: Literal["fresh", "same"] = "fresh"
+    """Which rows of a task are drawn: first those that the baseline has not drawn, or those that it drew first, as in
+    the released code (docs/algorithm.md)."""
+    accumulation: int = Field(4, ge=1)
+    """Micro-batches a step; must divide `batch_size`. The loss of the tasks is averaged over them."""
+    step_size: float = Field(0.02, gt=0)
+    """Eta: how far the log weights move a step."""
+    weight_optimizer: Literal["sgd", "adamw", "rmsprop", "adagrad"] = "sgd"
+    """Optimiser of the log weights. `sgd` is plain ascent, as in the paper; the others scale each task's step by its
+    own history."""
+    weight_schedule: Schedule = "constant"
+    """How `step_size` falls over the steps: not at all, or to 0 along a line or half a cosine."""
+    weight_clip: Clip = "norm"
+    """What `weight_grad_norm` limits: the l2 norm of the vector of measured losses, each value in it, or nothing."""
+    weight_grad_norm: float = Field(1.0, gt=0)
+    """The limit. With `sgd` and `norm` no step moves the log weights further than `step_size` times it."""
+    ema: Share = 0.1
+    """Share of the newest weights in the moving average (mixture `ema`)."""
+    measure: Measure = "released"
+    """How the loss of a task is measured: as in the released code, by the paper's formula, by its two ablations, or as
+    DoReMi has it (docs/algorithm.md)."""
+    floor: float = Field(1e-4, gt=0)
+    """Reference losses below this share of the batch's sum count as 1; `released` only."""
+    smoothing: float = Field(0, ge=0, lt=1)
+    """Share of the uniform weights mixed in after each step, so that no task is lost for good."""
+    sampling: Mixture = "uniform"
+    """What the rows of tDRO are sampled by: any mixture that is not learnt, such as `proportional` or `file-NAME`."""
+    initial: Mixture = "uniform"
+    """What the weights start from, likewise."""
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
@@ -119,8 +140,10 @@ class Tdro(Optimisation):
 class Sweep(Section):
     """Further runs of tDRO over the same plan and reference losses: each measure with each step size."""
 
-    step_size: list[Annotated[float, Field(gt=0)]] = Field([], description="Step sizes; none takes that of `tdro`.")
-    measure: list[Measure] = Field([], description="Measures; none takes that of `tdro`.")
+    step_size: list[Annotated[float, Field(gt=0)]] = Field([])
+    """Step sizes; with none, that of `tdro`."""
+    measure: list[Measure] = Field([])
+    """Measures; with none, that of `tdro`."""
 
     def variants(self, tdro: Tdro) -> dict[str, Tdro]:
         """The settings of each run, by its name ``MEASURE-STEP``."""
