@@ -16,7 +16,8 @@ from tdro.config.data import Data
 from tdro.config.registry import Source
 from tdro.errors import UserError
 from tdro.progress import Progress
-from tdro.readers.testsets.base import Document, open_testset
+from tdro.readers.base import Passage
+from tdro.readers.testsets.base import open_testset
 from tdro.text.strings import cut
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
     progress, counts = Progress(f"{name}: read", "passages"), {"passages": 0, "passage cut": 0}
     with table_writer(output, CORPUS, counts) as file:
         for block in _blocks(open_testset(source, part).documents()):
-            ids, titles, texts = zip(*block, strict=True)
+            texts, titles, ids = zip(*block, strict=True)
             shown = [cut(text, data.max_words) for text in texts]
             file.append({"passage_id": ids, "title": titles, "text": shown})
             counts["passages"] += len(block)
@@ -52,7 +53,7 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
     log.info("%s: %d passages, %d of them cut", name, *counts.values())
 
 
-def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    stream = iter(documents)
+def _blocks(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
+    stream = iter(passages)
     while block := list(islice(stream, _BLOCK)):
         yield block

@@ -18,7 +18,7 @@ from tdro.models.modelfiles import check_model_folder
 from tdro.models.positions import check_lengths
 from tdro.models.room import look_at_prompts
 from tdro.readers.base import BadRow, Passage, Row, rows
-from tdro.readers.files import local_files
+from tdro.readers.parts import local_files
 from tdro.readers.queryfiles import read_queries
 from tdro.readers.testsets.base import is_testset, open_testset
 from tdro.text.relations import said

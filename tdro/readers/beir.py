@@ -2,10 +2,12 @@
 
 ``path`` may also be one of the qrels files, to choose the split by name (MS MARCO's ``dev.tsv``).
 The corpus is passed on as it is read; kept are a 64-bit key of each passage's identifier and, packed
-in tables, the qrels and the queries that they name.
+in tables, the qrels and the queries that they name. A benchmark finds its files here, too
+(:mod:`tdro.readers.testsets.beir`).
 """
 
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ import polars as pl
 
 from tdro.errors import UserError
 from tdro.readers.base import BadRow, Item, Passage, PassageId, Row, Split
-from tdro.readers.fields import identifier, optional, required
-from tdro.readers.files import Malformed, json_value, lines, parsed, some
+from tdro.readers.fields import identifier, passage_of, required
+from tdro.readers.files import EMPTY, objects, read_lines, some
+from tdro.readers.parts import either
 from tdro.readers.qrels import Judgements
 from tdro.text.strings import exact_key, key_array, mended
 
@@ -22,7 +25,23 @@ _SPLITS = {"train": ("train",), "test": ("test", "dev")}
 _QRELS = {"query": pl.String, "passage": pl.String, "grade": pl.Int64, "line": pl.Int64}
 _QUERIES = {"query": pl.String, "text": pl.String}
 _BLOCK = 1 << 16
-_EMPTY = "{} is empty; expected one JSON object a line."
+
+_objects = partial(objects, complaint="is no JSON object; expected BEIR's {'_id': ..., 'text': ...}")
+
+
+def located(path: Path, split: Split) -> tuple[Path, Path | None]:
+    """The dataset's folder and the qrels file to read, None where it has none for the split."""
+    if path.is_file():
+        return path.parent.parent, path
+    return path, next(filter(None, (either(path / "qrels", f"{name}.tsv") for name in _SPLITS[split])), None)
+
+
+def no_qrels(folder: Path, split: Split) -> UserError:
+    """What to raise when the split has no qrels."""
+    return UserError(
+        f"{folder / 'qrels'} has no {' or '.join(f'{name}.tsv' for name in _SPLITS[split])}; "
+        "expected a folder in BEIR's layout, or one of its qrels files."
+    )
 
 
 def read(path: Path, split: Split) -> Iterator[Item]:
@@ -33,9 +52,11 @@ def read(path: Path, split: Split) -> Iterator[Item]:
     Raises:
         UserError: for missing or broken files, an empty one, or qrels that mark nothing as relevant.
     """
-    folder, qrels = _files(path, split)
+    folder, qrels = located(path, split)
+    if qrels is None:
+        raise no_qrels(folder, split)
+    corpus, queries = (either(folder, name) or folder / name for name in ("corpus.jsonl", "queries.jsonl"))
     relevant = yield from _relevant(qrels)
-    corpus, queries = _file(folder, "corpus.jsonl"), _file(folder, "queries.jsonl")
     known = yield from _corpus(corpus)
     relevant = relevant.with_columns(known=_among(relevant["passage"], known))
     texts = yield from _texts(queries, relevant.select("query").unique())
@@ -54,25 +75,6 @@ def read(path: Path, split: Split) -> Iterator[Item]:
             yield Row(text, positives, query_id=query_id)
 
 
-def _files(path: Path, split: Split) -> tuple[Path, Path]:
-    """The dataset's folder and the qrels file to read."""
-    if path.is_file():
-        return path.parent.parent, path
-    for name in _SPLITS[split]:
-        if (qrels := _file(path / "qrels", f"{name}.tsv")).is_file():
-            return path, qrels
-    raise UserError(
-        f"{path / 'qrels'} has no {' or '.join(f'{name}.tsv' for name in _SPLITS[split])}; "
-        "expected a folder in BEIR's layout, or one of its qrels files."
-    )
-
-
-def _file(folder: Path, name: str) -> Path:
-    """A file of the folder, gzipped where only that is there."""
-    packed = folder / f"{name}.gz"
-    return packed if packed.is_file() and not (folder / name).is_file() else folder / name
-
-
 def _relevant(qrels: Path) -> Generator[BadRow, None, pl.DataFrame]:
     """Columns query, passage and line of the judgements with a score above 0, in the order of the file.
 
@@ -85,7 +87,7 @@ def _relevant(qrels: Path) -> Generator[BadRow, None, pl.DataFrame]:
         return found and (*found, number)
 
     complaint = f"{qrels} marks no passage as relevant; expected scores above 0."
-    judged = yield from _table(some(parsed(lines(qrels), str(qrels), judgement), complaint), _QRELS)
+    judged = yield from _table(some(filter(None, read_lines(qrels, judgement)), complaint), _QRELS)
     relevant = judged.unique(["query", "passage"], keep="last", maintain_order=True).filter(pl.col("grade") > 0)
     if len(judged) and relevant.is_empty():
         raise UserError(complaint)
@@ -95,7 +97,7 @@ def _relevant(qrels: Path) -> Generator[BadRow, None, pl.DataFrame]:
 def _corpus(path: Path) -> Generator[Passage | BadRow, None, np.ndarray]:
     """Yields every passage; returns the keys of their identifiers, sorted."""
     keys = bytearray()
-    for item in some(parsed(lines(path, json=True), str(path), _passage), _EMPTY.format(path)):
+    for item in some(_objects(path, passage_of), EMPTY.format(path)):
         if isinstance(item, Passage):
             keys += exact_key(item.passage_id)
         yield item
@@ -104,9 +106,7 @@ def _corpus(path: Path) -> Generator[Passage | BadRow, None, np.ndarray]:
 
 def _texts(path: Path, wanted: pl.DataFrame) -> Generator[BadRow, None, pl.DataFrame]:
     """Columns query and text of the queries that are wanted, each once."""
-    found = yield from _table(
-        some(parsed(lines(path, json=True), str(path), _query), _EMPTY.format(path)), _QUERIES, wanted
-    )
+    found = yield from _table(some(_objects(path, _query), EMPTY.format(path)), _QUERIES, wanted)
     return found.unique("query", keep="first", maintain_order=True)
 
 
@@ -140,18 +140,5 @@ def _among(identifiers: pl.Series, known: np.ndarray) -> np.ndarray:
     return known[np.searchsorted(known[:-1], keys)] == keys
 
 
-def _passage(number: int, line: bytes) -> Passage:
-    value = _record(line)
-    return Passage(required(value, "text"), optional(value, "title"), identifier(value, "_id"))
-
-
-def _query(number: int, line: bytes) -> tuple[str, str]:
-    value = _record(line)
-    return identifier(value, "_id"), mended(required(value, "text"))
-
-
-def _record(line: bytes) -> dict:
-    value = json_value(line)
-    if not isinstance(value, dict):
-        raise Malformed("is no JSON object; expected BEIR's {'_id': ..., 'text': ...}")
-    return value
+def _query(record: dict) -> tuple[str, str]:
+    return identifier(record, "_id"), mended(required(record, "text"))

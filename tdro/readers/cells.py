@@ -17,8 +17,12 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 _SEPARATORS = {"\t": "tabs", ";": "`;`", "|": "`|`", ",": "commas"}
 
 
-def require(path: Path, names: Sequence[str], has: Sequence[str]) -> None:
-    """Raises UserError: when a column is missing or there twice."""
+def require(path: Path, names: list[str], has: Sequence[str]) -> list[str]:
+    """The columns ``names`` of a file that ``has`` them.
+
+    Raises:
+        UserError: when one is missing or there twice.
+    """
     for name in names:
         if name not in has:
             raise UserError(
@@ -27,6 +31,7 @@ def require(path: Path, names: Sequence[str], has: Sequence[str]) -> None:
             )
         if has.count(name) > 1:
             raise UserError(f"{path} has {has.count(name)} columns {name!r}; give each a name of its own.")
+    return names
 
 
 def _advice(has: Sequence[str]) -> str:

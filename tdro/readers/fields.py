@@ -7,6 +7,7 @@ and a list or an object is a mistake.
 from collections.abc import Mapping
 from typing import Any
 
+from tdro.readers.base import Passage
 from tdro.readers.files import Malformed
 from tdro.text.strings import encodable
 
@@ -52,6 +53,16 @@ def identifier(record: Mapping[str, Any], key: str) -> str:
     if not found:
         raise Malformed(f"has an empty `{key}`")
     return found
+
+
+def passage_of(record: Mapping[str, Any], key: str = "_id") -> Passage:
+    """A passage out of an object with ``text``, perhaps ``title``, and its identifier under ``key``.
+
+    Raises:
+        Malformed: when one is missing or no text.
+    """
+    passage_id = identifier(record, key)
+    return Passage(required(record, "text"), optional(record, "title"), passage_id)
 
 
 def unquoted(cell: str) -> str:

@@ -1,6 +1,9 @@
-"""Files of local sources: found, opened and read as a stream of lines. Nothing is unpacked to disk."""
+"""Files opened and read as a stream of lines, and what each line says. Nothing is unpacked to disk.
 
-import glob
+A line that is no row is a bad row, and reading goes on; where none may be wrong, as in a benchmark, :func:`strict`
+refuses the first. No other function knows which of the two its caller wants.
+"""
+
 import gzip
 import io
 import json
@@ -13,9 +16,6 @@ from tdro.errors import UserError
 from tdro.readers import filekinds
 from tdro.readers.base import BadRow
 
-#: Endings of the files that readers of local data understand.
-ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".tar.gz", ".tgz")
-
 # Of a longer line only the beginning is read, which is no row: memory stays bounded whatever the file holds.
 _LONGEST_LINE = 1 << 26
 
@@ -25,6 +25,10 @@ BROKEN = (OSError, EOFError, zlib.error)
 #: What is said of bytes that are no text, and what helps.
 NOT_UTF8 = "is not UTF-8"
 TO_UTF8 = "`iconv -f ENCODING -t UTF-8` makes UTF-8 of a text, where ENCODING is perhaps WINDOWS-1252 or GB18030"
+
+#: What is said of a line that holds another JSON value, and of a file without lines.
+NO_OBJECT = "is no JSON object"
+EMPTY = "{} is empty; expected one JSON object a line."
 
 #: What a message on a file of a source ends with.
 ADVICE = "correct `path` of the source in the registry or get it anew"
@@ -42,43 +46,6 @@ class Unfinished(Malformed):
 
 class TooLong(bytes):
     """The beginning of a line that is longer than any row may be."""
-
-
-def local_files(path: str | None) -> list[str]:
-    """The files that a source's ``path`` stands for.
-
-    That is the file itself, the data files of a folder (BEIR's ``qrels`` among them), or those that a
-    pattern matches; of a qrels file, all of its dataset. It is [] where there is none yet.
-    """
-    place = Path(path or "")
-    if path and place.is_file():
-        return [path] if place.parent.name != "qrels" else sorted({path, *local_files(str(place.parent.parent))})
-    if path and place.is_dir():
-        found = [*place.iterdir(), *place.glob("qrels/*")]
-        return sorted(str(file) for file in found if file.is_file() and file.name.lower().endswith(ENDINGS))
-    return [str(file) for file in matching(path or "")]
-
-
-def matching(pattern: str) -> list[Path]:
-    """Files whose paths match a pattern, sorted; each once, also where links to folders make circles.
-
-    Raises:
-        UserError: when ``**`` stands beside other letters, where it would mean no more than ``*``.
-    """
-    if any("**" in part and part != "**" for part in Path(pattern).parts):
-        better = pattern.replace("**", "**/*")
-        raise UserError(f"{pattern}: `**` must stand alone between slashes; write {better}.")
-    found: dict[Path, Path] = {}
-    for name in sorted(glob.glob(pattern, recursive=True), key=_depth):  # noqa: PTH207 - a pattern may be absolute
-        file = Path(name)
-        if file.is_file():
-            # Files that are links count each: in the hub's cache, two of equal content lead to one place.
-            found.setdefault(file.parent.resolve() / file.name, file)
-    return sorted(found.values())
-
-
-def _depth(name: str) -> tuple[int, str]:
-    return name.count("/"), name
 
 
 def opened(path: Path, advice: str = ADVICE) -> Any:
@@ -138,6 +105,22 @@ def split_lines(file: Any, where: str, *, json: bool = False, advice: str = ADVI
             rest = file.readline(_LONGEST_LINE)
 
 
+def read_lines(path: Path, parse: Callable[[int, bytes], Parsed], advice: str = ADVICE) -> Iterator[Parsed | BadRow]:
+    """What ``parse`` makes of each line of a file of text, as :func:`parsed` does."""
+    return parsed(lines(path, advice=advice), str(path), parse)
+
+
+def objects(
+    path: Path, parse: Callable[[dict[str, Any]], Parsed], complaint: str = NO_OBJECT, advice: str = ADVICE
+) -> Iterator[Parsed | BadRow]:
+    """What ``parse`` makes of the JSON object of each line; ``complaint`` is said of a line that is none."""
+
+    def parse_line(number: int, line: bytes) -> Parsed:
+        return parse(json_object(line, complaint))
+
+    return parsed(lines(path, json=True, advice=advice), str(path), parse_line)
+
+
 def parsed(stream: Iterable[bytes], where: str, parse: Callable[[int, bytes], Parsed]) -> Iterator[Parsed | BadRow]:
     """What ``parse`` makes of each line that is not blank; where it raises :class:`Malformed`, a bad row.
 
@@ -156,6 +139,18 @@ def parsed(stream: Iterable[bytes], where: str, parse: Callable[[int, bytes], Pa
                 yield BadRow(f"{where}, line {number}", str(error))
 
 
+def strict(items: Iterable[Parsed | BadRow], advice: str) -> Iterator[Parsed]:
+    """The same items, of which none may be malformed.
+
+    Raises:
+        UserError: naming the place of the first that is, and ending with ``advice``.
+    """
+    for item in items:
+        if isinstance(item, BadRow):
+            raise UserError(f"{item.place} {item.reason}; {advice}.")
+        yield item
+
+
 def check_length(line: bytes) -> None:
     """Raises Malformed: for the beginning of a line that is too long."""
     if isinstance(line, TooLong):
@@ -172,19 +167,42 @@ def _check_end(line: bytes, where: str, number: int, error: Malformed) -> None:
         )
 
 
-def some(items: Iterable[Parsed | None], complaint: str) -> Iterator[Parsed]:
-    """The items but null.
+def some(items: Iterable[Parsed], complaint: str) -> Iterator[Parsed]:
+    """The same items.
 
     Raises:
-        UserError: with ``complaint``, at the end of a stream that held nothing else.
+        UserError: with ``complaint``, at the end of a stream without any.
     """
     empty = True
     for item in items:
-        if item is not None:
-            empty = False
-            yield item
+        empty = False
+        yield item
     if empty:
         raise UserError(complaint)
+
+
+def text_of(line: bytes, complaint: str = NOT_UTF8) -> str:
+    """A line without its end.
+
+    Raises:
+        Malformed: with ``complaint``, when it is not UTF-8.
+    """
+    try:
+        return line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Malformed(complaint) from None
+
+
+def json_object(line: bytes, complaint: str = NO_OBJECT) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        Malformed: with ``complaint``, when it is another value; when it is no JSON.
+    """
+    value = json_value(line)
+    if not isinstance(value, dict):
+        raise Malformed(complaint)
+    return value
 
 
 def json_value(line: bytes) -> Any:

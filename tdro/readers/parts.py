@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from tdro.errors import UserError
-from tdro.readers.files import ENDINGS, matching
 
 _LOG = logging.getLogger(__name__)
 
 # Entries below a folder that are looked through for files that the folder itself lacks.
 _MOST_BELOW = 10_000
+
+#: Endings of the files that readers of local data understand.
+ENDINGS = (".jsonl", ".jsonl.gz", ".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".tar.gz", ".tgz")
 
 # Endings of data, whoever reads them.
 _OF_DATA = (*ENDINGS, ".ndjson", ".zst", ".bz2", ".xz", ".zip", ".7z", ".lz4", ".snappy", ".arrow", ".avro", ".orc")
@@ -37,7 +39,7 @@ def find(path: Path, endings: Sequence[str]) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        found = list(_data(matching(str(path)), endings))
+        found = list(_data(_matching(str(path)), endings))
         if not found and not glob.has_magic(str(path)):
             raise UserError(f"{path} cannot be read: No such file or directory; correct `path` of the source.")
     else:
@@ -49,6 +51,48 @@ def find(path: Path, endings: Sequence[str]) -> list[Path]:
     if not found:
         raise UserError(f"{path} names no file of these kinds: {', '.join(endings)}; correct `path` of the source.")
     return found
+
+
+def local_files(path: str | None) -> list[str]:
+    """The files that a source's ``path`` stands for.
+
+    That is the file itself, the data files of a folder (BEIR's ``qrels`` among them), or those that a
+    pattern matches; of a qrels file, all of its dataset. It is [] where there is none yet.
+    """
+    place = Path(path or "")
+    if path and place.is_file():
+        return [path] if place.parent.name != "qrels" else sorted({path, *local_files(str(place.parent.parent))})
+    if path and place.is_dir():
+        found = [*place.iterdir(), *place.glob("qrels/*")]
+        return sorted(str(file) for file in found if file.is_file() and file.name.lower().endswith(ENDINGS))
+    return [str(file) for file in _matching(path or "")]
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Files whose paths match a pattern, sorted; each once, also where links to folders make circles.
+
+    Raises:
+        UserError: when ``**`` stands beside other letters, where it would mean no more than ``*``.
+    """
+    if any("**" in part and part != "**" for part in Path(pattern).parts):
+        better = pattern.replace("**", "**/*")
+        raise UserError(f"{pattern}: `**` must stand alone between slashes; write {better}.")
+    found: dict[Path, Path] = {}
+    for name in sorted(glob.glob(pattern, recursive=True), key=_depth):  # noqa: PTH207 - a pattern may be absolute
+        file = Path(name)
+        if file.is_file():
+            # Files that are links count each: in the hub's cache, two of equal content lead to one place.
+            found.setdefault(file.parent.resolve() / file.name, file)
+    return sorted(found.values())
+
+
+def _depth(name: str) -> tuple[int, str]:
+    return name.count("/"), name
+
+
+def either(folder: Path, name: str) -> Path | None:
+    """The file of that name, or its gzipped form; None when neither is there."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
 def _look_below(folder: Path, endings: Sequence[str], found: list[Path]) -> None:

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from tdro.readers.fields import unquoted
-from tdro.readers.files import NOT_UTF8, Malformed
+from tdro.readers.files import Malformed, text_of
 
 _GRADE = re.compile(r"[-+]?\d{1,9}(\.0*)?")
 _NAME = re.compile(r"[^\W\d_][\w .-]*")
@@ -65,10 +65,7 @@ def whole(grade: str | float) -> int:
 
 
 def _cells(line: bytes) -> list[str]:
-    try:
-        text = line.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise Malformed(NOT_UTF8) from None
+    text = text_of(line).strip()
     cells = text.split("\t")
     if len(cells) not in (3, 4):
         cells = text.split()

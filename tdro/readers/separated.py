@@ -8,11 +8,11 @@ import csv
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tdro.errors import UserError
 from tdro.readers.cells import require
 from tdro.readers.files import Malformed, TooLong, check_length, lines, unreadable
+from tdro.readers.records import Placed
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,35 +30,31 @@ _MEANING = {
 }
 
 
-def rows_of_csv(path: Path, names: list[str]) -> Iterator[tuple[str, dict | Malformed]]:
-    """Records of CSV, which must have the columns ``names``."""
-    yield from _Table(path, delimiter=",").records(names)
+def of_separated(path: Path, names: list[str], delimiter: str) -> Iterator[Placed]:
+    """Records of CSV, or of TSV, where a tab always ends a cell and a line always a row.
 
-
-def rows_of_tsv(path: Path, names: list[str]) -> Iterator[tuple[str, dict | Malformed]]:
-    """Records of TSV, where a tab always ends a cell and a line always a row."""
-    yield from _Table(path, delimiter="\t", quoting=csv.QUOTE_NONE).records(names)
+    Raises:
+        UserError: for a file without a column of ``names``, or when a quote is not closed.
+    """
+    return _Table(path, delimiter).records(names)
 
 
 class _Table:
     """One file, read once."""
 
-    def __init__(self, path: Path, delimiter: str, **dialect: Any) -> None:
+    def __init__(self, path: Path, delimiter: str) -> None:
         csv.field_size_limit(LONGEST_CELL)
         self._path, self._delimiter = path, delimiter
         self._long: TooLong | None = None
         self._ended = True
-        self._reader = csv.reader(self._decoded(), strict=True, delimiter=delimiter, **dialect)
+        self._quotes = delimiter != "\t"
+        quoting = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
+        self._reader = csv.reader(self._decoded(), strict=True, delimiter=delimiter, quoting=quoting)
         self._header: list[str] = []
-        self._quotes = "quoting" not in dialect
         self._odd: dict[str, tuple[int, int]] = {}
 
-    def records(self, names: list[str]) -> Iterator[tuple[str, dict | Malformed]]:
-        """Records that are not blank; an empty file has none.
-
-        Raises:
-            UserError: for a file without a column of ``names``, or when a quote is not closed.
-        """
+    def records(self, names: list[str]) -> Iterator[Placed]:
+        """Records that are not blank; an empty file has none."""
         try:
             self._header = next(filter(None, self._reader), [])
         except csv.Error as error:

@@ -19,7 +19,7 @@ from tdro.artifacts.layout import Layout
 from tdro.pipeline.mixedversions import warning
 from tdro.models.modelfiles import model_files
 from tdro.config.commands import Miner
-from tdro.readers.files import local_files
+from tdro.readers.parts import local_files
 from tdro.readers.testsets.base import is_testset, open_testset
 
 ROOT = Path(workflow.current_basedir).parent.parent

@@ -13,26 +13,18 @@ relevance keeps its grades, so that scores can be compared with published ones.
 Every file may be gzipped (``.gz``).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 from tdro.config.registry import Source
 from tdro.errors import UserError
-from tdro.readers.fields import identifier, optional, required
+from tdro.readers.base import Passage
 
 #: The readers, and whether all parts of a benchmark search one corpus.
 SHARED_CORPUS = {"beir": False, "miracl": False, "mkqa": True, "mteb": False}
-
-
-class Document(NamedTuple):
-    """A passage of a corpus."""
-
-    passage_id: str
-    title: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -48,19 +40,10 @@ class Topic:
     answers: tuple[str, ...] | None = None
 
 
-def document(record: Mapping[str, Any], key: str = "_id") -> Document:
-    """A passage out of an object with ``text``, perhaps ``title``, and its identifier under ``key``.
-
-    Raises:
-        Malformed: when one is missing or no text.
-    """
-    return Document(identifier(record, key), optional(record, "title"), required(record, "text"))
-
-
 class TestSet(Protocol):
     """What each format offers."""
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self) -> Iterator[Passage]:
         """Stream the corpus, each time in the same order."""
 
     def queries(self) -> Iterator[Topic]:

@@ -1,13 +1,18 @@
-"""BEIR (Thakur et al., 2021): corpus.jsonl, queries.jsonl, qrels/test.tsv."""
+"""BEIR (Thakur et al., 2021): corpus.jsonl, queries.jsonl, qrels/test.tsv, where :mod:`tdro.readers.beir` finds them.
+
+What differs is the purpose: of a training set a malformed line is left out and counted, of a benchmark it is refused.
+"""
 
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tdro.errors import UserError
-from tdro.readers.fields import identifier, required
-from tdro.readers.testsets.base import Document, Topic, document
-from tdro.readers.testsets.lines import Judged, either, existing, need, objects
+from tdro.readers.base import Passage
+from tdro.readers.beir import located, no_qrels
+from tdro.readers.fields import identifier, passage_of, required
+from tdro.readers.parts import either
+from tdro.readers.testsets.base import Topic
+from tdro.readers.testsets.lines import Judged, existing, need, objects
 
 
 class Format:
@@ -17,25 +22,18 @@ class Format:
     """
 
     def __init__(self, path: str, part: str | None) -> None:
-        given = Path(path)
-        self._folder = given.parent.parent if given.is_file() else given
-        self._given = given if given.is_file() else None
+        self._folder, self._qrels = located(Path(path), "test")
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self) -> Iterator[Passage]:
         """The corpus, in the order of its file."""
-        yield from objects(need(self._folder, "corpus.jsonl", "BEIR"), document)
+        return objects(need(self._folder, "corpus.jsonl", "BEIR"), passage_of)
 
     def queries(self) -> Iterator[Topic]:
         """The queries of the split, in the order of their file."""
-        split = self._given or _split(self._folder)
-        if split is None:
-            raise UserError(
-                f"{self._folder / 'qrels'} has no test.tsv or dev.tsv; expected a folder in BEIR's layout, "
-                "or one of its qrels files."
-            )
-        judged, file = Judged(split), need(self._folder, "queries.jsonl", "BEIR")
-        found = objects(file, lambda value: judged.topic(identifier(value, "_id"), partial(required, value, "text")))
-        yield from filter(None, found)
+        if self._qrels is None:
+            raise no_qrels(self._folder, "test")
+        judged, file = Judged(self._qrels), need(self._folder, "queries.jsonl", "BEIR")
+        yield from objects(file, lambda value: judged.topic(identifier(value, "_id"), partial(required, value, "text")))
         judged.check(file)
 
     def corpus_files(self) -> list[Path]:
@@ -44,8 +42,4 @@ class Format:
 
     def query_files(self) -> list[Path]:
         """Queries and judgements."""
-        return existing(either(self._folder, "queries.jsonl"), self._given or _split(self._folder))
-
-
-def _split(folder: Path) -> Path | None:
-    return either(folder / "qrels", "test.tsv") or either(folder / "qrels", "dev.tsv")
+        return existing(either(self._folder, "queries.jsonl"), self._qrels)

@@ -11,19 +11,15 @@ from typing import Any, TypeVar
 
 from tdro.errors import UserError
 from tdro.readers import files
-from tdro.readers.base import BadRow
-from tdro.readers.files import NOT_UTF8, Malformed, json_value
+from tdro.readers.files import EMPTY, read_lines, some, strict
+from tdro.readers.parts import either
 from tdro.readers.qrels import Judgements
 from tdro.readers.testsets.base import Topic
 
 log = logging.getLogger(__name__)
 
 Parsed = TypeVar("Parsed")
-
-
-def either(folder: Path, name: str) -> Path | None:
-    """The file of that name, or its gzipped form; None when neither is there."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+_ADVICE = "correct it or get the file anew"
 
 
 def existing(*paths: Path | None) -> list[Path]:
@@ -32,7 +28,7 @@ def existing(*paths: Path | None) -> list[Path]:
 
 
 def need(folder: Path, name: str, layout: str) -> Path:
-    """The same, which must be there.
+    """The file of that name, or its gzipped form, which must be there.
 
     Raises:
         UserError: naming the file and the ``layout`` that was expected.
@@ -45,37 +41,17 @@ def need(folder: Path, name: str, layout: str) -> Path:
     return found
 
 
-def parsed(path: Path, parse: Callable[[int, bytes], Parsed], *, json: bool = False) -> Iterator[Parsed]:
-    """What ``parse`` makes of each line that is not blank, given its number from 1 and its bytes.
-
-    Args:
-        path: the file.
-        parse: reads one line.
-        json: whether each line shall be a JSON value.
+def texts(path: Path, parse: Callable[[int, bytes], Parsed | None]) -> Iterator[Parsed]:
+    """What ``parse`` makes of each line that is not blank, given its number from 1 and its bytes; null is left out.
 
     Raises:
         UserError: when the file cannot be read, or naming the line that ``parse`` cannot read.
     """
-    for item in files.parsed(files.lines(path, json=json), str(path), parse):
-        if isinstance(item, BadRow):
-            raise UserError(f"{item.place} {item.reason}; correct it or get the file anew.")
-        yield item
+    return filter(None, strict(read_lines(path, parse), _ADVICE))
 
 
-def text_of(line: bytes) -> str:
-    """A line without its end.
-
-    Raises:
-        Malformed: when it is not UTF-8.
-    """
-    try:
-        return line.decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise Malformed(NOT_UTF8) from None
-
-
-def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, part: bool = False) -> Iterator[Parsed]:
-    """What ``parse`` makes of the JSON object of every line.
+def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed | None], *, part: bool = False) -> Iterator[Parsed]:
+    """What ``parse`` makes of the JSON object of every line; null is left out.
 
     Args:
         path: the file.
@@ -85,19 +61,8 @@ def objects(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, part: bool
     Raises:
         UserError: for a line that is none or that ``parse`` cannot read, or a file without lines.
     """
-
-    def parse_line(number: int, line: bytes) -> Parsed:
-        value = json_value(line)
-        if not isinstance(value, dict):
-            raise Malformed("is not a JSON object")
-        return parse(value)
-
-    empty = True
-    for item in parsed(path, parse_line, json=True):
-        empty = False
-        yield item
-    if empty and not part:
-        raise UserError(f"{path} is empty; expected one JSON object a line.")
+    found = strict(files.objects(path, parse, "is not a JSON object"), _ADVICE)
+    return filter(None, found if part else some(found, EMPTY.format(path)))
 
 
 def qrels(path: Path) -> dict[str, dict[str, int]]:
@@ -110,12 +75,10 @@ def qrels(path: Path) -> dict[str, dict[str, int]]:
     """
     found: dict[str, dict[str, int]] = {}
     changed = 0
-    for judgement in parsed(path, Judgements()):
-        if judgement is not None:
-            query, passage, grade = judgement
-            grades = found.setdefault(query, {})
-            changed += grades.get(passage, grade) != grade
-            grades[passage] = grade
+    for query, passage, grade in texts(path, Judgements()):
+        grades = found.setdefault(query, {})
+        changed += grades.get(passage, grade) != grade
+        grades[passage] = grade
     if changed:
         log.warning("%s judges %d passages twice and differently; the last judgement counts", path, changed)
     found = {query: above_zero(grades) for query, grades in found.items()}

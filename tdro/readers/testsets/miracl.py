@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.readers.files import Malformed
+from tdro.readers.base import Passage
+from tdro.readers.fields import passage_of
+from tdro.readers.files import Malformed, text_of
 from tdro.readers.parts import chained
-from tdro.readers.testsets.base import Document, Topic, document
-from tdro.readers.testsets.lines import Judged, objects, parsed, text_of
+from tdro.readers.testsets.base import Topic
+from tdro.readers.testsets.lines import Judged, objects, texts
 
 _DOCUMENTS = r"docs-(\d+)\.jsonl(\.gz)?"
 _TOPICS = r"topics.*dev\.tsv(\.gz)?"
@@ -26,10 +28,10 @@ class Format:
     def __init__(self, path: str, part: str | None) -> None:
         self._folder, self._part = Path(path), part
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self) -> Iterator[Passage]:
         """The passages of all files, in the order of their numbers."""
-        read = partial(objects, parse=partial(document, key="docid"), part=True)
-        yield from chained(self._need(_DOCUMENTS), read, self._folder)
+        read = partial(objects, parse=partial(passage_of, key="docid"), part=True)
+        return chained(self._need(_DOCUMENTS), read, self._folder)
 
     def queries(self) -> Iterator[Topic]:
         """The topics of dev that the qrels judge, in their order."""
@@ -41,7 +43,7 @@ class Format:
                 raise Malformed("is not `query-id<TAB>query`")
             return judged.topic(query_id.strip(), lambda: text)
 
-        yield from filter(None, parsed(topics, topic))
+        yield from texts(topics, topic)
         judged.check(topics)
 
     def corpus_files(self) -> list[Path]:

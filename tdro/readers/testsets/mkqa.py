@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.errors import UserError
-from tdro.readers.fields import identifier, optional, required, unquoted
-from tdro.readers.files import Malformed
-from tdro.readers.testsets.base import Document, Topic, document
-from tdro.readers.testsets.lines import either, existing, need, objects, parsed, text_of
+from tdro.readers.base import Passage
+from tdro.readers.fields import identifier, optional, passage_of, required, unquoted
+from tdro.readers.files import Malformed, text_of
+from tdro.readers.parts import either
+from tdro.readers.testsets.base import Topic
+from tdro.readers.testsets.lines import existing, need, objects, texts
 
 #: Types of answers that no passage contains as a string.
 UNMATCHED = ("unanswerable", "binary", "long_answer")
@@ -30,7 +32,7 @@ class Format:
         self._file = given if given.is_file() else None
         self._language = part or PASSAGES
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self) -> Iterator[Passage]:
         """The passages beside the questions: DPR's ``psgs_w100.tsv``, or ``corpus.jsonl`` as in BEIR."""
         if table := either(self._folder, "psgs_w100.tsv"):
             yield from _psgs(table)
@@ -41,7 +43,7 @@ class Format:
                 f"{self._folder} has neither psgs_w100.tsv nor corpus.jsonl (or .gz); add the passages, or name the "
                 "benchmark whose passages are to be searched under `corpus`."
             )
-        yield from objects(file, document)
+        yield from objects(file, passage_of)
 
     def queries(self) -> Iterator[Topic]:
         """The questions in one language; those without an answer that can be matched have none."""
@@ -88,14 +90,14 @@ def _aliases(answer: dict) -> list[str]:
     return [optional({"aliases": alias}, "aliases") for alias in (aliases if isinstance(aliases, list) else [aliases])]
 
 
-def _psgs(path: Path) -> Iterator[Document]:
+def _psgs(path: Path) -> Iterator[Passage]:
     """DPR's passages: id, text, title, separated by tabs, quoted as CSV, with a header."""
 
-    def passage(number: int, line: bytes) -> Document | None:
+    def passage(number: int, line: bytes) -> Passage | None:
         cells = text_of(line).split("\t")
         if len(cells) != 3 or not cells[0].strip():
             raise Malformed("is not `id<TAB>text<TAB>title`")
         passage_id, text, title = map(unquoted, cells)
-        return None if number == 1 and passage_id == "id" else Document(passage_id.strip(), title, text)
+        return None if number == 1 and passage_id == "id" else Passage(text, title, passage_id.strip())
 
-    yield from filter(None, parsed(path, passage))
+    return texts(path, passage)

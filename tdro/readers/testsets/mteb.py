@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tdro.errors import UserError
-from tdro.readers.fields import identifier, required
+from tdro.readers.base import Passage
+from tdro.readers.fields import identifier, passage_of, required
 from tdro.readers.files import Malformed
 from tdro.readers.qrels import whole
-from tdro.readers.testsets.base import Document, Topic, document
+from tdro.readers.testsets.base import Topic
 from tdro.readers.testsets.lines import above_zero
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,9 @@ class Format:
             raise UserError(f"mteb's {path!r} is no retrieval task but {self._task.metadata.type}; name another.")
         self._subset = part or "default"
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self) -> Iterator[Passage]:
         """The corpus."""
-        yield from self._parsed("corpus", self._data()["corpus"], partial(document, key="id"))
+        return self._parsed("corpus", self._data()["corpus"], partial(passage_of, key="id"))
 
     def queries(self) -> Iterator[Topic]:
         """The queries that are judged."""

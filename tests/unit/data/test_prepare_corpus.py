@@ -110,7 +110,7 @@ def read(reader, path, part=None):
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_beir(tmp_path, suffix):
     documents, queries = read("beir", beir(tmp_path, suffix))
-    assert documents[0] == ("MED-10", "Statins", "Lower  cholesterol.\n")
+    assert documents[0] == ("Lower  cholesterol.\n", "Statins", "MED-10")
     assert [d.passage_id for d in documents] == ["MED-10", "MED-14", "4983"]
     assert [(q.query_id, q.text, q.grades) for q in queries] == [
         ("PLAIN-2", "Do statins help?", {"MED-10": 2, "MED-14": 1}),
@@ -137,7 +137,7 @@ def test_miracl(tmp_path, flat):
     folder = tmp_path / "sw" if flat else tmp_path
     documents, queries = read("miracl", miracl(folder, flat=flat), "sw")
     assert [d.passage_id for d in documents] == ["100#0", "101#0", "100#1", "9#2", "last"]
-    assert documents[3] == ("9#2", "Tisa", "tisa")
+    assert documents[3] == ("tisa", "Tisa", "9#2")
     assert [(q.query_id, q.text, q.grades) for q in queries] == [
         ("0#0", "Je, sw?", {"100#0": 1}),
         ("12#1", "Nani?", {"9#2": 1}),
@@ -172,7 +172,7 @@ def test_mkqa(tmp_path, suffix):
     documents, queries = read("mkqa", mkqa(tmp_path, suffix), "ru")
     assert len(queries) == 6
     queries = [query for query in queries if query.answers]
-    assert documents == [("1", "Aaron", 'Aaron is a "prophet", he said'), ("2", "I Hear You", "Dave Edmunds sang it")]
+    assert documents == [('Aaron is a "prophet", he said', "Aaron", "1"), ("Dave Edmunds sang it", "I Hear You", "2")]
     assert [(q.query_id, q.text) for q in queries] == [
         ("563260143484355911", "кто поет?"),
         ("-1", "сколько?"),
@@ -191,7 +191,7 @@ def test_mkqa_with_passages_as_in_beir_and_without_any(tmp_path):
     with pytest.raises(UserError, match=r"neither psgs_w100.tsv nor corpus.jsonl.*`corpus`"):
         read("mkqa", tmp_path, "ru")
     write(tmp_path / "corpus.jsonl", jsonl({"_id": "a", "title": "T", "text": "x"}))
-    assert read("mkqa", tmp_path / "mkqa.jsonl.gz", "en")[0] == [("a", "T", "x")]
+    assert read("mkqa", tmp_path / "mkqa.jsonl.gz", "en")[0] == [("x", "T", "a")]
     with pytest.raises(UserError, match="no question in 'xx'; its languages are en, ru"):
         read("mkqa", tmp_path, "xx")
 
@@ -219,7 +219,7 @@ def test_a_task_of_mteb(monkeypatch):
     task.dataset, task.data_loaded = {"default": {"test": data}}, True
     monkeypatch.setattr(mteb, "get_task", lambda name, hf_subsets=None: {"SciFact": task}[name])
     documents, queries = read("mteb", "SciFact")
-    assert documents == [("d1", "T", "a"), ("d2", "", "b")]
+    assert documents == [("a", "T", "d1"), ("b", "", "d2")]
     assert [(q.query_id, q.text, q.grades) for q in queries] == [("q1", "x", {"d2": 2})]
     with pytest.raises(UserError, match="no task 'Nope'"):
         read("mteb", "Nope")
@@ -444,7 +444,7 @@ def test_a_task_of_mteb_with_numbers_is_read_and_with_lists_named(monkeypatch):
     task.dataset, task.data_loaded = {"default": {"test": data}}, True
     monkeypatch.setattr(mteb, "get_task", lambda name, hf_subsets=None: task)
     documents, queries = read("mteb", "SciFact")
-    assert documents == [("1", "", "5")] and [(q.query_id, q.grades) for q in queries] == [("2", {"1": 1})]
+    assert documents == [("5", "", "1")] and [(q.query_id, q.grades) for q in queries] == [("2", {"1": 1})]
     data["corpus"].append({"id": 3, "title": [], "text": "x"})
     with pytest.raises(UserError, match="SciFact, row 1 of corpus has a list under `title`"):
         read("mteb", "SciFact")

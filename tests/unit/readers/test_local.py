@@ -13,7 +13,7 @@ import pytest
 from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
 from tdro.readers.base import BadRow, Passage, PassageId, Row, rows
-from tdro.readers.files import local_files
+from tdro.readers.parts import local_files
 
 
 def found(reader, path, split="train", **keys):

@@ -13,7 +13,7 @@ from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
 from tdro.readers.base import Row, rows
 from tdro.readers.fetch import dataset_job
-from tdro.readers.files import local_files
+from tdro.readers.parts import local_files
 
 KINDS = [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".parquet"]
 
