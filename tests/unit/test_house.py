@@ -55,7 +55,7 @@ PROVED_BY = {
     "readers/test_filekinds.py": "readers/queryfiles",
     "readers/test_local.py": """
         readers/base readers/beir readers/cells readers/fields readers/files readers/jsonl readers/listtext
-        readers/released readers/separated readers/table
+        readers/records readers/released readers/separated readers/table
     """,
     "readers/test_qrels.py": """
         readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
