@@ -61,14 +61,14 @@ def released_loss(model, reference, weights, task_ids, temperature: float):
 
 def our_loss(model, known, weights, task_ids, tdro, meter):
     """Our loss, and the mean losses of the proxy that it saw."""
-    from tdro.dro.optimize import RobustLoss
+    from tdro.dro.loss import RobustLoss
 
     class Ours(RobustLoss):
         seen: list[float] = []  # noqa: RUF012
 
-        def _observe(self, tasks, losses, reference):
+        def _observe(self, rows, losses):
             self.seen.append(losses.mean().item())
-            return super()._observe(tasks, losses, reference)
+            return super()._observe(rows, losses)
 
     return Ours(model, weights, task_ids, known, tdro, meter)
 
@@ -89,6 +89,7 @@ class Setting:
         self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
         self.job = self.jobs.optimize(self.jobs.config.proxy, self.jobs.config.seeds[0])
         self.encoding = self.job.encoding.model_copy(update={"query_length": length, "passage_length": length})
+        self.job = self.job.model_copy(update={"encoding": self.encoding})
         changes = {"steps": steps, "batch_size": batch, "negatives": negatives, "accumulation": 1}
         self.tdro = self.job.tdro.model_copy(update={**changes, "log_steps": 1, "save_steps": 10 * steps})
         names = list(self.job.tasks)
@@ -137,7 +138,7 @@ def run(way: str, setting: Setting, known: Path) -> dict:
     else:
         loss = our_loss(model, torch.from_numpy(np.load(known)), weights, setting.task_ids, tdro, meter)
 
-    seconds, memory, _ = timed(model, loss, setting.plan, setting.texts, meter, tdro, setting.encoding, WARM_UP)
+    seconds, memory, _ = timed(setting.job, model, loss, setting.plan, setting.texts, meter, tdro, WARM_UP)
     return {"seconds": seconds, "memory": memory, "losses": loss.seen}
 
 

@@ -71,23 +71,24 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     path = Layout(results).run(job.model.name, job.seed, "uniform/plan.parquet")
     plan = read_table(path, PLAN).slice(0, steps * settings.batch_size)
     set_seed(job.seed)
-    encoding = job.encoding
     if length:
-        encoding = encoding.model_copy(update={"query_length": length, "passage_length": length})
-    model = load_retriever(job.model, encoding)
+        lengths = {"query_length": length, "passage_length": length}
+        job = job.model_copy(update={"encoding": job.encoding.model_copy(update=lengths)})
+    model = load_retriever(job.model, job.encoding)
     meter = Meter(plan["task"].to_pylist())
     loss = losses.ContrastiveLoss(model, settings.temperature, meter=meter)
 
     texts = Texts(results, job.tasks, job.seed, base_prompts(job.model, model))
-    seconds, memory, seen = timed(model, loss, plan, texts, meter, settings, encoding, WARM_UP)
+    seconds, memory, seen = timed(job, model, loss, plan, texts, meter, settings, WARM_UP)
     return {"seconds": seconds, "rows": settings.batch_size / seconds, "memory": memory, "losses": seen}
 
 
-def timed(model, loss, plan, texts, meter, optimisation, encoding, warm_up: int) -> tuple[float, float, list[float]]:
+def timed(job, model, loss, plan, texts, meter, optimisation, warm_up: int) -> tuple[float, float, list[float]]:
     """Train; seconds a step after the first ``warm_up``, peak memory in MB, and the logged losses."""
     from transformers import TrainerCallback
 
     from tdro.training import trainer
+    from tdro.training.learner import Learner, Places
 
     class Clock(TrainerCallback):
         """Times and losses of the steps."""
@@ -103,19 +104,8 @@ def timed(model, loss, plan, texts, meter, optimisation, encoding, warm_up: int)
 
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        trainer.run(
-            model,
-            loss,
-            plan,
-            texts,
-            meter,
-            optimisation=optimisation,
-            encoding=encoding,
-            checkpoints=Path(folder) / "checkpoints",
-            tensorboard=Path(folder) / "tensorboard",
-            seed=42,
-            callbacks=(clock,),
-        )
+        places = Places(*(Path(folder) / name for name in ("plan", "results", "output", "checkpoints", "tensorboard")))
+        trainer.run(Learner(places, job, plan, model, texts, meter), loss, optimisation, callbacks=(clock,))
     seconds = (clock.times[-1] - clock.times[warm_up - 1]) / (len(clock.times) - warm_up)
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, clock.seen
 

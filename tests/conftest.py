@@ -36,3 +36,11 @@ def tiny_base(tmp_path_factory) -> Path:
     LlamaModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def project(tiny_base, tmp_path):
+    """Two small tasks that can be trained on (trainings.py)."""
+    from trainings import Project
+
+    return Project(tiny_base, tmp_path)

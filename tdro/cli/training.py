@@ -58,10 +58,11 @@ def _train(commands) -> None:
 
 def _run_train(options) -> None:
     from tdro.config.commands import TrainJob
+    from tdro.training.learner import Places
     from tdro.training.train import train
 
-    folders = (options.results, options.output, options.checkpoints, options.tensorboard)
-    train(options.plan, *folders, read_settings(options, TrainJob), options.fetched, options.loss_weights)
+    places = Places(*(getattr(options, name) for name in Places._fields))
+    train(places, read_settings(options, TrainJob), options.loss_weights)
 
 
 COMMANDS = (

@@ -58,18 +58,10 @@ def _optimize(commands) -> None:
 def _run_optimize(options) -> None:
     from tdro.config.commands import OptimizeJob
     from tdro.dro.optimize import optimize
+    from tdro.training.learner import Places
 
-    optimize(
-        options.plan,
-        options.reference,
-        options.initial,
-        options.results,
-        options.output,
-        options.checkpoints,
-        options.tensorboard,
-        read_settings(options, OptimizeJob),
-        options.fetched,
-    )
+    places = Places(*(getattr(options, name) for name in Places._fields))
+    optimize(places, options.reference, options.initial, read_settings(options, OptimizeJob))
 
 
 def _derive(commands) -> None:

@@ -36,7 +36,9 @@ class Texts:
 
     def __init__(self, results: str | Path, tasks: Mapping[str, Prompted], seed: int, prompts: TaskPrompts) -> None:
         self._layout = Layout(results)
-        self._tasks, self._prompts = tasks, prompts
+        self._tasks = tasks
+        #: What stands before them.
+        self.prompts = prompts
         self._seed = seed
         self._tables: dict[tuple[str, str], pa.Table] = {}
 
@@ -45,9 +47,9 @@ class Texts:
         prompted = self._prompted(text.task)
         instruction = prompted.instruction[text.wording]
         if text.kind == "query":
-            prompt = self._prompts.of_query(text.task, instruction)
+            prompt = self.prompts.of_query(text.task, instruction)
             return prompt + self._cell(text, "queries.parquet", QUERIES, "query")
-        prompt = self._prompts.of_passage(text.task, instruction, symmetric=prompted.symmetric)
+        prompt = self.prompts.of_passage(text.task, instruction, symmetric=prompted.symmetric)
         return prompt + passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
 
     def of_row(self, row: Mapping[str, Any]) -> list[Text]:

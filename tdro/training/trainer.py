@@ -7,102 +7,77 @@ the plan's rows of step s, whatever the number of processes.
 import logging
 import math
 import os
-import shutil
-import signal
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
-from accelerate.utils import gather
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import SequentialSampler
 from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.fulldisk import naming
-from tdro.artifacts.versions import of_stage
-from tdro.config.models import Encoding
-from tdro.config.sections import Section
 from tdro.config.training import Optimisation
 from tdro.errors import Unfinished, UserError
 from tdro.models.cuts import CountingCollator, say
 from tdro.models.load import network_of
 from tdro.models.precision import supports_bf16
-from tdro.models.processes import PATIENCE, agreed, device, processes
+from tdro.models.processes import PATIENCE, device
 from tdro.models.unused import freeze_unused
-from tdro.training.batches import Texts, columns, dataset
+from tdro.training import checkpoints
+from tdro.training.batches import columns, dataset
+from tdro.training.learner import Learner
 from tdro.training.meter import Meter
 
 log = logging.getLogger(__name__)
 
-_COMPLETE = "complete"
 _WEIGHTS = "weights.safetensors"
-_IDENTITY = "run.json"
 
 
 def run(
-    model: SentenceTransformer,
+    learner: Learner,
     loss: torch.nn.Module,
-    plan: pa.Table,
-    texts: Texts,
-    meter: Meter,
-    *,
     optimisation: Optimisation,
-    encoding: Encoding,
-    checkpoints: Path,
-    tensorboard: Path,
-    seed: int,
     accumulation: int = 1,
     callbacks: tuple[TrainerCallback, ...] = (),
 ) -> dict[str, torch.Tensor] | None:
-    """Train ``model`` in place on every step of ``plan``.
+    """Train the model of ``learner`` in place on every step of its plan.
 
-    Starts at the newest complete checkpoint below ``checkpoints`` if there is one.
+    Starts at the newest complete checkpoint if there is one.
 
     Args:
-        model: The retriever.
+        learner: The model, its plan and its folders; checkpoints are kept when the process is killed.
         loss: Called with the features of query, positive and negatives, and the rows' numbers in the plan.
-        plan: Table of schema ``PLAN``.
-        texts: The texts of its rows.
-        meter: What ``loss`` tells; shown beside the loss.
         optimisation: Schedule, optimiser and checkpointing.
-        encoding: Precision.
-        checkpoints: Folder of checkpoints; kept when the process is killed.
-        tensorboard: Folder for TensorBoard's event files.
-        seed: Of dropout.
         accumulation: Micro-batches an optimiser step.
         callbacks: Called beside ours.
 
     Returns:
         The whole weights by name, on the main process, of a model that FSDP or ZeRO has split over the processes; None
-        where ``model`` itself holds them.
+        where the model itself holds them.
 
     Raises:
         Unfinished: when SIGTERM or SIGUSR1 came; the checkpoint of the step is written by then.
     """
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(tensorboard)
+    model, meter = learner.model, learner.meter
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(learner.places.tensorboard)
     freeze_unused(model)
     model.model_card_data.generate_widget_examples = False  # our card shows none (tdro.training.card)
     trainer = _Trainer(
         meter,
         model=model,
-        args=_arguments(optimisation, encoding, checkpoints, seed, accumulation),
-        train_dataset=dataset(plan, texts),
+        args=_arguments(learner, optimisation, accumulation),
+        train_dataset=dataset(learner.rows, learner.texts),
         loss=loss,
-        callbacks=[*callbacks, _Progress(), _MarkComplete(), _StopOnSignal()],
+        callbacks=[*callbacks, _Progress(), *checkpoints.callbacks()],
     )
     if trainer.args.n_gpu > 1:
         raise UserError("several GPUs need one process each; start this command through `accelerate launch`.")
     trainer.remove_callback(PrinterCallback)
     trainer.data_collator = CountingCollator(trainer.data_collator, model, meter.add_cuts)
-    newest = newest_checkpoint(checkpoints)
+    newest = checkpoints.newest_checkpoint(learner.places.checkpoints)
     if newest:
         log.info("resuming from %s", newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
@@ -174,73 +149,10 @@ class _Trainer(SentenceTransformerTrainer):
             self.model.load_state_dict(load_file(Path(resume_from_checkpoint) / _WEIGHTS), strict=False)
 
 
-def check_plan(plan: pa.Table, where: Path, optimisation: Optimisation, *, mixed: bool) -> None:
-    """Check that a plan holds the batches that the settings speak of.
-
-    Raises:
-        UserError: naming ``where`` and what differs.
-    """
-    steps, batch_size, negatives = optimisation.steps, optimisation.batch_size, optimisation.negatives
-    rows, problem = plan.num_rows, None
-    if any(column.null_count for column in plan.columns):
-        problem = "has empty cells"
-    elif rows != steps * batch_size or (plan["step"].to_numpy() != np.arange(rows) // batch_size).any():
-        problem = f"does not hold {steps} steps of {batch_size} rows"
-    elif pc.any(pc.not_equal(pc.list_value_length(plan["negatives"]), negatives)).as_py():
-        problem = f"does not have {negatives} negatives in every row"
-    elif not mixed and plan.select(["step", "task"]).group_by(["step", "task"]).aggregate([]).num_rows > steps:
-        problem = "mixes tasks within a step, which a training does not"
-    if problem:
-        raise UserError(f"{where} {problem}; make the plan anew with the settings of this run.")
-
-
-def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: Iterable[Path], *, stage: str) -> None:
-    """Remove the checkpoints of a run with other settings, input files, code or libraries; keep those of this run.
-
-    Args:
-        checkpoints: Folder of checkpoints; may not exist yet.
-        job: The settings.
-        files: Inputs that decide the computation, told apart by their content.
-        large: Further such inputs, told apart by size and time of change.
-        stage: The module whose code and libraries count.
-
-    Raises:
-        UserError: when ``checkpoints`` is a folder of something else.
-    """
-    if processes().is_main_process:
-        inputs: list = [digest(file) for file in files]
-        inputs += stamps(large)
-        made_by = of_stage(stage)._asdict()
-        _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs, **made_by})
-    processes().wait_for_everyone()
-
-
-def _claim(checkpoints: Path, identity: dict) -> None:
-    known = checkpoints / _IDENTITY
-    if known.is_file():
-        before = read_json(known)
-        if before == identity:
-            return
-        other = ", ".join(key for key, value in identity.items() if before.get(key) != value)
-        log.info("%s belongs to a run with other %s; starting afresh", checkpoints, other)
-        shutil.rmtree(checkpoints)
-    elif checkpoints.exists() and any(checkpoints.iterdir()):
-        raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")
-    write_json(known, identity)
-
-
-def newest_checkpoint(checkpoints: Path) -> Path | None:
-    """The checkpoint with most steps whose files were all written, as the main process sees it; all call this."""
-    complete = [c.parent for c in checkpoints.glob(f"checkpoint-*/{_COMPLETE}")]
-    return agreed(max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None))
-
-
-def _arguments(
-    optimisation: Optimisation, encoding: Encoding, checkpoints: Path, seed: int, accumulation: int
-) -> _Arguments:
+def _arguments(learner: Learner, optimisation: Optimisation, accumulation: int) -> _Arguments:
     kind = device().type
     return _Arguments(
-        output_dir=str(checkpoints),
+        output_dir=str(learner.places.checkpoints),
         max_steps=optimisation.steps,
         per_device_train_batch_size=_rows_per_process(optimisation.batch_size, accumulation),
         gradient_accumulation_steps=accumulation,
@@ -252,12 +164,12 @@ def _arguments(
         max_grad_norm=optimisation.max_grad_norm,
         optim="adamw_torch_fused",
         activation_checkpointing=optimisation.gradient_checkpointing,
-        bf16=encoding.precision == "bf16" and supports_bf16(kind),
+        bf16=learner.job.encoding.precision == "bf16" and supports_bf16(kind),
         dataloader_pin_memory=kind != "cpu",  # pinning takes memory of a GPU even where none is used
         ddp_timeout=int(PATIENCE.total_seconds()),
         batch_sampler=_in_plan_order,
         router_mapping={name: "query" if name == "query" else "document" for name in columns(optimisation.negatives)},
-        seed=seed,
+        seed=learner.job.seed,
         save_steps=optimisation.save_steps,
         save_total_limit=2,
         logging_steps=optimisation.log_steps,
@@ -305,35 +217,3 @@ class _Progress(TrainerCallback):
             done, elapsed = state.global_step - self._first, time.monotonic() - self._start
             meter = tqdm.format_meter(done, state.max_steps - self._first, elapsed, unit="step", ncols=0)
             log.info("loss %.4f  lr %.2e  %s", float(logs["loss"]), float(logs["learning_rate"]), meter)
-
-
-class _MarkComplete(TrainerCallback):
-    """Marks a checkpoint once all files of all processes are there; a resume passes over unmarked ones."""
-
-    def on_save(self, args, state, control, **kwargs) -> None:
-        processes().wait_for_everyone()
-        if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
-
-
-class _StopOnSignal(TrainerCallback):
-    """On SIGTERM or SIGUSR1: a checkpoint at the end of the step, and no further step."""
-
-    _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self._asked = False
-        self._before = {number: signal.signal(number, self._ask) for number in self._SIGNALS}
-
-    def _ask(self, number, frame) -> None:
-        self._asked = True
-
-    def on_step_end(self, args, state, control, **kwargs) -> None:
-        # One process may see the signal a step before the others: all must stop after the same step.
-        asked = gather(torch.tensor([self._asked], dtype=torch.int32, device=args.device))
-        if asked.any():
-            control.should_save = control.should_training_stop = True
-
-    def on_train_end(self, args, state, control, **kwargs) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

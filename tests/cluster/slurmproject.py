@@ -79,7 +79,7 @@ class Project:
 
         Checkpoints are written every fifth. It goes on when it is told to stop, or by :meth:`go_on`.
         """
-        waits = waiting(self.folder / "waits", "tdro.dro.optimize:RobustLoss.forward", 13)
+        waits = waiting(self.folder / "waits", "tdro.dro.loss:RobustLoss.forward", 13)
         snakemake = self.start(target, *arguments, waits=waits)
         while not (self.folder / "waits/waits-1").exists():
             assert snakemake.poll() is None, self.output

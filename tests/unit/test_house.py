@@ -26,10 +26,10 @@ PROVED_BY = {
     """,
     "data/test_collection.py": "artifacts/lists data/identifiers data/keys data/spool",
     "data/test_prepare_corpus.py": "data/prepare_queries",
-    "dro/test_learning.py": "dro/heaviest dro/optimize",
-    "evaluation/test_dimensions.py": "evaluation/encode_corpus",
+    "dro/test_optimize.py": "dro/heaviest",
+    "evaluation/test_dimensions.py": "report/dimensions",
     "evaluation/test_evaluate.py": """
-        data/corpora evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
+        data/corpora evaluation/encode_corpus evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
         retrieval/indices retrieval/retrievers
     """,
     "mining/test_encode.py": "mining/queries mining/rescore mining/search",
@@ -60,17 +60,14 @@ PROVED_BY = {
     "readers/test_qrels.py": """
         readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
     """,
-    "report/test_export.py": "training/card",
     "report/test_report.py": """
-        formats report/figures report/plain report/scores/comparison report/scores/forest report/scores/gains
-        report/scores/queries report/scores/reading report/scores/rows report/scores/subjects report/scores/tables
-        report/scores/terminal report/stages/counts report/stages/duplicates report/stages/jobs report/stages/leaks
-        report/weights/courses report/weights/heaviest report/weights/shares report/weights/sweep
+        report/comparison report/figures report/gains report/heaviest report/leaks report/queries
+        report/reading report/scores report/scoretables report/stages report/subjects report/sweep report/weights
+        formats
     """,
     "text/test_relations.py": "data/echoes text/strings",
     "training/test_forward.py": "models/features training/meter",
     "training/test_matryoshka.py": "config/dimensions",
-    "training/test_train.py": "dro/reference models/lora training/batches training/trainer",
 }
 
 

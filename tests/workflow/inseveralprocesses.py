@@ -26,14 +26,14 @@ from transformers import Trainer
 
 from tdro.cli.main import main
 from tdro.errors import Unfinished
-from tdro.training import trainer
+from tdro.training import checkpoints, trainer
 
 RANK = int(os.environ.get("RANK", "0"))
 LAST = int(os.environ.get("WORLD_SIZE", "1")) == RANK + 1
 case = {}
 
-initialise, step_end = AcceleratorState.__init__, trainer._StopOnSignal.on_step_end
-save_random, mark = Trainer._save_rng_state, trainer._MarkComplete.on_save
+initialise, step_end = AcceleratorState.__init__, checkpoints._StopOnSignal.on_step_end
+save_random, mark = Trainer._save_rng_state, checkpoints._MarkComplete.on_save
 
 
 def as_if_on_gpus(self, *arguments, **keys):
@@ -62,8 +62,8 @@ def mark_what_is_whole(self, args, state, control, **others):
         assert not missing, f"{folder} was marked as complete without {missing}"
 
 
-AcceleratorState.__init__, trainer._StopOnSignal.on_step_end = as_if_on_gpus, stop
-Trainer._save_rng_state, trainer._MarkComplete.on_save = late, mark_what_is_whole
+AcceleratorState.__init__, checkpoints._StopOnSignal.on_step_end = as_if_on_gpus, stop
+Trainer._save_rng_state, checkpoints._MarkComplete.on_save = late, mark_what_is_whole
 supports_bf16 = trainer.supports_bf16
 seen = {"complete": {}}
 for case in json.loads(Path(sys.argv[1]).read_text()):

@@ -379,3 +379,13 @@ def test_a_base_with_learnt_positions_reads_no_more(tmp_path):
         load_retriever(
             Model(name="m", base=str(save_bare(bert, tmp_path / "base"))), Encoding(query_length=8, passage_length=100)
         )
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_an_attention_implementation_is_the_one_asked_for(tiny_base, attention):
+    assert load(tiny_base, attention=attention)[0].auto_model.config._attn_implementation == attention
+
+
+def test_an_attention_implementation_that_is_not_installed_is_one_sentence(tiny_base):
+    with pytest.raises(UserError, match=r"model 'm'.*(?i:flash)"):
+        load(tiny_base, attention="flash_attention_2")

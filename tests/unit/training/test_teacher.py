@@ -22,6 +22,7 @@ from tdro.errors import UserError
 from tdro.mining.select import select_negatives
 from tdro.mixtures.plan import make_plan, read_tasks
 from tdro.training import train as train_stage
+from tdro.training.learner import Places
 from tdro.training.teacher import plan_scores, scored_files
 from tdro.training.train import train
 
@@ -237,7 +238,7 @@ def test_a_training_distils_the_scores_of_its_plan_and_no_others(results, tiny_b
         tasks={task: Prompted(instruction="Find it.") for task in TASKS},
         own_negatives=["code"],
     )
-    train(tmp_path / "plan.parquet", root, tmp_path / "model", tmp_path / "c", tmp_path / "tb", job)
+    train(Places(tmp_path / "plan.parquet", root, *(tmp_path / name for name in ("model", "c", "tb"))), job)
     assert [row for labels, *_ in seen for row in labels.tolist()] == list(range(plan.num_rows))
     scores, tasks = plan_scores(plan, scored_files(plan, root)), plan["task"].to_pylist()
     for labels, teacher, own, contrastive, blended in seen:

@@ -15,7 +15,7 @@ from torch import nn
 
 from tdro.artifacts.schemas import TRAIN
 from tdro.config.training import Tdro
-from tdro.dro.optimize import RobustLoss
+from tdro.dro.loss import RobustLoss
 from tdro.dro.update import TaskWeights
 from tdro.mixtures.plan import make_plan
 from tdro.mixtures.weights import Weights, write_weights

@@ -1,0 +1,100 @@
+"""What a training that was killed goes on from: whose checkpoints lie there, which are whole, one more on a signal."""
+
+import logging
+import shutil
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from accelerate.utils import gather
+from transformers import TrainerCallback
+
+from tdro.artifacts.files import digest, read_json, stamps, write_json
+from tdro.artifacts.versions import of_stage
+from tdro.config.sections import Section
+from tdro.errors import UserError
+from tdro.models.processes import agreed, processes
+
+log = logging.getLogger(__name__)
+
+_COMPLETE = "complete"
+_IDENTITY = "run.json"
+
+
+def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: Iterable[Path], *, stage: str) -> None:
+    """Remove the checkpoints of a run with other settings, input files, code or libraries; keep those of this run.
+
+    Args:
+        checkpoints: Folder of checkpoints; may not exist yet.
+        job: The settings.
+        files: Inputs that decide the computation, told apart by their content.
+        large: Further such inputs, told apart by size and time of change.
+        stage: The module whose code and libraries count.
+
+    Raises:
+        UserError: when ``checkpoints`` is a folder of something else.
+    """
+    if processes().is_main_process:
+        inputs: list = [digest(file) for file in files]
+        inputs += stamps(large)
+        made_by = of_stage(stage)._asdict()
+        _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs, **made_by})
+    processes().wait_for_everyone()
+
+
+def _claim(checkpoints: Path, identity: dict) -> None:
+    known = checkpoints / _IDENTITY
+    if known.is_file():
+        before = read_json(known)
+        if before == identity:
+            return
+        other = ", ".join(key for key, value in identity.items() if before.get(key) != value)
+        log.info("%s belongs to a run with other %s; starting afresh", checkpoints, other)
+        shutil.rmtree(checkpoints)
+    elif checkpoints.exists() and any(checkpoints.iterdir()):
+        raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")
+    write_json(known, identity)
+
+
+def newest_checkpoint(checkpoints: Path) -> Path | None:
+    """The checkpoint with most steps whose files were all written, as the main process sees it; all call this."""
+    complete = [c.parent for c in checkpoints.glob(f"checkpoint-*/{_COMPLETE}")]
+    return agreed(max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None))
+
+
+def callbacks() -> list[TrainerCallback]:
+    """What marks checkpoints as whole, and writes one more on SIGTERM or SIGUSR1, after which the training stops."""
+    return [_MarkComplete(), _StopOnSignal()]
+
+
+class _MarkComplete(TrainerCallback):
+    """Marks a checkpoint once all files of all processes are there; a resume passes over unmarked ones."""
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        processes().wait_for_everyone()
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+
+
+class _StopOnSignal(TrainerCallback):
+    """On SIGTERM or SIGUSR1: a checkpoint at the end of the step, and no further step."""
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self._asked = False
+        self._before = {number: signal.signal(number, self._ask) for number in self._SIGNALS}
+
+    def _ask(self, number, frame) -> None:
+        self._asked = True
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        # One process may see the signal a step before the others: all must stop after the same step.
+        asked = gather(torch.tensor([self._asked], dtype=torch.int32, device=args.device))
+        if asked.any():
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
