@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
+from huggingface_hub.utils.sha import git_hash
+
 COMMIT = "c" * 40
 
 
@@ -55,8 +57,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not api:
             return self.file(name, "/".join(parts[2:]), files)
         if parts[:1] == ["tree"]:
-            return self.answer([{"type": "file", "path": p, "oid": "0" * 40, **_lfs(c)} for p, c in files.items()])
-        siblings = [{"rfilename": path, "blobId": "0" * 40, **_lfs(content)} for path, content in files.items()]
+            return self.answer(
+                [{"type": "file", "path": p, "oid": git_hash(c), **_lfs(p, c)} for p, c in files.items()]
+            )
+        siblings = [{"rfilename": p, "blobId": git_hash(c), **_lfs(p, c)} for p, c in files.items()]
         return self.answer({"id": name, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False})
 
     def file(self, name, path, files):
@@ -101,14 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def _lfs(content):
-    size = len(content)
-    return {
-        "size": size,
-        "lfs": {
-            "oid": hashlib.sha256(content).hexdigest(),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size": size,
-            "pointerSize": 130,
-        },
-    }
+def _lfs(path, content):
+    """Size and, of all but `.json` and `.md`, which are in git itself, what LFS states."""
+    size, sha256 = len(content), hashlib.sha256(content).hexdigest()
+    in_git = path.endswith((".json", ".md"))
+    return {"size": size} | (
+        {} if in_git else {"lfs": {"oid": sha256, "sha256": sha256, "size": size, "pointerSize": 130}}
+    )

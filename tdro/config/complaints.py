@@ -105,7 +105,7 @@ def _shown(value: Any) -> str:
 
 def _known(section: type[BaseModel], place: Place) -> str:
     """The keys there are where an unknown one stands, the one probably meant, or the sections that have it."""
-    known = _known_keys(section, place[:-1])
+    known = known_keys(section, place[:-1])
     if not known:
         return ""
     name = str(place[-1])
@@ -114,7 +114,7 @@ def _known(section: type[BaseModel], place: Place) -> str:
     return f"{hint(name, known)}{home}; known keys are {', '.join(known)}"
 
 
-def _known_keys(section: type[BaseModel] | None, place: Place) -> list[str]:
+def known_keys(section: type[BaseModel] | None, place: Place) -> list[str]:
     """Keys of the section that ``place`` leads to from ``section``; [] when it leads elsewhere."""
     for part in place:  # numbers of list entries and names stay within the section
         if field := section.model_fields.get(part):

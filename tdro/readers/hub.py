@@ -92,15 +92,24 @@ def _model_files(name: str, files: Iterable[str]) -> list[str]:
 
 
 def _verified(folder: Path, stated, name: str) -> tuple[str, int, str]:
-    """Path, size and sha256 of a file that is what the hub states; another one is removed."""
+    """Path, size and sha256 of a file that is what the hub states; another one is removed.
+
+    huggingface_hub compares no more than sizes, and those only of what it has just downloaded. Its
+    ``verify_repo_checksums`` reads all of a snapshot, hence each file anew for every dataset out of one repository.
+    """
+    from huggingface_hub.utils.sha import git_hash
+
     path = folder / stated.rfilename
     size, sha256 = path.stat().st_size, digest(path)
-    expected = stated.lfs.sha256 if stated.lfs else sha256
-    if sha256 != expected or stated.size not in (None, size):
+    if stated.lfs:
+        kind, found, expected = "sha256", sha256, stated.lfs.sha256
+    else:  # a file in git itself: a few MB at most
+        kind, found, expected = "git hash", git_hash(path.read_bytes()), stated.blob_id
+    if expected not in (None, found):
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise UserError(
-            f"{stated.rfilename} of {name} arrived with {size} bytes and sha256 {sha256}, expected {stated.size} bytes "
+            f"{stated.rfilename} of {name} arrived with {size} bytes and {kind} {found}, expected {stated.size} bytes "
             f"and {expected}; it was removed: fetch again."
         )
     return stated.rfilename, size, sha256

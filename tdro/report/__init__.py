@@ -3,9 +3,14 @@
 In: scores of every retriever, weights, trajectories, what the stages counted. Out: ``report/index.html``,
 ``results.csv``, the paper's ``tables`` with our figures, ``export``.
 
-``report`` builds the page from its parts. Scores: ``queries`` reads those of single queries, ``subjects`` says what is
-averaged, ``comparison`` gives each difference one interval and one verdict (Holm), ``scores``, ``gains`` and
-``dimensions`` collect them, ``scoretables`` and ``reading`` show them in columns and in words. Weights: ``weights``,
-``stability``, ``sweep``, ``heaviest``. What happened before: ``stages``, ``leaks``. ``figures`` draws, ``askline``
-suggests a command. ``show`` prints weights files, ``export`` packs a model.
+``report`` builds the page: it has each folder read its files once, compute, and hand on what the template shows.
+
+1. ``scores/``: scores of single queries become differences to the baseline with interval and verdict.
+2. ``weights/``: what each mixture weighs, how tDRO came to it, and how far it can be trusted.
+3. ``stages/``: what happened before: rows dropped, duplicates, leaks, time and memory.
+4. ``report.html.j2`` lays it out; ``figures`` says how figures look, ``plain`` prints in the terminal, ``askline``
+   suggests a command.
+
+Beside the page: ``tables`` are the paper's, made of ``results.csv``; ``show`` prints weights files; ``export`` packs a
+model.
 """

@@ -10,28 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from polars import DataFrame
 
 from tdro import formats
 from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
-from tdro.report import (
-    askline,
-    dimensions,
-    figures,
-    gains,
-    heaviest,
-    reading,
-    scoretables,
-    stability,
-    stages,
-    sweep,
-    weights,
-)
-from tdro.report.leaks import leaks
-from tdro.report.scores import Results, collect
+from tdro.report import askline
+from tdro.report.scores import forest, gains, queries, reading, rows, tables, terminal
+from tdro.report.stages import counts, duplicates, jobs, leaks
+from tdro.report.weights import courses, heaviest, shares, stability, sweep
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +42,21 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     Raises:
         UserError: for a missing or wrong input, naming it.
     """
-    results = collect(settings, layout)
+    retrievers = queries.read(settings, layout)
+    results = rows.collect(settings, retrievers)
     log.info("compared %d scores", len(results.rows))
-    cuts = dimensions.collect(settings, layout)
-    gained = gains.collect(settings, layout)
-    view = _view(settings, results, layout, logs) | {"cuts": dimensions.by_dimension(settings, results, cuts)}
-    view["findings"] = [*gains.findings(gained), *view["findings"]]
-    page = _environment().get_template("report.html.j2").render(view)
-    scoretables.write_csv(csv, [*results.rows, *cuts.rows])
+    gained = gains.collect(settings, retrievers)
+    view = (
+        _about_scores(settings, results, gained)
+        | _about_weights(settings, layout)
+        | _about_stages(settings, layout, logs)
+    )
+    page = _environment().get_template("report.html.j2").render(settings=settings, baseline=BASELINE, **view)
+    rows.write_csv(csv, results)
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
     asked = askline.command(settings, layout)
-    shown = scoretables.terminal(settings, results) + gains.terminal(settings, gained)
+    shown = terminal.scores(settings, results) + terminal.gains(settings, gained)
     return f"{shown}Report: {html}" + (f"\nAsk a model: {asked}" if asked else "")
 
 
@@ -83,65 +73,54 @@ def _environment() -> Environment:
     return environment
 
 
-def _view(settings: Content, results: Results, layout: Layout, logs: str) -> dict:
-    """What the template shows."""
-    courses, jobs = weights.trajectories(settings, layout), stages.rules(logs)
+def _about_scores(settings: Content, results: rows.Results, gained: list[gains.Gain]) -> dict:
+    """What the template shows of scores."""
+    main = (tables.main_metrics(settings, results), tables.by_mixture(settings, results))
+    others = [
+        (formats.METRIC_NAMES[metric], tables.by_mixture(settings, results, metric))
+        for metric in tables.further_metrics(settings, results)
+    ]
+    compared = settings.models if settings.challengers else []
     return {
-        "settings": settings,
-        "baseline": BASELINE,
-        "columns": scoretables.columns(settings),
-        "metrics": _metrics(settings, results),
-        "forests": _forests(settings, results),
-        "findings": reading.findings(settings, results),
+        "columns": tables.columns(settings),
+        "metrics": [main, *others],
+        "forests": [(model, forest.forest(settings, results, model)) for model in compared],
+        "cuts": tables.by_dimension(settings, results),
+        "findings": [*reading.of_gains(gained), *reading.findings(settings, results)],
         "cautions": reading.cautions(settings, results),
-        "seeds": scoretables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
-        "datasets": scoretables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
-        "weights": weights.weights(settings, layout),
-        "repetitions": stability.repetitions(settings, layout),
-        "courses": _courses(courses),
-        "remarks": stability.of_courses(courses),
-        "heavy": heaviest.heavy_rows(settings, layout, courses),
-        "variations": sweep.variations(settings, layout, courses),
-        "reuse": sweep.reuse(settings, next((rule.seconds for rule in jobs if rule.name == "reference"), None)),
-        "stages": [
-            *stages.plans(settings, layout),
-            *stages.stages(settings.tasks, layout),
-            *stages.benchmark_stages(settings.benchmarks, layout),
-        ],
-        "duplicates": stages.duplicates(settings.tasks, layout),
-        "leaks": leaks(settings.benchmarks, layout),
-        "rules": jobs,
-        "versions": [(name, _version(name)) for name in _PACKAGES],
+        "seeds": tables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
+        "datasets": tables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
     }
 
 
-def _metrics(settings: Content, results: Results) -> list[tuple[str, list[scoretables.Group]]]:
-    """A table of the main metrics, and one of each other."""
-    others = [
-        (formats.METRIC_NAMES[metric], scoretables.by_mixture(settings, results, metric))
-        for metric in scoretables.further_metrics(settings, results)
-    ]
-    return [(scoretables.main_metrics(settings, results), scoretables.by_mixture(settings, results)), *others]
+def _about_weights(settings: Content, layout: Layout) -> dict:
+    """What the template shows of weights, and of how they were learnt."""
+    files, learnt = shares.read(settings, layout), courses.read_courses(settings, layout)
+    return {
+        "weights": shares.shares(settings, files),
+        "repetitions": stability.repetitions(settings, files),
+        "courses": courses.drawn(learnt),
+        "remarks": stability.of_courses(learnt),
+        "heavy": heaviest.heavy_rows(settings, layout, learnt),
+        "variations": sweep.variations(settings, layout, learnt),
+    }
 
 
-def _forests(settings: Content, results: Results) -> list[tuple[str, Markup]]:
-    if not settings.challengers:
-        return []
-    return [(model, Markup(figures.forest(settings, results, model))) for model in settings.models]
-
-
-def _courses(trajectories: dict[int, DataFrame]) -> list[dict]:
-    """The figures of every seed's tDRO."""
-    return [
-        {
-            "seed": seed,
-            "steps_a_point": figures.bin_width(trajectory),
-            "weights": Markup(figures.weight_course(trajectory, f"seed{seed}")),
-            "losses": Markup(figures.loss_panels(trajectory, f"seed{seed}")),
-            "measurements": Markup(figures.measurement_panels(trajectory, f"seed{seed}")),
-        }
-        for seed, trajectory in trajectories.items()
-    ]
+def _about_stages(settings: Content, layout: Layout, logs: str) -> dict:
+    """What the template shows of what happened before the scores."""
+    ran = jobs.rules(logs)
+    return {
+        "stages": [
+            *counts.plans(settings, layout),
+            *counts.stages(settings.tasks, layout),
+            *counts.benchmark_stages(settings.benchmarks, layout),
+        ],
+        "duplicates": duplicates.duplicates(settings.tasks, layout),
+        "leaks": leaks.leaks(settings.benchmarks, layout),
+        "rules": ran,
+        "reuse": sweep.reuse(settings, next((rule.seconds for rule in ran if rule.name == "reference"), None)),
+        "versions": [(name, _version(name)) for name in _PACKAGES],
+    }
 
 
 def _version(package: str) -> str:

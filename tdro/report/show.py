@@ -1,18 +1,13 @@
 """Weights files as a table for the terminal."""
 
-from io import StringIO
 from pathlib import Path
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from tdro.errors import UserError
 from tdro.formats import passes
 from tdro.mixtures.weights import Weights, read_weights
+from tdro.report.plain import plain, plain_table
 
 _BAR = 30
-_WIDTH = 120
 
 
 def show(paths: list[Path], rows: int | None = None) -> str:
@@ -34,16 +29,14 @@ def show(paths: list[Path], rows: int | None = None) -> str:
     if rows is not None and rows < 1:
         raise UserError(f"--rows is {rows}; expected the rows that a training draws (steps x batch size), at least 1.")
     files = [read_weights(path) for path in paths]
-    table = Table(box=box.ASCII2)
+    table = plain_table()
     for heading, width in _columns(files):
         table.add_column(heading, justify="left" if width else "right", min_width=width, overflow="fold")
     tasks = list(dict.fromkeys(task for file in files for task in file.weights))
     heaviest = max(weight for file in files for weight in file.weights.values())
     for task in sorted(tasks, key=lambda task: [-file.weights.get(task, 0) for file in files]):
         table.add_row(*_cells(task, files, rows, heaviest))
-    output = StringIO()
-    Console(file=output, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False).print(table)
-    return output.getvalue() + _notes(paths, rows)
+    return plain(table) + _notes(paths, rows)
 
 
 def _columns(files: list[Weights]) -> list[tuple[str, int | None]]:

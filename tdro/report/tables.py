@@ -14,8 +14,8 @@ import polars as pl
 from tdro.artifacts.files import replacing
 from tdro.errors import UserError
 from tdro.formats import METRIC_NAMES
-from tdro.report.scores import ALL_SEEDS
-from tdro.report.subjects import MEAN
+from tdro.report.scores.queries import ALL_SEEDS
+from tdro.report.scores.subjects import MEAN
 
 #: Datasets of each suite in the paper; BEIR counts CQADupStack once.
 SUITES = {"BEIR": 15, "MIRACL": 18, "MKQA": 25}

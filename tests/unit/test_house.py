@@ -27,9 +27,9 @@ PROVED_BY = {
     "data/test_collection.py": "artifacts/lists data/identifiers data/keys data/spool",
     "data/test_prepare_corpus.py": "data/prepare_queries",
     "dro/test_optimize.py": "dro/heaviest",
-    "evaluation/test_dimensions.py": "report/dimensions",
+    "evaluation/test_dimensions.py": "evaluation/encode_corpus",
     "evaluation/test_evaluate.py": """
-        data/corpora evaluation/encode_corpus evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
+        data/corpora evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
         retrieval/indices retrieval/retrievers
     """,
     "mining/test_encode.py": "mining/queries mining/rescore mining/search",
@@ -61,9 +61,10 @@ PROVED_BY = {
         readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
     """,
     "report/test_report.py": """
-        report/comparison report/figures report/gains report/heaviest report/leaks report/queries
-        report/reading report/scores report/scoretables report/stages report/subjects report/sweep report/weights
-        formats
+        formats report/figures report/plain report/scores/comparison report/scores/forest report/scores/gains
+        report/scores/queries report/scores/reading report/scores/rows report/scores/subjects report/scores/tables
+        report/scores/terminal report/stages/counts report/stages/duplicates report/stages/jobs report/stages/leaks
+        report/weights/courses report/weights/heaviest report/weights/shares report/weights/sweep
     """,
     "text/test_relations.py": "data/echoes text/strings",
     "training/test_forward.py": "models/features training/meter",

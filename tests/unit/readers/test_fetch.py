@@ -103,12 +103,22 @@ def test_finished_files_are_not_fetched_again(hub, tmp_path):
     assert hub.served == before
 
 
-def test_wrong_content_is_refused_and_not_kept(hub, tmp_path):
-    hub.wrong.add("rows.jsonl")
-    assert "rows.jsonl of org/data arrived with" in refused(hub, tmp_path, dataset_job(SOURCE))
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size == len(ROWS)]
+@pytest.mark.parametrize(("name", "kind"), [("rows.jsonl", "sha256"), ("README.md", "git hash")])
+def test_wrong_content_is_refused_and_not_kept(hub, tmp_path, name, kind):
+    job, size = dataset_job(SOURCE.model_copy(update={"path": name})), len(FILES[name])
+    hub.wrong.add(name)
+    assert f"{name} of org/data arrived with {size} bytes and {kind} " in refused(hub, tmp_path, job)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == bytes(size)]
     hub.wrong.clear()
-    assert fetch(hub, tmp_path, dataset_job(SOURCE)).exists()
+    assert (find(job, fetch(hub, tmp_path, job)) / name).read_bytes() == FILES[name]
+
+
+def test_a_file_that_was_damaged_in_the_cache_is_refused(hub, tmp_path):
+    place = find(dataset_job(SOURCE), fetch(hub, tmp_path, dataset_job(SOURCE))) / "rows.jsonl"
+    place.write_bytes(ROWS[:-9])
+    (tmp_path / "it.json").unlink()
+    assert "rows.jsonl of org/data arrived with" in refused(hub, tmp_path, dataset_job(SOURCE))
+    assert not place.exists()
 
 
 @pytest.mark.parametrize(

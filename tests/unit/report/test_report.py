@@ -32,9 +32,9 @@ from tdro.artifacts.schemas import (
 from tdro.config.commands import Content
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, write_weights
-from tdro.report.queries import Scores
 from tdro.report.report import build
-from tdro.report.scores import rows_of_model
+from tdro.report.scores.queries import Scores, over_seeds
+from tdro.report.scores.rows import rows_of_model
 
 TASKS = ["news", "code", "medical", "forum"]
 BENCHMARKS = {"in_domain": ["news", "code", "medical"], "nfcorpus": ["nfcorpus"], "scifact": ["scifact"]}
@@ -438,15 +438,19 @@ def test_if_nothing_changed_a_gain_is_called_in_at_most_the_promised_share_of_re
     for _ in range(reports):
         queries = {name: random.normal(0.5, 0.2, (40, 1)) for name in ("x", "y")}
         runs = {
-            (mixture, seed): {
-                (name, name): Scores(
-                    RELEVANCE_METRICS,
-                    values + random.normal(0, 0.02) + random.normal(0, 0.1, (40, 3)),
-                )
-                for name, values in queries.items()
-            }
+            mixture: over_seeds(
+                {
+                    seed: {
+                        (name, name): Scores(
+                            RELEVANCE_METRICS,
+                            values + random.normal(0, 0.02) + random.normal(0, 0.1, (40, 3)),
+                        )
+                        for name, values in queries.items()
+                    }
+                    for seed in settings.seeds
+                }
+            )
             for mixture in settings.mixtures
-            for seed in settings.seeds
         }
         rows = rows_of_model(settings, "tiny", runs)
         called += any(row.verdict in ("gain", "loss") for row in rows if row.metric == "ndcg_at_10")

@@ -1,25 +1,28 @@
 """What the figures say, in plain words, and what they cannot say."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy.stats import t
 
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import BASELINE, Content
+from tdro.evaluation.statistics import Difference
 from tdro.formats import listed, percent, plural, signed
-from tdro.report.comparison import bounds
-from tdro.report.scores import Results, Row
-from tdro.report.scoretables import columns
-from tdro.report.subjects import OUT_OF_DOMAIN
+from tdro.report.scores.comparison import bounds
+from tdro.report.scores.gains import Gain
+from tdro.report.scores.rows import Results, Row
+from tdro.report.scores.subjects import OUT_OF_DOMAIN
+from tdro.report.scores.tables import columns
 
 # Below this many queries a percentile interval is known to be too narrow.
 _FEW_QUERIES = 30
 # Below this many seeds Student's factor is above 2.8 at 95 %.
 _FEW_SEEDS = 5
 
-#: A verdict in words.
-VERDICTS = {
+# A verdict in words.
+_VERDICTS = {
     "gain": "a distinguishable gain",
     "loss": "a distinguishable loss",
     "unclear": "not distinguishable from zero",
@@ -43,6 +46,20 @@ def findings(settings: Content, results: Results) -> list[Finding]:
     ]
 
 
+def of_gains(gains: Sequence[Gain]) -> list[Finding]:
+    """Whether training paid, a finding a model."""
+    found: dict[str, list[str]] = {}
+    for gain in gains:
+        found.setdefault(gain.model, []).append(
+            f"{gain.heading.capitalize()}, against {gain.untrained}: {gain.before:.3f} to {gain.after:.3f}, "
+            f"{_said(gain.difference, gain.verdict)}."
+        )
+    return [
+        Finding(f"Whether training paid: {BASELINE} against what nothing was trained for, {model}", sentences)
+        for model, sentences in found.items()
+    ]
+
+
 def _sentences(settings: Content, results: Results, model: str, mixture: str) -> list[str]:
     if _same(results, model, mixture):
         return [f"On every query the same scores as {BASELINE}."]
@@ -52,12 +69,19 @@ def _sentences(settings: Content, results: Results, model: str, mixture: str) ->
             row = results.find(model, mixture, column.benchmark)
             sentences.append(
                 f"{column.heading.capitalize()} ({column.note}): {row.uniform:.3f} to {row.score:.3f}, "
-                f"{_difference(row)}, {VERDICTS[row.verdict]}{_agreement(settings, results, row)}."
+                f"{_said(row.difference, row.verdict)}{_agreement(settings, results, row)}."
             )
-    outside = [results.find(model, mixture, name) for name in settings.out_of_domain]
-    inside = [results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])]
-    sentences += _tally("benchmark", [(row.benchmark, row) for row in outside])
+    sentences += _tally("benchmark", [(row.benchmark, row) for row in _outside(settings, results, model, mixture)])
+    inside = _inside(settings, results, model, mixture)
     return sentences + _tally("in-domain task", [(row.dataset, row) for row in inside])
+
+
+def _outside(settings: Content, results: Results, model: str, mixture: str) -> list[Row]:
+    return [results.find(model, mixture, name) for name in settings.out_of_domain]
+
+
+def _inside(settings: Content, results: Results, model: str, mixture: str) -> list[Row]:
+    return [results.find(model, mixture, IN_DOMAIN, dataset=task) for task in settings.benchmarks.get(IN_DOMAIN, [])]
 
 
 def _same(results: Results, model: str, mixture: str) -> bool:
@@ -89,8 +113,8 @@ def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
     return ["Distinguishable " + "; ".join(parts) + "."]
 
 
-def _difference(row: Row) -> str:
-    return f"{signed(row.difference.mean)} {bounds(row.difference)}"
+def _said(difference: Difference, verdict: str) -> str:
+    return f"{signed(difference.mean)} {bounds(difference)}, {_VERDICTS[verdict]}"
 
 
 def _agreement(settings: Content, results: Results, row: Row) -> str:
@@ -148,7 +172,7 @@ def _about_samples(settings: Content, results: Results) -> list[str]:
 
 def _comparisons(settings: Content, results: Results) -> int:
     """Comparisons of a model in the main table."""
-    return results.find(settings.models[0], settings.challengers[0], columns(settings)[0].benchmark).comparisons
+    return results.find(settings.models[0], settings.challengers[0], columns(settings)[0].benchmark).judged.comparisons
 
 
 def _about_chance(settings: Content, results: Results) -> list[str]:
@@ -157,10 +181,8 @@ def _about_chance(settings: Content, results: Results) -> list[str]:
         row
         for model in settings.models
         for mixture in settings.challengers
-        for row in (
-            *(results.find(model, mixture, name) for name in settings.out_of_domain),
-            *(results.find(model, mixture, IN_DOMAIN, dataset=d) for d in settings.benchmarks.get(IN_DOMAIN, [])),
-        )
+        for part in (_outside, _inside)
+        for row in part(settings, results, model, mixture)
     ]
     level = settings.report.confidence
     widths = sorted((row.difference.high - row.difference.low) / 2 for row in compared)

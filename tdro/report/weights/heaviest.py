@@ -12,7 +12,7 @@ from tdro.config.commands import Content
 from tdro.data.echoes import nearly
 from tdro.dro.heaviest import HEAVIEST_ROWS
 from tdro.formats import cut, listed, percent
-from tdro.report.stability import carried_by_few
+from tdro.report.weights.stability import carried_by_few
 from tdro.text.relations import said
 from tdro.text.strings import passage_text
 

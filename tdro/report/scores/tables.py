@@ -1,26 +1,15 @@
-"""Tables of scores: on the page, in the terminal, and as CSV."""
+"""Tables of scores on the page: what stands in which cell."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
-from pathlib import Path
 
-import polars as pl
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
-from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN
+from tdro.artifacts.schemas import at_dimension
 from tdro.config.commands import BASELINE, Content
-from tdro.formats import METRIC_NAMES, count, percent, plural, probability, signed
-from tdro.report.comparison import bounds
-from tdro.report.scores import UNTRAINED, Results, Row
-from tdro.report.subjects import OUT_OF_DOMAIN
-
-_WIDTH = 120
-# Mixtures beside the baseline that fit the terminal's width.
-_MIXTURES_A_TABLE = 2
+from tdro.formats import METRIC_NAMES, plural, probability, signed
+from tdro.report.scores.comparison import bounds
+from tdro.report.scores.queries import UNTRAINED
+from tdro.report.scores.rows import Results, Row
+from tdro.report.scores.subjects import OUT_OF_DOMAIN
 
 
 @dataclass(frozen=True)
@@ -82,7 +71,8 @@ def cell(row: Row) -> Cell:
     """A row of the results as it is shown."""
     if row.difference is None:
         return Cell(f"{row.score:.3f}")
-    p = probability(row.difference.p) + ("" if row.holm is None else f", Holm {probability(row.holm)[2:]}")
+    holm = row.judged.holm
+    p = probability(row.difference.p) + ("" if holm is None else f", Holm {probability(holm)[2:]}")
     return Cell(f"{row.score:.3f}", signed(row.difference.mean), bounds(row.difference), p, row.verdict)
 
 
@@ -168,81 +158,20 @@ def _seed_line(settings: Content, results: Results, model: str, mixture: str, he
     return Line(heading, [cell(row) for row in found])
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Every row with full precision; what is compared with nothing has no difference."""
-    frame = pl.DataFrame([_record(row) for row in rows], infer_schema_length=None)
-    with replacing(path) as temporary:
-        frame.write_csv(temporary)
+def by_dimension(settings: Content, results: Results) -> list[Group]:
+    """One group a retriever that was cut, one line a dimension, one cell a column: its main metric."""
+    groups = []
+    for name, dimension in results.dimensions.items():
+        whole = [results.find(*name, column.benchmark) for column in columns(settings)]
+        lines = [Line(str(dimension), [Cell(f"{row.score:.3f}") for row in whole], "whole")]
+        for size in settings.dimensions:
+            if size < dimension:
+                cut = [results.find(*name, row.benchmark, metric=at_dimension(row.metric, size)) for row in whole]
+                lines.append(Line(str(size), list(map(_kept, cut, whole))))
+        groups.append(Group(", ".join(name), lines))
+    return groups
 
 
-def _record(row: Row) -> dict:
-    names = ("model", "mixture", "seed", "benchmark", "dataset", "metric")
-    return {
-        **{name: str(getattr(row, name)) for name in names},
-        "queries": row.queries,
-        "score": row.score,
-        "uniform": row.uniform,
-        "difference": row.difference and row.difference.mean,
-        "low": row.difference and row.difference.low,
-        "high": row.difference and row.difference.high,
-        "p": row.difference and row.difference.p,
-        "p_holm": row.holm,
-        "comparisons": row.comparisons,
-        "verdict": row.verdict,
-    }
-
-
-def plain_console(output: StringIO) -> Console:
-    """What prints plain ASCII of a fixed width, whatever the terminal."""
-    return Console(file=output, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False)
-
-
-def terminal(settings: Content, results: Results) -> str:
-    """Each benchmark (rows) and mixture (columns) as plain ASCII, at most 120 columns wide."""
-    output = StringIO()
-    console = plain_console(output)
-    blocks = [
-        settings.challengers[start : start + _MIXTURES_A_TABLE]
-        for start in range(0, max(1, len(settings.challengers)), _MIXTURES_A_TABLE)
-    ]
-    metric = main_metrics(settings, results)
-    if settings.untrained:
-        console.print(f"{UNTRAINED}, {metric}", highlight=False)
-        console.print(_terminal_table(settings, results, [(name, UNTRAINED, name) for name in settings.untrained]))
-    for model in settings.models:
-        seeds = f"{plural(len(settings.seeds), 'seed')} ({', '.join(map(str, settings.seeds))})"
-        console.print(f"{model}, {metric}, {seeds}", highlight=False)
-        for challengers in blocks:
-            retrievers = [(model, mixture, mixture) for mixture in (BASELINE, *challengers)]
-            console.print(_terminal_table(settings, results, retrievers))
-    if settings.challengers:
-        console.print(_terminal_note(settings), highlight=False)
-    return output.getvalue()
-
-
-def _terminal_note(settings: Content) -> str:
-    level = settings.report.confidence
-    over = "queries and seeds" if len(settings.seeds) > 1 else "queries"
-    return (
-        f"Differences are to {BASELINE}, with {percent(level)} intervals over {over}; * marks p < {1 - level:.2g}, "
-        "corrected (Holm) for all comparisons of a model, and an interval without zero."
-    )
-
-
-def _terminal_table(settings: Content, results: Results, retrievers: list[tuple[str, str, str]]) -> Table:
-    """One column a retriever: its model, its mixture, its heading."""
-    table = Table(box=box.ASCII2)
-    table.add_column("benchmark", overflow="fold")
-    table.add_column("queries", justify="right")
-    for _, _, heading in retrievers:
-        table.add_column(heading, no_wrap=True)
-    for column in columns(settings):
-        rows = [results.find(model, mixture, column.benchmark) for model, mixture, _ in retrievers]
-        table.add_row(column.heading, count(rows[0].queries), *map(_terminal_cell, rows))
-    return table
-
-
-def _terminal_cell(row: Row) -> str:
-    shown = cell(row)
-    mark = "*" if shown.verdict in ("gain", "loss") else ""
-    return " ".join(part for part in (shown.score, shown.difference, shown.interval, mark) if part)
+def _kept(cut: Row, whole: Row) -> Cell:
+    """A score, and its share of that of the whole embeddings."""
+    return Cell(f"{cut.score:.3f}", f"{cut.score / whole.score:.1%}" if whole.score else "")

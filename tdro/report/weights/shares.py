@@ -1,14 +1,10 @@
-"""The weights of every mixture, and how tDRO came to them."""
+"""The weights of every mixture."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import polars as pl
 
 from tdro import formats
-from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import TRAJECTORY
 from tdro.config.commands import BASELINE, Content
 from tdro.config.mixturenames import parse
 from tdro.errors import UserError
@@ -34,15 +30,30 @@ class TaskWeights:
     bars: list[Bar]
 
 
-def weights(settings: Content, layout: Layout) -> list[TaskWeights]:
-    """Weights by task and mixture, averaged over the seeds, heaviest of the first learnt mixture first.
+def read(settings: Content, layout: Layout) -> dict[str, list[Weights]]:
+    """The weights of every mixture, a file a seed.
 
     Raises:
         UserError: for a weights file that is missing or wrong, or weighs a task that was not listed.
     """
-    files = {
+    return {
         m: [_read(layout.weights(settings.proxy, s, m), settings) for s in settings.seeds] for m in settings.mixtures
     }
+
+
+def _read(path: str, settings: Content) -> Weights:
+    file = read_weights(path)
+    unknown = [task for task in file.weights if task not in settings.tasks]
+    if unknown:
+        raise UserError(
+            f"{path} weighs task {unknown[0]!r}, which is none of the report's tasks. "
+            "Delete the file and let the workflow make it again."
+        )
+    return file
+
+
+def shares(settings: Content, files: Mapping[str, Sequence[Weights]]) -> list[TaskWeights]:
+    """Weights by task and mixture, averaged over the seeds, heaviest of the first learnt mixture first."""
     mean = {
         (mixture, task): sum(file.weights.get(task, 0.0) for file in runs) / len(runs)
         for mixture, runs in files.items()
@@ -66,37 +77,9 @@ def _rows(settings: Content, mixture: str) -> int | None:
     return None if parse(mixture).reweights else settings.training_rows
 
 
-def _read(path: str, settings: Content) -> Weights:
-    file = read_weights(path)
-    unknown = [task for task in file.weights if task not in settings.tasks]
-    if unknown:
-        raise UserError(
-            f"{path} weighs task {unknown[0]!r}, which is none of the report's tasks. "
-            "Delete the file and let the workflow make it again."
-        )
-    return file
-
-
-def _bar(weight: float, largest: float, task: str, runs: list[Weights], rows: int | None) -> Bar:
+def _bar(weight: float, largest: float, task: str, runs: Sequence[Weights], rows: int | None) -> Bar:
     values = [run.weights.get(task, 0.0) for run in runs]
     spread = f"{min(values):.3f} to {max(values):.3f}" if max(values) - min(values) >= 0.0005 else ""
     size = next((run.sizes[task] for run in runs if task in run.sizes), None)
     seen = formats.passes(weight * rows / size) if rows and size and weight else ""
     return Bar(formats.weight(weight), round(100 * weight / largest, 2), spread, seen)
-
-
-def trajectories(settings: Content, layout: Layout, course: str = "tdro") -> dict[int, pl.DataFrame]:
-    """A course of tDRO by seed, schema ``TRAJECTORY``; empty when there is none of that name.
-
-    Raises:
-        UserError: when a trajectory is missing or holds no step.
-    """
-    if course not in settings.courses:
-        return {}
-    runs = {}
-    for seed in settings.seeds:
-        path = Path(layout.run(settings.proxy, seed, f"{course}/trajectory.parquet"))
-        runs[seed] = pl.DataFrame(read_table(path, TRAJECTORY)).sort("step", "task")
-        if runs[seed].is_empty():
-            raise UserError(f"{path} holds no step; delete it and run tDRO again.")
-    return runs

@@ -6,11 +6,10 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from tdro.artifacts.layout import Layout
 from tdro.config.commands import Content
 from tdro.config.mixturenames import parse
 from tdro.formats import listed, passes, plural
-from tdro.mixtures.weights import read_weights
+from tdro.mixtures.weights import Weights
 
 #: Below this mean rank correlation between seeds the order of the tasks is called unstable.
 STABLE_CORRELATION = 0.7
@@ -42,14 +41,19 @@ def correlation(one: Sequence[float], other: Sequence[float]) -> float:
     return _rounded(np.corrcoef(*ranks)[0, 1]) if all(r.std() for r in ranks) else 0.0
 
 
-def repetitions(settings: Content, layout: Layout) -> list[str]:
-    """A sentence a mixture that goes over a dataset more often than ``report.max_passes``, in any seed."""
+def repetitions(settings: Content, files: Mapping[str, Sequence[Weights]]) -> list[str]:
+    """A sentence a mixture that goes over a dataset more often than ``report.max_passes``, in any seed.
+
+    Args:
+        settings: What the report covers.
+        files: Weights of each mixture, a file a seed.
+    """
     sentences = []
     sampled = [mixture for mixture in settings.mixtures if not parse(mixture).reweights]
     for mixture in sampled if settings.training_rows else []:
         most: dict[str, float] = {}
-        for seed in settings.seeds:
-            seen = read_weights(layout.weights(settings.proxy, seed, mixture)).passes(settings.training_rows)
+        for weights in files[mixture]:
+            seen = weights.passes(settings.training_rows)
             most |= {task: max(most.get(task, 0.0), count) for task, count in seen.items()}
         often = sorted(((n, task) for task, n in most.items() if n > settings.report.max_passes), reverse=True)
         if often:

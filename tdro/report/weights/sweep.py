@@ -9,8 +9,8 @@ import polars as pl
 from tdro.artifacts.layout import Layout
 from tdro.config.commands import Content
 from tdro.formats import duration, listed, plural, weight
-from tdro.report.stability import correlation, last_weights
-from tdro.report.weights import trajectories
+from tdro.report.weights.courses import read_courses
+from tdro.report.weights.stability import correlation, last_weights
 
 _HEAVIEST = 3
 
@@ -37,7 +37,7 @@ def variations(settings: Content, layout: Layout, courses: Mapping[int, pl.DataF
         return []
     found = []
     for course in [course for course in settings.courses if course != "tdro"]:
-        runs = trajectories(settings, layout, course)
+        runs = read_courses(settings, layout, course)
         pairs = [(last_weights(courses[seed]), last_weights(runs[seed])) for seed in settings.seeds]
         found.append(_variation(course.removeprefix("tdro-"), pairs, settings.tasks))
     return found

@@ -7,10 +7,9 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts.layout import Layout
 from tdro.config.commands import Content
-from tdro.mixtures.weights import Weights, write_weights
-from tdro.report.stability import of_courses, repetitions
+from tdro.mixtures.weights import Weights
+from tdro.report.weights.stability import of_courses, repetitions
 
 TASKS = ["a", "b", "c", "d"]
 
@@ -69,7 +68,7 @@ def test_tasks_that_few_rows_decide_are_named():
 
 
 @pytest.mark.parametrize(("limit", "named"), [(3, ["b", "a"]), (7, ["b"]), (9, [])])
-def test_datasets_gone_over_too_often_are_named(tmp_path, limit, named):
+def test_datasets_gone_over_too_often_are_named(limit, named):
     settings = Content(
         models=["tiny"],
         proxy="tiny",
@@ -80,11 +79,12 @@ def test_datasets_gone_over_too_often_are_named(tmp_path, limit, named):
         training_rows=100,
         report={"max_passes": limit},
     )
-    layout = Layout(tmp_path)
+    sizes = {"a": 10, "b": 5, "c": 1000}
     # Of 100 rows a gets 50 in the first seed, 5 passes over its 10; b 40 in the second, 8 passes over its 5.
-    for seed, weights in ((1, {"a": 0.5, "c": 0.5}), (2, {"b": 0.4, "c": 0.6})):
-        sizes = {task: {"a": 10, "b": 5, "c": 1000}[task] for task in weights}
-        write_weights(layout.weights("tiny", seed, "uniform"), Weights(weights, sizes))
-    sentences = repetitions(settings, layout)
+    seeds = [
+        Weights(values, {task: sizes[task] for task in values})
+        for values in ({"a": 0.5, "c": 0.5}, {"b": 0.4, "c": 0.6})
+    ]
+    sentences = repetitions(settings, {"uniform": seeds})
     assert len(sentences) == bool(named)
     assert [name for name in ("b", "a") if sentences and f"{name} (" in sentences[0]] == named

@@ -1,0 +1,193 @@
+"""How tDRO came to the weights: its trajectories, and the figures of them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from tdro.artifacts.files import read_table
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import TRAJECTORY
+from tdro.config.commands import Content
+from tdro.errors import UserError
+from tdro.report.figures import HUES, MUTED, STYLES, figure, look, shortened
+
+# Points of a panel's line at most.
+_POINTS = 50
+
+
+@dataclass(frozen=True)
+class Course:
+    """The figures of one seed's tDRO, as SVG; a point of the last two is the mean of ``steps_a_point`` steps."""
+
+    seed: int
+    steps_a_point: int
+    weights: Markup
+    losses: Markup
+    measurements: Markup
+
+
+def read_courses(settings: Content, layout: Layout, course: str = "tdro") -> dict[int, pl.DataFrame]:
+    """A course of tDRO by seed, schema ``TRAJECTORY``; empty when there is none of that name.
+
+    Raises:
+        UserError: when a trajectory is missing or holds no step.
+    """
+    if course not in settings.courses:
+        return {}
+    runs = {}
+    for seed in settings.seeds:
+        path = Path(layout.run(settings.proxy, seed, f"{course}/trajectory.parquet"))
+        runs[seed] = pl.DataFrame(read_table(path, TRAJECTORY)).sort("step", "task")
+        if runs[seed].is_empty():
+            raise UserError(f"{path} holds no step; delete it and run tDRO again.")
+    return runs
+
+
+def drawn(courses: Mapping[int, pl.DataFrame]) -> list[Course]:
+    """The figures of every seed."""
+    return [
+        Course(
+            seed,
+            _bin_width(course),
+            _weights(course, f"seed{seed}"),
+            _losses(course, f"seed{seed}"),
+            _measurements(course, f"seed{seed}"),
+        )
+        for seed, course in courses.items()
+    ]
+
+
+def _weights(trajectory: pl.DataFrame, name: str) -> Markup:
+    """Weights of all tasks over the steps, labelled at their end, heaviest on top."""
+    tasks = _heaviest_first(trajectory)
+    with figure(f"weights-{name}", 10, max(3.6, 0.8 + 0.19 * len(tasks))) as (drawing, svg):
+        axes = drawing.subplots()
+        ends = []
+        for number, task in enumerate(tasks):
+            steps, values = _thinned(trajectory.filter(pl.col("task") == task), "weight")
+            colour, style = look(number, STYLES)
+            axes.plot(steps, values, lw=1.8, color=colour, ls=style)
+            ends.append((values[-1], task, colour))
+        first, last = trajectory["step"].min(), trajectory["step"].max()
+        axes.axhline(1 / len(tasks), color=MUTED, lw=0.8, ls=(0, (2, 3)), zorder=0)
+        axes.set_xlim(first, max(last, first + 1))
+        axes.set_ylim(0, 1.04 * max(1.2 / len(tasks), trajectory["weight"].max()))
+        axes.set_xlabel("step")
+        axes.set_ylabel("weight")
+        axes.grid(axis="y")
+        _label_ends(axes, ends, last)
+    return svg[0]
+
+
+def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], last: float) -> None:
+    """Names beside the lines' ends, pushed apart where they would overlap, with leaders to the ends."""
+    low, high = axes.get_ylim()
+    gap = min((high - low) / max(1, len(ends) - 1), (high - low) * 0.185 / (axes.figure.get_figheight() - 0.8))
+    places = _pushed_apart([value for value, _, _ in ends], gap, low, high)
+    for (value, task, colour), place in zip(ends, places, strict=True):
+        axes.annotate(
+            f"{shortened(task, 28)}  {value:.3f}",
+            xy=(last, value),
+            xytext=(1.03, place),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 1, "relpos": (0, 0.5)},
+        )
+
+
+def _pushed_apart(values: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places near falling ``values``, at least ``gap`` apart and within ``low`` to ``high`` if they fit."""
+    places: list[float] = []
+    for value in values:
+        places.append(min(value, places[-1] - gap) if places else min(value, high))
+    floor = low
+    for number in reversed(range(len(places))):
+        places[number] = max(places[number], floor)
+        floor = places[number] + gap
+    return places
+
+
+def _losses(trajectory: pl.DataFrame, name: str) -> Markup:
+    """Loss of proxy and reference over the steps, one panel a task."""
+    with _panels(f"losses-{name}", trajectory, share=False) as (panels, svg):
+        for axes, rows in panels:
+            for column, colour, label in (("reference_loss", MUTED, "reference"), ("proxy_loss", HUES[0], "proxy")):
+                axes.plot(*_binned(rows, column), color=colour, lw=1.5, label=label)
+    return svg[0]
+
+
+def _measurements(trajectory: pl.DataFrame, name: str) -> Markup:
+    """Measurement over the steps, one panel a task, against the mean over all tasks.
+
+    The mean is weighted by the tasks' weights: after the softmax, a task gains weight exactly if its
+    (clipped) measurement exceeds the others' weighted by what they have, to first order in the step size.
+    """
+    share = pl.col("weight") / pl.col("weight").sum()
+    measured = trajectory.drop_nulls("measurement")
+    everything = measured.group_by("step", maintain_order=True).agg((pl.col("measurement") * share).sum()).sort("step")
+    with _panels(f"measurements-{name}", trajectory, share=True) as (panels, svg):
+        for axes, rows in panels:
+            axes.plot(*_binned(everything, "measurement"), color=MUTED, lw=1.2, label="weighted mean of all tasks")
+            axes.plot(*_binned(rows, "measurement"), color=HUES[1], lw=1.5, label="task")
+    return svg[0]
+
+
+@contextmanager
+def _panels(name: str, trajectory: pl.DataFrame, *, share: bool) -> Iterator[tuple]:
+    """Yield (axes, rows of the task) for each task, heaviest first, and the list that receives the SVG."""
+    tasks = _heaviest_first(trajectory)
+    across = 4 if len(tasks) <= 16 else 5
+    down = -(-len(tasks) // across)
+    height = 0.8 + 1.45 * down
+    with figure(name, 10, height) as (drawing, svg):
+        grid = drawing.subplots(down, across, sharex=True, sharey=share, squeeze=False).ravel()
+        pairs = [(axes, trajectory.filter(pl.col("task") == task)) for axes, task in zip(grid, tasks, strict=False)]
+        yield pairs, svg
+        for axes in grid[len(tasks) :]:
+            axes.set_visible(False)
+        for (axes, _), task in zip(pairs, tasks, strict=True):
+            axes.set_title(shortened(task, 120 // across), loc="left", fontsize=9.5, pad=4)
+            axes.locator_params(axis="y", nbins=3)
+            axes.locator_params(axis="x", nbins=4)
+            axes.tick_params(labelsize=8)
+            axes.grid(axis="y")
+        handles = pairs[0][0].get_legend_handles_labels()
+        drawing.legend(*handles, loc="upper left", ncols=2, fontsize=9.5, borderaxespad=0)
+        drawing.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.35 / height))
+        drawing.supxlabel("step", fontsize=9.5, color=MUTED)
+
+
+def _heaviest_first(trajectory: pl.DataFrame) -> list[str]:
+    last = trajectory.filter(pl.col("step") == pl.col("step").max())
+    return last.sort("weight", "task", descending=[True, False])["task"].to_list()
+
+
+def _thinned(rows: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """At most some 200 points of a line, the last one included."""
+    kept = rows.reverse().gather_every(-(-len(rows) // 200)).reverse()
+    return kept["step"].to_numpy(), kept[column].to_numpy()
+
+
+def _bin_width(trajectory: pl.DataFrame) -> int:
+    """Steps that one point of a panel's line averages over."""
+    return -(-trajectory["step"].n_unique() // _POINTS)
+
+
+def _binned(rows: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Means over `_bin_width` steps; steps without a value (no row of the task) are left out."""
+    width = _bin_width(rows)
+    points = (
+        rows.drop_nulls(column)
+        .with_columns(bin=(pl.col("step") - rows["step"].min()) // width)
+        .group_by("bin", maintain_order=True)
+        .agg(pl.col("step").mean(), pl.col(column).mean())
+    )
+    return points["step"].to_numpy(), points[column].to_numpy()
