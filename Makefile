@@ -55,9 +55,11 @@ format: .venv/installed
 	$(BIN)/ruff format $(PATHS)
 	$(BIN)/snakefmt $(SMK)
 
-# What the models of tdro/config say, for editors (a JSON schema) and for readers (the tables of config/README.md).
+# What the models of tdro/config say, for editors (a JSON schema) and for readers (the tables of config/README.md), and
+# what the documents say of the code and follows from it.
 schema: .venv/installed
 	$(BIN)/python -m tdro.config.keytables
+	$(BIN)/python docs/generated.py
 
 # Every benchmark at full size, one after the other: about an hour on two cores.
 bench: .venv/installed

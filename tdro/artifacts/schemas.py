@@ -1,110 +1,209 @@
-"""The edges of the DAG: one Arrow schema a Parquet file."""
+"""The edges of the DAG: one Arrow schema a Parquet file, with what its columns say (``says``).
+
+docs/artifacts.md has all of it as tables (``make schema``). What is said of a column is not written into the files.
+"""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import pyarrow as pa
 
+
+class Column(NamedTuple):
+    """A column of a Parquet file."""
+
+    name: str
+    type: pa.DataType
+    says: str
+
+
+class Edge(NamedTuple):
+    """A Parquet file between two rules.
+
+    Attributes:
+        file: Its path; ``RUN`` is ``results/{model}/seed{seed}``.
+        rules: The rule that writes it, an arrow, and those that read it.
+        says: What a row is.
+        columns: Its columns, in their order.
+    """
+
+    file: str
+    rules: str
+    says: str
+    columns: list[Column]
+
+
+#: All edges, in the order of the DAG.
+EDGES: list[Edge] = []
+
+
+def _edge(file: str, rules: str, columns: list[Column], *, says: str) -> pa.Schema:
+    EDGES.append(Edge(file, rules, says, columns))
+    return pa.schema([(column.name, column.type) for column in columns])
+
+
 _ROWS = pa.list_(pa.int32())
-
-#: ``corpus.parquet``: each passage once. Other files name a passage by its row in this one.
-CORPUS = pa.schema([("passage_id", pa.string()), ("title", pa.string()), ("text", pa.string())])
-
-#: ``queries.parquet``: each query once. ``positives`` and ``negatives`` are rows of the corpus;
-#: ``negatives`` holds what the source provides and is empty where they are to be mined.
-QUERIES = pa.schema([("query_id", pa.string()), ("query", pa.string()), ("positives", _ROWS), ("negatives", _ROWS)])
-
-#: ``queries.parquet`` of a benchmark in its own format: the same, with what decides whether a passage is relevant.
-#: ``grades`` are those of the positives, in their order, and behind them those of relevant passages that the corpus
-#: lacks, which belong to the ideal ranking; ``answers`` are strings that a relevant passage contains, in the place of
-#: positives. The one or the other is null.
-TEST_QUERIES = pa.schema([*QUERIES, ("grades", pa.list_(pa.int32())), ("answers", pa.list_(pa.string()))])
-
-#: ``candidates.parquet`` and ``rescored.parquet``: the passages nearest to a query by falling score, its
-#: positives among them; ``positive_scores`` are those of its positives, in their order.
-CANDIDATES = pa.schema(
-    [
-        ("query", pa.int32()),
-        ("candidates", _ROWS),
-        ("scores", pa.list_(pa.float32())),
-        ("positive_scores", pa.list_(pa.float32())),
-    ]
-)
-
 _SCORES = pa.list_(pa.float32())
 
-#: ``negatives.parquet``: ``query`` is a row of the queries, ``scores`` those of the candidates, of the miner or of the
-#: cross-encoder; a score is null where a random passage filled a gap. ``positive_scores`` are those of its positives.
-NEGATIVES = pa.schema([("query", pa.int32()), ("negatives", _ROWS), ("scores", _SCORES), ("positive_scores", _SCORES)])
-
-#: ``train.parquet``: the rows a plan draws from.
-TRAIN = pa.schema([("query", pa.int32()), ("positives", _ROWS), ("negatives", _ROWS)])
-
-#: ``train.parquet`` where a training distils: with a score for each positive and negative, in their order. A score is
-#: null where a random passage filled a gap; the whole list is where the source provides the negatives.
-SCORED_TRAIN = pa.schema([*TRAIN, ("positive_scores", _SCORES), ("negative_scores", _SCORES)])
-
-#: ``duplicates.parquet``: the training queries removed, and the query of which source each matched.
-DUPLICATES = pa.schema(
+CORPUS = _edge(
+    "results/data/{task}/corpus.parquet, results/data/{task}/heldout/corpus.parquet, "
+    "results/benchmarks/{benchmark}/corpus.parquet",
+    "prepare_task, prepare_benchmark, prepare_corpus -> encode, search, rescore, select, train, reference, optimize; "
+    "evaluate",
     [
-        ("query", pa.int32()),
-        ("text", pa.string()),
-        ("source", pa.string()),
-        ("matched", pa.string()),
-        ("distance", pa.int8()),
-    ]
+        Column("passage_id", pa.string(), says="the source's identifier, or one that was made"),
+        Column("title", pa.string(), says="a retriever reads title, a space, text"),
+        Column("text", pa.string(), says="the passage"),
+    ],
+    says="Each passage once. All other files name a passage by its row in this one.",
 )
 
-#: ``plan.parquet``: the rows of every batch, in order. ``query`` is a row of the task's queries,
-#: ``positive`` and ``negatives`` rows of its corpus.
-PLAN = pa.schema(
-    [
-        ("step", pa.int32()),
-        ("slot", pa.int32()),
-        ("task", pa.string()),
-        ("query", pa.int32()),
-        ("positive", pa.int32()),
-        ("negatives", _ROWS),
-    ]
+_QUERIES = [
+    Column("query_id", pa.string(), says="the source's identifier, or one that was made"),
+    Column("query", pa.string(), says="the text, without the instruction"),
+    Column("positives", _ROWS, says="rows of the corpus beside it; of an evaluation set the relevant passages"),
+    Column("negatives", _ROWS, says="rows of the corpus, as the source provides them; empty where they are mined"),
+]
+QUERIES = _edge(
+    "queries.parquet beside each corpus.parquet",
+    "prepare_task, prepare_benchmark -> those of the corpus, dedup, leaks; report (counts)",
+    _QUERIES,
+    says="Each query once.",
+)
+_TEST_QUERIES = [
+    Column(
+        "grades", _ROWS, says="of the positives; behind them those of relevant passages outside the corpus; or null"
+    ),
+    Column("answers", pa.list_(pa.string()), says="strings of a relevant passage, in the place of positives; or null"),
+]
+TEST_QUERIES = _edge(
+    "results/benchmarks/{benchmark}/queries.parquet of a benchmark in its own format",
+    "prepare_queries -> evaluate, dedup, leaks",
+    [*_QUERIES, *_TEST_QUERIES],
+    says="Each query once, with what decides whether a passage is relevant. Positives are rows of the corpus that the "
+    "benchmark names: its own, that of all its parts, or another benchmark's. The grades behind those of the positives "
+    "belong to the ideal ranking. Grades or answers are null.",
 )
 
-#: ``reference.parquet``: the frozen reference model's loss on each row of a mixed plan.
-REFERENCE = pa.schema([("step", pa.int32()), ("slot", pa.int32()), ("task", pa.string()), ("loss", pa.float32())])
-
-#: ``trajectory.parquet``: one row a step and task. ``rows`` counts the task's rows in the step;
-#: losses are their means (null when there are none); ``measurement`` is averaged over the
-#: accumulation window and ``gradient`` is the same after clipping; ``weight``, ``mean`` and ``ema``
-#: are those after the step's update; ``size`` is the number of training rows of the task.
-TRAJECTORY = pa.schema(
+CANDIDATES = _edge(
+    "results/data/{task}/candidates.parquet, and rescored.parquet where mining.rescore is set",
+    "search -> rescore, select; rescore -> select",
     [
-        ("step", pa.int32()),
-        ("task", pa.string()),
-        ("size", pa.int64()),
-        ("rows", pa.int32()),
-        ("proxy_loss", pa.float64()),
-        ("reference_loss", pa.float64()),
-        ("measurement", pa.float64()),
-        ("gradient", pa.float64()),
-        ("effective_rows", pa.float64()),
-        ("weight", pa.float64()),
-        ("mean", pa.float64()),
-        ("ema", pa.float64()),
-    ]
+        Column("query", pa.int32(), says="row of the queries"),
+        Column("candidates", _ROWS, says="rows of the corpus by falling score, positives among them"),
+        Column("scores", _SCORES, says="inner products, or the cross-encoder's scores"),
+        Column("positive_scores", _SCORES, says="scores of the query's positives, in their order"),
+    ],
+    says="The passages nearest to each query, in the order of the queries.",
 )
 
-#: ``heaviest_rows.parquet``: the rows of each task that moved its weight most, the heaviest first. ``query`` is a row
-#: of the task's queries, ``positive`` one of its corpus; ``draws`` counts how often the plan has them; ``share`` is
-#: their part of all that the task's rows added to its clipped measurement, without regard to sign; ``rows`` counts the
-#: task's distinct rows in the plan.
-HEAVIEST = pa.schema(
+NEGATIVES = _edge(
+    "results/data/{task}/negatives.parquet",
+    "select -> dedup; report (counts)",
     [
-        ("task", pa.string()),
-        ("query", pa.int32()),
-        ("positive", pa.int32()),
-        ("draws", pa.int32()),
-        ("reference_loss", pa.float64()),
-        ("share", pa.float64()),
-        ("rows", pa.int64()),
-    ]
+        Column("query", pa.int32(), says="row of the queries"),
+        Column("negatives", _ROWS, says="rows of the corpus, by falling score"),
+        Column("scores", _SCORES, says="those of the candidates; null where a random passage filled a gap"),
+        Column("positive_scores", _SCORES, says="scores of the query's positives, in their order"),
+    ],
+    says="Mined hard negatives, a row a query.",
+)
+
+_TRAIN = [
+    Column("query", pa.int32(), says="row of the queries"),
+    Column("positives", _ROWS, says="rows of the corpus"),
+    Column("negatives", _ROWS, says="rows of the corpus"),
+]
+TRAIN = _edge(
+    "results/data/{task}/train.parquet",
+    "dedup -> uniform_weights, plan, plan_tdro, leaks; report (counts)",
+    _TRAIN,
+    says="The rows that a plan draws from.",
+)
+SCORED_TRAIN = _edge(
+    "results/data/{task}/train.parquet where training.distill is set",
+    "dedup -> the same and train",
+    [
+        *_TRAIN,
+        Column("positive_scores", _SCORES, says="the cross-encoder's, in the order of the positives"),
+        Column("negative_scores", _SCORES, says="in the order of the negatives"),
+    ],
+    says="The same with a score for each passage: null where a random passage filled a gap, and the whole list where "
+    "the source provides the negatives.",
+)
+
+DUPLICATES = _edge(
+    "results/data/{task}/duplicates.parquet",
+    "dedup -> report",
+    [
+        Column("query", pa.int32(), says="row of the training query"),
+        Column("text", pa.string(), says="its text"),
+        Column("source", pa.string(), says="the evaluation dataset, the file of dedup.queries, or (itself): the task"),
+        Column("matched", pa.string(), says="the query of the source that is too near"),
+        Column("distance", pa.int8(), says="bits between the two SimHashes"),
+    ],
+    says="Training queries that were removed.",
+)
+
+PLAN = _edge(
+    "RUN/{mixture}/plan.parquet (one task a step), RUN/tdro/plan.parquet (tasks mixed within every step)",
+    "plan -> train; plan_tdro -> reference, optimize",
+    [
+        Column("step", pa.int32(), says="the batch, from 0; the file is in the order of step and slot"),
+        Column("slot", pa.int32(), says="place in the batch"),
+        Column("task", pa.string(), says="name of the task"),
+        Column("query", pa.int32(), says="row of the task's queries"),
+        Column("positive", pa.int32(), says="row of its corpus"),
+        Column("negatives", _ROWS, says="rows of its corpus, as many as the training reads"),
+    ],
+    says="The rows of every batch.",
+)
+
+REFERENCE = _edge(
+    "RUN/tdro/reference.parquet",
+    "reference -> optimize",
+    [
+        Column("step", pa.int32(), says="as in the plan, in its order"),
+        Column("slot", pa.int32(), says="as in the plan"),
+        Column("task", pa.string(), says="as in the plan"),
+        Column("loss", pa.float32(), says="the frozen reference model's loss of the row"),
+    ],
+    says="What the reference model makes of each row of a mixed plan.",
+)
+
+TRAJECTORY = _edge(
+    "RUN/{course}/trajectory.parquet; {course} is tdro, or tdro-doremi and tdro-MEASURE-STEP of a sweep",
+    "optimize -> derive, report",
+    [
+        Column("step", pa.int32(), says="from 0"),
+        Column("task", pa.string(), says="name of the task"),
+        Column("size", pa.int64(), says="training rows of the task"),
+        Column("rows", pa.int32(), says="rows of the task in this step"),
+        Column("proxy_loss", pa.float64(), says="mean over those rows; null when there are none"),
+        Column("reference_loss", pa.float64(), says="mean over those rows; null when there are none"),
+        Column("measurement", pa.float64(), says="the task's, averaged over the accumulation window"),
+        Column("gradient", pa.float64(), says="the same after clipping"),
+        Column("effective_rows", pa.float64(), says="how many of the rows carry the measurement (algorithm.md)"),
+        Column("weight", pa.float64(), says="after the step's update: mixture curr"),
+        Column("mean", pa.float64(), says="mean of the weights so far: mixture mean"),
+        Column("ema", pa.float64(), says="their exponential moving average: mixture ema"),
+    ],
+    says="One row a step and task. All courses read the plan and the reference losses of tdro.",
+)
+
+HEAVIEST = _edge(
+    "RUN/{course}/heaviest_rows.parquet",
+    "optimize -> report",
+    [
+        Column("task", pa.string(), says="name of the task"),
+        Column("query", pa.int32(), says="row of the task's queries"),
+        Column("positive", pa.int32(), says="row of its corpus"),
+        Column("draws", pa.int32(), says="how often the plan has the two"),
+        Column("reference_loss", pa.float64(), says="mean over those"),
+        Column("share", pa.float64(), says="of what the task's rows added to its clipped measurement, signs apart"),
+        Column("rows", pa.int64(), says="distinct rows of the task in the plan"),
+    ],
+    says="The ten rows of each task that moved its weight most, the heaviest first.",
 )
 
 #: Metrics of a test set with relevance judgements, and of one with answer strings; the first of each is its main one.
@@ -112,10 +211,16 @@ RELEVANCE_METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 ANSWER_METRICS = ("acc_at_100", "acc_at_20", "acc_at_10")
 METRICS = RELEVANCE_METRICS + ANSWER_METRICS
 
-#: ``eval/{dataset}.queries.parquet``: the metrics of each query, so that differences can be tested.
-#: A test set has one of the two kinds of metrics; the other kind is null.
-QUERY_SCORES = pa.schema(
-    [("dataset", pa.string()), ("query_id", pa.string()), *((metric, pa.float64()) for metric in METRICS)]
+QUERY_SCORES = _edge(
+    "RUN/{mixture}/eval/{benchmark}.queries.parquet, results/untrained/{name}/eval/{benchmark}.queries.parquet",
+    "evaluate, evaluate_untrained, evaluate_bm25 -> report",
+    [
+        Column("dataset", pa.string(), says="a task, a benchmark or a part of it"),
+        Column("query_id", pa.string(), says="that of queries.parquet"),
+        *(Column(metric, pa.float64(), says="null in a test set of the other kind") for metric in METRICS),
+    ],
+    says="The metrics of each query, so that differences can be tested. With evaluation.dimensions behind them "
+    "the same of cut embeddings, such as ndcg_at_10@256.",
 )
 
 
@@ -130,9 +235,7 @@ def with_dimensions(dimensions: Iterable[int]) -> pa.Schema:
     return pa.schema([*QUERY_SCORES, *cut])
 
 
-#: A leak: which text of the dataset (``kind``: query or passage) was found in which text of a training row (``side``:
-#: query or positive) of which task, and the share of its groups of characters that are there.
-LEAK = pa.struct(
+_LEAK = pa.struct(
     [
         ("kind", pa.string()),
         ("side", pa.string()),
@@ -144,17 +247,20 @@ LEAK = pa.struct(
     ]
 )
 
-#: ``leaks.parquet``: how many of a dataset's queries and relevant passages a training query, or the positive of a
-#: training query, of any task contains; with some examples.
-LEAKS = pa.schema(
+LEAKS = _edge(
+    "results/leaks.parquet",
+    "leaks -> report",
     [
-        ("dataset", pa.string()),
-        ("queries", pa.int64()),
-        ("passages", pa.int64()),
-        ("query_in_query", pa.int64()),
-        ("query_in_positive", pa.int64()),
-        ("passage_in_query", pa.int64()),
-        ("passage_in_positive", pa.int64()),
-        ("examples", pa.list_(LEAK)),
-    ]
+        Column("dataset", pa.string(), says="an evaluated dataset, or a file of dedup.queries"),
+        Column("queries", pa.int64(), says="its queries"),
+        Column("passages", pa.int64(), says="its relevant passages"),
+        Column("query_in_query", pa.int64(), says="its queries that a training query contains"),
+        Column("query_in_positive", pa.int64(), says="its queries that the positive of a training row contains"),
+        Column("passage_in_query", pa.int64(), says="its relevant passages that a training query contains"),
+        Column("passage_in_positive", pa.int64(), says="the same of positives of training rows"),
+        Column("examples", pa.list_(_LEAK), says="up to three, each with both texts"),
+    ],
+    says="What of each evaluated dataset stands in the training rows of any task. An example has its kind (query, "
+    "passage), the side where it was found (query, positive), the task and the row of its queries or corpus, and the "
+    "share of its groups of characters that are there.",
 )

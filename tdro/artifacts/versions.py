@@ -175,13 +175,15 @@ def _digest(tree: ast.AST) -> str:
 
 
 def _words(node: ast.AST) -> Iterator[str]:
-    """The tree as words, without docstrings and what is empty: newer Pythons have further empty fields."""
+    """The tree as words, without docstrings, what a schema says and what is empty: newer Pythons have more of that."""
     yield type(node).__name__
     for name, value in ast.iter_fields(node):
         children = value if isinstance(value, list) else [value]
         if name == "body" and children and _is_docstring(children[0]):
             children = children[1:]
         for child in children:
+            if isinstance(child, ast.keyword) and child.arg == "says":
+                continue
             if isinstance(child, ast.AST):
                 yield f"{name}("
                 yield from _words(child)

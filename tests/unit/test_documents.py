@@ -1,24 +1,54 @@
+"""What documents name is there: files, links with their headings, modules and what stands in them."""
+
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("resources/*.md")]
-#: Files of ours that documents name, and what they link to.
-NAMED = re.compile(
-    r"`((?:tests|tdro|workflow|benchmarks|resources)/[a-z0-9_/.-]+\.(?:py|smk|sh|json|csv|yaml))`|\]\(([^)#:]+)(?:#[^)]*)?\)"
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("resources/*.md")]
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+#: Files of ours, links, and modules with a name that they define: ``tdro.mining.ranks.nearest``.
+FILE = re.compile(
+    r"`((?:tests|tdro|workflow|benchmarks|resources|docs)/[a-z0-9_/.-]+\.(?:py|smk|sh|json|csv|yaml|md))`"
 )
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
+NAME = re.compile(r"`(tdro\.[A-Za-z_.]+)(?:\(\))?`")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_files_that_a_document_names_are_there(document):
-    named = NAMED.findall(document.read_text(encoding="utf-8"))
-    missing = [file or link for file, link in named if not (ROOT / file if file else document.parent / link).exists()]
+def headings(document: Path) -> set[str]:
+    """The ends of links to a document's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def defined(name: str) -> bool:
+    """Whether a dotted name is a module, or stands in one; keys of the configuration (``tdro.steps``) always are."""
+    place, parts = ROOT / "tdro", name.split(".")[1:]
+    if not (place / parts[0]).is_dir() and not (place / f"{parts[0]}.py").is_file():
+        return True
+    while parts and (place / parts[0]).is_dir():
+        place /= parts.pop(0)
+    if not parts:
+        return True
+    file = place / f"{parts.pop(0)}.py"
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return bool(text) and all(re.search(rf"^ *(?:def |class )?{part}\b", text, re.MULTILINE) for part in parts)
+
+
+@each_document
+def test_what_a_document_names_is_there(document):
+    text = document.read_text(encoding="utf-8")
+    missing = [file for file in FILE.findall(text) if not (ROOT / file).exists()]
+    for link, heading in LINK.findall(text):
+        target = document.parent / link if link else document
+        if not target.exists() or (heading and heading not in headings(target)):
+            missing.append(f"{link}#{heading}")
+    missing += [name for name in NAME.findall(text) if not defined(name)]
     assert not missing
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_tables_are_whole(document):
     """Every table starts with its head: a row after an empty line would be plain text."""
     lines = document.read_text(encoding="utf-8").splitlines()

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "tests/unit"
-IMPORTS = runpy.run_path(str(ROOT / "docs/imports.py"))
+GENERATED = runpy.run_path(str(ROOT / "docs/generated.py"))
 #: Modules below tdro/ without a test file of their own, behind the file that proves them. An entry goes when the module
 #: gets a file: tests/unit/FOLDER/test_MODULE.py.
 PROVED_BY = {
@@ -73,21 +73,19 @@ PROVED_BY = {
 
 
 def test_a_folder_imports_only_those_before_it():
-    order, part = IMPORTS["ORDER"], IMPORTS["part"]
+    order, part = GENERATED["ORDER"], GENERATED["part"]
     wrong = []
-    for path, name in IMPORTS["imports"]():
+    for path, name in GENERATED["imports"]():
         above, below = part(path), name.split(".")[1]
-        assert above in order, f"tdro/{path}: its folder has no place in ORDER of docs/imports.py"
+        assert above in order, f"tdro/{path}: its folder has no place in ORDER of docs/generated.py"
         if below != "__version__" and order.index(below) > order.index(above):
             wrong.append(f"tdro/{path} imports {name}, and {below} comes after {above}")
     assert not wrong
 
 
-def test_the_picture_of_imports_is_that_of_the_code():
-    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    assert f"```text\n{IMPORTS['picture']()}```\n" in page, (
-        "python docs/imports.py prints what docs/architecture.md needs"
-    )
+@pytest.mark.parametrize(("path", "page"), GENERATED["pages"]().items(), ids=lambda value: getattr(value, "stem", ""))
+def test_what_documents_say_of_the_code_follows_from_it(path, page):
+    assert path.read_text(encoding="utf-8") == page, "make schema writes it"
 
 
 def modules(folder: str = "") -> list[str]:

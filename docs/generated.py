@@ -1,13 +1,20 @@
-"""The picture of which folder of tdro/ imports which: ``python docs/imports.py`` prints it.
+"""What the documents say of the code and follows from it: ``python docs/generated.py`` writes it (``make schema``).
 
-It stands in docs/architecture.md, and tests/unit/test_house.py holds the order.
+The picture of which folder of tdro/ imports which stands in docs/architecture.md, the tables of the Parquet files in
+docs/artifacts.md, each between two marks. tests/unit/test_house.py holds both, and the order of the folders.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "tdro"
+import pyarrow as pa
+
+from tdro.artifacts.schemas import EDGES, Edge
+
+DOCS = Path(__file__).parent
+PACKAGE = DOCS.parent / "tdro"
 #: Folders and single modules of the package, each of which imports only those before it.
 ORDER = [
     *("errors", "formats", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
@@ -50,5 +57,40 @@ def picture() -> str:
     return "\n".join(lines) + "\n"
 
 
+def tables() -> str:
+    """What each Parquet file holds: its path, the rules beside it, a table of its columns."""
+    return "\n".join(_table(edge) for edge in EDGES)
+
+
+def _table(edge: Edge) -> str:
+    rows = [f"| `{column.name}` | {_type(column.type)} | {column.says} |\n" for column in edge.columns]
+    head = f"**{_code(edge.file)}** ({edge.rules}).\n{edge.says}\n\n| column | type | meaning |\n|---|---|---|\n"
+    return head + "".join(rows)
+
+
+def _code(text: str) -> str:
+    """The paths and keys in a text, marked as such."""
+    return re.sub(r"[\w{}/]*[/.][\w{}/.]*\w", r"`\g<0>`", text)
+
+
+def _type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"list of {_type(kind.value_type)}"
+    return {"double": "float64", "float": "float32"}.get(str(kind), "struct" if pa.types.is_struct(kind) else str(kind))
+
+
+def pages() -> dict[Path, str]:
+    """The documents, with what is between their marks made anew."""
+    parts = {"architecture.md": f"```text\n{picture()}```\n", "artifacts.md": tables()}
+    return {DOCS / name: _filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}
+
+
+def _filled(page: str, part: str) -> str:
+    before, begin, rest = page.partition("<!-- made by docs/generated.py -->\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    return f"{before}{begin}\n{part}\n{end}{after}"
+
+
 if __name__ == "__main__":
-    print(picture(), end="")
+    for path, page in pages().items():
+        path.write_text(page, encoding="utf-8")
