@@ -8,31 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from tdro.asking.embedded import Embedded, Told, embedded
 from tdro.asking.hits import Hit
 from tdro.asking.passagefiles import check_file
 from tdro.config.nearest import hint
 from tdro.config.prompts import passages_name
 from tdro.errors import UserError
-from tdro.models.cuts import CutCounter
 from tdro.models.modelfiles import check_model_folder
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
-from tdro.retrieval.exact import BLOCK_BYTES, Nearest, unit
+from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.exact import BLOCK_BYTES, Nearest
 
 
 class Searcher:
     """A model and a corpus that are ready to be asked; :func:`searcher` gives one."""
 
-    def __init__(self, model, prompt: str | None, corpus: Embedded) -> None:
-        self._model, self._prompt, self._corpus = model, prompt, corpus
+    def __init__(self, encoder: Encoder, corpus: Embedded) -> None:
+        self._encoder, self._corpus = encoder, corpus
 
     def best(self, query: str, top: int) -> list[Hit]:
         """The nearest passages, best first; equal scores in the order of the corpus."""
-        asked = _unit(self._model.encode_query([query], prompt_name=self._prompt, show_progress_bar=False))
         vectors = self._corpus.vectors
-        nearest = Nearest(asked, vectors.dimension, min(top, len(vectors)))
+        nearest = Nearest(self._encoder.queries([query]), vectors.dimension, min(top, len(vectors)))
         for start, block in vectors.blocks(max(1, BLOCK_BYTES // (4 * vectors.dimension))):
             nearest.look(start, block)
         rows, scores = (found[0].tolist() for found in nearest.best)
@@ -61,14 +58,11 @@ def searcher(reference: str, corpus: Path, prompt: str | None, told: Told) -> It
     if prompt is not None and prompt not in model.prompts:
         has = ", ".join(sorted(model.prompts)) or "none"
         raise UserError(f"{reference} has no prompt {prompt!r}{hint(prompt, model.prompts)}; it has {has}.")
-    cuts, of_passages = CutCounter(model), _of_passages(folder, model, prompt)
-
-    def embed(texts: list[str]) -> np.ndarray:
-        return _unit(model.encode_document(texts, prompt_name=of_passages, show_progress_bar=False))
-
-    with embedded(corpus, folder, of_passages, embed, told) as held:
-        cuts.tell(str(corpus))
-        yield Searcher(model, prompt, held)
+    of_passages = _of_passages(folder, model, prompt)
+    encoder = Encoder(model, model.prompts.get(prompt), model.prompts.get(of_passages))
+    with embedded(corpus, folder, of_passages, encoder.passages, told) as held:
+        encoder.cuts.tell(str(corpus))
+        yield Searcher(encoder, held)
 
 
 def model_folder(reference: str) -> Path:
@@ -107,13 +101,3 @@ def _cached(name: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return folder if (folder / "modules.json").is_file() else None
-
-
-def _unit(vectors) -> np.ndarray:
-    """Vectors of unit length, so that their inner product is the cosine."""
-    vectors = np.array(vectors, dtype=np.float32, order="C")
-    if not np.isfinite(vectors).all():
-        raise UserError(
-            "the model gives embeddings that are not finite, as after a training that diverged; take another."
-        )
-    return unit(vectors)

@@ -19,7 +19,7 @@ from tdro.config.models import Encoding
 from tdro.data.corpora import passages
 from tdro.models.processes import processes
 from tdro.progress import Progress
-from tdro.retrieval.exact import Encoder
+from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.retrievers import open_encoder
 from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts

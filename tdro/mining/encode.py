@@ -15,21 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
 from tdro.config.mining import Encode
-from tdro.config.prompts import take_prompts
 from tdro.config.sections import load
 from tdro.errors import UserError
 from tdro.mining.queries import read_asked
-from tdro.models.cuts import cut_places, say
-from tdro.models.lengths import batches
+from tdro.models.cuts import say
 from tdro.models.processes import processes
 from tdro.progress import Progress
 from tdro.readers.fetch import Manifest
+from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.retrievers import load_miner
 from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts
 
@@ -144,76 +142,26 @@ def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) 
     for side in dict.fromkeys(side for side, _ in missing):
         for number, texts in enumerate(side.texts()):
             if side.workspace.claim(number):
-                miner = miner or Miner(settings, fetched)
+                miner = miner or open_miner(settings, fetched)
                 try:
-                    embeddings, counts = miner.encode(texts, side.kind, progress)
+                    embeddings, counts = miner.by_tokens(texts, side.kind, progress)
                 except UserError as error:
                     raise UserError(f"{side.label}: {error}") from None
                 side.workspace.write(number, embeddings, counts)
                 log.info("shard %d of %s written", number, side.label)
 
 
-class Miner:
-    """The model that embeds texts."""
+def open_miner(settings: Encode, fetched: Path | None = None) -> Encoder:
+    """The miner.
 
-    def __init__(self, settings: Encode, fetched: Path | None = None) -> None:
-        from tdro.models.load import load_embedder
-        from tdro.models.room import check_prompt, length_of, tokens_of
+    Raises:
+        UserError: when it cannot be had, or a prompt leaves no room for texts.
+    """
+    from tdro.models.room import check_prompt, length_of, tokens_of
 
-        self.settings = settings
-        self.model = load_embedder(
-            settings.model,
-            settings.sha256,
-            settings.max_length,
-            revision=settings.revision,
-            fetched=fetched,
-        )
-        prompts = take_prompts(f"mining.encode.model {settings.model}", self.model, settings.prompts)
-        self._prompts = {"query": prompts.query, "passage": prompts.passage}
-        length, count = length_of(self.model, None), tokens_of(self.model)
-        for kind, prompt in self._prompts.items():
-            what = f"mining.encode.prompts.{kind} {prompt!r}"
-            check_prompt(what, prompt, "mining.encode.max_length", length, count)
-
-    def encode(
-        self, texts: list[str], kind: Literal["query", "passage"], progress: Progress
-    ) -> tuple[np.ndarray, dict[str, int]]:
-        """Embeddings of unit length, float32 of shape (len(texts), dimension), and the tokens it took.
-
-        All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.models.lengths`).
-        """
-        from tdro.models.features import positions, rows_of, text_lengths
-
-        prompt = self._prompts[kind]
-        features = self.model.preprocess(texts, prompt=prompt)
-        lengths = text_lengths(features)
-        cut = len(cut_places(self.model, texts, features, prompt=prompt))
-        order, parts, padded = [], [], 0
-        for places in batches(lengths, self.settings.batch_size):
-            batch = rows_of(features, places)
-            padded += positions(batch)
-            parts.append(self._forward(batch))
-            order += places
-            progress.add(len(places))
-        embeddings = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
-        embeddings[order] = np.concatenate(parts)
-        return self._unit(embeddings), {"tokens": sum(lengths), "padded": padded, "cut": cut}
-
-    def _forward(self, batch: dict) -> np.ndarray:
-        import torch
-        from sentence_transformers.util import batch_to_device
-
-        from tdro.models.precision import autocast
-
-        with torch.inference_mode(), autocast("bf16", self.model.device):
-            output = self.model(batch_to_device(batch, self.model.device))["sentence_embedding"]
-        return output.float().cpu().numpy()
-
-    def _unit(self, embeddings: np.ndarray) -> np.ndarray:
-        """Normalised outside of autocast, where a norm would have three digits."""
-        if not np.isfinite(embeddings).all():
-            raise UserError(
-                f"mining.encode.model {self.settings.model} gives embeddings that are not finite; use another model."
-            )
-        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return embeddings / np.maximum(norms, np.finfo(np.float32).tiny)
+    model, prompts = load_miner(settings, fetched)
+    length, count = length_of(model, None), tokens_of(model)
+    for kind, prompt in (("query", prompts.query), ("passage", prompts.passage)):
+        check_prompt(f"mining.encode.prompts.{kind} {prompt!r}", prompt, "mining.encode.max_length", length, count)
+    name = f"mining.encode.model {settings.model}"
+    return Encoder(model, prompts.query, prompts.passage, "bf16", settings.batch_size, name)

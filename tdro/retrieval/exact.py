@@ -7,14 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tdro.config.mining import Search
-from tdro.config.prompts import TaskPrompts
-from tdro.config.registry import Prompted
 from tdro.data.corpora import blocks, passages
 from tdro.errors import UserError
-from tdro.models.cuts import CutCounter
-from tdro.models.precision import autocast
-from tdro.models.room import check_model
 from tdro.progress import Progress
+from tdro.retrieval.encoder import Encoder, unit
 from tdro.retrieval.indices import BlockIndex, merge
 from tdro.retrieval.shards import Embeddings
 from tdro.text.strings import passage_texts
@@ -35,59 +31,6 @@ class Ranking(NamedTuple):
     dimension: int | None
     rows: np.ndarray
     scores: np.ndarray
-
-
-class Encoder:
-    """A SentenceTransformer with what stands before its texts, and the precision of its forward pass.
-
-    Args:
-        model: The retriever, which puts nothing before texts of its own accord.
-        query_prompt: Put before every query.
-        passage_prompt: Put before every passage.
-        precision: ``bf16`` or ``fp32``, for the forward pass only.
-        batch_size: Texts a forward pass.
-    """
-
-    def __init__(self, model, query_prompt: str, passage_prompt: str, precision: str, batch_size: int) -> None:
-        self._model, self._precision, self._batch_size = model, precision, batch_size
-        #: Texts read and cut, of the queries (``query``) and the passages (``document``).
-        self.cuts = CutCounter(model)
-        self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
-
-    def read_as(self, name: str, prompted: Prompted, prompts: TaskPrompts) -> None:
-        """Read the texts of a test set from now on.
-
-        Raises:
-            UserError: naming the test set, a prompt of it and the lengths, when the prompt leaves no room for texts.
-        """
-        check_model(self._model, {name: prompted}, prompts)
-        instruction = prompted.instruction[0]
-        self.query_prompt = prompts.of_query(name, instruction)
-        self.passage_prompt = prompts.of_passage(name, instruction, symmetric=prompted.symmetric)
-
-    def queries(self, texts: list[str]) -> np.ndarray:
-        """Embeddings of unit length, float32 of shape (len(texts), dimension).
-
-        Raises:
-            UserError: when an embedding is not finite.
-        """
-        return self._encode(self._model.encode_query, texts, self.query_prompt)
-
-    def passages(self, texts: list[str]) -> np.ndarray:
-        """The same of passages."""
-        return self._encode(self._model.encode_document, texts, self.passage_prompt)
-
-    def _encode(self, encode, texts: list[str], prompt: str) -> np.ndarray:
-        with autocast(self._precision, self._model.device):
-            embeddings = encode(texts, prompt=prompt, batch_size=self._batch_size, show_progress_bar=False)
-        # Normalised outside of autocast, where a norm would have three digits.
-        embeddings = np.array(embeddings, dtype=np.float32, order="C")
-        if not np.isfinite(embeddings).all():
-            raise UserError(
-                "the model gives embeddings that are not finite, as after a training that diverged; "
-                "train it again with a smaller `learning_rate`."
-            )
-        return unit(embeddings)
 
 
 def rank(
@@ -146,12 +89,6 @@ class Nearest:
         if self.dimension == vectors.shape[1]:
             return vectors
         return unit(np.ascontiguousarray(vectors[:, : self.dimension]))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors scaled to unit length; a zero vector stays."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
 def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:

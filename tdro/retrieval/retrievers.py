@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tdro.config.commands import EvalDataset, Miner, Retriever
+from tdro.config.mining import Encode
 from tdro.config.models import Encoding, Model
 from tdro.config.prompts import TaskPrompts, take_prompts
-from tdro.retrieval.exact import Encoder, Ranking, rank
+from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.exact import Ranking, rank
 
 #: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever knows, then
 #: by its embeddings cut to some dimensions.
@@ -53,22 +56,31 @@ def open_encoder(
         UserError: for a model that cannot be loaded.
     """
     from tdro.models.bases import base_prompts, load_retriever
-    from tdro.models.load import load_embedder, load_trained, trained_prompts
+    from tdro.models.load import load_trained, trained_prompts
 
-    batch_size = encoding.batch_size
+    batch_size, name = encoding.batch_size, "the model"
     if isinstance(retriever, Miner):
-        model = load_embedder(
-            retriever.model, retriever.sha256, retriever.max_length, revision=retriever.revision, fetched=fetched
-        )
-        prompts = take_prompts(f"mining.encode.model {retriever.model}", model, retriever.prompts)
-        batch_size = retriever.batch_size
+        model, prompts = load_miner(retriever, fetched)
+        batch_size, name = retriever.batch_size, f"mining.encode.model {retriever.model}"
     elif isinstance(retriever, Model):
         model = load_retriever(retriever, encoding, fetched)
         prompts = base_prompts(retriever, model)
     else:
         model = load_trained(retriever)
         prompts = trained_prompts(retriever, model)
-    return Encoder(model, "", prompts.passage or "", encoding.precision, batch_size), prompts
+    return Encoder(model, "", prompts.passage or "", encoding.precision, batch_size, name), prompts
+
+
+def load_miner(miner: Encode | Miner, fetched: Path | None = None) -> tuple[Any, TaskPrompts]:
+    """The miner's SentenceTransformer, and what stands before its texts.
+
+    Raises:
+        UserError: when it cannot be loaded.
+    """
+    from tdro.models.load import load_embedder
+
+    model = load_embedder(miner.model, miner.sha256, miner.max_length, revision=miner.revision, fetched=fetched)
+    return model, take_prompts(f"mining.encode.model {miner.model}", model, miner.prompts)
 
 
 def _bm25(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:

@@ -32,7 +32,7 @@ PROVED_BY = {
         data/corpora evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
         retrieval/indices retrieval/retrievers
     """,
-    "mining/test_encode.py": "mining/queries mining/rescore mining/search",
+    "mining/test_encode.py": "mining/queries mining/rescore mining/search retrieval/encoder",
     "mining/test_filters.py": "mining/ranks mining/select",
     "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",

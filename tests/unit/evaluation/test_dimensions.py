@@ -27,6 +27,7 @@ from tdro.evaluation.evaluate import evaluate
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.retrieval import exact
+from tdro.retrieval.encoder import Encoder
 
 ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
@@ -102,8 +103,8 @@ def test_scores_of_whole_embeddings_are_the_same_with_and_without_dimensions(tmp
 def test_a_corpus_is_encoded_once_whatever_the_dimensions_and_blocks(tmp_path, vectors, dataset, monkeypatch):
     model = save_words(tmp_path / "m", vectors)
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])
-    encode, read = exact.Encoder.passages, []
-    monkeypatch.setattr(exact.Encoder, "passages", lambda self, texts: read.extend(texts) or encode(self, texts))
+    encode, read = Encoder.passages, []
+    monkeypatch.setattr(Encoder, "passages", lambda self, texts: read.extend(texts) or encode(self, texts))
     monkeypatch.setattr(corpora, "BLOCK", 7)
     assert run(tmp_path, model, dataset, dimensions=[7, 3]) == expected
     assert read == [f"w{i}" for i in range(WORDS)]
@@ -113,7 +114,7 @@ def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, mon
     model = save_words(tmp_path / "m", vectors)
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])[0]["datasets"]["d"]
     encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / "stored", tmp_path / "checkpoints")
-    monkeypatch.setattr(exact.Encoder, "passages", None)  # nothing is encoded again
+    monkeypatch.setattr(Encoder, "passages", None)  # nothing is encoded again
     monkeypatch.setattr(exact, "BLOCK_BYTES", 4 * 12 * 25)
     found = run(tmp_path, model, dataset, dimensions=[7, 3], embeddings=tmp_path / "stored")[0]["datasets"]["d"]
     assert found == pytest.approx(expected, abs=1e-3)  # they are float16, which may turn round two near neighbours
@@ -183,7 +184,7 @@ def test_a_model_that_is_loaded_with_fewer_dimensions_gives_what_evaluation_scor
     assert queries[f"ndcg_at_10@{size}"] == pytest.approx(gains, abs=1e-6)
     assert scores["datasets"]["d"][f"ndcg_at_10@{size}"] == pytest.approx(np.mean(gains), abs=1e-6)
 
-    encoder = exact.Encoder(load_trained(tmp_path / "model"), f"Instruct: {INSTRUCTION}\nQuery: ", "", "fp32", 64)
+    encoder = Encoder(load_trained(tmp_path / "model"), f"Instruct: {INSTRUCTION}\nQuery: ", "", "fp32", 64)
     _, cut = exact.rank(encoder, Path(data.corpus), texts[:40], 60, dimensions=[size])
     assert np.take_along_axis(cosines, cut.rows, axis=1) == pytest.approx(cut.scores, abs=1e-6)
 

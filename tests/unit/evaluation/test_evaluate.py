@@ -32,6 +32,7 @@ from tdro.data.prepare_queries import prepare_queries
 from tdro.errors import UserError
 from tdro.evaluation.evaluate import evaluate, without_themselves
 from tdro.models import precision
+from tdro.retrieval.encoder import Encoder
 
 ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
@@ -582,7 +583,7 @@ def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
     expected = run(tmp_path, model, {"random": dataset})
     folder = encoded(tmp_path, model, dataset)
     assert len(list(folder.glob("*.npy"))) == 4
-    monkeypatch.setattr(exact.Encoder, "passages", None)  # nothing is encoded again
+    monkeypatch.setattr(Encoder, "passages", None)  # nothing is encoded again
     stored = dataset.model_copy(update={"embeddings": str(folder)})
     evaluate(model, {"b": {"random": stored}}, ENCODING, tmp_path / "stored")
     found = scores_of(tmp_path / "stored")["datasets"]["random"]
@@ -640,12 +641,11 @@ def test_a_benchmark_that_fails_does_not_lose_the_others(tmp_path, caplog):
 
 def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
     from tdro.evaluation import encode_corpus
-    from tdro.retrieval import exact
 
     monkeypatch.setattr(encode_corpus, "SHARD", 40)
     model, dataset, *_ = random_dataset(tmp_path)
     whole = encoded(tmp_path, model, dataset, "whole")
-    encode, read = exact.Encoder.passages, []
+    encode, read = Encoder.passages, []
 
     def counted(self, texts):
         if len(read) == 2:
@@ -653,7 +653,7 @@ def test_a_killed_encoding_goes_on_with_the_missing_shards(tmp_path, monkeypatch
         read.append(len(texts))
         return encode(self, texts)
 
-    monkeypatch.setattr(exact.Encoder, "passages", counted)
+    monkeypatch.setattr(Encoder, "passages", counted)
     with pytest.raises(KeyboardInterrupt):
         encoded(tmp_path, model, dataset)
     assert not (tmp_path / "embeddings").exists()

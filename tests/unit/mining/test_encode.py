@@ -24,10 +24,11 @@ from tdro.config.models import Encoding
 from tdro.errors import UserError
 from tdro.mining import encode as encode_stage
 from tdro.mining import search as search_stage
-from tdro.mining.encode import encode
+from tdro.mining.encode import encode, open_miner
 from tdro.mining.rescore import rescore
 from tdro.mining.search import search
 from tdro.mining.select import select_negatives
+from tdro.progress import Progress
 from tdro.retrieval.indices import check_index
 from tdro.retrieval.shards import Embeddings, Workspace
 
@@ -64,17 +65,14 @@ def test_a_miner_may_tokenise_texts_in_any_form(form, miner, tmp_path, monkeypat
     from flattening import flatten, pretend_flash_attention
     from sentence_transformers import SentenceTransformer
 
-    from tdro.mining.encode import Miner as Encoder
-    from tdro.progress import Progress
-
     if form == "in a bag":
         miner = str(static_model(tmp_path))
-    encoder = Encoder(Encode(model=miner, max_length=8, batch_size=4))
+    encoder = open_miner(Encode(model=miner, max_length=8, batch_size=4))
     if form == "in a row":
         pretend_flash_attention(monkeypatch)
         flatten(encoder.model)
     texts = [" ".join(WORDS[i : i + 1 + i % 5]) for i in range(10)]
-    found, counts = encoder.encode(texts, "query", Progress("encoded", "texts", len(texts)))
+    found, counts = encoder.by_tokens(texts, "query", Progress("encoded", "texts", len(texts)))
     expected = SentenceTransformer(miner, device="cpu")
     if form != "in a bag":
         expected.max_seq_length = 8
@@ -177,7 +175,7 @@ def test_a_killed_run_goes_on_without_redoing_finished_shards(miner, tmp_path):
     passages = [("", " ".join(rng.choice(WORDS, 20))) for _ in range(600)]
     write_data(tmp_path, passages, [("red", [0])])
     settings = {"model": miner, "shard_size": 100, "batch_size": 2}
-    process = launch(tmp_path, settings, **waiting(tmp_path / "w", "tdro.mining.encode:Miner.encode", 4))
+    process = launch(tmp_path, settings, **waiting(tmp_path / "w", "tdro.retrieval.encoder:Encoder.by_tokens", 4))
     while not (tmp_path / "w/waits-1").exists():
         assert process.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.02)
@@ -242,8 +240,8 @@ def test_several_tasks_get_what_each_gets_alone_from_one_load_of_the_miner(tasks
         encode([folder], tmp_path / "c", settings)
         alone.append(shards(folder / "embeddings"))
         shutil.rmtree(folder / "embeddings")
-    loads, load = [], encode_stage.Miner
-    monkeypatch.setattr(encode_stage, "Miner", lambda *arguments: loads.append(1) or load(*arguments))
+    loads, load = [], encode_stage.open_miner
+    monkeypatch.setattr(encode_stage, "open_miner", lambda *arguments: loads.append(1) or load(*arguments))
     encode(tasks, tmp_path / "c", settings)
     assert [shards(folder / "embeddings") for folder in tasks] == alone
     assert len(loads) == 1
@@ -252,7 +250,7 @@ def test_several_tasks_get_what_each_gets_alone_from_one_load_of_the_miner(tasks
 
 def test_a_killed_run_of_several_tasks_keeps_the_shards_of_each(tasks, miner, tmp_path):
     settings = {"model": miner, "shard_size": 4, "batch_size": 3}  # shards: 3 + 1, 4 + 1, 2 + 1
-    wait = waiting(tmp_path / "w", "tdro.mining.encode:Miner.encode", 7)
+    wait = waiting(tmp_path / "w", "tdro.retrieval.encoder:Encoder.by_tokens", 7)
     process = launch(tmp_path, settings, tasks=tasks, **wait)
     while not (tmp_path / "w/waits-1").exists():
         assert process.poll() is None, (tmp_path / "log").read_text()

@@ -10,7 +10,7 @@ from tdro.config.models import Encoding, Model
 from tdro.config.prompts import INSTRUCT, TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.errors import UserError
-from tdro.mining.encode import Miner
+from tdro.mining.encode import open_miner
 from tdro.models.bases import load_retriever
 from tdro.models.cuts import CountingCollator, CutCounter, cut_places
 from tdro.models.room import check_model, length_of, look_at_prompts
@@ -74,7 +74,7 @@ def test_prompts_of_the_miner_need_room_too(tiny_base, tmp_path):
     retriever(tiny_base, 64).save_pretrained(str(tmp_path))
     with pytest.raises(UserError, match=r"mining.encode.prompts.passage .* mining.encode.max_length is 16"):
         prompts = {"passage": "passage of a manual, to be embedded: "}
-        Miner(Encode(model=str(tmp_path), max_length=16, prompts=prompts))
+        open_miner(Encode(model=str(tmp_path), max_length=16, prompts=prompts))
 
 
 LENGTHS = [3, 15, 16, 17, 40, 16]
