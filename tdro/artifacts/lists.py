@@ -1,4 +1,4 @@
-"""A list of row numbers for each row of something else, as two arrays instead of Python lists."""
+"""A list of numbers for each row of something else, as two arrays instead of Python lists."""
 
 from array import array
 from collections.abc import Iterable, Iterator
@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # Lists are compared so many values at a time, which bounds what sorting them takes.
 _BLOCK = 1 << 20
@@ -14,10 +15,10 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Lists:
-    """Lists of row numbers, one after the other.
+    """Lists of numbers, one after the other.
 
     Attributes:
-        values: all of them, int32.
+        values: all of them; int32 where they are rows.
         starts: where each list starts, and at last where the last one ends, int64 of shape (n + 1,).
     """
 
@@ -25,18 +26,15 @@ class Lists:
     starts: np.ndarray
 
     @classmethod
-    def of(cls, lists: Iterable[Iterable[int]]) -> Self:
-        """Lists out of Python's."""
-        lists = [list(values) for values in lists]
-        values = np.array([value for values in lists for value in values], dtype=np.int32)
-        return cls(values, _starts(np.array([len(values) for values in lists], dtype=np.int64)))
+    def of(cls, values: np.ndarray, lengths: np.ndarray) -> Self:
+        """Lists of these lengths."""
+        return cls(values, _starts(lengths))
 
     @classmethod
-    def from_arrow(cls, column: pa.ChunkedArray) -> Self:
+    def from_arrow(cls, column: pa.ChunkedArray | pa.ListArray) -> Self:
         """An Arrow column of lists; null is an empty list."""
-        lists = column.combine_chunks()
-        lists = lists.fill_null([]) if lists.null_count else lists
-        return cls(lists.values.to_numpy(), lists.offsets.to_numpy().astype(np.int64))
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        return cls.of(pc.list_flatten(column).to_numpy(), lengths.to_numpy())
 
     @classmethod
     def from_pairs(cls, owners: np.ndarray, values: np.ndarray, total: int) -> Self:
@@ -69,9 +67,7 @@ class Lists:
     def take(self, rows: np.ndarray) -> "Lists":
         """The lists of some rows."""
         lengths = self.lengths[rows]
-        starts = _starts(lengths)
-        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
-        return Lists(self.values[places], starts)
+        return Lists.of(self.values[ranges(self.starts[rows], lengths)], lengths)
 
     def pick(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """A value of the list of each of ``rows``, none of which is empty."""
@@ -81,10 +77,6 @@ class Lists:
     def where(self, kept: np.ndarray) -> "Lists":
         """The values for which ``kept``, a bool a value, is true."""
         return Lists(self.values[kept], _starts(kept)[self.starts])
-
-    def without(self, other: "Lists") -> "Lists":
-        """The values that the list of the same row in ``other`` does not hold."""
-        return self.where(self.missing(other))
 
     def missing(self, other: "Lists") -> np.ndarray:
         """Whether the list of the same row in ``other`` lacks a value, a bool a value."""
@@ -101,7 +93,7 @@ class Lists:
 
     def arrow(self) -> pa.ListArray:
         """The same as an Arrow column."""
-        return pa.ListArray.from_arrays(pa.array(self.starts, pa.int32()), pa.array(self.values, pa.int32()))
+        return pa.ListArray.from_arrays(pa.array(self.starts, pa.int32()), pa.array(self.values))
 
     def _pairs(self) -> np.ndarray:
         """Row and value of each value in one integer."""
@@ -143,6 +135,15 @@ class Pairs:
         """The passages of each of ``total`` queries."""
         owners, members = (np.frombuffer(column, dtype=np.int32) for column in (self._owners, self._members))
         return Lists.from_pairs(owners, members, total)
+
+
+def ranges(starts: np.ndarray | int, counts: np.ndarray) -> np.ndarray:
+    """The numbers from each start on, as many as its count, one range after the other, int64.
+
+    >>> ranges(np.array([7, 0]), np.array([2, 3])).tolist()
+    [7, 8, 0, 1, 2]
+    """
+    return np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

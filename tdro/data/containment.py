@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 
+from tdro.artifacts.lists import ranges
 from tdro.data.keys import KeyRows
 from tdro.text.relations import said
 from tdro.text.strings import exact_key, key_array
@@ -142,11 +143,7 @@ class Contained:
         pieces = np.flatnonzero(np.diff(np.cumsum(lengths) // (16 * _PAIRS))) + 1
         for piece in np.split(np.arange(len(at)), pieces):
             size = lengths[piece]
-            places = (
-                np.repeat(self._key_starts[at[piece]], size)
-                + np.arange(size.sum())
-                - np.repeat(np.cumsum(size) - size, size)
-            )
+            places = ranges(self._key_starts[at[piece]], size)
             yield np.unique(np.repeat(owners[piece], size) << 32 | self._holders[places])
 
     def _compared(self, pairs: np.ndarray, hashes: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +151,7 @@ class Contained:
         places, numbers = pairs >> 32, pairs & 0xFFFFFFFF
         sizes = self._sizes_of[numbers]
         ends = np.cumsum(sizes)
-        flat = np.repeat(self._starts[numbers] - (ends - sizes), sizes) + np.arange(sizes.sum())
+        flat = ranges(self._starts[numbers], sizes)
         needed, ids = np.unique(self._groups[flat], return_inverse=True)
         held = np.sort(_codes(hashes, owners, places, needed))
         codes = np.repeat(places, sizes) * len(needed) + ids

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from tdro.artifacts.lists import ranges
+
 BITS = 64
 
 #: Pairs compared at a time; bounds the working memory of a join at about 150 MB.
@@ -122,8 +124,7 @@ def _pairs(
     for start, end in _chunks(sizes):
         size = sizes[start:end]
         rows = np.repeat(np.arange(start, end), size)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
-        columns = order[np.repeat(first[start:end], size) + within]
+        columns = order[ranges(first[start:end], size)]
         differing = left[rows] ^ right[columns]
         bits = np.bitwise_count(differing)
         kept = bits <= distance

@@ -188,8 +188,7 @@ def hold_out(
 def _inverse(answered: Lists) -> tuple[np.ndarray, Lists]:
     """The distinct passages, rising, and for each of them the lists that hold it."""
     passages, places = np.unique(answered.values, return_inverse=True)
-    owners = np.repeat(np.arange(len(answered), dtype=np.int32), answered.lengths)
-    return passages, Lists.from_pairs(places, owners, len(passages))
+    return passages, Lists.from_pairs(places, answered.owners(), len(passages))
 
 
 def _collect(dataset: str, name: str, items: Iterable[Item], data: Data, output: Path, *, filtered: bool) -> Collection:

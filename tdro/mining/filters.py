@@ -5,33 +5,13 @@ its own, so that neither the order of the queries nor the other queries change i
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from tdro.artifacts.lists import Lists, ranges
 from tdro.config.mining import Select
 from tdro.mining.ranks import ranks_of
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Ragged of numbers, one after the other: list i has ``lengths[i]`` of the ``values``."""
-
-    values: np.ndarray
-    lengths: np.ndarray
-
-    @property
-    def owners(self) -> np.ndarray:
-        """Which list each value is of."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    @property
-    def ends(self) -> np.ndarray:
-        """Where each list ends."""
-        return np.cumsum(self.lengths)
-
-    def places(self) -> np.ndarray:
-        """Place of each value in its list, from 0."""
-        return np.arange(len(self.values)) - np.repeat(self.ends - self.lengths, self.lengths)
 
 
 @dataclass(frozen=True)
@@ -50,14 +30,14 @@ class Block:
 
     rows: np.ndarray
     keys: np.ndarray
-    positives: Ragged
+    positives: Lists
     positive_scores: np.ndarray
-    candidates: Ragged
+    candidates: Lists
     scores: np.ndarray
-    alike: Ragged | None = None
+    alike: Lists | None = None
 
     @property
-    def right(self) -> Ragged:
+    def right(self) -> Lists:
         """What answers each query: no passage that says the same may be its negative."""
         return self.positives if self.alike is None else self.alike
 
@@ -123,9 +103,8 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
     for name, hits in _filters(block, passages, settings).items():
         dropped[name] = int(np.count_nonzero(kept & hits))
         kept &= ~hits
-    starts = block.candidates.ends - block.candidates.lengths
     chosen = []
-    for query, (start, end) in enumerate(zip(starts.tolist(), block.candidates.ends.tolist(), strict=True)):
+    for query, (start, end) in enumerate(pairwise(block.candidates.starts.tolist())):
         generator = np.random.default_rng([settings.seed, int(block.rows[query])])
         mined = np.flatnonzero(kept[start:end])
         if len(mined) > settings.samples:
@@ -133,25 +112,26 @@ def select(block: Block, passages: Passages, settings: Select) -> tuple[list[Sel
         filled = np.empty(0, dtype=np.int64)
         if len(mined) < settings.samples and settings.too_few == "fill_random":
             missing = settings.samples - len(mined)
-            ranked = block.candidates.values[start:end]
-            filled = _fill(missing, ranked, mined, _equal_rows(block, query, passages), len(passages), generator)
+            filled = _fill(
+                missing, block.candidates[query], mined, _equal_rows(block, query, passages), len(passages), generator
+            )
         chosen.append(Selection(mined, filled))
     return chosen, dropped
 
 
 def _filters(block: Block, passages: Passages, settings: Select) -> dict[str, np.ndarray]:
     """What each filter would drop by itself, a mask over the block's candidates."""
-    candidates, positives, owners = block.candidates, block.positives, block.candidates.owners
-    ranks, (first, stop) = candidates.places(), ranks_of(settings, len(passages))
+    candidates, positives, owners = block.candidates, block.positives, block.candidates.owners()
+    ranks, (first, stop) = ranges(0, candidates.lengths), ranks_of(settings, len(passages))
     end = stop + np.maximum(positives.lengths - 1, 0)
     limits = np.full(len(block.rows), np.inf)
     if settings.margin is not None:
         limits = block.positive_scores - np.abs(block.positive_scores) * settings.margin
     own_keys = np.concatenate([passages.keys[block.right.values], block.keys])
-    key_owners = np.concatenate([block.right.owners, np.arange(len(block.keys))])
+    key_owners = np.concatenate([block.right.owners(), np.arange(len(block.keys))])
     return {
         "outside the ranks": (ranks < first) | (ranks >= end[owners]),
-        "positives": _among(candidates.values, owners, positives.values, positives.owners),
+        "positives": _among(candidates.values, owners, positives.values, positives.owners()),
         "say the same": _among(passages.keys[candidates.values], owners, own_keys, key_owners),
         "above the margin": block.scores > limits[owners],
         "above the maximum score": block.scores > (np.inf if settings.max_score is None else settings.max_score),
@@ -163,15 +143,13 @@ def _among(values: np.ndarray, owners: np.ndarray, others: np.ndarray, other_own
     """Whether each value is one of the others of the same owner."""
     known, places = np.unique(others, return_inverse=True)
     at = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    pairs = owners * len(known) + at
-    return (known[at] == values) & np.isin(pairs, other_owners * len(known) + places)
+    wide = np.int64(len(known))  # owners are int32
+    return (known[at] == values) & np.isin(owners * wide + at, other_owners * wide + places)
 
 
 def _equal_rows(block: Block, query: int, passages: Passages) -> np.ndarray:
     """Rows that say the same as the query or one of its positives (which are among them)."""
-    end = block.right.ends[query]
-    positives = block.right.values[end - block.right.lengths[query] : end]
-    return passages.equal(np.append(passages.keys[positives], block.keys[query]))
+    return passages.equal(np.append(passages.keys[block.right[query]], block.keys[query]))
 
 
 def _fill(

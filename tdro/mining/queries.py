@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tdro.artifacts.files import count_rows, read_table
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import QUERIES
 from tdro.errors import UserError
 
@@ -21,14 +21,14 @@ def read_asked(queries: Path, corpus: Path) -> pa.Table:
     for path, rows in ((corpus, passages), (queries, len(asked))):
         if rows == 0:
             raise UserError(f"{path} has no rows; mining needs at least one: check what the task's source yields.")
-    lengths = positive_counts(asked)
-    if not lengths.all():
-        query = asked["query_id"][int(np.argmin(lengths))].as_py()
+    positives = Lists.from_arrow(asked["positives"])
+    if not positives.lengths.all():
+        query = asked["query_id"][int(np.argmin(positives.lengths))].as_py()
         raise UserError(f"query {query!r} of {queries} has no positive; give it one or remove it.")
-    rows = flat_positives(asked)
+    rows = positives.values
     strays = np.flatnonzero((rows < 0) | (rows >= passages))
     if len(strays):
-        query = asked["query_id"][int(np.searchsorted(np.cumsum(lengths), strays[0], side="right"))].as_py()
+        query = asked["query_id"][int(positives.owners()[strays[0]])].as_py()
         raise UserError(
             f"query {query!r} of {queries} has positive {rows[strays[0]]}, "
             f"but {corpus} has rows 0 to {passages - 1}; prepare both files together."
@@ -42,13 +42,3 @@ def check_candidates(candidates: Path, asked: pa.Table) -> None:
         raise UserError(
             f"{candidates} has candidates of {count_rows(candidates)} queries, not of {len(asked)}; search again."
         )
-
-
-def positive_counts(asked: pa.Table) -> np.ndarray:
-    """Number of positives of each query, shape (queries,)."""
-    return pc.fill_null(pc.list_value_length(asked["positives"]), 0).to_numpy()
-
-
-def flat_positives(asked: pa.Table) -> np.ndarray:
-    """Positives of all queries, one query after the other, int64."""
-    return pc.list_flatten(asked["positives"]).to_numpy().astype(np.int64)

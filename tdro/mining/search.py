@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from tdro.artifacts.files import count_rows, table_writer
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES
 from tdro.config.mining import Search
 from tdro.errors import UserError
-from tdro.mining.queries import flat_positives, positive_counts, read_asked
+from tdro.mining.queries import read_asked
 from tdro.progress import Progress
 from tdro.retrieval.indices import CUT, EXACT, BlockIndex, merge
 from tdro.retrieval.shards import Embeddings
@@ -97,27 +98,21 @@ class _Finder:
 
 def _candidates(block: pa.Table, start: int, vectors: np.ndarray, finder: _Finder, depth: int) -> pa.Table:
     """Candidates of a super-block of queries, as a table of the schema ``CANDIDATES``."""
-    lengths = positive_counts(block)
+    positives = Lists.from_arrow(block["positives"])
+    lengths, owner = positives.lengths, positives.owners()
     scores, rows = finder.best(vectors, depth + int(lengths.max()))
     # A query's list depends on its own positives, not on those of the others in its block.
     kept = (rows >= 0) & (np.arange(rows.shape[1]) < (depth + lengths)[:, None])
-    owner = np.repeat(np.arange(len(vectors)), lengths)
-    positives = flat_positives(block)
     own = np.concatenate(
         [
-            np.einsum("pd,pd->p", vectors[owner[part]], finder.passages.take(positives[part]))
-            for part in (slice(i, i + QUERIES_AT_ONCE) for i in range(0, len(positives), QUERIES_AT_ONCE))
+            np.einsum("pd,pd->p", vectors[owner[part]], finder.passages.take(positives.values[part]))
+            for part in (slice(i, i + QUERIES_AT_ONCE) for i in range(0, len(owner), QUERIES_AT_ONCE))
         ]
     )
     columns = {
         "query": np.arange(start, start + len(vectors), dtype=np.int32),
-        "candidates": _lists(rows[kept].astype(np.int32), kept.sum(axis=1)),
-        "scores": _lists(scores[kept], kept.sum(axis=1)),
-        "positive_scores": _lists(own.astype(np.float32), lengths),
+        "candidates": Lists.of(rows[kept].astype(np.int32), kept.sum(axis=1)).arrow(),
+        "scores": Lists.of(scores[kept], kept.sum(axis=1)).arrow(),
+        "positive_scores": Lists.of(own.astype(np.float32), lengths).arrow(),
     }
     return pa.table(columns, schema=CANDIDATES)
-
-
-def _lists(values: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))

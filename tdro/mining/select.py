@@ -20,8 +20,8 @@ from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
 from tdro.config.mining import Select
 from tdro.errors import UserError
-from tdro.mining.filters import Block, Passages, Ragged, Selection, select
-from tdro.mining.queries import check_candidates, flat_positives, positive_counts, read_asked
+from tdro.mining.filters import Block, Passages, Selection, select
+from tdro.mining.queries import check_candidates, read_asked
 from tdro.mining.ranks import nearest, tell
 from tdro.retrieval.indices import carried_counts
 from tdro.text.relations import said_keys
@@ -82,34 +82,29 @@ class _Alike:
     def __init__(self, asked: pa.Table) -> None:
         self.keys = said_keys(asked["query"].to_pylist())
         self._number = np.unique(self.keys, return_inverse=True)[1]
-        owners = np.repeat(self._number, positive_counts(asked))
-        self._positives = Lists.from_pairs(owners, flat_positives(asked), len(asked))
+        positives = Lists.from_arrow(asked["positives"])
+        self._positives = Lists.from_pairs(self._number[positives.owners()], positives.values, len(asked))
 
-    def positives(self, start: int, end: int) -> Ragged:
+    def positives(self, start: int, end: int) -> Lists:
         """The positives of all queries that say the same as each of those from ``start`` to ``end``."""
-        found = self._positives.take(self._number[start:end])
-        return Ragged(found.values, found.lengths)
+        return self._positives.take(self._number[start:end])
 
 
 def _block(table: pa.Table, asked: pa.Table, passages: int, path: Path, alike: _Alike, start: int) -> Block:
     """Queries, from row ``start`` on, and their candidates as selection takes them."""
-    candidates, positives = _lists(table["candidates"]), Ragged(flat_positives(asked), positive_counts(asked))
-    own = _lists(table["positive_scores"])
+    candidates, positives = Lists.from_arrow(table["candidates"]), Lists.from_arrow(asked["positives"])
+    own = Lists.from_arrow(table["positive_scores"])
     if not np.array_equal(own.lengths, positives.lengths) or candidates.values.max(initial=0) >= passages:
         raise UserError(f"{path} was made from other queries or another corpus; search again.")
     return Block(
         rows=table["query"].to_numpy(),
         keys=alike.keys[start : start + len(table)],
         positives=positives,
-        positive_scores=np.minimum.reduceat(own.values, own.ends - own.lengths),
+        positive_scores=np.minimum.reduceat(own.values, own.starts[:-1]),
         candidates=candidates,
         scores=pc.list_flatten(table["scores"]).to_numpy(),
         alike=alike.positives(start, start + len(table)),
     )
-
-
-def _lists(column: pa.ChunkedArray) -> Ragged:
-    return Ragged(pc.list_flatten(column).to_numpy(), pc.list_value_length(column).to_numpy())
 
 
 def _rows(
@@ -117,8 +112,7 @@ def _rows(
 ) -> dict[str, list]:
     """The block's negatives and scores; adds its counts to ``counts``, of negatives from rank ``near`` on as well."""
     columns: dict[str, list] = {name: [] for name in ("query", "negatives", "scores")}
-    starts = block.candidates.ends - block.candidates.lengths
-    nears = near + block.positives.lengths - 1
+    starts, nears = block.candidates.starts[:-1], near + block.positives.lengths - 1
     for row, start, end, selection in zip(
         block.rows.tolist(), starts.tolist(), nears.tolist(), selections, strict=True
     ):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tdro.artifacts.lists import Lists
+from tdro.artifacts.lists import Lists, ranges
 from tdro.errors import UserError
 
 # Rows whose negatives are chosen at a time, which bounds what sorting their candidates takes.
@@ -98,7 +98,7 @@ class Draws:
         rounds = -(-number // lengths)  # how often a row goes through its candidates
         sizes = lengths * rounds
         owners = np.repeat(np.arange(len(drawn)), sizes)
-        places = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        places = ranges(0, sizes)
         round_of = places // lengths[owners]
         order = np.lexsort((self._choosing.random(len(owners)), round_of, owners))
         first = (np.cumsum(sizes) - sizes)[:, None] + np.arange(number)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.layout import Layout
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.config.commands import PlanJob
 from tdro.errors import UserError
@@ -155,14 +156,13 @@ def _table(columns: Mapping[str, np.ndarray], tasks: np.ndarray, batch_size: int
     steps = np.repeat(np.arange(len(tasks) // batch_size, dtype=np.int32), batch_size)
     order = np.lexsort((rng.random(len(tasks)), steps))
     negatives = columns["negatives"][order]
-    starts = np.arange(len(tasks) + 1, dtype=np.int32) * negatives.shape[1]
     content = {
         "step": steps,
         "slot": np.tile(np.arange(batch_size, dtype=np.int32), len(tasks) // batch_size),
         "task": tasks[order],
         "query": columns["query"][order],
         "positive": columns["positive"][order],
-        "negatives": pa.ListArray.from_arrays(starts, negatives.reshape(-1)),
+        "negatives": Lists.of(negatives.reshape(-1), np.full(len(tasks), negatives.shape[1])).arrow(),
     }
     return pa.table(content, schema=PLAN)
 

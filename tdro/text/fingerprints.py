@@ -27,6 +27,7 @@ from unicodedata import category
 import numpy as np
 import pyarrow as pa
 
+from tdro.artifacts.lists import ranges
 from tdro.text.relations import written, written_key
 
 #: Characters hashed at a time; bounds the working memory of a process at about 300 MB (a longer text takes more).
@@ -186,8 +187,7 @@ def _majorities(bits: np.ndarray, indices: np.ndarray, counts: np.ndarray) -> np
     """
     pieces = -(-counts // 255)
     first_piece = np.cumsum(pieces) - pieces
-    number = np.arange(pieces.sum()) - np.repeat(first_piece, pieces)
-    starts = np.repeat(np.cumsum(counts) - counts, pieces) + 255 * number
+    starts = np.repeat(np.cumsum(counts) - counts, pieces) + 255 * ranges(0, pieces)
     sums = np.add.reduceat(bits[indices], starts, axis=0).view(np.uint8)
     if len(sums) > len(counts):
         sums = np.add.reduceat(sums, first_piece, axis=0, dtype=np.int64)

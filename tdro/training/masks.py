@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tdro.artifacts.lists import Lists
+from tdro.artifacts.lists import Lists, ranges
 
 
 def passages_of(plan: pa.Table) -> np.ndarray:
@@ -33,15 +33,11 @@ class KnownPositives:
         #: Positive and negatives of each row, shape (rows, 1 + m).
         self._passages = passages_of(plan)
         tasks, queries = plan["task"].to_numpy(zero_copy_only=False), plan["query"].to_numpy()
-        self._starts, self._ends = np.empty(len(tasks), np.int64), np.empty(len(tasks), np.int64)
-        values, base = [np.empty(0, np.int32)], 0
+        self._list_of, lists = np.empty(len(tasks), np.int64), []
         for task, column in positives.items():
-            lists, of_task = Lists.from_arrow(column), tasks == task
-            self._starts[of_task] = base + lists.starts[queries[of_task]]
-            self._ends[of_task] = base + lists.starts[queries[of_task] + 1]
-            values.append(lists.values)
-            base += len(values[-1])
-        self._values = np.concatenate(values)
+            self._list_of[tasks == task] = sum(map(len, lists)) + queries[tasks == task]
+            lists += column.chunks
+        self._known = Lists.from_arrow(pa.chunked_array(lists))
 
     def mask(self, batch: Tensor, first: int, number: int) -> Tensor:
         """Where a passage of the batch is a positive of a row, but stands for another one.
@@ -59,21 +55,10 @@ class KnownPositives:
         rows = batch.cpu().numpy()
         passages = self._passages[rows].T.reshape(-1)
         order = np.argsort(passages, kind="stable")
-        owners, known = self._pairs(rows[first : first + number])
-        start = np.searchsorted(passages, known, side="left", sorter=order)
-        counts = np.searchsorted(passages, known, side="right", sorter=order) - start
+        known = self._known.take(self._list_of[rows[first : first + number]])
+        start = np.searchsorted(passages, known.values, side="left", sorter=order)
+        counts = np.searchsorted(passages, known.values, side="right", sorter=order) - start
         mask = np.zeros((number, len(passages)), dtype=bool)
-        mask[np.repeat(owners, counts), order[_ranges(start, counts)]] = True
+        mask[np.repeat(known.owners(), counts), order[ranges(start, counts)]] = True
         mask[np.arange(number), first + np.arange(number)] = False
         return torch.from_numpy(mask)
-
-    def _pairs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Place of each row among ``rows``, and a passage that it knows as positive, for each such pair."""
-        counts = self._ends[rows] - self._starts[rows]
-        owners = np.repeat(np.arange(len(rows)), counts)
-        return owners, self._values[_ranges(self._starts[rows], counts)]
-
-
-def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The numbers from each start on, as many as its count, one range after the other."""
-    return np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)

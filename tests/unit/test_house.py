@@ -24,7 +24,7 @@ PROVED_BY = {
         config/complaints config/data config/mining config/mixturenames config/models config/nearest config/prompts
         config/registry config/sections config/training
     """,
-    "data/test_collection.py": "artifacts/lists data/identifiers data/keys data/spool",
+    "data/test_collection.py": "data/identifiers",
     "data/test_prepare_corpus.py": "data/prepare_queries",
     "dro/test_optimize.py": "dro/heaviest",
     "evaluation/test_dimensions.py": "evaluation/encode_corpus",

@@ -66,3 +66,18 @@ def test_some_rows_of_a_file_of_several_groups_come_back(tmp_path, rows):
     assert found == {row: {"number": row, "name": f"n{row}"} for row in rows}
     with pytest.raises(UserError, match=r"t.parquet has no row 80000"):
         read_rows(tmp_path / "t.parquet", schema, [1, 80_000])
+
+
+def test_a_table_written_in_pieces_is_one(tmp_path):
+    path = tmp_path / "corpus.parquet"
+    expected = [{"passage_id": str(i), "title": "", "text": "text " * 1000} for i in range(20_000)]
+    with table_writer(path, CORPUS, {"rows read": 7}) as file:
+        for start in range(0, len(expected), 4000):
+            file.append(pa.Table.from_pylist(expected[start : start + 4000]).to_pydict())
+    assert read_table(path, CORPUS).to_pylist() == expected
+    assert read_counts(path) == {"rows read": 7}
+    with pytest.raises(RuntimeError, match="half way"), table_writer(path, CORPUS) as file:
+        file.append({"passage_id": ["x"], "title": [""], "text": [""]})
+        raise RuntimeError("half way")
+    assert read_table(path, CORPUS).num_rows == len(expected)
+    assert [file.name for file in tmp_path.iterdir()] == ["corpus.parquet"]

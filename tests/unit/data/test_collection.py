@@ -1,138 +1,18 @@
-"""Parts of preparation against simple ones in memory: keys, lists, spools and the whole collection."""
+"""The collection against one in memory."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tdro.artifacts import lists
-from tdro.artifacts.files import read_counts, read_table, table_writer
-from tdro.artifacts.lists import Lists
+from tdro.artifacts.files import read_table
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.data import Data
 from tdro.data import spool
 from tdro.data.collection import Collection
-from tdro.data.keys import KeyRows
-from tdro.data.spool import Distinct, Spool
 from tdro.readers.base import Passage, PassageId, Row
-from tdro.text.relations import said, said_keys, written
+from tdro.text.relations import said, written
 from tdro.text.strings import count_words, cut
-
-# --- keys
-
-
-@given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=8), st.integers(0, 2**63))
-def test_rows_of_keys_are_those_of_a_dictionary(blocks, spread):
-    """Keys that share their low bits want one slot."""
-    table, known = KeyRows(), {}
-    for block in blocks:
-        keys = np.array([(number << 40) ^ spread for number in block], dtype=np.uint64)
-        new = [place for place, key in enumerate(block) if key not in known and key not in block[:place]]
-        for place in new:
-            known[block[place]] = len(known)
-        rows, first = table.add(keys)
-        assert rows.tolist() == [known[key] for key in block]
-        assert first.tolist() == new
-    assert len(table) == len(known)
-    assert table.find(np.array([(99 << 40) ^ spread], dtype=np.uint64)).tolist() == [-1]
-
-
-def test_a_table_of_keys_grows():
-    keys = np.random.default_rng(0).integers(0, 2**64, 300_000, dtype=np.uint64)
-    table = KeyRows()
-    for block in np.array_split(keys, 7):
-        table.add(block)
-    assert np.array_equal(table.find(keys), np.arange(len(keys)))
-
-
-# --- lists
-
-pairs = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=40)
-
-
-@pytest.fixture(params=[1, 4, 1 << 20])
-def block(request, monkeypatch):
-    monkeypatch.setattr(lists, "_BLOCK", request.param)
-
-
-def python(found):
-    return [found[row].tolist() for row in range(len(found))]
-
-
-def grouped(some):
-    return [list(dict.fromkeys(value for owner, value in some if owner == row)) for row in range(7)]
-
-
-def of_pairs(some):
-    owners, values = np.array(some, dtype=np.int32).reshape(-1, 2).T
-    return Lists.from_pairs(owners, values, 7)
-
-
-@pytest.mark.usefixtures("block")
-@settings(suppress_health_check=["function_scoped_fixture"])
-@given(pairs, pairs, st.lists(st.booleans(), min_size=6, max_size=6), st.lists(st.integers(0, 6), max_size=9))
-def test_lists_are_those_of_python(some, others, marked, rows):
-    found, expected = of_pairs(some), grouped(some)
-    assert python(found) == expected == python(Lists.of(expected))
-    assert found.lengths.tolist() == list(map(len, expected))
-    assert found.count(np.array(marked)).tolist() == [sum(marked[value] for value in values) for values in expected]
-    assert python(found.take(np.array(rows, dtype=np.int64))) == [expected[row] for row in rows]
-    assert found.arrow().to_pylist() == expected
-    without = [[v for v in values if v not in other] for values, other in zip(expected, grouped(others), strict=True)]
-    assert python(found.without(of_pairs(others))) == without
-
-
-# --- texts on disk
-
-
-@given(st.lists(st.integers(0, 5), max_size=6), st.data())
-def test_a_spool_gives_back_what_it_got(tmp_path_factory, sizes, data):
-    folder = tmp_path_factory.mktemp("spool")
-    records = [(str(number), None if number % 3 else f"text {number}") for number in range(sum(sizes))]
-    store, start = Spool(folder, ("a", "b")), 0
-    for size in sizes:
-        store.append(records[start : start + size])
-        start += size
-    for _ in range(2):
-        rows = sorted(data.draw(st.sets(st.integers(0, len(records) - 1)))) if records else []
-        found = list(store.select(np.array(rows, dtype=np.int64)))
-        assert [tuple(r.values()) for _, batch in found for r in batch.to_pylist()] == [records[row] for row in rows]
-        assert [row for piece, _ in found for row in piece] == rows
-    assert list(folder.iterdir()) == []
-    store.close()
-
-
-def test_distinct_texts_wait_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "_MOST_RECORDS", 3)
-    texts = Distinct(tmp_path, ("text",))
-    for text in ("a", "b", "A."):
-        assert not texts.full
-        texts.add(said_keys([text]).tobytes(), (text,))
-    assert texts.full
-    rows, new = texts.flush()
-    assert (rows.tolist(), new, len(texts), texts.full) == ([0, 1, 0], 2, 2, False)
-    monkeypatch.setattr(spool, "_MOST_CHARACTERS", 10)
-    texts.add(said_keys(["c" * 11]).tobytes(), ("c" * 11,))
-    assert texts.full
-
-
-def test_a_table_written_in_pieces_is_one(tmp_path):
-    path = tmp_path / "corpus.parquet"
-    expected = [{"passage_id": str(i), "title": "", "text": "text " * 1000} for i in range(20_000)]
-    with table_writer(path, CORPUS, {"rows read": 7}) as file:
-        for start in range(0, len(expected), 4000):
-            file.append(pa.Table.from_pylist(expected[start : start + 4000]).to_pydict())
-    assert read_table(path, CORPUS).to_pylist() == expected
-    assert read_counts(path) == {"rows read": 7}
-    with pytest.raises(RuntimeError, match="half way"), table_writer(path, CORPUS) as file:
-        file.append({"passage_id": ["x"], "title": [""], "text": [""]})
-        raise RuntimeError("half way")
-    assert read_table(path, CORPUS).num_rows == len(expected)
-    assert [file.name for file in tmp_path.iterdir()] == ["corpus.parquet"]
-
-
-# --- the collection
 
 WORDS = ["a", "A", "b", "b.", "c d", "c\n  d", "e f g", "e F g.", "", " ", "\u200b", "中文", "!", "e\u0301", "é"]
 texts = st.sampled_from(WORDS)

@@ -464,7 +464,13 @@ def test_same_seed_same_files_and_another_seed_another_split(prepare):
 def test_hold_out_splits_by_passage(positives, wanted, seed):
     counted = Counter()
     usable = np.arange(len(positives))
-    split = hold_out(Lists.of(positives), usable, wanted, np.random.default_rng(seed), counted)
+    split = hold_out(
+        Lists.from_arrow(pa.array(positives, pa.list_(pa.int32()))),
+        usable,
+        wanted,
+        np.random.default_rng(seed),
+        counted,
+    )
     drawn = set(split.passages.tolist())
     assert len(split.held_out) == len(set(split.held_out)) <= wanted
     assert all(drawn.isdisjoint(positives[query]) for query in split.training)

@@ -2,14 +2,16 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_counts, read_table, write_table
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES, QUERIES
 from tdro.config.mining import Select
-from tdro.mining.filters import Block, Passages, Ragged, select
+from tdro.mining.filters import Block, Passages, select
 from tdro.mining.ranks import ranks_of
 from tdro.mining.select import select_negatives
 from tdro.text.relations import said_keys
@@ -29,7 +31,7 @@ class Decision:
 
 
 def lists(values):
-    return Ragged(np.concatenate([np.array(v, dtype=np.int64) for v in values]), np.array([len(v) for v in values]))
+    return Lists.from_arrow(pa.array(values, pa.list_(pa.int32())))
 
 
 def block_of(queries):
