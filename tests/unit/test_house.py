@@ -51,12 +51,9 @@ PROVED_BY = {
         readers/demo/jupyterlab_xling readers/demo/py_code readers/demo/registry_dup readers/demo/research_repo
         readers/demo/zh_dictionary readers/demo/zh_riddle
     """,
+    "readers/test_beir.py": "readers/fields",
     "readers/test_fetch.py": "readers/hub",
     "readers/test_filekinds.py": "readers/queryfiles",
-    "readers/test_local.py": """
-        readers/base readers/beir readers/cells readers/fields readers/files readers/jsonl readers/listtext
-        readers/records readers/released readers/separated readers/table
-    """,
     "readers/test_qrels.py": """
         readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
     """,

@@ -6,38 +6,21 @@ import io
 import json
 import lzma
 import pickle
-import shutil
-import tarfile
-import zipfile
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from reading import items, table, tarred, written, zipped
 
-from tdro.config.registry import Columns, Source
+from tdro.config.registry import Source
 from tdro.errors import UserError
-from tdro.readers.base import Row, rows
+from tdro.readers.base import Row
 from tdro.readers.queryfiles import read_queries
 from tdro.readers.testsets.base import open_testset
 
 ROWS = [{"query": f"question {i}", "positive": f"answer {i}", "_id": f"d{i}", "text": f"text {i}"} for i in range(3)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
-
-
-def tarred(content):
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        member = tarfile.TarInfo("rows.jsonl")
-        member.size = len(content)
-        archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def zipped(content):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("rows.jsonl", content)
-    return packed.getvalue()
 
 
 def parquet():
@@ -52,8 +35,8 @@ KINDS = {
     "zst": (b"\x28\xb5\x2f\xfd\x04\x00" + bytes(range(99)), "Zstandard"),
     "bz2": (bz2.compress(LINES), "bzip2"),
     "xz": (lzma.compress(LINES), "xz"),
-    "zip": (zipped(LINES), "zip archive"),
-    "tar": (tarred(LINES), "tar archive"),
+    "zip": (zipped({"rows.jsonl": LINES}), "zip archive"),
+    "tar": (tarred({"rows.jsonl": LINES}, mode="w"), "tar archive"),
     "parquet": (parquet(), "Parquet; let its name end in `.parquet`"),
     "pickle": (pickle.dumps(ROWS), "pickle"),
     "UTF-16": (LINES.decode().encode("utf-16"), "UTF-16"),
@@ -82,42 +65,27 @@ NO_LINES = {
 }
 
 
-def by_jsonl(path):
-    return rows(Source(reader="jsonl", path=str(path)))
-
-
-def by_released(path):
-    return rows(Source(reader="released", path=str(path)))
-
-
 def by_table(path):
-    columns = Columns(query="query", positive="positive")
-    return rows(Source(reader="table", path=str(path), columns=columns))
+    return table(path, "query", "positive")
 
 
 def beir(path):
     """A folder in BEIR's layout whose corpus is this file."""
     folder = path.parent / "beir"
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    shutil.copy(path, folder / f"corpus{''.join(path.suffixes)}")
-    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "question"}\n')
-    (folder / "qrels/train.tsv").write_text("q\td1\t1\n")
+    written(folder / f"corpus{''.join(path.suffixes)}", path.read_bytes())
+    written(folder / "queries.jsonl", '{"_id": "q", "text": "question"}\n')
+    written(folder / "qrels/train.tsv", "q\td1\t1\n")
     return str(folder)
 
 
 READERS = {
-    "jsonl": by_jsonl,
-    "released": by_released,
+    "jsonl": partial(items, "jsonl"),
+    "released": partial(items, "released"),
     "table": by_table,
-    "beir": lambda path: rows(Source(reader="beir", path=beir(path))),
+    "beir": lambda path: items("beir", beir(path)),
     "benchmark": lambda path: open_testset(Source(reader="beir", path=beir(path))).documents(),
     "queries": read_queries,
 }
-
-
-def written(path, content):
-    path.write_bytes(content)
-    return path
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -147,20 +115,14 @@ def test_whatever_the_name_says(tmp_path, name, kind):
 
 def test_what_is_packed_is_looked_at_too(tmp_path):
     with pytest.raises(UserError, match="UTF-16"):
-        list(by_jsonl(written(tmp_path / "rows.jsonl.gz", gzip.compress(KINDS["UTF-16"][0]))))
+        READERS["jsonl"](written(tmp_path / "rows.jsonl.gz", gzip.compress(KINDS["UTF-16"][0])))
     with pytest.raises(UserError, match=r"rows\.tar\.gz:rows\.jsonl, line 1: it is one JSON array"):
-        list(by_released(written(tmp_path / "rows.tar.gz", gzip.compress(tarred(NO_LINES["array"][0])))))
+        READERS["released"](written(tmp_path / "rows.tar.gz", tarred({"rows.jsonl": NO_LINES["array"][0]})))
 
 
 def test_text_in_the_place_of_gzip_is_named(tmp_path):
     with pytest.raises(UserError, match=r"its name ends in `gz`, but it is text"):
-        list(by_jsonl(written(tmp_path / "rows.jsonl.gz", LINES)))
-
-
-def test_a_parquet_file_that_is_cut_off_is_named(tmp_path):
-    for content, said in ((parquet()[:-9], "cut off"), (b"", "empty"), (LINES, "it is text")):
-        with pytest.raises(UserError, match=said):
-            list(by_table(written(tmp_path / "t.parquet", content)))
+        READERS["jsonl"](written(tmp_path / "rows.jsonl.gz", LINES))
 
 
 @pytest.mark.parametrize(
@@ -176,33 +138,9 @@ def test_a_parquet_file_that_is_cut_off_is_named(tmp_path):
     ],
 )
 def test_json_lines_of_all_forms_stay_readable(tmp_path, content):
-    assert all(isinstance(row, Row) for row in by_jsonl(written(tmp_path / "rows.jsonl", content)))
+    assert all(isinstance(row, Row) for row in READERS["jsonl"](written(tmp_path / "rows.jsonl", content)))
 
 
 @pytest.mark.parametrize("line", ["version 2 of python", "BZh is no word", "ORCA", "[a] list", "{x", "PK, what?", "7z"])
 def test_queries_of_any_words_stay_queries(tmp_path, line):
     assert list(read_queries(written(tmp_path / "q.txt", f"{line}\n".encode()))) == [line]
-
-
-def test_a_separator_that_is_another_is_named(tmp_path):
-    for name, header, said in (
-        ("t.csv", "query;positive", "separated by `;`"),
-        ("t.csv", "query\tpositive", "separated by tabs"),
-        ("t.tsv", "query,positive", "separated by commas"),
-        ("t.csv", '{"query": "a"}', "is JSON"),
-    ):
-        with pytest.raises(UserError, match=said):
-            list(by_table(written(tmp_path / name, f"{header}\n".encode() * 3)))
-
-
-def test_a_line_that_is_too_long_is_said_to_be_too_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("tdro.readers.files._LONGEST_LINE", 200)
-    row = json.dumps({"query": "q", "positive": "p" * 300}).encode()
-    good = b'{"query": "q", "positive": "p"}\n'
-    items = list(by_jsonl(written(tmp_path / "rows.jsonl", good + row + b"\n" + good)))
-    assert "too long" in items[1].reason and "JSON" not in items[1].reason and len(items) == 3
-    with pytest.raises(UserError, match="line 2 is too long"):
-        list(read_queries(written(tmp_path / "q.txt", b"q\n" + b"p" * 300 + b"\n")))
-    table = written(tmp_path / "t.csv", b"query,positive\na,b\n" + b"a," + b"p" * 300 + b"\nc,d\n")
-    items = list(by_table(table))
-    assert "too long" in items[1].reason and [items[0].query, items[2].query] == ["a", "c"]

@@ -1,13 +1,12 @@
 """Archives of pip packages, without pip's network: the cache and local archives stand in for it."""
 
 import hashlib
-import io
 import subprocess
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
+from reading import tarred, written, zipped
 
 from tdro.errors import UserError
 from tdro.readers.packages import Archive, fetch
@@ -15,26 +14,12 @@ from tdro.readers.packages import Archive, fetch
 FILES = {"pkg/data/b.txt": b"second", "pkg/data/deep/c.txt": b"third", "pkg/a.txt": b"first"}
 
 
-def make_zip(path, files=FILES):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
+PACKED = {"pkg-1.0-py3-none-any.whl": zipped, "pkg-1.0.tar.gz": tarred}
 
 
-def make_tar(path, files=FILES):
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
-@pytest.fixture(params=[(make_zip, "pkg-1.0-py3-none-any.whl"), (make_tar, "pkg-1.0.tar.gz")], ids=["wheel", "sdist"])
+@pytest.fixture(params=PACKED)
 def archive(request, tmp_path):
-    make, name = request.param
-    return Archive(make(tmp_path / name))
+    return Archive(written(tmp_path / request.param, PACKED[request.param](FILES)))
 
 
 @pytest.fixture
@@ -93,10 +78,10 @@ def test_extract_leaves_an_existing_folder_alone(archive, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("make, name", [(make_zip, "evil.whl"), (make_tar, "evil.tar.gz")])
+@pytest.mark.parametrize("name", PACKED)
 @pytest.mark.parametrize("member", ["pkg/../../evil.txt", "pkg//etc/passwd", "pkg/C:\\evil.txt"])
-def test_extract_refuses_paths_that_leave_the_folder(make, name, member, tmp_path):
-    archive = Archive(make(tmp_path / name, {"pkg/good.txt": b"", member: b"evil"}))
+def test_extract_refuses_paths_that_leave_the_folder(name, member, tmp_path):
+    archive = Archive(written(tmp_path / name, PACKED[name]({"pkg/good.txt": b"", member: b"evil"})))
     with pytest.raises(UserError, match="unsafe path"):
         archive.extract("pkg", tmp_path / "below" / "out")
     assert not (tmp_path / "below" / "out").exists()
@@ -104,11 +89,8 @@ def test_extract_refuses_paths_that_leave_the_folder(make, name, member, tmp_pat
 
 
 def test_links_of_a_tar_are_not_members(tmp_path):
-    with tarfile.open(tmp_path / "links.tar.gz", "w:gz") as archive:
-        link = tarfile.TarInfo("pkg/link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    assert Archive(tmp_path / "links.tar.gz").names() == []
+    packed = tarred({}, [("pkg/link", tarfile.SYMTYPE, "/etc/passwd")])
+    assert Archive(written(tmp_path / "links.tar.gz", packed)).names() == []
 
 
 def test_broken_archive_is_named(tmp_path):
@@ -118,28 +100,28 @@ def test_broken_archive_is_named(tmp_path):
 
 
 def test_fetch_takes_the_cached_archive_by_normalised_name(cache, pip):
-    path = make_zip(cache / "my_pkg_a-1.0-py3-none-any.whl")
+    path = written(cache / "my_pkg_a-1.0-py3-none-any.whl", zipped(FILES))
     assert fetch("My-pkg.a==1.0", sha256(path)) == path
     assert pip.calls == 0
 
 
 def test_fetch_does_not_take_a_neighbour(cache, pip):
     for name in ("pkg-1.0.1-py3-none-any.whl", "pkg-extra-1.0.tar.gz"):
-        make_zip(cache / name)
+        written(cache / name, zipped(FILES))
     with pytest.raises(UserError):
         fetch("pkg==1.0")
 
 
 def test_fetch_replaces_a_cached_archive_of_another_hash(cache, pip, tmp_path):
     (cache / "pkg-1.0-py3-none-any.whl").write_bytes(b"half an archi")
-    pip.serve = make_zip(tmp_path / "pkg-1.0-py3-none-any.whl")
+    pip.serve = written(tmp_path / "pkg-1.0-py3-none-any.whl", zipped(FILES))
     path = fetch("pkg==1.0", sha256(pip.serve))
     assert path.read_bytes() == pip.serve.read_bytes()
     assert [p.name for p in cache.iterdir()] == ["pkg-1.0-py3-none-any.whl"]
 
 
 def test_fetch_names_both_hashes_when_they_differ(cache, pip, tmp_path):
-    pip.serve = make_zip(tmp_path / "pkg-1.0-py3-none-any.whl")
+    pip.serve = written(tmp_path / "pkg-1.0-py3-none-any.whl", zipped(FILES))
     with pytest.raises(UserError) as error:
         fetch("pkg==1.0", "0" * 64)
     for part in ("pkg==1.0", "0" * 64, sha256(pip.serve), str(cache)):

@@ -2,16 +2,16 @@
 
 import fnmatch
 import gzip
-import json
 import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from reading import items, table, written, written_records
 
-from tdro.config.registry import Columns, Source
+from tdro.config.registry import Source
 from tdro.errors import UserError
-from tdro.readers.base import Row, rows
+from tdro.readers.base import Row
 from tdro.readers.fetch import dataset_job
 from tdro.readers.parts import local_files
 
@@ -20,25 +20,13 @@ KINDS = [".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".parquet"]
 
 def part(path, *queries):
     """A file of these queries, in the form that its name says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.name.endswith(".parquet"):
-        table = pa.table({"query": list(queries), "positive": ["p"] * len(queries)})
-        pq.write_table(table.cast(pa.schema([("query", pa.string()), ("positive", pa.string())])), path)
-        return path
-    if ".jsonl" in path.name:
-        text = "".join(json.dumps({"query": query, "positive": "p"}) + "\n" for query in queries)
-    else:
-        separator = "," if ".csv" in path.name else "\t"
-        text = "".join(separator.join(cells) + "\n" for cells in [("query", "positive"), *((q, "p") for q in queries)])
-    path.write_bytes(gzip.compress(text.encode()) if path.name.endswith(".gz") else text.encode())
-    return path
+    return written_records(path, ("query", "positive"), [(query, "p") for query in queries])
 
 
 def read(reader, path):
-    columns = Columns(query="query", positive="positive") if reader == "table" else None
-    items = list(rows(Source(reader=reader, path=str(path), columns=columns)))
-    assert all(isinstance(item, Row) for item in items)
-    return [item.query for item in items]
+    found = table(path, "query", "positive") if reader == "table" else items(reader, path)
+    assert all(isinstance(item, Row) for item in found)
+    return [item.query for item in found]
 
 
 READERS = [("table", kind) for kind in KINDS] + [(name, k) for name in ("jsonl", "released") for k in KINDS[:2]]
@@ -56,8 +44,7 @@ def test_two_stars_stand_for_folders_of_any_depth(tmp_path, reader, kind):
 
 def test_links_to_files_of_one_content_count_each(tmp_path):
     """As in the cache of the hub, which holds equal files once."""
-    blob = part(tmp_path / "blobs/0", "q")
-    blob.write_text('{"query": "q", "positive": "p"}\n')
+    blob = written(tmp_path / "blobs/0", [{"query": "q", "positive": "p"}])
     (tmp_path / "snapshot").mkdir()
     for name in ("a", "b"):
         (tmp_path / f"snapshot/{name}.jsonl").symlink_to(blob)
@@ -147,6 +134,8 @@ def test_endings_in_capitals_count(tmp_path):
 def test_a_path_where_nothing_lies(tmp_path, reader):
     with pytest.raises(UserError, match=r"none\.jsonl cannot be read: No such file"):
         read(reader, tmp_path / "none.jsonl")
+    with pytest.raises(UserError, match="names no file of these kinds"):
+        read(reader, tmp_path / "none-*.jsonl")
 
 
 def test_of_a_hub_dataset_two_stars_fetch_folders_of_any_depth():
@@ -166,3 +155,13 @@ def test_parts_in_a_form_that_is_not_read_are_told(tmp_path, reader, kind, other
     (tmp_path / "parts" / other).write_bytes(b"x")
     assert read(reader, tmp_path / "parts") == ["q"]
     assert "1 files of other kinds are left out" in caplog.text and other in caplog.text
+
+
+def test_what_the_workflow_watches_of_a_source(tmp_path):
+    names = ["corpus.jsonl", "qrels/dev.tsv", "qrels/train.tsv", "queries.jsonl"]
+    every = [str(written(tmp_path / name, "")) for name in names]
+    assert local_files(str(tmp_path)) == every
+    assert local_files(str(tmp_path / "qrels" / "dev.tsv")) == every
+    assert local_files(every[0]) == every[:1]
+    assert local_files(str(tmp_path / "*.jsonl")) == [every[0], every[3]]
+    assert local_files(str(tmp_path / "gone")) == local_files(None) == []

@@ -1,13 +1,12 @@
 """Judgements in every dialect that is met, through both readers: that of training tasks and that of benchmarks."""
 
-import json
-
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from reading import bad, items, written
 
 from tdro.config.registry import Source
-from tdro.readers.base import BadRow, Row, rows
+from tdro.readers.base import Row
 from tdro.readers.testsets.base import open_testset
 
 HEADERS = ["query-id\tcorpus-id\tscore", "qid\tpid\tlabel", "query id\tdoc id\trelevance", "topic\titer\tdocno\trel"]
@@ -15,12 +14,10 @@ IDENTIFIERS = ["q1", "12", "0#0", "test-x-pro02a", "é"]
 
 
 def write(folder, qrels: bytes):
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
     for file, names in (("corpus.jsonl", [f"d{name}" for name in IDENTIFIERS]), ("queries.jsonl", IDENTIFIERS)):
-        lines = [json.dumps({"_id": name, "text": f"text of {name}"}) for name in names]
-        (folder / file).write_text("\n".join(lines))
+        written(folder / file, [{"_id": name, "text": f"text of {name}"} for name in names])
     for split in ("train", "test"):
-        (folder / "qrels" / f"{split}.tsv").write_bytes(qrels)
+        written(folder / "qrels" / f"{split}.tsv", qrels)
     return str(folder)
 
 
@@ -32,9 +29,9 @@ def of_benchmark(path):
 
 def of_task(path):
     """The same, as a training task reads it."""
-    items = list(rows(Source(reader="beir", path=path)))
-    assert not [item for item in items if isinstance(item, BadRow)]
-    return {item.query_id: {p.passage_id for p in item.positives} for item in items if isinstance(item, Row)}
+    found = items("beir", path)
+    assert not bad(found)
+    return {item.query_id: {p.passage_id for p in item.positives} for item in found if isinstance(item, Row)}
 
 
 READERS = [of_benchmark, of_task]

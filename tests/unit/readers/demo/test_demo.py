@@ -1,34 +1,26 @@
-"""Each reader on a tiny archive or file of the real shape."""
+"""Each reader of a package on a tiny archive of the real shape.
+
+All are in one file: each module is one function, which one test proves on the members that its package has.
+"""
 
 import gzip
-import io
 import json
 import struct
-import tarfile
-import zipfile
 from importlib import import_module
 
 import pytest
+from reading import tarred, written, zipped
 
-from tdro.config.registry import Columns, Source
-from tdro.errors import UserError
-from tdro.readers.base import READERS, Passage, Row, rows
+from tdro.config.registry import Source
+from tdro.readers.base import Passage, Row, rows
 from tdro.readers.demo import cleaning, py_code
 from tdro.readers.packages import Archive
 
 
 def read(reader, tmp_path, members):
     """Rows and passages of a package reader on a wheel, or on a source archive where it expects one."""
-    if reader == "arxiv_tags":
-        path = tmp_path / "pkg.tar.gz"
-        with tarfile.open(path, "w:gz") as archive:
-            for name, content in members.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(_bytes(content))
-                archive.addfile(member, io.BytesIO(_bytes(content)))
-    else:
-        path = tmp_path / "pkg.whl"
-        path.write_bytes(_zip(members))
+    name, packed = ("pkg.tar.gz", tarred) if reader == "arxiv_tags" else ("pkg.whl", zipped)
+    path = written(tmp_path / name, packed({name: _bytes(content) for name, content in members.items()}))
     return list(import_module(f"tdro.readers.demo.{reader}").read(Archive(path)))
 
 
@@ -38,44 +30,8 @@ def _bytes(content):
     return (content if isinstance(content, str) else json.dumps(content)).encode()
 
 
-def _zip(members):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, _bytes(content))
-    return buffer.getvalue()
-
-
 def pairs(items):
     return [(row.query, [p.text for p in row.positives]) for row in items if isinstance(row, Row)]
-
-
-# --- the seam
-
-
-def test_every_reader_has_a_module():
-    for name, needs in READERS.items():
-        folder = "tdro.readers" if needs in ("path", "columns") else "tdro.readers.demo"
-        assert callable(import_module(f"{folder}.{name}").read)
-
-
-def test_unknown_reader_lists_the_known():
-    with pytest.raises(UserError, match=r"'nope' is unknown.*beir.*zh_riddle"):
-        rows(Source(reader="nope"))
-
-
-@pytest.mark.parametrize("reader, key", [("jsonl", "path"), ("aws_api", "package"), ("table", "path")])
-def test_missing_key_is_named(reader, key):
-    with pytest.raises(UserError, match=f"'{reader}' needs the key `{key}`"):
-        rows(Source(reader=reader))
-
-
-def test_columns_are_for_tables():
-    columns = Columns(query="q", positive="p")
-    with pytest.raises(UserError, match="'table' needs the key `columns`"):
-        rows(Source(reader="table", path="x.csv"))
-    with pytest.raises(UserError, match="'jsonl' knows its columns; remove `columns`"):
-        rows(Source(reader="jsonl", path="x.jsonl", columns=columns))
 
 
 # --- cleaning
@@ -205,7 +161,7 @@ def test_py_code_takes_the_docstring_out_of_the_function():
 
 
 def test_py_code_reads_the_running_interpreter():
-    found = next(iter(rows(Source(reader="py_code"))))
+    found = next(rows(Source(reader="py_code")))
     assert found.query and found.positives[0].text
 
 
@@ -243,13 +199,13 @@ def test_cf_names_leaves_glossary_isotopes_and_empty_descriptions_out(tmp_path):
 
 def test_zh_dictionary_drops_pointers_and_damage(tmp_path):
     lines = '晨星\t1.早晨的星。 2.少。\n不段\t1.见"不毈"。\n不二\t绝fd21对\n水\t液体。\n无定义\n'
-    inner = _zip({"chinese_word_dictionary.txt": lines})
+    inner = zipped({"chinese_word_dictionary.txt": lines})
     items = read("zh_dictionary", tmp_path, {"jionlp/dictionary/chinese_word_dictionary.zip": inner})
     assert [(q, p[0].split()) for q, p in pairs(items)] == [("晨星", ["早晨的星。", "少。"])]
 
 
 def test_zh_riddle(tmp_path):
-    inner = _zip({"xiehouyu.txt": "一个巴掌\t拍不响\n破行\n"})
+    inner = zipped({"xiehouyu.txt": "一个巴掌\t拍不响\n破行\n"})
     items = read("zh_riddle", tmp_path, {"jionlp/dictionary/xiehouyu.zip": inner})
     assert pairs(items) == [("一个巴掌", ["拍不响"])]
 
