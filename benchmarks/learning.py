@@ -82,11 +82,11 @@ class Setting:
         from tdro.artifacts.layout import Layout
         from tdro.config.prompts import INSTRUCT, TaskPrompts
         from tdro.mixtures.plan import make_plan, read_tasks
-        from tdro.pipeline.jobs import Jobs
+        from tdro.pipeline.start import read
         from tdro.training.batches import Texts
 
         batch, negatives, self.tasks = shape
-        self.jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
+        self.jobs = read(yaml.safe_load(config.read_text()), ROOT)
         self.job = self.jobs.optimize(self.jobs.config.proxy, self.jobs.config.seeds[0])
         self.encoding = self.job.encoding.model_copy(update={"query_length": length, "passage_length": length})
         self.job = self.job.model_copy(update={"encoding": self.encoding})

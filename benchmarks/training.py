@@ -54,7 +54,7 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from tdro.artifacts.layout import Layout
     from tdro.artifacts.schemas import PLAN
     from tdro.models.bases import base_prompts, load_retriever
-    from tdro.pipeline.jobs import Jobs
+    from tdro.pipeline.start import read
     from tdro.training import forward, losses
     from tdro.training.batches import Texts
     from tdro.training.meter import Meter
@@ -65,7 +65,7 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
         "released": lambda model, columns, *others: embed_as_released(model, columns),
     }[way]
     losses.embed_columns = embed
-    jobs = Jobs.read(yaml.safe_load(config.read_text()), ROOT)
+    jobs = read(yaml.safe_load(config.read_text()), ROOT)
     job = jobs.train(jobs.config.proxy, jobs.config.seeds[0])
     settings = job.training.model_copy(update={"steps": steps, "log_steps": 1, "save_steps": 10 * steps})
     path = Layout(results).run(job.model.name, job.seed, "uniform/plan.parquet")

@@ -42,7 +42,7 @@ _BEHIND = {"sentence_transformers": ("torch", "transformers"), "transformers": (
 # What these say reaches a stage as settings and paths, which are compared as such; a new key must not end a training.
 _SECTIONS = ("commands", "data", "mining", "models", "registry", "schema", "sections", "training")
 _SETTINGS = {f"tdro.config.{name}" for name in _SECTIONS}
-_SETTINGS |= {"tdro.errors", "tdro.pipeline.jobs", "tdro.artifacts.layout", "tdro.artifacts.versions"}
+_SETTINGS |= {"tdro.errors", "tdro.artifacts.layout", "tdro.artifacts.versions"}
 
 _ROOT = Path(__file__).parents[2]
 

@@ -66,6 +66,11 @@ def _has_default(field: FieldInfo | None) -> bool:
 SectionType = TypeVar("SectionType", bound=Section)
 
 
+def cut(entry: Section, section: type[SectionType]) -> SectionType:
+    """The keys of a larger entry that ``section`` has."""
+    return section(**{key: getattr(entry, key) for key in section.model_fields})
+
+
 def parse(
     section: type[SectionType], values: Any, where: str, written: Mapping[Place, str] | None = None
 ) -> SectionType:

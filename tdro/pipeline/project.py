@@ -23,6 +23,12 @@ def beside(path: str, root: Path) -> str:
     return str(root / path) if (root / first[0]).exists() else path
 
 
+def registry_file(name: str, root: Path) -> Path:
+    """The file of datasets; relative to the working folder or to the project."""
+    path = Path(name).expanduser()
+    return path if path.exists() else root / name
+
+
 def located(registry: Registry, root: Path) -> Registry:
     """The same datasets with the paths of local data as :func:`beside` finds them."""
 

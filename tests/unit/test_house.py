@@ -21,7 +21,7 @@ PROVED_BY = {
     "cli/test_main.py": "__main__ cli/arguments cli/commands cli/data cli/mining cli/results cli/training cli/weights",
     "cli/test_processes.py": "models/processes",
     "config/test_schema.py": """
-        config/complaints config/data config/mining config/mixturenames config/models config/nearest config/prompts
+        config/complaints config/data config/mining config/models config/nearest config/prompts
         config/registry config/sections config/training
     """,
     "data/test_collection.py": "data/identifiers",
@@ -52,7 +52,7 @@ PROVED_BY = {
         readers/demo/zh_dictionary readers/demo/zh_riddle
     """,
     "readers/test_beir.py": "readers/fields",
-    "readers/test_fetch.py": "readers/hub",
+    "readers/test_fetch.py": "pipeline/fetches readers/hub",
     "readers/test_filekinds.py": "readers/queryfiles",
     "readers/test_qrels.py": """
         readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa

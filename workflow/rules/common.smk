@@ -1,4 +1,5 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
+import functools
 import os
 import re
 import subprocess
@@ -13,8 +14,9 @@ from snakemake.logging import logger
 from tdro.config import mixturenames
 from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
-from tdro.pipeline.jobs import Jobs
+from tdro.pipeline import start
 from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
+from tdro.pipeline.project import claim
 from tdro.artifacts.layout import Layout
 from tdro.pipeline.mixedversions import warning
 from tdro.models.modelfiles import model_files
@@ -117,6 +119,12 @@ def targets_are_named():
         return False
 
 
+@functools.cache
+def unusable():
+    """Local files that cannot be used, and those that may be still to come; looked for once."""
+    return start.unusable(JOBS, ROOT)
+
+
 def say_what_is_odd():
     """A line on each thing that a run can go on with, but that its user should know before.
 
@@ -124,20 +132,20 @@ def say_what_is_odd():
     """
     if not workflow.is_main_process:
         return
-    wrong, to_come = JOBS.unusable
+    wrong, to_come = unusable()
     if wrong and not targets_are_named():
         raise WorkflowError("\n".join(wrong))
-    for line in [*JOBS.remarks(Path(PATHS.project)), *wrong, *to_come]:
+    for line in [*start.remarks(JOBS, Path(PATHS.project)), *wrong, *to_come]:
         logger.warning(line)
 
 
 def claim_results():
     """Note whose results these are; start nothing where they are another registry's, or where data are missing."""
-    _, to_come = JOBS.unusable
+    _, to_come = unusable()
     if to_come and not targets_are_named():
         raise WorkflowError("\n".join(to_come))
     try:
-        JOBS.claim(Path(PATHS.project))
+        claim(Path(PATHS.project), JOBS.registry_file, JOBS.registry)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
@@ -178,10 +186,10 @@ def see_cancelled_jobs():
 
 
 try:
-    JOBS = Jobs.read(config, ROOT, workflow.configfiles)
+    JOBS = start.read(config, ROOT, workflow.configfiles)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-REPORT = PATHS.report
+TESTS, FETCHES, REPORT = JOBS.tests, JOBS.fetches, PATHS.report
 
 # What hard negatives are selected from.
 CANDIDATES = "rescored.parquet" if JOBS.config.mining.rescore else "candidates.parquet"
@@ -194,29 +202,23 @@ def one_of(names):
 
 # Whether one job does for all tasks, or all benchmarks of a retriever, what else is a job each.
 ONE = JOBS.config.jobs == "one"
-MINED = [name for name, task in JOBS.tasks.items() if task.negatives == "mined"]
 # What a job encodes or evaluates, in its outputs: Snakemake's wildcard stands for one.
-ENCODED = MINED if ONE else ["{task}"]
-EVALUATED = sorted(JOBS.evaluated) if ONE else ["{dataset}"]
-
-TEST_SETS = JOBS.test_sets
-# Benchmarks of rows are prepared whole; of the others, corpora and query sets apart.
-CORPORA = {test.corpus: JOBS.corpus(test.corpus) for test in TEST_SETS.values()}
-OF_ROWS = [name for name, test in CORPORA.items() if not is_testset(test.entry.source)]
+ENCODED = JOBS.mined if ONE else ["{task}"]
+EVALUATED = sorted(TESTS.evaluated) if ONE else ["{dataset}"]
 
 
 wildcard_constraints:
     task=one_of(JOBS.tasks),
-    benchmark=one_of(OF_ROWS),
-    corpus=one_of(set(CORPORA) - set(OF_ROWS)),
-    dataset=one_of(JOBS.evaluated),
+    benchmark=one_of(TESTS.of_rows),
+    corpus=one_of(set(TESTS.corpora) - set(TESTS.of_rows)),
+    dataset=one_of(TESTS.evaluated),
     untrained=one_of(JOBS.untrained),
-    shared=one_of(JOBS.shared_corpora),
+    shared=one_of(TESTS.shared_corpora),
     model="|".join(m.name for m in JOBS.config.models),
     mixture=mixturenames.NAMES,
     course=one_of(JOBS.courses),
     seed=r"\d+",
-    fetched=one_of(JOBS.fetches()),
+    fetched=one_of(FETCHES.all()),
 
 
 def settings(job):
@@ -255,9 +257,8 @@ def inputs(files):
 
 def local_data(name):
     """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
-    source = (
-        JOBS.tasks[name].source if name in JOBS.tasks else CORPORA[name].entry.source
-    )
+    entry = JOBS.tasks[name] if name in JOBS.tasks else TESTS.corpora[name].entry
+    source = entry.source
     return [] if source.hub else local_files(source.path)
 
 
@@ -308,12 +309,15 @@ def manifest(job):
 
 def untrained_manifest(wildcards):
     """The manifest of a retriever that nothing is trained for."""
-    return manifest(JOBS.untrained_fetch(wildcards.untrained))
+    return manifest(FETCHES.untrained(wildcards.untrained))
 
 
-def fetched_option(wildcards, input):
-    """The manifest as a command takes it."""
-    return f"--fetched {input.fetched}" if input.fetched else ""
+def option(name):
+    """A parameter: an input as its command takes it; nothing where a job has none."""
+    flag = name.replace("_", "-")
+    return lambda wildcards, input: (
+        f"--{flag} {getattr(input, name)}" if getattr(input, name) else ""
+    )
 
 
 def corpus_data(wildcards):
@@ -349,26 +353,29 @@ def task_texts(wildcards):
 
 def negatives(wildcards):
     """The mined negatives of a task; nothing where its source provides them."""
-    mined = wildcards.task in MINED
+    mined = wildcards.task in JOBS.mined
     return PATHS.task(wildcards.task, "negatives.parquet") if mined else []
 
 
-def evaluation_queries(wildcards=None):
-    """Queries of every dataset that is evaluated on, by name; another order of the benchmarks is no reason to rerun."""
+def evaluation_files():
+    """Corpus and queries of every dataset that is evaluated on, by its name."""
     return {
-        name: JOBS.files(benchmark, name, PATHS)[1]
-        for benchmark in sorted(JOBS.config.benchmarks)
-        for name in sorted(JOBS.datasets(benchmark))
-    }
-
-
-def evaluation_corpora(wildcards=None):
-    """Corpora of the same datasets; several may share one."""
-    return {
-        name: JOBS.files(benchmark, name, PATHS)[0]
+        name: TESTS.files(benchmark, name, PATHS)
         for benchmark in JOBS.config.benchmarks
-        for name in JOBS.datasets(benchmark)
+        for name in TESTS.datasets(benchmark)
     }
+
+
+def evaluation_queries():
+    """The queries; another order of the benchmarks is no reason to rerun."""
+    files, benchmarks = evaluation_files(), sorted(JOBS.config.benchmarks)
+    names = [name for b in benchmarks for name in sorted(TESTS.datasets(b))]
+    return {name: files[name][1] for name in names}
+
+
+def evaluation_corpora():
+    """The corpora; several datasets may share one."""
+    return {name: corpus for name, (corpus, _) in evaluation_files().items()}
 
 
 def of_datasets(path):
@@ -392,8 +399,8 @@ def stored(wildcards):
     """Embeddings of those corpora that several test sets search, by corpus; BM25 has none."""
     if wildcards.get("untrained") == "bm25":
         return {}
-    shared = [name for name in evaluated(wildcards) if JOBS.reads_shared(name)]
-    corpora = dict.fromkeys(TEST_SETS[name].corpus for name in shared)
+    shared = [name for name in evaluated(wildcards) if TESTS.reads_shared(name)]
+    corpora = dict.fromkeys(TESTS.chosen[name].corpus for name in shared)
     if "untrained" in wildcards.keys():
         return {c: PATHS.untrained_embeddings(wildcards.untrained, c) for c in corpora}
     w = wildcards
@@ -447,11 +454,6 @@ def trained_with(wildcards):
     return loss_weights(wildcards) or mixture_weights(wildcards)
 
 
-def loss_weights_option(wildcards, input):
-    """The option that names them."""
-    return f"--loss-weights {input.loss_weights}" if input.loss_weights else ""
-
-
 def mixture_source(wildcards):
     """What a mixture is derived from: the course of tDRO, a file, or just the sizes that the uniform weights list."""
     model, seed = wildcards.model, wildcards.seed
@@ -484,13 +486,13 @@ def report_inputs(wildcards):
         file(model, seed, mixture, dataset)
         for model, seed in runs
         for mixture in c.mixtures
-        for dataset in JOBS.evaluated
+        for dataset in TESTS.evaluated
         for file in (PATHS.scores, PATHS.query_scores)
     ]
     files += [
         file(name, dataset)
         for name in JOBS.untrained
-        for dataset in JOBS.evaluated
+        for dataset in TESTS.evaluated
         for file in (PATHS.untrained_scores, PATHS.untrained_query_scores)
     ]
     files += [

@@ -9,7 +9,7 @@ localrules:
 
 rule fetch_all:
     input:
-        [PATHS.fetched(key) for key in JOBS.fetches()],
+        [PATHS.fetched(key) for key in FETCHES.all()],
 
 
 rule fetch:
@@ -20,7 +20,7 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: settings(JOBS.fetches()[wildcards.fetched]),
+        settings=lambda wildcards: settings(FETCHES.all()[wildcards.fetched]),
     message:
         "Fetching {wildcards.fetched}"
     shell:
@@ -30,7 +30,7 @@ rule fetch:
 rule prepare_task:
     input:
         data=inputs(task_data),
-        fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.task)),
+        fetched=lambda wildcards: manifest(FETCHES.dataset(wildcards.task)),
     output:
         corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
         queries=ensure(PATHS.task("{task}", "queries.parquet"), non_empty=True),
@@ -49,7 +49,7 @@ rule prepare_task:
     params:
         data=states(task_data),
         folder=lambda wildcards, output: Path(output.corpus).parent,
-        fetched=fetched_option,
+        fetched=option("fetched"),
         settings=lambda wildcards: settings(JOBS.prepare(wildcards.task)),
     message:
         "Preparing task {wildcards.task}"
@@ -60,7 +60,7 @@ rule prepare_task:
 rule prepare_benchmark:
     input:
         data=inputs(benchmark_data),
-        fetched=lambda wildcards: manifest(JOBS.dataset_fetch(wildcards.benchmark)),
+        fetched=lambda wildcards: manifest(FETCHES.dataset(wildcards.benchmark)),
     output:
         corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
         queries=ensure(
@@ -75,7 +75,7 @@ rule prepare_benchmark:
     params:
         data=states(benchmark_data),
         folder=lambda wildcards, output: Path(output.corpus).parent,
-        fetched=fetched_option,
+        fetched=option("fetched"),
         settings=lambda wildcards: settings(JOBS.prepare(wildcards.benchmark)),
     message:
         "Preparing benchmark {wildcards.benchmark}"
@@ -111,7 +111,7 @@ rule prepare_queries:
     input:
         data=inputs(queries_data),
         corpus=lambda wildcards: PATHS.benchmark(
-            TEST_SETS[wildcards.dataset].corpus, "corpus.parquet"
+            TESTS.chosen[wildcards.dataset].corpus, "corpus.parquet"
         ),
     output:
         queries=ensure(PATHS.benchmark("{dataset}", "queries.parquet"), non_empty=True),
@@ -120,9 +120,7 @@ rule prepare_queries:
     benchmark:
         "logs/prepare_queries/{dataset}.tsv"
     wildcard_constraints:
-        dataset=one_of(
-            name for name, test in TEST_SETS.items() if is_testset(test.entry.source)
-        ),
+        dataset=one_of(n for n, t in TESTS.chosen.items() if is_testset(t.entry.source)),
     conda:
         "../../envs/data.yaml"
     params:
@@ -155,9 +153,7 @@ rule dedup:
     params:
         files=states(dedup_data),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
-        negatives=lambda wildcards, input: (
-            f"--negatives {input.negatives}" if input.negatives else ""
-        ),
+        negatives=option("negatives"),
         scores="--scores" if JOBS.config.training.distill else "",
         settings=settings(JOBS.dedup()),
     message:

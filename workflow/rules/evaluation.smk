@@ -67,7 +67,7 @@ rule encode_corpus_untrained:
         model=states(untrained_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",
-        fetched=fetched_option,
+        fetched=option("fetched"),
         settings=lambda wildcards: settings(JOBS.encode_corpus(wildcards.untrained)),
     message:
         "Encoding {wildcards.shared} with {wildcards.untrained}"
@@ -147,7 +147,7 @@ rule evaluate_untrained:
         device=device_variables,
         folder=PATHS.untrained_evaluation("{untrained}"),
         model=states(untrained_data),
-        fetched=fetched_option,
+        fetched=option("fetched"),
         settings=evaluation,
     message:
         f"Evaluating {{wildcards.untrained}}, for which nothing was trained, on {ON_DATASET}"

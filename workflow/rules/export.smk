@@ -6,7 +6,7 @@ rule export:
         model=rules.train.output.model,
         weights=trained_with,
         scores=lambda wildcards: [
-            PATHS.scores(*wildcards, dataset) for dataset in JOBS.evaluated
+            PATHS.scores(*wildcards, dataset) for dataset in TESTS.evaluated
         ],
     output:
         package=PATHS.package("{model}", "{seed}", "{mixture}"),

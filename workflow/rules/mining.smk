@@ -9,7 +9,7 @@ rule encode:
     input:
         corpus=[PATHS.task(task, "corpus.parquet") for task in ENCODED],
         queries=[PATHS.task(task, "queries.parquet") for task in ENCODED],
-        fetched=manifest(JOBS.miner_fetch()),
+        fetched=manifest(FETCHES.miner()),
     output:
         embeddings=directory([PATHS.task(task, "embeddings") for task in ENCODED]),
     log:
@@ -27,7 +27,7 @@ rule encode:
         folders=[PATHS.task_folder(task) for task in ENCODED],
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings",
-        fetched=fetched_option,
+        fetched=option("fetched"),
         settings=settings(JOBS.config.mining.encode),
     message:
         f"Encoding corpus and queries of {'all tasks' if ONE else '{wildcards.task}'}"
@@ -72,7 +72,7 @@ if JOBS.config.mining.rescore:
             candidates=rules.search.output.candidates,
             corpus=PATHS.task("{task}", "corpus.parquet"),
             queries=PATHS.task("{task}", "queries.parquet"),
-            fetched=manifest(JOBS.rescorer_fetch()),
+            fetched=manifest(FETCHES.rescorer()),
         output:
             candidates=ensure(PATHS.task("{task}", "rescored.parquet"), non_empty=True),
         log:
@@ -86,7 +86,7 @@ if JOBS.config.mining.rescore:
             gpu=0,
         params:
             model=states(rescorer_data),
-            fetched=fetched_option,
+            fetched=option("fetched"),
             settings=settings(JOBS.config.mining.rescore),
         message:
             "Rescoring the candidates of {wildcards.task}"

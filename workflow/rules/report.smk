@@ -33,7 +33,7 @@ rule tables:
     conda:
         "../../envs/report.yaml"
     params:
-        settings=settings(JOBS.paper_tables()),
+        settings=settings(JOBS.tables()),
     message:
         "Printing the paper's tables with our figures"
     shell:

@@ -30,7 +30,7 @@ rule train:
         plan=rules.plan.output.plan,
         texts=task_texts,
         scores=scored_files,
-        fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
+        fetched=lambda wildcards: manifest(FETCHES.model(wildcards.model)),
         loss_weights=loss_weights,
     output:
         model=directory(PATHS.run("{model}", "{seed}", "{mixture}/model")),
@@ -47,8 +47,8 @@ rule train:
     params:
         base=states(base_data),
         accelerate=accelerate_config,
-        fetched=fetched_option,
-        loss_weights=loss_weights_option,
+        fetched=option("fetched"),
+        loss_weights=option("loss_weights"),
         # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{mixture}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{mixture}",

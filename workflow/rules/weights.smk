@@ -83,7 +83,7 @@ rule optimize:
         reference=rules.reference.output.losses,
         initial=tdro_weights("initial"),
         texts=task_texts,
-        fetched=lambda wildcards: manifest(JOBS.model_fetch(wildcards.model)),
+        fetched=lambda wildcards: manifest(FETCHES.model(wildcards.model)),
     output:
         trajectory=ensure(
             PATHS.run("{model}", "{seed}", "{course}/trajectory.parquet"),
@@ -106,7 +106,7 @@ rule optimize:
     params:
         base=states(base_data),
         accelerate=accelerate_config,
-        fetched=fetched_option,
+        fetched=option("fetched"),
         # No rule's output, so that Snakemake leaves it alone and a killed run resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{course}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{course}",

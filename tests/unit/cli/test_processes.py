@@ -22,7 +22,7 @@ from accelerate.state import AcceleratorState
 from tdro.cli import launch
 from tdro.config.mining import Search
 from tdro.models import processes
-from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.start import read
 from tdro.retrieval.indices import BlockIndex
 
 ROOT = Path(__file__).parents[3]
@@ -238,7 +238,7 @@ def test_what_reads_texts_with_a_model_leaves_gpus_alone_where_the_model_does():
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     values |= {"models": yaml.safe_load(RETRIEVERS), "proxy": "anywhere"}
     values["evaluation"] = {"untrained": ["bm25", "miner", "base"]}
-    jobs = Jobs.read(values, ROOT)
+    jobs = read(values, ROOT)
     launches = {model.name: jobs.inference_launch(model.name) for model in jobs.config.models}
     assert launches == {"anywhere": "auto", "sharded": "auto", "modest": "cpu", "rehearsed": "cpu"}
     untrained = {name: jobs.inference_launch(None, name) for name in jobs.untrained}

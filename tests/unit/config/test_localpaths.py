@@ -11,7 +11,7 @@ from tdro.config.schema import Config
 from tdro.config.sections import parse, settings
 from tdro.data.prepare import prepare_task
 from tdro.errors import UserError
-from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.start import read
 from tdro.readers.base import rows
 from tdro.readers.testsets.base import open_testset
 
@@ -76,13 +76,13 @@ def test_files_of_the_configuration_expand_a_home(home):
     for name in ("cpu", "auto"):
         (root / f"config/accelerate/{name}.yaml").touch()
     values = CONFIG | {"registry": "~/r.yaml", "weights": {"w": "~/w.json"}, "dedup": {"queries": ["~/q.txt"]}}
-    jobs = Jobs.read(values, root)
+    jobs = read(values, root)
     assert jobs.weights_file("w") == home / "w.json"
     assert jobs.dedup().queries == [str(home / "q.txt")]
     assert jobs.prepare("faq").task.source.path == str(home / "rows.jsonl")
     (home / "w.json").rename(home / "{w}.json")
     with pytest.raises(UserError, match=r"`weights.w`: .* has braces"):
-        Jobs.read(values | {"weights": {"w": "~/{w}.json"}}, root)
+        read(values | {"weights": {"w": "~/{w}.json"}}, root)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,14 @@ WRONG_REGISTRIES = {
     ),
     "no task": ({"tasks": {}}, ["`tasks`"]),
     "benchmark named as a task": ({"benchmarks": {"news": DATASET}}, ["'news'", "rename"]),
+    "two parts of one name": (
+        {"benchmarks": {"cqa": {**DATASET, "parts": ["a"]}, "cqa-a": DATASET}},
+        ["two parts of benchmarks have the name 'cqa-a'"],
+    ),
+    "suite named as a benchmark": (
+        {"benchmarks": {"nq": DATASET, "x": {**DATASET, "suite": "nq"}}},
+        ["suite 'nq' has the name"],
+    ),
     "benchmark named in_domain": ({"benchmarks": {"in_domain": DATASET}}, ["'in_domain'", "rename"]),
 }
 

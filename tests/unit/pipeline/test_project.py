@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tdro.config.mixturenames import remarks
 from tdro.errors import UserError
-from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.project import claim
+from tdro.pipeline.start import read, remarks
 
 ENTRY = {"language": "en", "instruction": "Find it."}
 
@@ -42,7 +42,7 @@ def jobs(registry=REGISTRY, name="registry.yaml", root=ROOT, **config):
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(registry))
-    return Jobs.read({**CONFIG, "registry": name, **config}, root)
+    return read({**CONFIG, "registry": name, **config}, root)
 
 
 def changed(**paths):
@@ -56,9 +56,14 @@ def changed(**paths):
     return registry
 
 
+def claimed_by(made):
+    """Results are noted to be those of these jobs."""
+    claim(NOTE, made.registry_file, made.registry)
+
+
 def claimed():
     """Results of REGISTRY."""
-    jobs().claim(NOTE)
+    claimed_by(jobs())
     data = Path("results/data/faq/corpus.parquet")
     data.parent.mkdir(parents=True)
     data.write_text("passages")
@@ -70,37 +75,37 @@ def test_results_of_another_registry_are_refused_with_the_way_out(folder):
     for registry in (changed(faq="b.jsonl"), {**REGISTRY, "tasks": others}):
         other = jobs(registry, "mine.yaml")
         with pytest.raises(UserError, match=r"the registry registry\.yaml; a run with mine\.yaml .*--directory FOLDER"):
-            other.claim(NOTE)
-        assert any("--directory" in line for line in other.remarks(NOTE))
+            claimed_by(other)
+        assert any("--directory" in line for line in remarks(other, NOTE))
     assert json.loads(NOTE.read_text())["registry"] == "registry.yaml"
 
 
 def test_the_same_registry_may_change_as_it_likes(folder):
     claimed()
     for registry in (changed(faq="c.jsonl"), changed(more="a.jsonl"), changed(faq=None, more="a.jsonl")):
-        assert not any("--directory" in line for line in jobs(registry).remarks(NOTE))
-        jobs(registry).claim(NOTE)
+        assert not any("--directory" in line for line in remarks(jobs(registry), NOTE))
+        claimed_by(jobs(registry))
     assert set(json.loads(NOTE.read_text())["datasets"]) == {"code", "more", "web"}
 
 
 def test_a_renamed_registry_and_a_moved_folder_are_the_same_project(folder, tmp_path_factory, monkeypatch):
     claimed()
-    jobs(changed(more="c.jsonl"), "renamed.yaml").claim(NOTE)
+    claimed_by(jobs(changed(more="c.jsonl"), "renamed.yaml"))
     moved = tmp_path_factory.mktemp("moved") / "project"
     folder.rename(moved)
     monkeypatch.chdir(moved)
-    jobs(changed(faq="b.jsonl"), "renamed.yaml").claim(NOTE)
+    claimed_by(jobs(changed(faq="b.jsonl"), "renamed.yaml"))
 
 
 def test_another_configuration_of_the_registry_may_use_the_results(folder):
     claimed()
-    jobs(seeds=[1, 2], training={"steps": 3}, tasks=["faq", "code"]).claim(NOTE)
+    claimed_by(jobs(seeds=[1, 2], training={"steps": 3}, tasks=["faq", "code"]))
 
 
 def test_a_note_beside_nothing_refuses_nothing(folder):
     claimed()
     Path("results/data/faq/corpus.parquet").unlink()
-    jobs(changed(faq="b.jsonl"), "mine.yaml").claim(NOTE)
+    claimed_by(jobs(changed(faq="b.jsonl"), "mine.yaml"))
     assert json.loads(NOTE.read_text())["registry"] == "mine.yaml"
 
 
@@ -126,36 +131,8 @@ def test_a_folder_of_its_own_finds_the_projects_files(folder, monkeypatch):
     assert found.benchmarks["web"].source.path == "c.jsonl"  # the working folder's own comes first
 
 
-@pytest.mark.parametrize(
-    ("names", "tasks", "said"),
-    [
-        (["uniform", "top70"], 2, ["mixture top70 keeps 1 of 2 tasks"]),
-        (["uniform", "bottom30"], 4, ["mixture bottom30 keeps 1 of 4 tasks", "bottom50 keeps two"]),
-        (["uniform", "top100"], 5, ["mixtures uniform and top100 are the same"]),
-        (["uniform", "top70", "top99"], 3, ["mixtures top70 and top99 are the same for 3 tasks"]),
-        (["uniform", "temperature1", "proportional"], 3, ["mixtures temperature1 and proportional are the same"]),
-        (["uniform", "unimax2", "unimax2.0"], 3, ["mixtures unimax2 and unimax2.0 are the same"]),
-    ],
-)
-def test_mixtures_of_one_task_and_equal_ones_are_told(names, tasks, said):
-    (line,) = remarks(names, tasks)
-    assert all(words in line for words in said)
-
-
-def test_mixtures_that_differ_are_not_remarked_on():
-    names = ["uniform", "proportional", "temperature2", "temperature3", "unimax2", "curr", "mean", "ema", "loss"]
-    names += ["doremi", "top50", "top75", "bottom50", "curr@ratio-0.1", "top50@ratio-0.1", "file-a", "file-b"]
-    assert list(remarks(names, 4)) == []
-
-
 def test_the_remarks_of_a_configuration_name_tasks_of_one_source(folder):
-    lines = jobs(changed(code="a.jsonl"), mixtures=["uniform", "top70"]).remarks(NOTE)
+    lines = remarks(jobs(changed(code="a.jsonl"), mixtures=["uniform", "top70"]), NOTE)
     assert [line.split(" ")[0] for line in lines] == ["mixture", "code"]
     assert lines[1].startswith("code and faq have the same `source`")
-    assert jobs(mixtures=["uniform", "curr"]).remarks(NOTE) == []
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
-def test_the_projects_own_configurations_need_no_remark(name, tmp_path):
-    values = yaml.safe_load((ROOT / "config" / name).read_text())
-    assert Jobs.read(values, ROOT).remarks(tmp_path / "none.json") == []
+    assert remarks(jobs(mixtures=["uniform", "curr"]), NOTE) == []

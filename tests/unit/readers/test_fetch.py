@@ -20,7 +20,7 @@ from tdro.config.registry import Source
 from tdro.config.sections import parse
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
-from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.start import read
 from tdro.readers.fetch import dataset_job, find, model_job
 
 ROOT = Path(__file__).parents[3]
@@ -213,12 +213,12 @@ def test_a_source_has_one_place(keys, sentence):
 
 
 def test_only_what_is_not_local_is_fetched_and_each_once():
-    demo = Jobs.read(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
+    demo = read(yaml.safe_load((ROOT / "config/config.yaml").read_text()), ROOT)
     sources = [d.source for d in (*demo.tasks.values(), *demo.benchmarks.values())]
     references = [*(m.base for m in demo.config.models), demo.config.mining.encode.model]
     packages = {s.package for s in sources if s.package}
     packages |= {r.removeprefix("package:").split("/")[0] for r in references if r.startswith("package:")}
-    assert sorted(job.name for job in demo.fetches().values()) == sorted(packages)
-    paper = Jobs.read(yaml.safe_load((ROOT / "config/paper.yaml").read_text()), ROOT)
-    models = {job.name for job in paper.fetches().values() if job.kind == "model"}
+    assert sorted(job.name for job in demo.fetches.all().values()) == sorted(packages)
+    paper = read(yaml.safe_load((ROOT / "config/paper.yaml").read_text()), ROOT)
+    models = {job.name for job in paper.fetches.all().values() if job.kind == "model"}
     assert models == {m.base for m in paper.config.models} | {paper.config.mining.encode.model}

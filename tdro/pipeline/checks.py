@@ -1,0 +1,120 @@
+"""Names and numbers of a configuration that only a job would find wrong, after hours perhaps."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tdro.artifacts.filestates import nameable
+from tdro.cli.launch import configurations
+from tdro.config import mixturenames
+from tdro.config.nearest import hint
+from tdro.config.registry import Benchmark, Task
+from tdro.errors import UserError
+from tdro.mixtures.weights import read_weights
+from tdro.pipeline.jobs import Jobs
+from tdro.readers.base import check_source
+from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
+from tdro.retrieval.indices import check_index
+
+
+def check(jobs: Jobs, root: Path) -> None:
+    """Look at what the parts of a configuration say of each other, and of files and names in the project.
+
+    Raises:
+        UserError: for the first thing that is wrong.
+    """
+    _check_mixtures(jobs)
+    check_index(jobs.config.mining.search)
+    _check_negatives(jobs)
+    _check_losses(jobs)
+    _check_launches(jobs, root)
+    _check_files(jobs)
+    for name, dataset in {**jobs.tasks, **jobs.benchmarks}.items():
+        try:
+            _check_dataset(dataset)
+        except UserError as error:
+            raise UserError(f"{jobs.config.registry}: {name}: {error}") from None
+    for test_set in jobs.tests.chosen.values():
+        jobs.tests.corpus(test_set.corpus)
+
+
+def undistilled(jobs: Jobs) -> Iterator[str]:
+    """A sentence on the tasks that `training.distill` finds no scores for."""
+    provided = [name for name in jobs.tasks if name not in jobs.mined]
+    if jobs.config.training.distill and provided:
+        yield (
+            f"config: `training.distill`: no cross-encoder scores the provided negatives of {', '.join(provided)}; "
+            "the rows of such a task are trained without"
+        )
+
+
+def _check_mixtures(jobs: Jobs) -> None:
+    """Raises UserError: for a mixture that keeps no task."""
+    for name in jobs.config.mixtures:
+        mixture = mixturenames.parse(name)
+        if mixture.kind in ("top", "bottom") and not mixturenames.kept(mixture, len(jobs.tasks)):
+            raise UserError(f"config: mixture {name!r} keeps none of {len(jobs.tasks)} tasks; raise its percentage.")
+
+
+def _check_negatives(jobs: Jobs) -> None:
+    """Raises UserError: when a training wants more hard negatives than mining leaves a query."""
+    config, samples = jobs.config, jobs.config.mining.select.samples
+    for key, negatives in (("training", config.training.negatives), ("tdro", config.tdro.negatives)):
+        if jobs.mined and negatives > samples:
+            raise UserError(
+                f"config: `{key}.negatives` {negatives} is more than `mining.select.samples` {samples}, so that rows "
+                f"of {jobs.mined[0]!r} would name a negative twice; raise the samples or lower the negatives."
+            )
+
+
+def _check_losses(jobs: Jobs) -> None:
+    """Raises UserError: where a task would have no negative, or no task anything to distil."""
+    training, alone = jobs.config.training, jobs.own_negatives
+    if alone and not training.negatives:
+        raise UserError(
+            f"{jobs.config.registry}: {alone[0]}: `in_batch: false` leaves its rows their own hard negatives, and "
+            "`training.negatives` is 0; raise that, or remove `in_batch`."
+        )
+    if training.distill and not jobs.mined:
+        raise UserError(
+            "config: `training.distill` learns the scores of mined negatives, and all tasks have `negatives: "
+            "provided`; remove `training.distill`."
+        )
+
+
+def _check_launches(jobs: Jobs, root: Path) -> None:
+    """Raises UserError: for a launch configuration that there is not."""
+    known = configurations(root)
+    for model in jobs.config.models:
+        if model.accelerate not in known:
+            raise UserError(
+                f"config: model {model.name!r}: no launch configuration {model.accelerate!r}; there are "
+                f"{', '.join(known)}."
+            )
+
+
+def _check_files(jobs: Jobs) -> None:
+    """Raises UserError: for a file of weights or of queries that is none, or weighs other tasks."""
+    for name, file in jobs.config.weights.items():
+        if not jobs.weights_file(name).is_file():
+            raise UserError(f"config: `weights.{name}`: {file} is no file; correct the path or take it out.")
+        if not nameable([file]):
+            raise UserError(f"config: `weights.{name}`: {file} has braces, Snakemake's sign for wildcards; rename it.")
+        weighted = {task for task, weight in read_weights(jobs.weights_file(name)).weights.items() if weight}
+        if unknown := sorted(weighted - set(jobs.tasks)):
+            meant = hint(unknown[0], jobs.tasks)
+            raise UserError(
+                f"config: `weights.{name}`: {file} weighs {unknown[0]!r}{meant}, which is none of the tasks "
+                f"({', '.join(jobs.tasks)}); rename it in the file or add the task."
+            )
+    for file in jobs.config.dedup.queries:
+        if not Path(file).is_file():
+            raise UserError(f"config: `dedup.queries`: {file} is no file; correct the path or take it out.")
+
+
+def _check_dataset(dataset: Task | Benchmark) -> None:
+    """Raises UserError: for a source that cannot be read, or keys that only a benchmark in its own format has."""
+    if isinstance(dataset, Benchmark) and is_testset(dataset.source):
+        return check_testset(dataset.source, dataset.parts)
+    check_source(dataset.source)
+    if isinstance(dataset, Benchmark) and (dataset.parts or dataset.corpus):
+        raise UserError(f"`parts` and `corpus` are for the readers {', '.join(SHARED_CORPUS)}; remove them.")

@@ -1,0 +1,85 @@
+"""The start of a run: a configuration is read and checked, and what is odd about it is told."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tdro.artifacts import strictyaml
+from tdro.artifacts.strictyaml import Place
+from tdro.config import mixturenames
+from tdro.config.registry import Registry
+from tdro.config.schema import Config
+from tdro.config.sections import load, parse
+from tdro.errors import UserError
+from tdro.pipeline import firstlook
+from tdro.pipeline.checks import check, undistilled
+from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.project import check_claim, located, located_models, registry_file, same_sources
+
+
+def read(values: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> Jobs:
+    """The jobs of a configuration that is not validated yet.
+
+    Args:
+        values: Content of a configuration file, or of several with what the command line changes.
+        root: Where its registry is looked for when the working folder has none of that path.
+        files: The files that the values come from. They are read again for what the values do not show: a key
+            that stands twice, and how a word was written.
+
+    Raises:
+        UserError: for anything wrong in the configuration or its registry, with a line each.
+    """
+    config, registry = _all_of(
+        lambda: parse(Config, dict(values), "config", _written(files)), lambda: _registry(values, root)
+    )
+    jobs = Jobs(located_models(config, root), located(registry, root), root)
+    check(jobs, root)
+    return jobs
+
+
+def unusable(jobs: Jobs, root: Path) -> tuple[list[str], list[str]]:
+    """Sentences on local files that cannot be used, and on those that may be still to come."""
+    found = list(firstlook.complaints(jobs.config.registry, jobs.tasks, jobs.benchmarks, jobs.config))
+    wrong = [*firstlook.of_settings(root), *(line for line, to_come in found if not to_come)]
+    return wrong, [line for line, to_come in found if to_come]
+
+
+def remarks(jobs: Jobs, note: Path) -> list[str]:
+    """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
+    found = [
+        *mixturenames.remarks(jobs.config.mixtures, len(jobs.tasks)),
+        *same_sources(jobs.tasks, jobs.benchmarks),
+        *firstlook.echoing(jobs.config.registry, jobs.tasks),
+        *undistilled(jobs),
+    ]
+    try:
+        check_claim(note, jobs.registry_file, jobs.registry)
+    except UserError as error:
+        found.append(str(error))
+    return found
+
+
+def _all_of(*steps: Callable[[], Any]) -> list[Any]:
+    """What each step gives, or, where some refuse, all of their sentences."""
+    results, sentences = [], []
+    for step in steps:
+        try:
+            results.append(step())
+        except UserError as error:
+            sentences.append(str(error))
+    if sentences:
+        raise UserError("\n".join(sentences))
+    return results
+
+
+def _written(files: Iterable[Path]) -> dict[Place, str]:
+    """How the words of the files were written that YAML does not read as text; of several files the last one counts."""
+    documents = _all_of(*(partial(strictyaml.read_file, file) for file in files))
+    return {place: word for document in documents for place, word in document.written.items()}
+
+
+def _registry(values: Mapping[str, Any], root: Path) -> Registry | None:
+    """The registry that a configuration names; None where it names none, which its own validation says."""
+    name = values.get("registry")
+    return load(registry_file(name, root), Registry) if isinstance(name, str) and name.strip() else None

@@ -1,0 +1,115 @@
+"""Test sets: what is prepared and evaluated as one, out of the benchmarks of a registry; their corpora and files."""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.config.nearest import hint
+from tdro.config.registry import Benchmark, Registry, Task
+from tdro.config.schema import Config
+from tdro.errors import UserError
+from tdro.readers.testsets.base import SHARED_CORPUS, is_testset
+
+
+class TestSet(NamedTuple):
+    """A benchmark or a part of it."""
+
+    name: str
+    benchmark: str
+    part: str | None
+    entry: Benchmark
+    corpus: str
+
+
+class TestSets:
+    """Those of a registry, of which a configuration evaluates some.
+
+    Attributes:
+        known: All of the registry, by name.
+        chosen: Those that are evaluated, by name; the in-domain benchmark is none of them.
+    """
+
+    def __init__(
+        self, config: Config, registry: Registry, tasks: Mapping[str, Task], benchmarks: Mapping[str, Benchmark]
+    ) -> None:
+        self.known = _known(registry)
+        self.chosen = {name: test for name, test in self.known.items() if test.benchmark in benchmarks}
+        self._config, self._tasks, self._benchmarks = config, tasks, benchmarks
+
+    def datasets(self, benchmark: str) -> list[str]:
+        """The datasets of a benchmark: the tasks with held-out rows, the benchmark's parts, or itself."""
+        if benchmark == IN_DOMAIN:
+            return [name for name, task in self._tasks.items() if task.held_out]
+        return list(self._benchmarks[benchmark].datasets(benchmark))
+
+    @property
+    def evaluated(self) -> list[str]:
+        """What one job evaluates each: every test set, and the in-domain benchmark as a whole."""
+        return [name for b in self._config.benchmarks for name in ([b] if b == IN_DOMAIN else self.datasets(b))]
+
+    def suites(self) -> dict[str, list[str]]:
+        """Benchmarks that are averaged under one name."""
+        found: dict[str, list[str]] = {}
+        for benchmark in self._config.benchmarks:
+            if benchmark != IN_DOMAIN and (suite := self._benchmarks[benchmark].suite):
+                found.setdefault(suite, []).append(benchmark)
+        return found
+
+    def corpus(self, name: str) -> TestSet:
+        """The test set that a corpus is named after, or, where parts share a corpus, one of them.
+
+        Raises:
+            UserError: when the registry has none of that name, or it has no corpus of its own.
+        """
+        for test_set in self.known.values():
+            if test_set.corpus == name and not test_set.entry.corpus:
+                return test_set
+        meant = hint(name, [test_set.corpus for test_set in self.known.values()])
+        raise UserError(
+            f"{self._config.registry}: no benchmark has the corpus {name!r}{meant}; under `corpus` name a benchmark "
+            "(of one with parts, a part: NAME-PART)."
+        )
+
+    @cached_property
+    def corpora(self) -> dict[str, TestSet]:
+        """Corpora that the chosen ones search, each with a test set that it is named after."""
+        return {test.corpus: self.corpus(test.corpus) for test in self.chosen.values()}
+
+    @property
+    def of_rows(self) -> list[str]:
+        """Corpora that are prepared whole, as a task is; of the others, corpus and query sets are apart."""
+        return [name for name, test in self.corpora.items() if not is_testset(test.entry.source)]
+
+    @property
+    def shared_corpora(self) -> set[str]:
+        """Corpora that several test sets search whose passages carry no instruction: each is encoded once."""
+        named = Counter(test.corpus for test in self.chosen.values() if not test.entry.symmetric)
+        return {name for name, number in named.items() if number > 1}
+
+    def reads_shared(self, dataset: str) -> bool:
+        """Whether a test set reads the embeddings that were made for several."""
+        test = self.chosen.get(dataset)
+        apart = [model.prompts.tasks[dataset] for model in self._config.models if dataset in model.prompts.tasks]
+        if test is None or test.entry.symmetric or any(prompts.passage is not None for prompts in apart):
+            return False
+        return test.corpus in self.shared_corpora
+
+    def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
+        """Corpus and queries of a dataset."""
+        if benchmark == IN_DOMAIN:
+            return layout.held_out(dataset, "corpus.parquet"), layout.held_out(dataset, "queries.parquet")
+        corpus = self.known[dataset].corpus
+        return layout.benchmark(corpus, "corpus.parquet"), layout.benchmark(dataset, "queries.parquet")
+
+
+def _known(registry: Registry) -> dict[str, TestSet]:
+    """Every benchmark and part of the registry, with the name of the corpus that it searches."""
+    found = {}
+    for benchmark, entry in registry.benchmarks.items():
+        shared = SHARED_CORPUS.get(entry.source.reader, False)
+        for name, part in entry.datasets(benchmark).items():
+            corpus = entry.corpus or (benchmark if shared else name)
+            found[name] = TestSet(name, benchmark, part, entry, corpus)
+    return found

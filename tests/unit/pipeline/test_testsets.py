@@ -1,0 +1,56 @@
+"""Test sets: their parts, corpora and files."""
+
+import pytest
+from toyjobs import ENTRY, jobs, registry_of
+
+from tdro.artifacts.layout import Layout
+from tdro.errors import UserError
+from tdro.pipeline.jobs import Jobs
+
+LAYOUT = Layout("results")
+
+
+def test_every_part_is_evaluated_by_a_job_of_its_own_and_the_held_out_rows_by_one():
+    assert jobs().tests.evaluated == [
+        *("in_domain", "web", "nq", "cqa-a", "cqa-b", "miracl-sw", "miracl-yo", "mkqa-ar", "mkqa-th"),
+        *("mkqa-nq-ar", "mkqa-nq-th"),
+    ]
+    content = jobs().report()
+    assert content.benchmarks["cqa"] == ["cqa-a", "cqa-b"]
+    assert content.suites == {"BEIR": ["nq", "cqa"], "MKQA": ["mkqa-nq"]}
+    assert list(jobs().evaluate(["in_domain"], LAYOUT, {}).benchmarks["in_domain"]) == ["one", "two"]
+
+
+def test_parts_have_corpora_of_their_own_or_one_of_all_or_another_benchmarks():
+    corpora = {name: test.corpus for name, test in jobs().tests.chosen.items()}
+    assert corpora["miracl-sw"] == "miracl-sw"
+    assert corpora["mkqa-ar"] == corpora["mkqa-th"] == "mkqa"
+    assert corpora["mkqa-nq-ar"] == "nq"
+    (dataset,) = jobs().evaluate(["mkqa-nq-ar"], LAYOUT, {}).benchmarks["mkqa-nq-ar"].values()
+    assert dataset.corpus == "results/benchmarks/nq/corpus.parquet"
+    assert dataset.queries == "results/benchmarks/mkqa-nq-ar/queries.parquet"
+    assert dataset.max_words is None
+    (cut,) = jobs(data={"max_words": 9}).evaluate(["web"], LAYOUT, {}).benchmarks["web"].values()
+    assert cut.max_words == 9
+    assert jobs().prepare_corpus("miracl-sw").part == "sw"
+    assert jobs().prepare_corpus("mkqa").part is None
+    assert jobs().prepare_queries("mkqa-th").part == "th"
+
+
+def test_a_corpus_may_be_that_of_a_benchmark_that_is_not_evaluated():
+    alone = jobs(benchmarks={"mkqa-web": ENTRY | {"source": {"reader": "mkqa", "path": "m"}, "corpus": "web"}})
+    only = Jobs(alone.config.model_copy(update={"benchmarks": ["mkqa-web"]}), registry_of(alone))
+    assert only.tests.evaluated == ["mkqa-web"]
+    assert only.prepare("web").benchmark.source.reader == "jsonl"
+
+
+def test_an_unknown_corpus_is_named():
+    wrong = jobs(benchmarks={"other": ENTRY | {"source": {"reader": "mkqa", "path": "m"}, "corpus": "gone"}})
+    with pytest.raises(UserError, match="no benchmark has the corpus 'gone'"):
+        wrong.tests.corpus("gone")
+
+
+def test_corpora_of_several_test_sets_are_encoded_once():
+    assert jobs().tests.shared_corpora == {"mkqa", "nq"}
+    assert jobs().tests.reads_shared("nq") and jobs().tests.reads_shared("mkqa-ar")
+    assert not jobs().tests.reads_shared("cqa-a") and not jobs().tests.reads_shared("in_domain")
