@@ -57,12 +57,9 @@ PROVED_BY = {
     "readers/test_qrels.py": """
         readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
     """,
-    "report/test_report.py": """
-        formats report/figures report/plain report/scores/comparison report/scores/forest report/scores/gains
-        report/scores/queries report/scores/reading report/scores/rows report/scores/subjects report/scores/tables
-        report/scores/terminal report/stages/counts report/stages/duplicates report/stages/jobs report/stages/leaks
-        report/weights/courses report/weights/heaviest report/weights/shares report/weights/sweep
-    """,
+    "report/scores/test_comparison.py": "report/scores/subjects",
+    "report/scores/test_tables.py": "report/scores/forest",
+    "report/test_report.py": "formats report/figures report/plain report/weights/courses",
     "text/test_relations.py": "data/echoes text/strings",
     "training/test_forward.py": "models/features training/meter",
     "training/test_matryoshka.py": "config/dimensions",
