@@ -145,8 +145,8 @@ def _peer(folder: Path, batch_size: int) -> dict:
 
     from tdro.artifacts.files import read_table
     from tdro.artifacts.schemas import CORPUS, QUERIES
-    from tdro.models.load import resolve
     from tdro.models.precision import autocast
+    from tdro.models.sources import resolve
 
     texts = read_table(folder / "corpus.parquet", CORPUS)["text"].to_pylist()
     asked = read_table(folder / "queries.parquet", QUERIES)

@@ -72,7 +72,7 @@ def model_folder(reference: str) -> Path:
         UserError: when it cannot be had, or is no SentenceTransformer.
     """
     if reference.startswith(PREFIX):
-        from tdro.models.load import resolve
+        from tdro.models.sources import resolve
 
         return Path(resolve(reference))
     if not is_local(reference) and reference.count("/") < 2:

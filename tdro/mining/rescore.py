@@ -58,8 +58,9 @@ class _CrossEncoder:
         from torch.nn import Identity
 
         from tdro.models.cuts import CutCounter
-        from tdro.models.load import limit_length, resolve, tokenised
-        from tdro.models.uninitialised import check_whole, loading
+        from tdro.models.load import limit_length, tokenised
+        from tdro.models.sources import resolve
+        from tdro.models.weights import check_whole, loading
 
         self.settings = settings
         self.activation = Identity() if settings.activation == "none" else None  # None: the model's own

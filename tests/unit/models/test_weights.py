@@ -3,17 +3,20 @@
 import json
 import shutil
 
+import basemodels
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tinymodels import bert
 
 from tdro.config.mining import Rescore
-from tdro.config.models import Encoding, Model
+from tdro.config.models import Encoding, Lora, Model
 from tdro.errors import UserError
 from tdro.mining.rescore import _CrossEncoder
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_embedder, load_trained
+from tdro.models.networks import network_of
+from tdro.models.weights import freeze_unused
 
 ENCODING = Encoding(query_length=16, passage_length=48, precision="fp32")
 
@@ -171,28 +174,17 @@ def test_a_base_that_reads_fewer_tokens_is_refused_before_it_stops_with_an_index
     assert "encoding.passage_length asks for 48" in found
 
 
-def test_miner_and_rescorer_read_what_they_can_and_say_so(models, caplog):
-    """Their BERT has 64 positions; a text of more would end in an IndexError."""
-    for model in (
-        load_embedder(str(models / "miner-parts" / "bert"), None, 200),
-        _CrossEncoder(Rescore(model=str(models / "rescorer"), max_length=200)).model,
-    ):
-        assert model.max_seq_length == 64
-    for key in ("mining.encode.max_length", "mining.rescore.max_length"):
-        assert f"reads 64 tokens at most, not the 200 of {key}" in caplog.text
+def test_what_an_embedding_does_not_depend_on_is_not_trained(tmp_path):
+    retriever = basemodels.load(basemodels.save_bare("bert", tmp_path / "base"))
+    freeze_unused(network_of(retriever))
+    frozen = {name for name, p in retriever.named_parameters() if not p.requires_grad}
+    assert {name.rpartition("pooler")[2] for name in frozen} == {".dense.weight", ".dense.bias"}
+    assert all(p.grad is None for p in retriever.parameters())
 
 
-@pytest.mark.parametrize(
-    "content", [b"version https://git-lfs.github.com/spec/v1\n", b"", b"PK", b"GGUF\x03\0\0\0\x07", b"GGUF"]
-)
-def test_a_gguf_file_of_a_package_that_cannot_be_read_is_a_sentence(content, tmp_path, monkeypatch):
-    import zipfile
-
-    monkeypatch.setenv("TDRO_CACHE", str(tmp_path / "cache"))
-    archive = tmp_path / "cache" / "packages" / "tiny-1.0-py3-none-any.whl"
-    archive.parent.mkdir(parents=True)
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("tiny/model.gguf", content)
-    with pytest.raises(UserError, match=r"model\.gguf can") as caught:
-        base("package:tiny==1.0/tiny/model.gguf")
-    assert "\n" not in str(caught.value)
+def test_lora_adapts_an_embedding_model_and_leaves_what_is_unused_alone(tmp_path):
+    retriever = basemodels.load(basemodels.save_embedder("bert", tmp_path / "base"), lora=Lora(rank=2))
+    basemodels.train(retriever)
+    trained = {name for name, p in retriever.named_parameters() if p.requires_grad}
+    assert trained
+    assert all("lora" in name and "pooler" not in name for name in trained)

@@ -1,11 +1,12 @@
-"""Whether the weights that a model computes with all came from its files.
+"""Which weights decide what a model computes: none may be random, and no others need be trained.
 
 transformers fills weights that a checkpoint lacks, or has in another shape, with random numbers and goes on with a
-table in the log. Some of them decide nothing: BERT's pooler beside embeddings of the last layer, the head of a language
+table in the log. Some weights decide nothing: BERT's pooler beside embeddings of the last layer, the head of a language
 model, layers that are cut off. Which these are is measured, not listed: a weight decides the output when its gradient
 reaches it.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -14,6 +15,9 @@ import torch
 from torch import Tensor
 
 from tdro.errors import UserError
+from tdro.models.networks import hidden
+
+log = logging.getLogger(__name__)
 
 _LONGEST = 400  # characters of another library's message
 
@@ -85,20 +89,51 @@ def check_whole(what: str, found: list[Gap], output: Callable[[], Tensor]) -> No
     asked = [gap for gap in found if gap.weight.is_floating_point()]
     if not asked:
         return
-    frozen = [gap.weight for gap in asked if not gap.weight.requires_grad]
-    for weight in frozen:
-        weight.requires_grad_(True)
-    with torch.enable_grad():
-        gradients = torch.autograd.grad(output().sum(), [gap.weight for gap in asked], allow_unused=True)
-    for weight in frozen:
-        weight.requires_grad_(False)
-    deciding = [gap for gap, gradient in zip(asked, gradients, strict=True) if gradient is not None]
-    if deciding:
+    reached = _reached([gap.weight for gap in asked], output)
+    if deciding := [gap for gap, decides in zip(asked, reached, strict=True) if decides]:
         first = deciding[0]
         raise UserError(
             f"{what} cannot be used: {len(deciding)} of its weights would be random numbers, such as {first.name} "
             f"({first.reason}); its files are of another model or not complete: get them anew, or name another model."
         )
+
+
+def freeze_unused(network) -> None:
+    """Train no weight of a network that what it makes of a text does not depend on.
+
+    Several processes wait for the gradient of every trained weight, so one that never gets a gradient must not be.
+    """
+    trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    reached = _reached(list(trained.values()), lambda: hidden(network))
+    unused = sorted(name for name, decides in zip(trained, reached, strict=True) if not decides)
+    for name in unused:
+        trained[name].requires_grad_(False)
+    if unused:
+        log.info("not trained, as embeddings do not depend on them: %s", ", ".join(unused))
+
+
+def _reached(weights: list[Tensor], output: Callable[[], Tensor]) -> list[bool]:
+    """Whether the gradient of an output reaches each weight; which of them are trained stays as it was."""
+    found = [False] * len(weights)
+
+    def note(place: int) -> Callable[[Tensor], None]:
+        def hook(weight: Tensor) -> None:
+            found[place] = True
+            weight.grad = None  # at once, so that the gradients of all are never in memory together
+
+        return hook
+
+    frozen = [weight for weight in weights if not weight.requires_grad]
+    for weight in frozen:
+        weight.requires_grad_(True)
+    hooks = [weight.register_post_accumulate_grad_hook(note(place)) for place, weight in enumerate(weights)]
+    with torch.enable_grad():
+        output().sum().backward(inputs=weights)
+    for hook in hooks:
+        hook.remove()
+    for weight in frozen:
+        weight.requires_grad_(False)
+    return found
 
 
 def _gaps(model, info: dict[str, Any]) -> list[Gap]:
