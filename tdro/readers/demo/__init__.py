@@ -1,1 +1,4 @@
-"""The data of the demonstration: one module a source, which reads a pip package (or Python itself)."""
+"""The demonstration's pip packages (or Python's own library) in, rows of query and passages out: one module a source.
+
+``cleaning`` takes texts out of markup, ``catalogues`` the entries out of bioregistry for the two that read it.
+"""
