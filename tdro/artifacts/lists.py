@@ -1,7 +1,6 @@
 """A list of numbers for each row of something else, as two arrays instead of Python lists."""
 
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -107,34 +106,6 @@ class Lists:
             end = max(row + 1, int(np.searchsorted(self.starts, start + _BLOCK, side="right")) - 1)
             yield row, Lists(self.values[start : self.starts[end]], self.starts[row : end + 1] - start)
             row = end
-
-
-class Pairs:
-    """Pairs of a query's row and a passage's, in the order met."""
-
-    def __init__(self) -> None:
-        self._owners, self._members = array("i"), array("i")
-        self._waiting: tuple[list[int], list[int]] = [], []
-
-    def add(self, owner: int, members: Iterable[int]) -> None:
-        """Pair a query, by its place in the waiting block, with members rows, or ``-1 - place`` in the block."""
-        before = len(self._waiting[1])
-        self._waiting[1].extend(members)
-        self._waiting[0].extend([owner] * (len(self._waiting[1]) - before))
-
-    def flush(self, queries: np.ndarray, passages: np.ndarray) -> None:
-        """Turn places in the block into rows."""
-        owners, members = (np.array(column, dtype=np.int32) for column in self._waiting)
-        new = members < 0
-        members[new] = passages[-1 - members[new]]
-        self._owners.frombytes(queries[owners].tobytes())
-        self._members.frombytes(members.tobytes())
-        self._waiting = [], []
-
-    def lists(self, total: int) -> Lists:
-        """The passages of each of ``total`` queries."""
-        owners, members = (np.frombuffer(column, dtype=np.int32) for column in (self._owners, self._members))
-        return Lists.from_pairs(owners, members, total)
 
 
 def ranges(starts: np.ndarray | int, counts: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ that UTF-8 cannot hold are mended. Of texts that are the same (:mod:`tdro.text.r
 is kept.
 """
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,16 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tdro.artifacts.files import table_writer
-from tdro.artifacts.lists import Lists, Pairs
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.data import Data
 from tdro.data.echoes import Said, find_echoes, read_said
-from tdro.data.identifiers import Identifiers, clean
-from tdro.data.keys import KeyRows
-from tdro.data.spool import Distinct
+from tdro.data.identifiers import Identifiers, Listed, clean
+from tdro.data.spool import Pairs, Spool
 from tdro.readers.base import Passage, PassageId, Row
 from tdro.text.relations import written, written_key
-from tdro.text.strings import count_words, cut, exact_key, key_array, mended, passage_text
+from tdro.text.strings import count_words, cut, mended, passage_text
 
 #: Positives that say the same as their query, and those that nearly do, kept or not (:mod:`tdro.data.echoes`).
 ECHOES = ("positive says the same as the query", "positive nearly says the same as the query")
@@ -50,12 +48,12 @@ _COUNTS = (
 class _Candidate(NamedTuple):
     """A passage of a row before it is decided whether to keep it.
 
-    ``words`` are those of the whole text; of a passage that is stored already, ``row`` says where.
+    ``words`` are those of the whole text; a passage that is stored already has its ``number`` instead.
     """
 
     words: int
     passage: Passage | None = None
-    row: int = -1
+    number: int = -1
 
 
 class Collection:
@@ -83,17 +81,17 @@ class Collection:
         self.name, self.data, self.filtered = name, data, filtered
         self.counts: Counter[str] = Counter()
         self._fewest = max(1, data.min_words if filtered else 1)
-        self._queries = Distinct(folder, ("id", "query"))
-        self._passages = Distinct(folder, ("id", "title", "text"))
+        self._queries = Spool(folder, ("id", "query"))
+        self._passages = Spool(folder, ("id", "title", "text"))
         self._positives, self._negatives = Pairs(), Pairs()
-        self._listed = _Listed()
+        self._listed = Listed()
 
     def add_passage(self, passage: Passage) -> None:
         """Add a passage of the source's own corpus; an empty one is left out."""
         candidate = self._candidate(passage)
-        place = self._store(candidate) if candidate.words else None
-        self.counts["empty passage of the corpus"] += place is None
-        self._listed.add(passage.passage_id, candidate, place)
+        number = self._store(candidate.passage) if candidate.words else -1
+        self.counts["empty passage of the corpus"] += number < 0
+        self._listed.add(passage.passage_id, candidate.words, number)
         self._flush_full()
 
     def add_row(self, row: Row) -> None:
@@ -111,21 +109,23 @@ class Collection:
         if not positives:
             self.counts["row without a positive left"] += 1
             return
-        # This may flush, so that it comes before the row has a place.
         negatives = self._long_enough(row.negatives, "negative too short")
         owner = self._queries.add(written_key(query), (clean(row.query_id), query))
-        self._positives.add(owner, map(self._member, positives))
-        self._negatives.add(owner, map(self._member, negatives))
+        self._positives.add(owner, list(map(self._number, positives)))
+        self._negatives.add(owner, list(map(self._number, negatives)))
         self._flush_full()
 
     def finish(self) -> None:
         """End reading: bring the lists in the order of the queries; remove echoes and false negatives."""
         self._flush()
-        total = len(self._queries)
-        self.positives, self.negatives = self._positives.lists(total), self._negatives.lists(total)
-        self.named = self._listed.rows()
+        for spool, name in ((self._queries, "query"), (self._passages, "passage")):
+            self.counts[f"merged with an equal {name}"] = len(spool.rows) - len(spool)
+        self.positives, self.negatives = (
+            pairs.lists(self._queries, self._passages) for pairs in (self._positives, self._negatives)
+        )
+        self.named = np.unique(self._passages.rows[np.frombuffer(self._listed.named, dtype=np.int32)])
         self.counts["passage with an identifier used before"] = self._listed.repeated
-        asked = read_said(self._queries.spool, ("query",), np.arange(total), total)
+        asked = read_said(self._queries, ("query",), np.arange(self.queries), self.queries)
         if self.filtered:
             self._drop_echoes(asked)
         self._drop_false_negatives(asked.keys)
@@ -133,9 +133,8 @@ class Collection:
 
     def _drop_echoes(self, asked: Said) -> None:
         used = np.unique(self.positives.values)
-        told = read_said(self._passages.spool, ("text",), used, self.passages)
-        spools = self._queries.spool, self._passages.spool
-        kinds = find_echoes(self.positives, *spools, asked, told)
+        told = read_said(self._passages, ("text",), used, self.passages)
+        kinds = find_echoes(self.positives, self._queries, self._passages, asked, told)
         for kind, name in zip((2, 1), ECHOES, strict=True):
             self.counts[name] = int(np.count_nonzero(kinds == kind))
         self.pairs = len(kinds)
@@ -148,7 +147,7 @@ class Collection:
         if not before:
             return
         used = np.union1d(self.positives.values, self.negatives.values)
-        told = read_said(self._passages.spool, ("title", "text"), used, self.passages).keys
+        told = read_said(self._passages, ("title", "text"), used, self.passages).keys
         numbers = np.unique(told, return_inverse=True)[1].astype(np.int32)
         wording = np.unique(asked, return_inverse=True)[1]  # of queries that say the same, one's positives are all's
         right = Lists.from_pairs(wording[self.positives.owners()], numbers[self.positives.values], len(asked))
@@ -169,8 +168,8 @@ class Collection:
 
     def close(self) -> None:
         """Give the disk space back."""
-        self._queries.spool.close()
-        self._passages.spool.close()
+        self._queries.close()
+        self._passages.close()
 
     def write(
         self,
@@ -192,14 +191,14 @@ class Collection:
         """
         with table_writer(folder / "corpus.parquet", CORPUS) as file:
             identifiers = Identifiers(f"{self.name}-p")
-            for rows, batch in self._passages.spool.select(passages):
+            for rows, batch in self._passages.select(passages):
                 ids = identifiers.of(rows, batch["id"].to_pylist())
                 file.append({"passage_id": ids, "title": batch["title"], "text": batch["text"]})
         place = np.full(self.passages, -1, dtype=np.int32)
         place[passages] = np.arange(len(passages))
         with table_writer(folder / "queries.parquet", QUERIES, counts) as file:
             identifiers = Identifiers(f"{self.name}-q")
-            for rows, batch in self._queries.spool.select(queries):
+            for rows, batch in self._queries.select(queries):
                 lists = [_moved(self.positives.take(rows), place), _moved(self.negatives.take(rows), place)]
                 if not negatives:
                     lists[1] = lists[1].where(np.zeros(len(lists[1].values), dtype=bool))
@@ -211,7 +210,8 @@ class Collection:
         if isinstance(passage, PassageId):
             if self._listed.waiting:
                 self._flush()
-            return self._listed.find(passage.passage_id)
+            words, number = self._listed.find(passage.passage_id)
+            return _Candidate(words, number=number)
         passage = Passage(mended(passage.text), mended(passage.title), clean(passage.passage_id))
         return _Candidate(_words(passage.title) + _words(passage.text), passage)
 
@@ -221,12 +221,12 @@ class Collection:
         self.counts[otherwise] += len(candidates) - len(kept)
         return kept
 
-    def _member(self, candidate: _Candidate) -> int:
-        """Row of a stored passage; of a new one ``-1 - place``, its place in the block that waits."""
-        return candidate.row if candidate.passage is None else -1 - self._store(candidate)
+    def _number(self, candidate: _Candidate) -> int:
+        """Number of a passage in the spool, where a new one is stored."""
+        return candidate.number if candidate.passage is None else self._store(candidate.passage)
 
-    def _store(self, candidate: _Candidate) -> int:
-        text, title, passage_id = candidate.passage
+    def _store(self, passage: Passage) -> int:
+        text, title, passage_id = passage
         shown = cut(text, self.data.max_words)
         self.counts["passage cut"] += len(shown.rstrip()) < len(text.rstrip())
         return self._passages.add(written_key(passage_text(title, shown)), (passage_id, title, shown))
@@ -236,51 +236,8 @@ class Collection:
             self._flush()
 
     def _flush(self) -> None:
-        queries, new = self._queries.flush()
-        self.counts["merged with an equal query"] += len(queries) - new
-        passages, new = self._passages.flush()
-        self.counts["merged with an equal passage"] += len(passages) - new
-        self._positives.flush(queries, passages)
-        self._negatives.flush(queries, passages)
-        self._listed.flush(passages)
-
-
-class _Listed:
-    """Passages of the source's own corpus, by identifier: of equal identifiers the first counts."""
-
-    def __init__(self) -> None:
-        self._by_id = KeyRows()
-        self._rows, self._words, self._named = array("i"), array("i"), array("i")
-        self.repeated = 0
-        self.waiting: list[tuple[str | None, _Candidate, int | None]] = []
-
-    def add(self, passage_id: str | None, candidate: _Candidate, place: int | None) -> None:
-        """Enter a passage and its place in the waiting block, null for an empty one."""
-        self.waiting.append((passage_id, candidate, place))
-
-    def flush(self, passages: np.ndarray) -> None:
-        """Turn places in the block into rows."""
-        found = [(i, c, -1 if place is None else int(passages[place])) for i, c, place in self.waiting]
-        self._named.extend(row for _, _, row in found if row >= 0)
-        found = [entry for entry in found if entry[0] is not None]
-        _, new = self._by_id.add(key_array(exact_key(i) for i, _, _ in found))
-        self.repeated += len(found) - len(new)
-        for place in new:
-            _, candidate, row = found[place]
-            self._rows.append(row)
-            self._words.append(candidate.words)
-        self.waiting = []
-
-    def find(self, passage_id: str) -> _Candidate:
-        """What is known of a passage."""
-        entry = int(self._by_id.find(key_array([exact_key(passage_id)]))[0])
-        if entry < 0:
-            raise KeyError(f"no passage {passage_id!r} came before the row that names it")
-        return _Candidate(self._words[entry], row=self._rows[entry])
-
-    def rows(self) -> np.ndarray:
-        """Rows of all of them, rising."""
-        return np.unique(np.frombuffer(self._named, dtype=np.int32))
+        for part in (self._queries, self._passages, self._listed):
+            part.flush()
 
 
 def _words(text: str) -> int:

@@ -71,10 +71,13 @@ def by_torch(path):
 
 def by_spool(path):
     from tdro.data.spool import Spool
+    from tdro.text.strings import exact_key
 
     spool = Spool(path.parent, ["text"])
-    for _ in range(9):
-        spool.append([(text,) for text in texts()["text"]])
+    for number in range(9):
+        for place, text in enumerate(texts()["text"]):
+            spool.add(exact_key(f"{number} {place}"), (text,))
+        spool.flush()
 
 
 WRITERS = {

@@ -3,36 +3,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.data import spool
-from tdro.data.spool import Distinct, Spool
-from tdro.text.relations import said_keys
+from tdro.data.spool import Spool
+from tdro.text.strings import exact_key
 
 
-@given(st.lists(st.integers(0, 5), max_size=6), st.data())
-def test_a_spool_gives_back_what_it_got(tmp_path_factory, sizes, data):
+@given(st.lists(st.lists(st.integers(0, 30), max_size=6), max_size=6), st.data())
+def test_a_spool_gives_back_each_text_once(tmp_path_factory, blocks, data):
     folder = tmp_path_factory.mktemp("spool")
-    records = [(str(number), None if number % 3 else f"text {number}") for number in range(sum(sizes))]
-    store, start = Spool(folder, ("a", "b")), 0
-    for size in sizes:
-        store.append(records[start : start + size])
-        start += size
+    store, added = Spool(folder, ("a", "b")), [text for block in blocks for text in block]
+    numbers = []
+    for block in blocks:
+        for text in block:
+            record = (str(text), None if text % 3 else f"text {len(numbers)}")
+            numbers.append(store.add(exact_key(str(text)), record))
+        store.flush()
+    distinct = list(dict.fromkeys(added))
+    assert numbers == list(range(len(added)))
+    assert store.rows.tolist() == [distinct.index(text) for text in added]
+    assert len(store) == len(distinct)
     for _ in range(2):
-        rows = sorted(data.draw(st.sets(st.integers(0, len(records) - 1)))) if records else []
+        rows = sorted(data.draw(st.sets(st.sampled_from(range(len(distinct)))))) if distinct else []
         found = list(store.select(np.array(rows, dtype=np.int64)))
-        assert [tuple(r.values()) for _, batch in found for r in batch.to_pylist()] == [records[row] for row in rows]
         assert [row for piece, _ in found for row in piece] == rows
+        expected = [(str(text), None if text % 3 else f"text {added.index(text)}") for text in distinct]
+        assert [tuple(r.values()) for _, batch in found for r in batch.to_pylist()] == [expected[row] for row in rows]
     assert list(folder.iterdir()) == []
     store.close()
 
 
-def test_distinct_texts_wait_in_blocks(tmp_path, monkeypatch):
+def test_a_spool_is_full_by_number_and_by_length(tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "_MOST_RECORDS", 3)
-    texts = Distinct(tmp_path, ("text",))
-    for text in ("a", "b", "A."):
+    texts = Spool(tmp_path, ("text",))
+    for text in ("a", "b", "a"):
         assert not texts.full
-        texts.add(said_keys([text]).tobytes(), (text,))
+        texts.add(exact_key(text), (text,))
     assert texts.full
-    rows, new = texts.flush()
-    assert (rows.tolist(), new, len(texts), texts.full) == ([0, 1, 0], 2, 2, False)
+    texts.flush()
+    assert not texts.full
     monkeypatch.setattr(spool, "_MOST_CHARACTERS", 10)
-    texts.add(said_keys(["c" * 11]).tobytes(), ("c" * 11,))
+    texts.add(exact_key("c"), ("c" * 11,))
     assert texts.full
