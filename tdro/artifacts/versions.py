@@ -78,6 +78,7 @@ def of_command(run: Callable) -> Version:
     """The version of a command, by the function that runs it and imports its stage."""
     tree = ast.parse(_file(run.__module__).read_bytes())
     function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == run.__name__)
+    function.decorator_list = []  # options and their help make no result
     return _version(_imports(function), _digest(function))
 
 

@@ -1,9 +1,13 @@
 """What the commands' arguments have in common."""
 
 import argparse
-import textwrap
+import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
+
+#: Adds an argument, or several, to a parser.
+Argument = Callable[[argparse.ArgumentParser], Any]
 
 
 class Mixed(argparse.ArgumentParser):
@@ -22,53 +26,57 @@ class Mixed(argparse.ArgumentParser):
             self._mixing = False
 
 
-def add_command(
-    commands,
-    name: str,
-    summary: str,
-    details: str,
-    run: Callable[..., None],
-    *,
-    settings: bool = True,
-    made: Callable[..., Path | list[Path] | None] | None = None,
-) -> argparse.ArgumentParser:
-    """Add a command that calls ``run`` with its parsed options.
+class Command(NamedTuple):
+    """A command: its function, whose docstring is its help, and what adds its arguments to a parser.
 
     ``made`` names the output that stands for all that the command makes (:mod:`tdro.artifacts.versions`), or one of
     each thing that it makes; default: ``--output``.
     """
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=summary,
-        epilog=textwrap.dedent(details).strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.add_argument("--threads", type=int, help="CPU threads of this process; default: all")
-    if settings:
-        command.add_argument(
-            "--settings", metavar="YAML", help="settings as YAML or JSON text, or @FILE; keys in config/README.md"
-        )
-    command.set_defaults(run=run, made=made or (lambda options: getattr(options, "output", None)))
-    return command
+
+    name: str
+    run: Callable[[argparse.Namespace], None]
+    arguments: tuple[Argument, ...]
+    made: Callable[[argparse.Namespace], Path | list[Path] | None]
+
+    def add(self, commands: argparse._SubParsersAction) -> None:
+        """Add it to a parser."""
+        summary, _, details = inspect.getdoc(self.run).partition("\n\n")
+        raw = argparse.RawDescriptionHelpFormatter
+        parser = commands.add_parser(self.name, help=summary, description=summary, epilog=details, formatter_class=raw)
+        for add_to in self.arguments:
+            add_to(parser)
+        parser.set_defaults(run=self.run, made=self.made)
 
 
-def add_paths(command: argparse.ArgumentParser, *names: str) -> None:
-    """Add required options that are paths."""
-    for name in names:
-        command.add_argument(f"--{name}", type=Path, required=True)
+def command(
+    name: str, *arguments: Argument, settings: bool = True, made: Callable | None = None
+) -> Callable[[Callable], Command]:
+    """Makes a command of a function; ``settings``: whether it takes ``--settings``."""
+    common = (_THREADS, _SETTINGS) if settings else (_THREADS,)
+    made = made or (lambda options: getattr(options, "output", None))
+    return lambda run: Command(name, run, (*common, *arguments), made)
 
 
-def add_fetched(command: argparse.ArgumentParser) -> None:
-    """Add the manifest of what was fetched ahead."""
-    command.add_argument(
-        "--fetched", type=Path, metavar="MANIFEST", help="written by `tdro fetch`; default: fetch what is needed now"
-    )
+def argument(*flags: str, **keywords: Any) -> Argument:
+    """One argument, as :meth:`argparse.ArgumentParser.add_argument` takes it."""
+    return lambda parser: parser.add_argument(*flags, **keywords)
 
 
-def add_results(command: argparse.ArgumentParser) -> None:
-    """Add the folder of results."""
-    command.add_argument("--results", type=Path, default=Path("results"), help="folder of results; default: results")
+def paths(*names: str) -> Argument:
+    """Required options that are paths."""
+    return lambda parser: [parser.add_argument(f"--{name}", type=Path, required=True) for name in names]
+
+
+_THREADS = argument("--threads", type=int, help="CPU threads of this process; default: all")
+_SETTINGS = argument(
+    "--settings", metavar="YAML", help="settings as YAML or JSON text, or @FILE; keys in config/README.md"
+)
+#: The manifest of what was fetched ahead.
+FETCHED = argument(
+    "--fetched", type=Path, metavar="MANIFEST", help="written by `tdro fetch`; default: fetch what is needed now"
+)
+#: The folder of results.
+RESULTS = argument("--results", type=Path, default=Path("results"), help="folder of results; default: results")
 
 
 def named_path(text: str) -> tuple[str, Path]:

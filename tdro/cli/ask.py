@@ -4,44 +4,39 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tdro.cli.arguments import add_command
+from tdro.cli.arguments import argument, command
 from tdro.errors import UserError
 
 
-def _ask(commands) -> None:
-    command = add_command(
-        commands,
-        "ask",
-        "Find the passages of a corpus that answer a query.",
-        """
-        input    a SentenceTransformer folder (such as results/*/seed*/*/model), a hub id or package:NAME==VERSION/PATH;
-                 a file of passages: corpus.parquet or another Parquet file with a column `text`, .jsonl (`text`,
-                 perhaps `title` and `_id`), .tsv (identifier, tab, passage) or .txt (a passage a line)
-        output   on a terminal the best passages with the cosines of their embeddings; elsewhere a line each, with tabs
-                 between query, rank, score, identifier and passage
-
-        Without a query, queries are read from standard input, one a line; on a terminal the command asks for them.
-        The model is loaded once. The embeddings of the corpus are kept in the folder ask of $TDRO_CACHE (default:
-        ~/.cache/tdro).
-
-        tdro ask results/minilm/seed42/curr/model --corpus results/data/az_cli/heldout/corpus.parquet "stop a machine"
-        """,
-        _run_ask,
-        settings=False,
-        made=lambda options: None,
-    )
-    command.add_argument("model", metavar="MODEL")
-    command.add_argument("query", nargs="?")
-    command.add_argument("--corpus", type=Path, required=True, metavar="FILE", help="passages to search")
-    command.add_argument("--top", type=int, default=5, metavar="N", help="passages to show; default: 5")
-    command.add_argument(
+@command(
+    "ask",
+    argument("model", metavar="MODEL"),
+    argument("query", nargs="?"),
+    argument("--corpus", type=Path, required=True, metavar="FILE", help="passages to search"),
+    argument("--top", type=int, default=5, metavar="N", help="passages to show; default: 5"),
+    argument(
         "--prompt",
         metavar="NAME",
         help="prompt of the model that stands before queries; default: its prompt for queries",
-    )
+    ),
+    settings=False,
+    made=lambda options: None,
+)
+def _ask(options) -> None:
+    """Find the passages of a corpus that answer a query.
 
+    input    a SentenceTransformer folder (such as results/*/seed*/*/model), a hub id or package:NAME==VERSION/PATH;
+             a file of passages: corpus.parquet or another Parquet file with a column `text`, .jsonl (`text`,
+             perhaps `title` and `_id`), .tsv (identifier, tab, passage) or .txt (a passage a line)
+    output   on a terminal the best passages with the cosines of their embeddings; elsewhere a line each, with tabs
+             between query, rank, score, identifier and passage
 
-def _run_ask(options) -> None:
+    Without a query, queries are read from standard input, one a line; on a terminal the command asks for them.
+    The model is loaded once. The embeddings of the corpus are kept in the folder ask of $TDRO_CACHE (default:
+    ~/.cache/tdro).
+
+    tdro ask results/minilm/seed42/curr/model --corpus results/data/az_cli/heldout/corpus.parquet "stop a machine"
+    """
     if options.top < 1:
         raise UserError(f"--top is {options.top}; expected at least 1 passage.")
     if options.query is not None and not options.query.strip():

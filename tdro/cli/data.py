@@ -3,54 +3,44 @@
 import os
 from pathlib import Path
 
-from tdro.cli.arguments import add_command, add_fetched, add_results, named_path, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, named_path, paths, read_settings
 from tdro.errors import UserError
 
 
-def _fetch(commands) -> None:
-    command = add_command(
-        commands,
-        "fetch",
-        "Download a dataset, model or pip package ahead, pinned and verified.",
-        """
-        output   a manifest: the commit, where the files lie, their sizes and hashes; NAME stands in the log
+@command(
+    "fetch",
+    argument("name", help="what to call it"),
+    argument("--output", type=Path, required=True, help="manifest to write"),
+    made=lambda options: None,
+)
+def _fetch(options) -> None:
+    """Download a dataset, model or pip package ahead, pinned and verified.
 
-        tdro fetch nq --output nq.json --settings '{kind: dataset, name: BeIR/nq, patterns: ["corpus/*"]}'
-        """,
-        _run_fetch,
-        made=lambda options: None,  # what others have made, verified
-    )
-    command.add_argument("name", help="what to call it")
-    command.add_argument("--output", type=Path, required=True, help="manifest to write")
+    output   a manifest: the commit, where the files lie, their sizes and hashes; NAME stands in the log
 
-
-def _run_fetch(options) -> None:
+    tdro fetch nq --output nq.json --settings '{kind: dataset, name: BeIR/nq, patterns: ["corpus/*"]}'
+    """
     from tdro.readers.fetch import FetchJob, write
 
     write(read_settings(options, FetchJob), options.output)
 
 
-def _prepare(commands) -> None:
-    command = add_command(
-        commands,
-        "prepare",
-        "Read one dataset into a corpus and queries.",
-        """
-        input    what `dataset.source` of the settings names
-        output   OUTPUT/corpus.parquet, OUTPUT/queries.parquet, and of a task the same in OUTPUT/heldout/
+@command(
+    "prepare",
+    argument("name", help="name of the task or benchmark"),
+    argument("--output", type=Path, required=True, help="folder to write to"),
+    FETCHED,
+    made=lambda options: options.output / "corpus.parquet",
+)
+def _prepare(options) -> None:
+    r"""Read one dataset into a corpus and queries.
 
-        tdro prepare mine --output results/data/mine --settings \\
-          '{task: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
-        """,
-        _run_prepare,
-        made=lambda options: options.output / "corpus.parquet",
-    )
-    command.add_argument("name", help="name of the task or benchmark")
-    command.add_argument("--output", type=Path, required=True, help="folder to write to")
-    add_fetched(command)
+    input    what `dataset.source` of the settings names
+    output   OUTPUT/corpus.parquet, OUTPUT/queries.parquet, and of a task the same in OUTPUT/heldout/
 
-
-def _run_prepare(options) -> None:
+    tdro prepare mine --output results/data/mine --settings \
+      '{task: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
+    """
     from tdro.config.commands import PrepareJob
     from tdro.data.contrast import check_prepared
     from tdro.data.prepare import prepare_benchmark, prepare_task
@@ -63,25 +53,16 @@ def _run_prepare(options) -> None:
         prepare_benchmark(options.name, job.benchmark, job.data, options.output, options.fetched)
 
 
-def _prepare_corpus(commands) -> None:
-    command = add_command(
-        commands,
-        "prepare-corpus",
-        "Read the corpus of a benchmark in its own format.",
-        """
-        input    what `source` of the settings names: reader beir, miracl, mkqa or mteb
-        output   corpus.parquet
+@command("prepare-corpus", argument("name", help="name of the benchmark"), paths("output"))
+def _prepare_corpus(options) -> None:
+    r"""Read the corpus of a benchmark in its own format.
 
-        tdro prepare-corpus nq --output results/benchmarks/nq/corpus.parquet --settings \\
-          '{source: {reader: beir, path: data/beir/nq}}'
-        """,
-        _run_prepare_corpus,
-    )
-    command.add_argument("name", help="name of the benchmark")
-    command.add_argument("--output", type=Path, required=True)
+    input    what `source` of the settings names: reader beir, miracl, mkqa or mteb
+    output   corpus.parquet
 
-
-def _run_prepare_corpus(options) -> None:
+    tdro prepare-corpus nq --output results/benchmarks/nq/corpus.parquet --settings \
+      '{source: {reader: beir, path: data/beir/nq}}'
+    """
     from tdro.config.commands import CorpusJob
     from tdro.data.prepare_corpus import prepare_corpus
 
@@ -89,27 +70,17 @@ def _run_prepare_corpus(options) -> None:
     prepare_corpus(options.name, job.source, job.part, job.data, options.output)
 
 
-def _prepare_queries(commands) -> None:
-    command = add_command(
-        commands,
-        "prepare-queries",
-        "Read a query set of a benchmark in its own format.",
-        """
-        input    what `source` of the settings names, and the corpus.parquet that is searched
-        output   queries.parquet, with relevant passages and their grades, or with answers
+@command("prepare-queries", argument("name", help="name of the benchmark or part"), paths("corpus", "output"))
+def _prepare_queries(options) -> None:
+    r"""Read a query set of a benchmark in its own format.
 
-        tdro prepare-queries mkqa-ar --corpus results/benchmarks/nq/corpus.parquet \\
-          --output results/benchmarks/mkqa-ar/queries.parquet --settings \\
-          '{source: {reader: mkqa, path: data/mkqa}, part: ar}'
-        """,
-        _run_prepare_queries,
-    )
-    command.add_argument("name", help="name of the benchmark or part")
-    command.add_argument("--corpus", type=Path, required=True)
-    command.add_argument("--output", type=Path, required=True)
+    input    what `source` of the settings names, and the corpus.parquet that is searched
+    output   queries.parquet, with relevant passages and their grades, or with answers
 
-
-def _run_prepare_queries(options) -> None:
+    tdro prepare-queries mkqa-ar --corpus results/benchmarks/nq/corpus.parquet \
+      --output results/benchmarks/mkqa-ar/queries.parquet --settings \
+      '{source: {reader: mkqa, path: data/mkqa}, part: ar}'
+    """
     from tdro.config.commands import QueriesJob
     from tdro.data.prepare_queries import prepare_queries
 
@@ -117,35 +88,30 @@ def _run_prepare_queries(options) -> None:
     prepare_queries(options.name, job.source, job.part, job.queries, job.data, options.corpus, options.output)
 
 
-def _dedup(commands) -> None:
-    command = add_command(
-        commands,
-        "dedup",
-        "Remove training queries that nearly equal an evaluation query (64-bit SimHash).",
-        """
-        input    queries.parquet, negatives.parquet (without it, the negatives that the source provides),
-                 the queries.parquet of every benchmark as NAME=PATH, and the files that the settings name
-        output   train.parquet, duplicates.parquet
-        settings section `dedup` of the config
+@command(
+    "dedup",
+    paths("queries"),
+    argument("--negatives", type=Path),
+    argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH"),
+    argument("--train", type=Path, required=True, help="train.parquet to write"),
+    argument("--duplicates", type=Path, required=True, help="duplicates.parquet to write"),
+    argument("--scores", action="store_true", help="write the scores of positives and negatives, too"),
+    made=lambda options: options.train,
+)
+def _dedup(options) -> None:
+    r"""Remove training queries that nearly equal an evaluation query (64-bit SimHash).
 
-        With --scores, train.parquet also has the scores of negatives.parquet, which a training that distils reads.
+    input    queries.parquet, negatives.parquet (without it, the negatives that the source provides),
+             the queries.parquet of every benchmark as NAME=PATH, and the files that the settings name
+    output   train.parquet, duplicates.parquet
+    settings section `dedup` of the config
 
-        tdro dedup --queries results/data/nq/queries.parquet --negatives results/data/nq/negatives.parquet \\
-          --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
-          --train results/data/nq/train.parquet --duplicates results/data/nq/duplicates.parquet
-        """,
-        _run_dedup,
-        made=lambda options: options.train,
-    )
-    command.add_argument("--queries", type=Path, required=True)
-    command.add_argument("--negatives", type=Path)
-    command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
-    command.add_argument("--train", type=Path, required=True, help="train.parquet to write")
-    command.add_argument("--duplicates", type=Path, required=True, help="duplicates.parquet to write")
-    command.add_argument("--scores", action="store_true", help="write the scores of positives and negatives, too")
+    With --scores, train.parquet also has the scores of negatives.parquet, which a training that distils reads.
 
-
-def _run_dedup(options) -> None:
+    tdro dedup --queries results/data/nq/queries.parquet --negatives results/data/nq/negatives.parquet \
+      --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \
+      --train results/data/nq/train.parquet --duplicates results/data/nq/duplicates.parquet
+    """
     from tdro.config.data import Dedup
     from tdro.data.contrast import check_training_rows
     from tdro.data.dedup import dedup
@@ -158,31 +124,26 @@ def _run_dedup(options) -> None:
     check_training_rows(options.train)
 
 
-def _leaks(commands) -> None:
-    command = add_command(
-        commands,
-        "leaks",
-        "Count evaluation queries and relevant passages that stand in the training data.",
-        """
-        input    RESULTS/data/{task}/{queries,corpus,train}.parquet of each --tasks; of every dataset that is evaluated
-                 on the queries.parquet as NAME=PATH and, for its relevant passages, the corpus; the files of queries
-                 that the settings name
-        output   leaks.parquet: a row a dataset, with examples
-        settings section `dedup` of the config, of which `queries` counts
+@command(
+    "leaks",
+    RESULTS,
+    argument("--tasks", nargs="+", required=True),
+    argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH"),
+    argument("--corpora", type=named_path, nargs="*", default=[], metavar="NAME=PATH"),
+    paths("output"),
+)
+def _leaks(options) -> None:
+    r"""Count evaluation queries and relevant passages that stand in the training data.
 
-        tdro leaks --tasks nq msmarco --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \\
-          --corpora beir-nq=results/benchmarks/beir-nq/corpus.parquet --output results/leaks.parquet
-        """,
-        _run_leaks,
-    )
-    add_results(command)
-    command.add_argument("--tasks", nargs="+", required=True)
-    command.add_argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
-    command.add_argument("--corpora", type=named_path, nargs="*", default=[], metavar="NAME=PATH")
-    command.add_argument("--output", type=Path, required=True)
+    input    RESULTS/data/{task}/{queries,corpus,train}.parquet of each --tasks; of every dataset that is evaluated
+             on the queries.parquet as NAME=PATH and, for its relevant passages, the corpus; the files of queries
+             that the settings name
+    output   leaks.parquet: a row a dataset, with examples
+    settings section `dedup` of the config, of which `queries` counts
 
-
-def _run_leaks(options) -> None:
+    tdro leaks --tasks nq msmarco --evaluation beir-nq=results/benchmarks/beir-nq/queries.parquet \
+      --corpora beir-nq=results/benchmarks/beir-nq/corpus.parquet --output results/leaks.parquet
+    """
     from tdro.artifacts.layout import Layout
     from tdro.config.data import Dedup
     from tdro.data.leaks import Evaluated, Trained, leaks
@@ -203,11 +164,4 @@ def _named(pairs: list[tuple[str, Path]], option: str) -> dict[str, Path]:
     return named
 
 
-COMMANDS = (
-    _fetch,
-    _prepare,
-    _prepare_corpus,
-    _prepare_queries,
-    _dedup,
-    _leaks,
-)
+COMMANDS = (_fetch, _prepare, _prepare_corpus, _prepare_queries, _dedup, _leaks)

@@ -1,4 +1,7 @@
-"""The command line: parses, sets threads and logging, runs one of :mod:`tdro.cli.commands`."""
+"""The command line: parses, sets threads and logging, runs a command; the workflow's rules call these and nothing else.
+
+A command's libraries are loaded when it runs, after its threads are set.
+"""
 
 import argparse
 import atexit
@@ -10,10 +13,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from tdro.artifacts import fulldisk
+from tdro.cli import ask, data, mining, results, training, weights
 from tdro.cli.arguments import Mixed
-from tdro.cli.commands import COMMANDS
 from tdro.errors import Unfinished, UserError
 from tdro.models.processes import told_cpu
+
+#: All commands by name, in the order of the walk of the data.
+COMMANDS = {
+    command.name: command for module in (data, mining, training, weights, results, ask) for command in module.COMMANDS
+}
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -80,8 +88,8 @@ def command_line(arguments: list[str] | None = None) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tdro", description=__import__("tdro").__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Mixed)
-    for add in COMMANDS:
-        add(commands)
+    for command in COMMANDS.values():
+        command.add(commands)
     return parser
 
 

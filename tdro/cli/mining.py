@@ -2,58 +2,45 @@
 
 from pathlib import Path
 
-from tdro.cli.arguments import add_command, add_fetched, add_paths, read_settings
+from tdro.cli.arguments import FETCHED, argument, command, paths, read_settings
 
 
-def _encode(commands) -> None:
-    command = add_command(
-        commands,
-        "encode",
-        "Embed corpus and queries of tasks with the miner.",
-        """
-        input    FOLDER/corpus.parquet, FOLDER/queries.parquet
-        output   FOLDER/embeddings/corpus/, FOLDER/embeddings/queries/: float16 shards and manifest.json;
-                 a killed run resumes from CHECKPOINTS/{name of the folder}
-        settings section `mining.encode` of the config
+@command(
+    "encode",
+    argument("folders", metavar="FOLDER", type=Path, nargs="+", help="a task's data; the model loads once"),
+    paths("checkpoints"),
+    FETCHED,
+    made=lambda options: [folder / "embeddings" for folder in options.folders],
+)
+def _encode(options) -> None:
+    r"""Embed corpus and queries of tasks with the miner.
 
-        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode \\
-          results/data/nq results/data/msmarco --checkpoints checkpoints/embeddings \\
-          --settings '{model: BAAI/bge-base-en-v1.5, batch_size: 256}'
-        """,
-        _run_encode,
-        made=lambda options: [folder / "embeddings" for folder in options.folders],
-    )
-    command.add_argument("folders", metavar="FOLDER", type=Path, nargs="+", help="a task's data; the model loads once")
-    add_paths(command, "checkpoints")
-    add_fetched(command)
+    input    FOLDER/corpus.parquet, FOLDER/queries.parquet
+    output   FOLDER/embeddings/corpus/, FOLDER/embeddings/queries/: float16 shards and manifest.json;
+             a killed run resumes from CHECKPOINTS/{name of the folder}
+    settings section `mining.encode` of the config
 
-
-def _run_encode(options) -> None:
+    accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode \
+      results/data/nq results/data/msmarco --checkpoints checkpoints/embeddings \
+      --settings '{model: BAAI/bge-base-en-v1.5, batch_size: 256}'
+    """
     from tdro.config.mining import Encode
     from tdro.mining.encode import encode
 
     encode(options.folders, options.checkpoints, read_settings(options, Encode), options.fetched)
 
 
-def _search(commands) -> None:
-    command = add_command(
-        commands,
-        "search",
-        "Find the passages nearest to each query.",
-        """
-        input    embeddings/ of `tdro encode`, corpus.parquet, queries.parquet
-        output   candidates.parquet, with scores
-        settings section `mining.search` of the config
+@command("search", paths("embeddings", "corpus", "queries", "output"))
+def _search(options) -> None:
+    r"""Find the passages nearest to each query.
 
-        tdro search --embeddings results/data/nq/embeddings --corpus results/data/nq/corpus.parquet \\
-          --queries results/data/nq/queries.parquet --output candidates.parquet --settings '{index: Flat, depth: 100}'
-        """,
-        _run_search,
-    )
-    add_paths(command, "embeddings", "corpus", "queries", "output")
+    input    embeddings/ of `tdro encode`, corpus.parquet, queries.parquet
+    output   candidates.parquet, with scores
+    settings section `mining.search` of the config
 
-
-def _run_search(options) -> None:
+    tdro search --embeddings results/data/nq/embeddings --corpus results/data/nq/corpus.parquet \
+      --queries results/data/nq/queries.parquet --output candidates.parquet --settings '{index: Flat, depth: 100}'
+    """
     from tdro.config.mining import Search
     from tdro.mining.search import search
 
@@ -61,27 +48,18 @@ def _run_search(options) -> None:
     search(options.embeddings, options.corpus, options.queries, options.output, settings)
 
 
-def _rescore(commands) -> None:
-    command = add_command(
-        commands,
-        "rescore",
-        "Score the best candidates anew with a cross-encoder.",
-        """
-        input    candidates.parquet, corpus.parquet, queries.parquet
-        output   rescored.parquet, of the same columns
-        settings section `mining.rescore` of the config
+@command("rescore", paths("candidates", "corpus", "queries", "output"), FETCHED)
+def _rescore(options) -> None:
+    r"""Score the best candidates anew with a cross-encoder.
 
-        tdro rescore --candidates candidates.parquet --corpus results/data/nq/corpus.parquet \\
-          --queries results/data/nq/queries.parquet --output rescored.parquet \\
-          --settings '{model: cross-encoder/ms-marco-MiniLM-L6-v2, depth: 50}'
-        """,
-        _run_rescore,
-    )
-    add_paths(command, "candidates", "corpus", "queries", "output")
-    add_fetched(command)
+    input    candidates.parquet, corpus.parquet, queries.parquet
+    output   rescored.parquet, of the same columns
+    settings section `mining.rescore` of the config
 
-
-def _run_rescore(options) -> None:
+    tdro rescore --candidates candidates.parquet --corpus results/data/nq/corpus.parquet \
+      --queries results/data/nq/queries.parquet --output rescored.parquet \
+      --settings '{model: cross-encoder/ms-marco-MiniLM-L6-v2, depth: 50}'
+    """
     from tdro.config.mining import Rescore
     from tdro.mining.rescore import rescore
 
@@ -89,26 +67,18 @@ def _run_rescore(options) -> None:
     rescore(options.candidates, options.corpus, options.queries, options.output, settings, options.fetched)
 
 
-def _select(commands) -> None:
-    command = add_command(
-        commands,
-        "select",
-        "Choose hard negatives among the candidates; takes seconds.",
-        """
-        input    candidates.parquet or rescored.parquet, corpus.parquet, queries.parquet
-        output   negatives.parquet, with the miner's scores
-        settings section `mining.select` of the config
+@command("select", paths("candidates", "corpus", "queries", "output"))
+def _select(options) -> None:
+    r"""Choose hard negatives among the candidates; takes seconds.
 
-        tdro select --candidates candidates.parquet --corpus results/data/nq/corpus.parquet \\
-          --queries results/data/nq/queries.parquet --output results/data/nq/negatives.parquet \\
-          --settings '{ranks: [2, 100], samples: 16, margin: 0.05}'
-        """,
-        _run_select,
-    )
-    add_paths(command, "candidates", "corpus", "queries", "output")
+    input    candidates.parquet or rescored.parquet, corpus.parquet, queries.parquet
+    output   negatives.parquet, with the miner's scores
+    settings section `mining.select` of the config
 
-
-def _run_select(options) -> None:
+    tdro select --candidates candidates.parquet --corpus results/data/nq/corpus.parquet \
+      --queries results/data/nq/queries.parquet --output results/data/nq/negatives.parquet \
+      --settings '{ranks: [2, 100], samples: 16, margin: 0.05}'
+    """
     from tdro.config.mining import Select
     from tdro.mining.select import select_negatives
 

@@ -2,42 +2,8 @@
 
 from pathlib import Path
 
-from tdro.cli.arguments import add_command, add_fetched, add_paths, add_results, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
 from tdro.errors import UserError
-
-
-def _evaluate(commands) -> None:
-    command = add_command(
-        commands,
-        "evaluate",
-        "Score a retriever on test sets.",
-        """
-        input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet
-                 of each test set of each benchmark
-        output   of each benchmark OUTPUT/{benchmark}.json, mean scores, and OUTPUT/{benchmark}.queries.parquet, the
-                 scores of each query; with --runs the rankings, OUTPUT/{benchmark}.runs/{dataset}.trec
-
-        tdro evaluate --model uniform/model --output uniform/eval \\
-          --settings '{benchmarks: {web: {web: {corpus: web/corpus.parquet, queries: web/queries.parquet,
-                                                instruction: Find pages.}}}}'
-        """,
-        _run_evaluate,
-        made=_evaluated,
-    )
-    command.add_argument("--model", type=Path)
-    command.add_argument("--runs", action="store_true", help="keep the rankings")
-    add_paths(command, "output")
-    add_fetched(command)
-
-
-def _run_evaluate(options) -> None:
-    from tdro.config.commands import EvaluateJob
-    from tdro.evaluation.evaluate import evaluate
-
-    job = read_settings(options, EvaluateJob)
-    retriever = _retriever(options, job)
-    options_of = {"runs": options.runs, "fetched": options.fetched, "dimensions": job.dimensions}
-    evaluate(retriever, job.benchmarks, job.encoding, options.output, **options_of)
 
 
 def _evaluated(options) -> list[Path]:
@@ -48,27 +14,46 @@ def _evaluated(options) -> list[Path]:
     return [Path(evaluation_files(options.output, benchmark).scores) for benchmark in benchmarks]
 
 
-def _encode_corpus(commands) -> None:
-    command = add_command(
-        commands,
-        "encode-corpus",
-        "Embed a corpus once for all test sets that search it.",
-        """
-        input    a SentenceTransformer folder, or `retriever` of the settings, and a corpus.parquet
-        output   a folder of embeddings; a killed run resumes from CHECKPOINTS
+@command(
+    "evaluate",
+    argument("--model", type=Path),
+    argument("--runs", action="store_true", help="keep the rankings"),
+    paths("output"),
+    FETCHED,
+    made=_evaluated,
+)
+def _evaluate(options) -> None:
+    r"""Score a retriever on test sets.
 
-        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode-corpus \\
-          --model uniform/model --corpus results/benchmarks/nq/corpus.parquet --output embeddings/nq \\
-          --checkpoints checkpoints/nq
-        """,
-        _run_encode_corpus,
-    )
-    command.add_argument("--model", type=Path)
-    add_paths(command, "corpus", "output", "checkpoints")
-    add_fetched(command)
+    input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet
+             of each test set of each benchmark
+    output   of each benchmark OUTPUT/{benchmark}.json, mean scores, and OUTPUT/{benchmark}.queries.parquet, the
+             scores of each query; with --runs the rankings, OUTPUT/{benchmark}.runs/{dataset}.trec
+
+    tdro evaluate --model uniform/model --output uniform/eval \
+      --settings '{benchmarks: {web: {web: {corpus: web/corpus.parquet, queries: web/queries.parquet,
+                                            instruction: Find pages.}}}}'
+    """
+    from tdro.config.commands import EvaluateJob
+    from tdro.evaluation.evaluate import evaluate
+
+    job = read_settings(options, EvaluateJob)
+    retriever = _retriever(options, job)
+    options_of = {"runs": options.runs, "fetched": options.fetched, "dimensions": job.dimensions}
+    evaluate(retriever, job.benchmarks, job.encoding, options.output, **options_of)
 
 
-def _run_encode_corpus(options) -> None:
+@command("encode-corpus", argument("--model", type=Path), paths("corpus", "output", "checkpoints"), FETCHED)
+def _encode_corpus(options) -> None:
+    r"""Embed a corpus once for all test sets that search it.
+
+    input    a SentenceTransformer folder, or `retriever` of the settings, and a corpus.parquet
+    output   a folder of embeddings; a killed run resumes from CHECKPOINTS
+
+    accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode-corpus \
+      --model uniform/model --corpus results/benchmarks/nq/corpus.parquet --output embeddings/nq \
+      --checkpoints checkpoints/nq
+    """
     from tdro.config.commands import EncodeCorpusJob
     from tdro.evaluation.encode_corpus import encode_corpus
 
@@ -85,27 +70,21 @@ def _retriever(options, job):
     return options.model or job.retriever
 
 
-def _report(commands) -> None:
-    command = add_command(
-        commands,
-        "report",
-        "Write the report and print its table.",
-        """
-        input    everything below RESULTS that the settings name, and Snakemake's benchmark files below LOGS
-        output   a self-contained HTML page and a CSV
+@command(
+    "report",
+    RESULTS,
+    argument("--logs", type=Path, default=Path("logs")),
+    paths("html", "csv"),
+    made=lambda options: options.html,
+)
+def _report(options) -> None:
+    """Write the report and print its table.
 
-        tdro report --results results --logs logs --html report.html --csv results.csv --settings @report.yaml
-        """,
-        _run_report,
-        made=lambda options: options.html,
-    )
-    add_results(command)
-    command.add_argument("--logs", type=Path, default=Path("logs"))
-    command.add_argument("--html", type=Path, required=True)
-    command.add_argument("--csv", type=Path, required=True)
+    input    everything below RESULTS that the settings name, and Snakemake's benchmark files below LOGS
+    output   a self-contained HTML page and a CSV
 
-
-def _run_report(options) -> None:
+    tdro report --results results --logs logs --html report.html --csv results.csv --settings @report.yaml
+    """
     from tdro.artifacts.layout import Layout
     from tdro.config.commands import Content
     from tdro.report.report import build
@@ -114,25 +93,17 @@ def _run_report(options) -> None:
     print(build(content, Layout(options.results), str(options.logs), options.html, options.csv))
 
 
-def _tables(commands) -> None:
-    command = add_command(
-        commands,
-        "tables",
-        "Print the paper's tables 3 and 5 with our figures beside its own.",
-        """
-        input    the report's results.csv, and the paper's figures
-        output   tables.md; empty cells for what was not run
-        settings `measure` (tdro.measure of the run), `evaluated` (datasets evaluated of BEIR, MIRACL and MKQA)
+@command("tables", paths("results-csv", "paper", "output"))
+def _tables(options) -> None:
+    r"""Print the paper's tables 3 and 5 with our figures beside its own.
 
-        tdro tables --results-csv results/report/results.csv --paper resources/paper_results.csv --output tables.md \\
-          --settings '{evaluated: {BEIR: 15, MIRACL: 18, MKQA: 25}}'
-        """,
-        _run_tables,
-    )
-    add_paths(command, "results-csv", "paper", "output")
+    input    the report's results.csv, and the paper's figures
+    output   tables.md; empty cells for what was not run
+    settings `measure` (tdro.measure of the run), `evaluated` (datasets evaluated of BEIR, MIRACL and MKQA)
 
-
-def _run_tables(options) -> None:
+    tdro tables --results-csv results/report/results.csv --paper resources/paper_results.csv --output tables.md \
+      --settings '{evaluated: {BEIR: 15, MIRACL: 18, MKQA: 25}}'
+    """
     from tdro.config.commands import TablesJob
     from tdro.report.tables import tables
 
@@ -140,52 +111,42 @@ def _run_tables(options) -> None:
     print(tables(options.results_csv, options.paper, job.measure, job.evaluated, options.output))
 
 
-def _show(commands) -> None:
-    command = add_command(
-        commands,
-        "show",
-        "Print weights as a sorted table with bars.",
-        """
-        input    one weights JSON, or two to compare
-        output   task, weight, and the passes over its rows that the weight means
+@command(
+    "show",
+    argument("weights", type=Path, nargs="+"),
+    argument("--rows", type=int, help="rows trained on (steps x batch size); default: all tasks' rows"),
+    settings=False,
+)
+def _show(options) -> None:
+    """Print weights as a sorted table with bars.
 
-        tdro show results/smollm2/seed42/weights/curr.json resources/released_weights/curr.json
-        """,
-        _run_show,
-        settings=False,
-    )
-    command.add_argument("weights", type=Path, nargs="+")
-    command.add_argument("--rows", type=int, help="rows trained on (steps x batch size); default: all tasks' rows")
+    input    one weights JSON, or two to compare
+    output   task, weight, and the passes over its rows that the weight means
 
-
-def _run_show(options) -> None:
+    tdro show results/smollm2/seed42/weights/curr.json resources/released_weights/curr.json
+    """
     from tdro.report.show import show
 
     print(show(options.weights, options.rows))
 
 
-def _export(commands) -> None:
-    command = add_command(
-        commands,
-        "export",
-        "Pack a trained retriever with its weights and results, or push it to the hub.",
-        """
-        input    a model's folder, the weights JSON it was trained with, and its scores
-        output   an archive of one folder, whose README.md is the model card; with --push a hub repository
+@command(
+    "export",
+    paths("model", "weights"),
+    argument("--scores", type=Path, nargs="*", default=[]),
+    argument("--output", type=Path, metavar="FILE.tar.gz"),
+    argument("--push", metavar="OWNER/NAME", help="hub repository; needs `hf auth login`"),
+    argument("--private", action="store_true", help="make a new repository private"),
+    settings=False,
+)
+def _export(options) -> None:
+    """Pack a trained retriever with its weights and results, or push it to the hub.
 
-        tdro export --model curr/model --weights weights/curr.json --scores curr/eval/*.json --output curr.tar.gz
-        """,
-        _run_export,
-        settings=False,
-    )
-    add_paths(command, "model", "weights")
-    command.add_argument("--scores", type=Path, nargs="*", default=[])
-    command.add_argument("--output", type=Path, metavar="FILE.tar.gz")
-    command.add_argument("--push", metavar="OWNER/NAME", help="hub repository; needs `hf auth login`")
-    command.add_argument("--private", action="store_true", help="make a new repository private")
+    input    a model's folder, the weights JSON it was trained with, and its scores
+    output   an archive of one folder, whose README.md is the model card; with --push a hub repository
 
-
-def _run_export(options) -> None:
+    tdro export --model curr/model --weights weights/curr.json --scores curr/eval/*.json --output curr.tar.gz
+    """
     from tdro.report.export import export
 
     if not (options.output or options.push):
@@ -193,11 +154,4 @@ def _run_export(options) -> None:
     export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
 
 
-COMMANDS = (
-    _encode_corpus,
-    _evaluate,
-    _export,
-    _report,
-    _tables,
-    _show,
-)
+COMMANDS = (_encode_corpus, _evaluate, _export, _report, _tables, _show)

@@ -2,29 +2,20 @@
 
 from pathlib import Path
 
-from tdro.cli.arguments import add_command, add_fetched, add_paths, add_results, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
 
 
-def _reference(commands) -> None:
-    command = add_command(
-        commands,
-        "reference",
-        "Compute the frozen reference model's loss on each row of a mixed plan.",
-        """
-        input    plan.parquet (mixed), a retriever, and RESULTS/data/{task}/{corpus,queries}.parquet
-        output   reference.parquet: step, slot, task, loss; a killed run resumes from CHECKPOINTS
+@command("reference", paths("plan", "model", "output", "checkpoints"), RESULTS)
+def _reference(options) -> None:
+    r"""Compute the frozen reference model's loss on each row of a mixed plan.
 
-        tdro reference --plan tdro/plan.parquet --model uniform/model --output tdro/reference.parquet \\
-          --checkpoints checkpoints/reference \\
-          --settings '{temperature: 0.002, tasks: {nq: {instruction: Retrieve passages that answer the question.}}}'
-        """,
-        _run_reference,
-    )
-    add_paths(command, "plan", "model", "output", "checkpoints")
-    add_results(command)
+    input    plan.parquet (mixed), a retriever, and RESULTS/data/{task}/{corpus,queries}.parquet
+    output   reference.parquet: step, slot, task, loss; a killed run resumes from CHECKPOINTS
 
-
-def _run_reference(options) -> None:
+    tdro reference --plan tdro/plan.parquet --model uniform/model --output tdro/reference.parquet \
+      --checkpoints checkpoints/reference \
+      --settings '{temperature: 0.002, tasks: {nq: {instruction: Retrieve passages that answer the question.}}}'
+    """
     from tdro.config.commands import ReferenceJob
     from tdro.dro.reference import reference
 
@@ -32,30 +23,20 @@ def _run_reference(options) -> None:
     reference(options.plan, options.model, options.results, options.output, options.checkpoints, job)
 
 
-def _optimize(commands) -> None:
-    command = add_command(
-        commands,
-        "optimize",
-        "Learn the task weights with tDRO.",
-        """
-        input    plan.parquet (mixed), its reference.parquet, a weights JSON to start from,
-                 and RESULTS/data/{task}/{corpus,queries}.parquet
-        output   trajectory.parquet: losses, measurement and weights by step and task; beside it heaviest_rows.parquet:
-                 the rows that moved the weights most
+@command("optimize", paths("plan", "reference", "initial", "output", "checkpoints", "tensorboard"), FETCHED, RESULTS)
+def _optimize(options) -> None:
+    r"""Learn the task weights with tDRO.
 
-        accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro optimize \\
-          --plan tdro/plan.parquet --reference tdro/reference.parquet --initial weights/uniform.json \\
-          --output tdro/trajectory.parquet --checkpoints checkpoints/tdro --tensorboard logs/tdro \\
-          --settings @optimize.yaml
-        """,
-        _run_optimize,
-    )
-    add_paths(command, "plan", "reference", "initial", "output", "checkpoints", "tensorboard")
-    add_fetched(command)
-    add_results(command)
+    input    plan.parquet (mixed), its reference.parquet, a weights JSON to start from,
+             and RESULTS/data/{task}/{corpus,queries}.parquet
+    output   trajectory.parquet: losses, measurement and weights by step and task; beside it heaviest_rows.parquet:
+             the rows that moved the weights most
 
-
-def _run_optimize(options) -> None:
+    accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro optimize \
+      --plan tdro/plan.parquet --reference tdro/reference.parquet --initial weights/uniform.json \
+      --output tdro/trajectory.parquet --checkpoints checkpoints/tdro --tensorboard logs/tdro \
+      --settings @optimize.yaml
+    """
     from tdro.config.commands import OptimizeJob
     from tdro.dro.optimize import optimize
     from tdro.training.learner import Places
@@ -64,48 +45,39 @@ def _run_optimize(options) -> None:
     optimize(places, options.reference, options.initial, read_settings(options, OptimizeJob))
 
 
-def _derive(commands) -> None:
-    command = add_command(
-        commands,
-        "derive",
-        "Make a mixture: the share of each task.",
-        """
-        input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task;
-                 for file-NAME a weights JSON and uniform.json, which tells the training rows of the tasks
-        output   a weights JSON: domain_ids, domain_weights, size, epoch
+@command(
+    "derive",
+    argument("source", type=Path, nargs="+"),
+    argument("--mixture", required=True),
+    argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN"),
+    paths("output"),
+    settings=False,
+)
+def _derive(options) -> None:
+    """Make a mixture: the share of each task.
 
-        mixtures of sizes, from any input
-          uniform        every task alike
-          proportional   by the number of rows
-          temperatureT   by the number of rows to the power 1/T
-          unimaxN        as uniform as at most N passes over each task allow, for --rows in all
-        learnt mixtures
-          curr           the last weights of a trajectory; mean, ema: averages over its steps
-          topP, bottomP  the heaviest or lightest P % of the tasks, alike; from a weights JSON as well
-          loss           as curr, to scale the loss of tasks that are sampled alike (tdro train --loss-weights)
-        others
-          file-NAME      the weights of a JSON, with the training rows there are here
+    input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task;
+             for file-NAME a weights JSON and uniform.json, which tells the training rows of the tasks
+    output   a weights JSON: domain_ids, domain_weights, size, epoch
 
-        tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json
-        """,
-        _run_derive,
-        settings=False,
-    )
-    command.add_argument("source", type=Path, nargs="+")
-    command.add_argument("--mixture", required=True)
-    command.add_argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN")
-    command.add_argument("--output", type=Path, required=True)
+    mixtures of sizes, from any input
+      uniform        every task alike
+      proportional   by the number of rows
+      temperatureT   by the number of rows to the power 1/T
+      unimaxN        as uniform as at most N passes over each task allow, for --rows in all
+    learnt mixtures
+      curr           the last weights of a trajectory; mean, ema: averages over its steps
+      topP, bottomP  the heaviest or lightest P % of the tasks, alike; from a weights JSON as well
+      loss           as curr, to scale the loss of tasks that are sampled alike (tdro train --loss-weights)
+    others
+      file-NAME      the weights of a JSON, with the training rows there are here
 
-
-def _run_derive(options) -> None:
+    tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json
+    """
     from tdro.mixtures.derive import derive
     from tdro.mixtures.weights import write_weights
 
     write_weights(options.output, derive(options.source, options.mixture, options.rows))
 
 
-COMMANDS = (
-    _reference,
-    _optimize,
-    _derive,
-)
+COMMANDS = (_reference, _optimize, _derive)

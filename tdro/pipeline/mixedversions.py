@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tdro.artifacts import versions
-from tdro.cli.commands import functions
+from tdro.cli.main import COMMANDS
 
 _UNNOTED = "{results} was made by a version that did not note which it was; to make all of it again: --forceall"
 
@@ -23,9 +23,8 @@ def warning(results: Path, notes: Path, rule_of: Callable[[str], str | None], *,
         # A folder of data is the first that a run makes.
         return _UNNOTED.format(results=results) if (results / "data").is_dir() else None
     rules: dict[str, set[str]] = defaultdict(set)
-    run = functions()
     for command, made_by, folder in versions.noted(notes):
-        now = versions.of_command(run[command]) if command in run else None
+        now = versions.of_command(COMMANDS[command].run) if command in COMMANDS else None
         differs = versions.difference(made_by, now, libraries=libraries) if now else ["the code"]
         for rule in _rules(folder, rule_of) if differs else ():
             rules[rule] |= set(differs)

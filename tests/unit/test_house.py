@@ -16,10 +16,9 @@ GENERATED = runpy.run_path(str(ROOT / "docs/generated.py"))
 #: gets a file: tests/unit/FOLDER/test_MODULE.py.
 PROVED_BY = {
     "artifacts/test_files.py": "artifacts/schemas errors",
-    "artifacts/test_versions.py": "pipeline/mixedversions",
     "asking/test_ask.py": "asking/embedded asking/hits asking/passagefiles cli/ask report/askline",
-    "cli/test_main.py": "__main__ cli/arguments cli/commands cli/data cli/mining cli/results cli/training cli/weights",
-    "cli/test_processes.py": "models/processes",
+    "cli/test_launch.py": "models/processes",
+    "cli/test_main.py": "__main__ cli/arguments cli/data cli/mining cli/results cli/training cli/weights",
     "config/test_schema.py": """
         config/complaints config/data config/mining config/models config/nearest config/prompts
         config/registry config/sections config/training

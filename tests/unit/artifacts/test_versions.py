@@ -11,16 +11,15 @@ import pytest
 
 from tdro.artifacts import versions
 from tdro.artifacts.versions import Version, difference, note, noted, outputs
-from tdro.pipeline import mixedversions
 
 ROOT = Path(__file__).parents[3]
 READ = """
 import json, sys
-from tdro.cli import commands
+from tdro.cli.main import COMMANDS
 from tdro.artifacts import versions
 modules = ("training.train", "dro.reference", "dro.optimize", "mining.encode", "evaluation.encode_corpus")
 stages = {name.rpartition(".")[2]: versions.of_stage(f"tdro.{name}") for name in modules}
-found = stages | {f"command {name}": versions.of_command(run) for name, run in commands.functions().items()}
+found = stages | {f"command {name}": versions.of_command(command.run) for name, command in COMMANDS.items()}
 assert "torch" not in sys.modules
 print(json.dumps({name: version.code for name, version in found.items()}))
 """
@@ -120,31 +119,3 @@ def test_an_output_made_again_is_noted_under_its_new_version_alone(tmp_path, mon
     assert found == {"a": ["results/y"], "b": ["results/x"]}
     Path("results/y").unlink()
     assert {version.code: list(outputs(folder)) for _, version, folder in noted(notes)} == {"a": [], "b": ["results/x"]}
-
-
-def test_one_line_names_the_rules_whose_outputs_another_version_made(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    results, notes = Path("results"), Path("results/.versions")
-    rules = {"results/model": "train", "results/rows": "dedup", "results/gone": "dedup", "results/other": None}
-
-    def line(**options):
-        return mixedversions.warning(results, notes, rules.get, libraries=options.get("libraries", True))
-
-    assert line() is None
-    (results / "data").mkdir(parents=True)
-    assert "did not note" in line()
-    run = mixedversions.functions()
-    train, dedup = versions.of_command(run["train"]), versions.of_command(run["dedup"])
-    for output in ("results/model", "results/rows", "results/other"):
-        Path(output).touch()
-    note(notes, "train", train._replace(libraries=train.libraries | {"torch": "1.0"}), Path("results/model"))
-    note(notes, "dedup", dedup, Path("results/rows"))
-    note(notes, "dedup", dedup._replace(code="0"), Path("results/gone"))
-    note(notes, "dedup", dedup._replace(code="0"), Path("results/other"))
-    torch = train.libraries["torch"]
-    assert line().startswith(f"Results were made by another version: train (torch 1.0 (now {torch})). ")
-    assert line().endswith("--forcerun train")
-    assert line(libraries=False) is None
-    note(notes, "dedup", dedup._replace(code="0"), Path("results/rows"))
-    assert line().endswith("--forcerun dedup train")
-    assert "\n" not in line()
