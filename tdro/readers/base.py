@@ -59,27 +59,12 @@ Item = Row | Passage | BadRow
 
 #: Every reader, and the key of :class:`~tdro.config.registry.Source` that it needs; ``columns`` needs ``path``, too.
 READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
-    "beir": "path",
-    "jsonl": "path",
-    "released": "path",
-    "table": "columns",
-    "arxiv_tags": "package",
-    "attack_procedure": "package",
-    "aws_api": "package",
-    "az_cli": "package",
-    "cf_names": "package",
-    "cwe_cve": "package",
-    "django_xling": "package",
-    "factbook": "package",
-    "hpo_synonym": "package",
-    "icd10cm": "package",
-    "jupyterlab_xling": "package",
-    "py_code": "nothing",
-    "registry_dup": "package",
-    "research_repo": "package",
-    "zh_dictionary": "package",
-    "zh_riddle": "package",
-}
+    "beir": "path", "jsonl": "path", "released": "path", "table": "columns",
+    "arxiv_tags": "package", "attack_procedure": "package", "aws_api": "package", "az_cli": "package",
+    "cf_names": "package", "cwe_cve": "package", "django_xling": "package", "factbook": "package",
+    "hpo_synonym": "package", "icd10cm": "package", "jupyterlab_xling": "package", "py_code": "nothing",
+    "registry_dup": "package", "research_repo": "package", "zh_dictionary": "package", "zh_riddle": "package",
+}  # fmt: skip
 
 
 def rows(source: Source, split: Split = "train", fetched: Path | None = None) -> Iterator[Item]:

@@ -61,7 +61,7 @@ def opened(path: Path, advice: str = ADVICE) -> Any:
         head = packed.read(filekinds.HEAD)
     if head and not head.startswith(b"\x1f\x8b"):
         found = filekinds.problem(head) or "it is text; take that ending away"
-        raise _unreadable(path, f"its name ends in `gz`, but {found}", advice)
+        raise unreadable(path, f"its name ends in `gz`, but {found}", advice)
     return gzip.open(path, "rb")
 
 
@@ -92,7 +92,7 @@ def split_lines(file: Any, where: str, *, json: bool = False, advice: str = ADVI
     file = io.BufferedReader(file, filekinds.HEAD)
     head = file.peek(filekinds.HEAD)
     if found := filekinds.problem(head):
-        raise _unreadable(where, found, advice)
+        raise unreadable(where, found, advice)
     if json and (found := filekinds.not_json_lines(head)):
         raise UserError(f"{where}, line 1: {found}; {advice}.")
     while line := file.readline(_LONGEST_LINE):
@@ -218,11 +218,7 @@ def json_value(line: bytes) -> Any:
         raise Malformed(f"is not JSON ({error})") from None
 
 
-def unreadable(path: Path, error: Exception, advice: str = ADVICE) -> UserError:
-    """What to raise when a file or folder of a source cannot be read."""
+def unreadable(where: Path | str, error: Exception | str, advice: str = ADVICE) -> UserError:
+    """What to raise when a file or folder of a source cannot be read, for an error or a reason in words."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-    return _unreadable(path, reason, advice)
-
-
-def _unreadable(where: Path | str, reason: str, advice: str) -> UserError:
     return UserError(f"{where} cannot be read: {reason}; {advice}.")

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.artifacts.files import read_texts
-from tdro.errors import UserError
 from tdro.readers.filekinds import check_parquet
-from tdro.readers.files import NOT_UTF8, TO_UTF8, Malformed, objects, read_lines, strict, text_of
+from tdro.readers.files import NOT_UTF8, TO_UTF8, Malformed, objects, read_lines, strict, text_of, unreadable
 from tdro.text.strings import encodable
 
 _KEYS = ("query", "question", "text")
@@ -37,7 +36,7 @@ def read_queries(path: str | Path) -> Iterator[str]:
         try:
             check_parquet(path, _ADVICE)
         except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}; {_ADVICE}.") from None
+            raise unreadable(path, error, _ADVICE) from None
         return read_texts(path, "query")
     if kind == ".jsonl":
         found = objects(path, _query, _NO_QUERY, _ADVICE)

@@ -58,7 +58,7 @@ class _Table:
         try:
             self._header = next(filter(None, self._reader), [])
         except csv.Error as error:
-            raise unreadable(self._path, ValueError(_meaning(error))) from None
+            raise unreadable(self._path, _meaning(error)) from None
         if self._header:
             require(self._path, names, self._header)
         while (record := self._next()) is not None:

@@ -12,7 +12,7 @@ from tdro.readers.beir import located, no_qrels
 from tdro.readers.fields import identifier, passage_of, required
 from tdro.readers.parts import either
 from tdro.readers.testsets.base import Topic
-from tdro.readers.testsets.lines import Judged, existing, need, objects
+from tdro.readers.testsets.lines import Judged, need, objects
 
 
 class Format:
@@ -38,8 +38,8 @@ class Format:
 
     def corpus_files(self) -> list[Path]:
         """The corpus."""
-        return existing(either(self._folder, "corpus.jsonl"))
+        return list(filter(None, [either(self._folder, "corpus.jsonl")]))
 
     def query_files(self) -> list[Path]:
         """Queries and judgements."""
-        return existing(either(self._folder, "queries.jsonl"), self._qrels)
+        return list(filter(None, [either(self._folder, "queries.jsonl"), self._qrels]))

@@ -22,11 +22,6 @@ Parsed = TypeVar("Parsed")
 _ADVICE = "correct it or get the file anew"
 
 
-def existing(*paths: Path | None) -> list[Path]:
-    """Those that are there."""
-    return [path for path in paths if path and path.is_file()]
-
-
 def need(folder: Path, name: str, layout: str) -> Path:
     """The file of that name, or its gzipped form, which must be there.
 

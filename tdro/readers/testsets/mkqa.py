@@ -15,7 +15,7 @@ from tdro.readers.fields import identifier, optional, passage_of, required, unqu
 from tdro.readers.files import Malformed, text_of
 from tdro.readers.parts import either
 from tdro.readers.testsets.base import Topic
-from tdro.readers.testsets.lines import existing, need, objects, texts
+from tdro.readers.testsets.lines import need, objects, texts
 
 #: Types of answers that no passage contains as a string.
 UNMATCHED = ("unanswerable", "binary", "long_answer")
@@ -35,15 +35,14 @@ class Format:
     def documents(self) -> Iterator[Passage]:
         """The passages beside the questions: DPR's ``psgs_w100.tsv``, or ``corpus.jsonl`` as in BEIR."""
         if table := either(self._folder, "psgs_w100.tsv"):
-            yield from _psgs(table)
-            return
+            return _psgs(table)
         file = either(self._folder, "corpus.jsonl")
         if file is None:
             raise UserError(
                 f"{self._folder} has neither psgs_w100.tsv nor corpus.jsonl (or .gz); add the passages, or name the "
                 "benchmark whose passages are to be searched under `corpus`."
             )
-        yield from objects(file, passage_of)
+        return objects(file, passage_of)
 
     def queries(self) -> Iterator[Topic]:
         """The questions in one language; those without an answer that can be matched have none."""
@@ -57,11 +56,11 @@ class Format:
 
     def corpus_files(self) -> list[Path]:
         """The passages."""
-        return existing(either(self._folder, "psgs_w100.tsv") or either(self._folder, "corpus.jsonl"))
+        return list(filter(None, [either(self._folder, "psgs_w100.tsv") or either(self._folder, "corpus.jsonl")]))
 
     def query_files(self) -> list[Path]:
         """The questions with their answers."""
-        return existing(self._file or either(self._folder, "mkqa.jsonl"))
+        return list(filter(None, [self._file or either(self._folder, "mkqa.jsonl")]))
 
     def _topic(self, value: dict) -> Topic:
         """One question, with no answers where a passage could contain none."""
