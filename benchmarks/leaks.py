@@ -38,16 +38,17 @@ def main() -> None:
 
 def run_ours(training: int, evaluation: int):
     """Pairs of a training and an evaluation text, seconds by stage, memory above that of the texts in MB."""
-    from tdro.data.containment import Contained, chunks
+    from tdro.data.containment import CHUNK, Contained
+    from tdro.text.strings import chunks
 
     train, test = texts(training, evaluation)
     before, start = peak(), time.perf_counter()
     index = Contained()
-    numbers = [number for chunk in chunks(test) for number in index.add(chunk).tolist()]
+    numbers = [number for chunk in chunks(test, CHUNK) for number in index.add(chunk).tolist()]
     index.finish()
     indexed = time.perf_counter()
     pairs, first = set(), 0
-    for chunk in chunks(train):
+    for chunk in chunks(train, CHUNK):
         places, others, _ = index.find(chunk)
         pairs.update(zip((places + first).tolist(), others.tolist(), strict=True))
         first += len(chunk)

@@ -9,7 +9,7 @@ The texts that are looked for are indexed, those that may hold them stream by. M
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from tdro.artifacts.lists import ranges
 from tdro.data.keys import KeyRows
 from tdro.text.relations import said
-from tdro.text.strings import exact_key, key_array
+from tdro.text.strings import chunks, exact_key, key_array
 
 #: Share of a text's groups that the other must have.
 SHARE = 0.8
@@ -70,14 +70,14 @@ class Contained:
         """Add texts; returns the number of each, int32. Texts of the same letters share one."""
         told = list(map(letters, texts))
         numbers, new = self._known.add(key_array(map(exact_key, told)))
-        for chunk in chunks([told[place] for place in new]):
+        for chunk in chunks([told[place] for place in new], CHUNK):
             hashes, owners = groups(chunk)
             order = np.lexsort((hashes, owners))
             hashes, owners = hashes[order], owners[order]
             first = np.ones(len(hashes), dtype=bool)
             first[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
             hashes, owners = hashes[first], owners[first]
-            kept = _places(owners, len(chunk)) < SAMPLE
+            kept = ranges(0, np.bincount(owners)) < SAMPLE
             self._hashes.append(hashes[kept])
             self._sizes.append(np.bincount(owners[kept], minlength=len(chunk)))
         return numbers
@@ -96,7 +96,7 @@ class Contained:
         owners = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         order = np.lexsort((_how_common(self._groups), owners))
         wanted = np.where(sizes < FEWEST, 0, sizes - np.ceil(SHARE * sizes).astype(np.int64) + 1)
-        kept = order[_places(owners, len(sizes)) < wanted[owners]]
+        kept = order[ranges(0, sizes) < wanted[owners]]
         by_hash = kept[np.argsort(self._groups[kept], kind="stable")]
         self._keys, firsts = np.unique(self._groups[by_hash], return_index=True)
         self._key_starts = np.append(firsts, len(by_hash))
@@ -107,7 +107,7 @@ class Contained:
         """Which of the texts that were added are contained in these.
 
         Args:
-            texts: about :data:`CHUNK` characters together, see :func:`chunks`.
+            texts: about :data:`CHUNK` characters together, see :func:`tdro.text.strings.chunks`.
             wanted: bool for each number; the others are not looked for. None looks for all.
 
         Returns:
@@ -175,19 +175,6 @@ def _codes(hashes: np.ndarray, owners: np.ndarray, places: np.ndarray, needed: n
     return owners[known] * len(needed) + at[known]
 
 
-def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Neighbouring texts of about :data:`CHUNK` characters together."""
-    chunk, size = [], 0
-    for text in texts:
-        chunk.append(text)
-        size += len(text) + 1
-        if size >= CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
 def groups(told: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Hash of every group of the texts, in their order, and the place of its text; uint64 and int32."""
     joined = "".join(told)
@@ -248,8 +235,3 @@ def _how_common(hashes: np.ndarray) -> np.ndarray:
     for start in range(0, len(places), CHUNK):
         np.add.at(counts, places[start : start + CHUNK], 1)
     return counts[places]
-
-
-def _places(owners: np.ndarray, total: int) -> np.ndarray:
-    """Place of each entry among those of its owner; owners rise."""
-    return np.arange(len(owners)) - np.searchsorted(owners, np.arange(total))[owners]

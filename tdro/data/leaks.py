@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 
 from tdro.artifacts.files import count_rows, read_table, read_texts, write_table
 from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN
-from tdro.data.containment import Contained, chunks
-from tdro.data.corpora import blocks, chosen
+from tdro.data.containment import CHUNK, Contained
+from tdro.data.corpora import chosen
 from tdro.errors import UserError
 from tdro.readers.queryfiles import read_queries
-from tdro.text.strings import passage_texts
+from tdro.text.strings import chunks, passage_texts
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ class _Dataset:
     def read(cls, index: Contained, texts: Mapping[str, Texts]) -> Self:
         """Add the texts to the index."""
         nothing = np.empty(0, dtype=np.int32)
-        numbers = {kind: np.concatenate([nothing, *map(index.add, chunks(read()))]) for kind, read in texts.items()}
+        numbers = {
+            kind: np.concatenate([nothing, *map(index.add, chunks(read(), CHUNK))]) for kind, read in texts.items()
+        }
         return cls(texts, {"query": nothing, "passage": nothing} | numbers)
 
 
@@ -155,9 +157,8 @@ def _training_texts(trained: Trained) -> dict[str, Side]:
 
 def _queries(queries: Path, rows: np.ndarray) -> Iterator[str]:
     """Texts of some queries, by rising row."""
-    for start, table in blocks(queries, ("query",)):
-        first, end = np.searchsorted(rows, [start, start + len(table)])
-        yield from table["query"].take(pa.array(rows[first:end] - start)).to_pylist()
+    for _, table in chosen(queries, rows, ("query",)):
+        yield from table["query"].to_pylist()
 
 
 class _Found:
@@ -170,7 +171,7 @@ class _Found:
     def look(self, index: Contained, side: str, task: str, rows: np.ndarray, texts: Iterable[str]) -> None:
         """Look for what was not found yet in texts of a task, which stand in these rows."""
         start = 0
-        for chunk in chunks(texts):
+        for chunk in chunks(texts, CHUNK):
             places, numbers, shares = index.find(chunk, ~self.known[side])
             for place, number, share in zip(places.tolist(), numbers.tolist(), shares.tolist(), strict=True):
                 self.places[side].setdefault(number, (task, int(rows[start + place]), share))

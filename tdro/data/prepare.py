@@ -4,10 +4,7 @@ A passage is stored once and a query that comes again gets further positives (:m
 texts are the same).
 Negatives that a source provides are listed beside their query where the task asks for them; where
 negatives are to be mined, those passages are candidates like all others.
-A training task may keep some queries out of training, for the in-domain benchmark. That split is by
-passage, because many tasks answer many queries with one passage: a passage that answers a held-out
-query is no passage of the training corpus. One query a held-out passage is kept, as queries that
-share their answer would be no independent measurements.
+A training task may keep some queries out of training, for the in-domain benchmark (:mod:`tdro.data.heldout`).
 """
 
 import logging
@@ -15,15 +12,14 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts.lists import Lists
 from tdro.config.data import Data
 from tdro.config.registry import BenchmarkRows, TaskRows
 from tdro.data.collection import ECHOES, Collection
+from tdro.data.heldout import hold_out, sample
 from tdro.errors import UserError
 from tdro.progress import Progress
 from tdro.readers.base import BadRow, Item, Passage, Row, rows
@@ -31,22 +27,10 @@ from tdro.readers.files import NOT_UTF8, TO_UTF8
 
 _LOG = logging.getLogger(__name__)
 
-# Of a passage that answers hundreds of queries only so many are held out, so that none rules the benchmark.
-MOST_HELD_OUT_OF_A_PASSAGE = 1
-
 # Malformed rows that are quoted.
 _QUOTED = 5
 # Share of a task's positives that repeat their query from which on it is warned of.
 _MANY_ECHOES = 0.5
-
-
-@dataclass
-class Split:
-    """Rows of a collection, int arrays: the queries to train on, those held out, and the passages drawn for them."""
-
-    training: np.ndarray
-    held_out: np.ndarray
-    passages: np.ndarray
 
 
 def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: Path | None = None) -> None:
@@ -93,11 +77,11 @@ def _write_task(name: str, task: TaskRows, data: Data, collection: Collection, o
             f"task {name}: holding {task.held_out} queries out leaves {len(split.training)} to train on "
             f"and finds {len(split.held_out)}; lower `held_out` ({_listed(counts)})."
         )
-    others = _sample(np.flatnonzero(~drawn), task.held_out_corpus, random)
+    others = sample(np.flatnonzero(~drawn), task.held_out_corpus, random)
     distractors = others[: max(0, task.held_out_corpus - len(split.passages))]
     searched = np.union1d(split.passages, distractors) if task.held_out else split.passages
     collection.write(output / "heldout", np.sort(split.held_out), searched)
-    chosen = np.sort(_sample(split.training, task.rows, random))
+    chosen = np.sort(sample(split.training, task.rows, random))
     passages = np.flatnonzero(_used(collection, chosen) & ~drawn)
     counts["training queries"], counts["training passages"] = len(chosen), len(passages)
     collection.write(output, chosen, passages, negatives=provided, counts=dict(counts))
@@ -143,52 +127,10 @@ def prepare_benchmark(
     ) as collection:
         counts = collection.counts
         random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
-        chosen = np.sort(_sample(np.arange(collection.queries), benchmark.queries, random))
+        chosen = np.sort(sample(np.arange(collection.queries), benchmark.queries, random))
         counts["queries"], counts["passages"] = len(chosen), collection.passages
         collection.write(output, chosen, np.arange(collection.passages), counts=dict(counts))
     _LOG.info("%s: %s", name, _listed(counts))
-
-
-def hold_out(
-    positives: Lists, usable: np.ndarray, wanted: int, random: np.random.Generator, counts: Counter[str]
-) -> Split:
-    """Split queries by passage: passages are drawn until ``wanted`` queries are held out.
-
-    A query is held out when all its passages are drawn, at most a few of each passage; it is
-    trained on when none is; else it is dropped and counted.
-
-    Args:
-        positives: passages' rows of each query.
-        usable: the queries to split, rising.
-        wanted: number of queries to hold out.
-        random: source of the drawing order.
-        counts: gets the number of queries dropped, by reason.
-    """
-    nothing = np.empty(0, dtype=np.int64)
-    if not wanted:
-        return Split(usable, nothing, nothing)
-    answered = positives.take(usable)
-    passages, queries_of = _inverse(answered)
-    drawn = np.zeros(int(passages[-1]) + 1 if len(passages) else 0, dtype=bool)
-    held_out: list[int] = []
-    for place in random.permutation(len(passages)):
-        drawn[passages[place]] = True
-        complete = [query for query in queries_of[place] if drawn[answered[query]].all()]
-        most = min(MOST_HELD_OUT_OF_A_PASSAGE, wanted - len(held_out))
-        held_out += _sample(usable[complete], most, random).tolist()
-        if len(held_out) == wanted:
-            break
-    known = answered.count(drawn)
-    training = usable[known == 0]
-    counts["surplus of a held-out passage"] = int(np.count_nonzero(known == answered.lengths)) - len(held_out)
-    counts["positives on both sides of the split"] = int(np.count_nonzero((known > 0) & (known < answered.lengths)))
-    return Split(training, np.array(held_out, dtype=np.int64), np.flatnonzero(drawn))
-
-
-def _inverse(answered: Lists) -> tuple[np.ndarray, Lists]:
-    """The distinct passages, rising, and for each of them the lists that hold it."""
-    passages, places = np.unique(answered.values, return_inverse=True)
-    return passages, Lists.from_pairs(places, answered.owners(), len(passages))
 
 
 def _collect(dataset: str, name: str, items: Iterable[Item], data: Data, output: Path, *, filtered: bool) -> Collection:
@@ -260,11 +202,6 @@ def _mask(total: int, rows: np.ndarray) -> np.ndarray:
     mask = np.zeros(total, dtype=bool)
     mask[rows] = True
     return mask
-
-
-def _sample(population: np.ndarray, most: int | None, random: np.random.Generator) -> np.ndarray:
-    """At most ``most`` elements of a rising population in random order; null takes all of them."""
-    return random.permutation(population)[:most]
 
 
 def _require(found: int, dataset: str, what: str, counts: Counter[str]) -> None:

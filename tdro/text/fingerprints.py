@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from tdro.artifacts.lists import ranges
 from tdro.text.relations import written, written_key
+from tdro.text.strings import chunks
 
 #: Characters hashed at a time; bounds the working memory of a process at about 300 MB (a longer text takes more).
 CHUNK = 1 << 21
@@ -60,11 +61,11 @@ def fingerprints(texts: Iterable[str], threads: int = 1) -> np.ndarray:
         texts: Read once, a few chunks ahead.
         threads: Processes to share the work of large inputs.
     """
-    chunks = _chunks(texts)
-    first = list(islice(chunks, PARALLEL_FROM))
-    chunks = chain(first, chunks)
+    pieces = chunks(texts, CHUNK)
+    first = list(islice(pieces, PARALLEL_FROM))
+    pieces = chain(first, pieces)
     parallel = threads > 1 and len(first) == PARALLEL_FROM
-    parts = list(_in_processes(chunks, threads) if parallel else map(_hash_chunk, chunks))
+    parts = list(_in_processes(pieces, threads) if parallel else map(_hash_chunk, pieces))
     return np.concatenate([np.empty(0, dtype=np.uint64), *parts])
 
 
@@ -90,19 +91,6 @@ def _lowered(text: str) -> str:
     """
     text = written(text)
     return (normalise(text) if "\u03a3" in text else text.replace("_", "")).lower()
-
-
-def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Neighbouring texts of about CHUNK characters together."""
-    chunk, size = [], 0
-    for text in texts:
-        chunk.append(text)
-        size += len(text) + _WIDTH
-        if size >= CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _in_processes(chunks: Iterable[list[str]], processes: int) -> Iterator[np.ndarray]:

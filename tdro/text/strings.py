@@ -1,7 +1,7 @@
 """What a retriever is given to read, and how texts are stored, measured and cut."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 import numpy as np
@@ -78,3 +78,16 @@ def cut(text: str, words: int | None) -> str:
         if number == words:
             return text[: match.end()]
     return text
+
+
+def chunks(texts: Iterable[str], characters: int) -> Iterator[list[str]]:
+    """Neighbouring texts of about so many characters together, a line feed behind each one counted."""
+    chunk, size = [], 0
+    for text in texts:
+        chunk.append(text)
+        size += len(text) + 1
+        if size >= characters:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

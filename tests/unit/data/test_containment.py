@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tdro.data import containment
-from tdro.data.containment import Contained, chunks, letters
+from tdro.data.containment import Contained, letters
 from tdro.text.relations import said
 
 WORDS = [
@@ -121,14 +121,3 @@ def test_nothing_is_found_in_an_empty_index():
     index = Contained()
     index.finish()
     assert [column.tolist() for column in index.find(["a text of some length", ""])] == [[], [], []]
-
-
-@given(st.lists(st.text(max_size=5)), st.integers(1, 9))
-def test_chunks_keep_the_order(texts, size):
-    before, containment.CHUNK = containment.CHUNK, size
-    try:
-        pieces = list(chunks(iter(texts)))
-    finally:
-        containment.CHUNK = before
-    assert [text for piece in pieces for text in piece] == texts
-    assert all(pieces)

@@ -5,22 +5,19 @@ import re
 import tarfile
 from collections import Counter
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyarrow import csv
 
 from tdro.artifacts.files import read_counts, read_table
-from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.data import Data
 from tdro.config.registry import Benchmark, Columns, Source, Task
-from tdro.data.prepare import MOST_HELD_OUT_OF_A_PASSAGE, hold_out, prepare_benchmark, prepare_task
+from tdro.data.heldout import MOST_OF_A_PASSAGE
+from tdro.data.prepare import prepare_benchmark, prepare_task
 from tdro.errors import UserError
-from tdro.text.strings import count_words, cut, mended
+from tdro.text.strings import mended
 
 
 def task(path, **keys):
@@ -63,23 +60,6 @@ def counts(folder):
 
 
 # --- texts
-
-
-@pytest.mark.parametrize("text, words", [("", 0), ("two words", 2), ("晨光 abc", 3), ("中文abc中", 4), ("カナ", 2)])
-def test_count_words(text, words):
-    assert count_words(text) == words
-
-
-def test_cut_keeps_the_first_words():
-    assert cut("one two three", 2) == "one two"
-    assert cut("中文字符 end", 3) == "中文字"
-    assert cut("one two", None) == "one two"
-
-
-@given(st.text(alphabet="ab 中文\n\t", max_size=40), st.integers(1, 10))
-def test_cut_is_a_prefix_of_at_most_so_many_words_with_its_own_white_space(text, words):
-    assert text.startswith(cut(text, words))
-    assert count_words(cut(text, words)) == min(words, count_words(text))
 
 
 @pytest.mark.parametrize(
@@ -403,7 +383,7 @@ def test_no_passage_rules_the_held_out_queries(prepare):
     rows = [[f"query {i}", f"passage {i % 40}"] for i in range(400)]
     output = prepare(rows, held_out=20)
     _, queries = load(output / "heldout")
-    assert max(Counter(positives[0] for positives, _ in queries.values()).values()) == MOST_HELD_OUT_OF_A_PASSAGE
+    assert max(Counter(positives[0] for positives, _ in queries.values()).values()) == MOST_OF_A_PASSAGE
     assert counts(output)["surplus of a held-out passage"] == 20 * 10 - 20
 
 
@@ -453,29 +433,6 @@ def test_same_seed_same_files_and_another_seed_another_split(prepare):
     first = files(1)
     assert files(1) == first
     assert files(2) != first
-
-
-@given(
-    positives=st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=3, unique=True), min_size=1, max_size=40),
-    wanted=st.integers(0, 12),
-    seed=st.integers(0, 5),
-)
-@settings(max_examples=200)
-def test_hold_out_splits_by_passage(positives, wanted, seed):
-    counted = Counter()
-    usable = np.arange(len(positives))
-    split = hold_out(
-        Lists.from_arrow(pa.array(positives, pa.list_(pa.int32()))),
-        usable,
-        wanted,
-        np.random.default_rng(seed),
-        counted,
-    )
-    drawn = set(split.passages.tolist())
-    assert len(split.held_out) == len(set(split.held_out)) <= wanted
-    assert all(drawn.isdisjoint(positives[query]) for query in split.training)
-    assert all(drawn.issuperset(positives[query]) for query in split.held_out)
-    assert len(split.training) + len(split.held_out) + sum(counted.values()) == len(positives)
 
 
 @pytest.mark.parametrize(
