@@ -110,11 +110,7 @@ def _about_stages(settings: Content, layout: Layout, logs: str) -> dict:
     """What the template shows of what happened before the scores."""
     ran = jobs.rules(logs)
     return {
-        "stages": [
-            *counts.plans(settings, layout),
-            *counts.stages(settings.tasks, layout),
-            *counts.benchmark_stages(settings.benchmarks, layout),
-        ],
+        "stages": counts.stages(settings, layout),
         "duplicates": duplicates.duplicates(settings.tasks, layout),
         "leaks": leaks.leaks(settings.benchmarks, layout),
         "rules": ran,

@@ -69,28 +69,25 @@ def _column(part: Resamples, scores: Scores, subject: Subject) -> Resamples:
 def judge(
     settings: Content, subjects: Sequence[Subject], compared: Mapping[str, Sequence[Difference]]
 ) -> dict[str, list[Judged]]:
-    """The verdicts on all mixtures of a model, from the difference of each subject.
+    """The verdicts on all that is compared with the baseline, such as the mixtures of a model: on each subject.
 
     All mixtures and all columns of the main table are one family, whatever their main metrics are; so are all second
     metrics, and so are single datasets that are no column. What is one comparison under two names counts once.
     """
+    all_of_them = [(m, subject, d) for m, found in compared.items() for subject, d in zip(subjects, found, strict=True)]
     families: dict[tuple, dict[tuple, float]] = {}
-    for mixture, differences in compared.items():
-        for subject, difference in zip(subjects, differences, strict=True):
-            families.setdefault(subject.family, {})[mixture, subject.same] = difference.p
-    corrected = {
-        family: dict(zip(members, holm(list(members.values())), strict=True)) for family, members in families.items()
-    }
+    for mixture, subject, difference in all_of_them:
+        families.setdefault(subject.family, {})[mixture, subject.same] = difference.p
+    corrected = {family: dict(zip(ps, holm(list(ps.values())), strict=True)) for family, ps in families.items()}
     judged: dict[str, list[Judged]] = {mixture: [] for mixture in compared}
-    for mixture, differences in compared.items():
-        for subject, difference in zip(subjects, differences, strict=True):
-            members = corrected[subject.family]
-            p = members[mixture, subject.same]
-            judged[mixture].append(Judged(difference, p, len(members), verdict(settings, difference, p)))
+    for mixture, subject, difference in all_of_them:
+        members = corrected[subject.family]
+        p = members[mixture, subject.same]
+        judged[mixture].append(Judged(difference, p, len(members), _verdict(settings, difference, p)))
     return judged
 
 
-def verdict(settings: Content, difference: Difference, corrected: float) -> str:
+def _verdict(settings: Content, difference: Difference, corrected: float) -> str:
     """Gain or loss where the corrected p lies below 1 minus the confidence and the interval leaves out zero."""
     if corrected >= 1 - settings.report.confidence or difference.low <= 0 <= difference.high:
         return "unclear"

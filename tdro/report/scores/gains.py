@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import BASELINE, Content
-from tdro.evaluation.statistics import Difference, holm
-from tdro.report.scores.comparison import compare, verdict
+from tdro.report.scores.comparison import Judged, compare, judge
 from tdro.report.scores.queries import ALL_SEEDS, UNTRAINED, Name, Retriever, Scored
 from tdro.report.scores.subjects import MEAN, OUT_OF_DOMAIN, Subject, subjects
 
@@ -23,25 +22,21 @@ class Gain:
     heading: str
     before: float
     after: float
-    difference: Difference
-    verdict: str
+    judged: Judged
 
 
 def collect(settings: Content, retrievers: Mapping[Name, Retriever]) -> list[Gain]:
-    """All comparisons; those of a model are corrected for each other (Holm)."""
+    """All comparisons; those of a model are one family."""
     anchors = {name: retrievers[name, UNTRAINED].whole for name in settings.untrained}
     found = []
     for model in settings.models:
         runs = retrievers[model, BASELINE].whole
         about = _averages(settings, runs[ALL_SEEDS])
-        compared = {name: compare(settings, about, runs, anchor) for name, anchor in anchors.items()}
-        pairs = [(place, name) for place in range(len(about)) for name in anchors]
-        corrected = holm([compared[name][place].p for place, name in pairs])
-        for (place, name), p in zip(pairs, corrected, strict=True):
-            subject, difference = about[place], compared[name][place]
-            scores = [subject.score(scored[ALL_SEEDS]) for scored in (anchors[name], runs)]
-            decided = verdict(settings, difference, p)
-            found.append(Gain(model, name, HEADINGS[subject.benchmark], *scores, difference, decided))
+        judged = judge(settings, about, {n: compare(settings, about, runs, anchor) for n, anchor in anchors.items()})
+        for place, subject in enumerate(about):
+            for name, anchor in anchors.items():
+                scores = [subject.score(scored[ALL_SEEDS]) for scored in (anchor, runs)]
+                found.append(Gain(model, name, HEADINGS[subject.benchmark], *scores, judged[name][place]))
     return found
 
 

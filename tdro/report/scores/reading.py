@@ -8,9 +8,8 @@ from scipy.stats import t
 
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import BASELINE, Content
-from tdro.evaluation.statistics import Difference
 from tdro.formats import listed, percent, plural, signed
-from tdro.report.scores.comparison import bounds
+from tdro.report.scores.comparison import Judged, bounds
 from tdro.report.scores.gains import Gain
 from tdro.report.scores.rows import Results, Row
 from tdro.report.scores.subjects import OUT_OF_DOMAIN
@@ -52,7 +51,7 @@ def of_gains(gains: Sequence[Gain]) -> list[Finding]:
     for gain in gains:
         found.setdefault(gain.model, []).append(
             f"{gain.heading.capitalize()}, against {gain.untrained}: {gain.before:.3f} to {gain.after:.3f}, "
-            f"{_said(gain.difference, gain.verdict)}."
+            f"{_said(gain.judged)}."
         )
     return [
         Finding(f"Whether training paid: {BASELINE} against what nothing was trained for, {model}", sentences)
@@ -69,7 +68,7 @@ def _sentences(settings: Content, results: Results, model: str, mixture: str) ->
             row = results.find(model, mixture, column.benchmark)
             sentences.append(
                 f"{column.heading.capitalize()} ({column.note}): {row.uniform:.3f} to {row.score:.3f}, "
-                f"{_said(row.difference, row.verdict)}{_agreement(settings, results, row)}."
+                f"{_said(row.judged)}{_agreement(settings, results, row)}."
             )
     sentences += _tally("benchmark", [(row.benchmark, row) for row in _outside(settings, results, model, mixture)])
     inside = _inside(settings, results, model, mixture)
@@ -113,8 +112,8 @@ def _tally(noun: str, named: list[tuple[str, Row]]) -> list[str]:
     return ["Distinguishable " + "; ".join(parts) + "."]
 
 
-def _said(difference: Difference, verdict: str) -> str:
-    return f"{signed(difference.mean)} {bounds(difference)}, {_VERDICTS[verdict]}"
+def _said(judged: Judged) -> str:
+    return f"{signed(judged.difference.mean)} {bounds(judged.difference)}, {_VERDICTS[judged.verdict]}"
 
 
 def _agreement(settings: Content, results: Results, row: Row) -> str:

@@ -82,5 +82,5 @@ def gains(settings: Content, found: Sequence[Gain]) -> str:
 
 
 def _gain(gain: Gain) -> str:
-    mark = "" if gain.verdict == "unclear" else " *"
-    return f"{signed(gain.difference.mean)} {bounds(gain.difference)}{mark}"
+    mark = "" if gain.judged.verdict == "unclear" else " *"
+    return f"{signed(gain.judged.difference.mean)} {bounds(gain.judged.difference)}{mark}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdro.artifacts.files import read_counts
-from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.artifacts.layout import Layout
 from tdro.config.commands import BASELINE, Content
 
 # A stage's file, and the stage as the page names it.
@@ -24,7 +24,7 @@ class Stage:
     totals: list[int]
 
 
-def stages(tasks: list[str], layout: Layout) -> list[Stage]:
+def stages(settings: Content, layout: Layout) -> list[Stage]:
     """Counts that the stages stored beside their rows; the last stage comes first.
 
     Counts that are zero for every task are left out, and so are tasks whose negatives were provided
@@ -33,27 +33,16 @@ def stages(tasks: list[str], layout: Layout) -> list[Stage]:
     Raises:
         UserError: when a file of preparation or deduplication is missing.
     """
-    shown = []
+    shown = _plans(settings, layout)
     for file, name in _STAGES.items():
-        paths = {task: layout.task(task, file) for task in tasks}
+        paths = {task: layout.task(task, file) for task in settings.tasks}
         if file == "negatives.parquet":
             paths = {task: path for task, path in paths.items() if Path(path).exists()}
         shown += _stage(name, "task", _stored(paths))
-    return shown
+    return shown + _benchmarks(settings, layout)
 
 
-def benchmark_stages(benchmarks: Mapping[str, list[str]], layout: Layout) -> list[Stage]:
-    """Counts of the preparation of all datasets that have some, the corpora's after the queries'."""
-    datasets = [dataset for name, members in benchmarks.items() if name != IN_DOMAIN for dataset in members]
-    shown = []
-    for file in ("queries.parquet", "corpus.parquet"):
-        paths = {dataset: layout.benchmark(dataset, file) for dataset in datasets}
-        paths = {dataset: path for dataset, path in paths.items() if Path(path).exists() and read_counts(path)}
-        shown += _stage(f"Benchmarks, {file.removesuffix('.parquet')}", "benchmark", _stored(paths))
-    return shown
-
-
-def plans(settings: Content, layout: Layout) -> list[Stage]:
+def _plans(settings: Content, layout: Layout) -> list[Stage]:
     """What the plans of tDRO and of the baseline drew and repeated, summed over the seeds."""
     shown = []
     for name, folder in {"Rows of tDRO": "tdro", "Rows of the baseline": BASELINE}.items() if settings.courses else ():
@@ -62,6 +51,17 @@ def plans(settings: Content, layout: Layout) -> list[Stage]:
             for task, counted in read_counts(layout.run(settings.proxy, seed, f"{folder}/plan.parquet")).items():
                 sums.setdefault(task, Counter()).update(counted)
         shown += _stage(name, "task", sums)
+    return shown
+
+
+def _benchmarks(settings: Content, layout: Layout) -> list[Stage]:
+    """Counts of the preparation of all datasets that have some, the corpora's after the queries'."""
+    datasets = [dataset for name in settings.out_of_domain for dataset in settings.benchmarks[name]]
+    shown = []
+    for file in ("queries.parquet", "corpus.parquet"):
+        paths = {dataset: layout.benchmark(dataset, file) for dataset in datasets}
+        paths = {dataset: path for dataset, path in paths.items() if Path(path).exists() and read_counts(path)}
+        shown += _stage(f"Benchmarks, {file.removesuffix('.parquet')}", "benchmark", _stored(paths))
     return shown
 
 

@@ -49,6 +49,12 @@ def read_courses(settings: Content, layout: Layout, course: str = "tdro") -> dic
     return runs
 
 
+def last_weights(course: pl.DataFrame) -> dict[str, float]:
+    """Weight of each task at the last step of a trajectory."""
+    last = course.filter(pl.col("step") == pl.col("step").max())
+    return dict(zip(last["task"], last["weight"], strict=True))
+
+
 def drawn(courses: Mapping[int, pl.DataFrame]) -> list[Course]:
     """The figures of every seed."""
     return [
@@ -166,8 +172,8 @@ def _panels(name: str, trajectory: pl.DataFrame, *, share: bool) -> Iterator[tup
 
 
 def _heaviest_first(trajectory: pl.DataFrame) -> list[str]:
-    last = trajectory.filter(pl.col("step") == pl.col("step").max())
-    return last.sort("weight", "task", descending=[True, False])["task"].to_list()
+    weights = last_weights(trajectory)
+    return sorted(weights, key=lambda task: (-weights[task], task))
 
 
 def _thinned(rows: pl.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:

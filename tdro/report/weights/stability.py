@@ -28,12 +28,6 @@ def of_courses(courses: Mapping[int, pl.DataFrame]) -> list[str]:
     return [*_settling(weights), *_agreement(weights), *_about_few(courses)]
 
 
-def last_weights(course: pl.DataFrame) -> dict[str, float]:
-    """Weight of each task at the last step of a trajectory."""
-    last = course.filter(pl.col("step") == pl.col("step").max())
-    return dict(zip(last["task"], last["weight"], strict=True))
-
-
 def correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Spearman's rank correlation of two sets of weights; 0 where one is constant, which has no order to agree on."""
     ranks = [pl.Series(list(values)).rank() for values in (one, other)]

@@ -9,8 +9,8 @@ import polars as pl
 from tdro.artifacts.layout import Layout
 from tdro.config.commands import Content
 from tdro.formats import duration, listed, plural, weight
-from tdro.report.weights.courses import read_courses
-from tdro.report.weights.stability import correlation, last_weights
+from tdro.report.weights.courses import last_weights, read_courses
+from tdro.report.weights.stability import correlation
 
 _HEAVIEST = 3
 
