@@ -88,7 +88,7 @@ def modules(folder: str = "") -> list[str]:
 def test_what_the_workflow_loads_is_free_of_models():
     """Snakemake reads its files anew for each job, and each time torch would cost seconds."""
     lines = [f"import tdro.{name.replace('/', '.')}" for folder in ("config", "pipeline") for name in modules(folder)]
-    for file in ("workflow/Snakefile", "workflow/rules/common.smk"):
+    for file in ("workflow/Snakefile", *(f"workflow/rules/{part}.smk" for part in ("common", "inputs", "start"))):
         lines += (found := re.findall(r"^from tdro.*", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
         assert found
     script = "\n".join(lines) + "\nimport sys; print({'torch', 'transformers'} & set(sys.modules))"

@@ -1,0 +1,274 @@
+# What the rules read: functions of a job's wildcards to its files and its parameters.
+from tdro.config.commands import Miner
+from tdro.models.modelfiles import model_files
+from tdro.readers.parts import local_files
+from tdro.readers.testsets.base import is_testset, open_testset
+
+
+def local_data(name):
+    """Files that a dataset is read from, where they are local: a change of them prepares it anew."""
+    entry = JOBS.tasks[name] if name in JOBS.tasks else TESTS.corpora[name].entry
+    source = entry.source
+    return [] if source.hub else local_files(source.path)
+
+
+def task_data(wildcards):
+    """Local files of a task."""
+    return local_data(wildcards.task)
+
+
+def benchmark_data(wildcards):
+    """Local files of a benchmark of rows."""
+    return local_data(wildcards.benchmark)
+
+
+def base_data(wildcards):
+    """Files of a model's base that lies in a folder."""
+    return model_files(JOBS.model(wildcards.model).base)
+
+
+def miner_data(wildcards):
+    """Files of a miner that lies in a folder."""
+    return model_files(JOBS.config.mining.encode.model)
+
+
+def rescorer_data(wildcards):
+    """Files of a cross-encoder that lies in a folder."""
+    return model_files(JOBS.config.mining.rescore.model)
+
+
+def untrained_data(wildcards):
+    """Files of a retriever that nothing is trained for, where it lies in a folder."""
+    retriever = JOBS.untrained[wildcards.untrained]
+    if retriever == "bm25":
+        return []
+    return model_files(
+        retriever.model if isinstance(retriever, Miner) else retriever.base
+    )
+
+
+def dedup_data(wildcards):
+    """Files of queries that are removed from the training data."""
+    return JOBS.config.dedup.queries
+
+
+def manifest(job):
+    """The manifest that a job reads what was fetched through; nothing where all is local."""
+    return PATHS.fetched(job.key) if job else []
+
+
+def untrained_manifest(wildcards):
+    """The manifest of a retriever that nothing is trained for."""
+    return manifest(FETCHES.untrained(wildcards.untrained))
+
+
+def option(name):
+    """A parameter: an input as its command takes it; nothing where a job has none."""
+    flag = name.replace("_", "-")
+    return lambda wildcards, input: (
+        f"--{flag} {getattr(input, name)}" if getattr(input, name) else ""
+    )
+
+
+def corpus_data(wildcards):
+    """Local files of a benchmark's corpus."""
+    job = JOBS.prepare_corpus(wildcards.corpus)
+    return open_testset(job.source, job.part).corpus_files()
+
+
+def queries_data(wildcards):
+    """Local files of a query set."""
+    job = JOBS.prepare_queries(wildcards.dataset)
+    return open_testset(job.source, job.part).query_files()
+
+
+def train_files(wildcards):
+    """Training rows of every task."""
+    return [PATHS.task(task, "train.parquet") for task in JOBS.tasks]
+
+
+def scored_files(wildcards):
+    """Training rows with a cross-encoder's scores, where a training distils."""
+    return train_files(wildcards) if JOBS.config.training.distill else []
+
+
+def task_texts(wildcards):
+    """Corpus and queries of every task."""
+    return [
+        PATHS.task(task, file)
+        for task in JOBS.tasks
+        for file in ("corpus.parquet", "queries.parquet")
+    ]
+
+
+def negatives(wildcards):
+    """The mined negatives of a task; nothing where its source provides them."""
+    mined = wildcards.task in JOBS.mined
+    return PATHS.task(wildcards.task, "negatives.parquet") if mined else []
+
+
+def evaluation_files():
+    """Corpus and queries of every dataset that is evaluated on, by its name."""
+    return {
+        name: TESTS.files(benchmark, name, PATHS)
+        for benchmark in JOBS.config.benchmarks
+        for name in TESTS.datasets(benchmark)
+    }
+
+
+def evaluation_queries():
+    """The queries; another order of the benchmarks is no reason to rerun."""
+    files, benchmarks = evaluation_files(), sorted(JOBS.config.benchmarks)
+    names = [name for b in benchmarks for name in sorted(TESTS.datasets(b))]
+    return {name: files[name][1] for name in names}
+
+
+def evaluation_corpora():
+    """The corpora; several datasets may share one."""
+    return {name: corpus for name, (corpus, _) in evaluation_files().items()}
+
+
+def of_datasets(path):
+    """A path for each dataset that a job evaluates; `path` makes it of the dataset's name."""
+    return [path(dataset) for dataset in EVALUATED]
+
+
+def evaluated(wildcards):
+    """Names of those datasets."""
+    return EVALUATED if ONE else [wildcards.dataset]
+
+
+def test_files(wildcards):
+    """Corpora and queries of what a job evaluates."""
+    benchmarks = JOBS.evaluate(evaluated(wildcards), PATHS, {}).benchmarks
+    tests = [test for tests in benchmarks.values() for test in tests.values()]
+    return list(dict.fromkeys(f for test in tests for f in (test.corpus, test.queries)))
+
+
+def stored(wildcards):
+    """Embeddings of those corpora that several test sets search, by corpus; BM25 has none."""
+    if wildcards.get("untrained") == "bm25":
+        return {}
+    shared = [name for name in evaluated(wildcards) if TESTS.reads_shared(name)]
+    corpora = dict.fromkeys(TESTS.chosen[name].corpus for name in shared)
+    if "untrained" in wildcards.keys():
+        return {c: PATHS.untrained_embeddings(wildcards.untrained, c) for c in corpora}
+    w = wildcards
+    return {c: PATHS.embeddings(w.model, w.seed, w.mixture, c) for c in corpora}
+
+
+def stored_embeddings(wildcards):
+    """The same as inputs."""
+    return list(stored(wildcards).values())
+
+
+def evaluation(wildcards):
+    """Settings of an evaluation."""
+    names, untrained = evaluated(wildcards), wildcards.get("untrained")
+    return settings(JOBS.evaluate(names, PATHS, stored(wildcards), untrained))
+
+
+def run_files(path):
+    """The rankings as further outputs of an evaluation, where they are asked for."""
+    kept = JOBS.config.evaluation.run_files
+    return {"runs": directory(of_datasets(path))} if kept else {}
+
+
+# The option that keeps them.
+KEEP_RUNS = "--runs" if JOBS.config.evaluation.run_files else ""
+
+
+def mixture_weights(wildcards):
+    """Weights that rows are sampled by: a retriever's own uniform ones, or those the proxy has learnt."""
+    own = mixturenames.parse(wildcards.mixture)
+    if own.kind == "uniform" or own.reweights:
+        return PATHS.weights(wildcards.model, wildcards.seed, "uniform")
+    return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+
+
+def tdro_weights(key):
+    """Weights that tDRO's rows are sampled by (`sampling`) or that it starts from (`initial`)."""
+    mixture = getattr(JOBS.config.tdro, key)
+    return lambda wildcards: PATHS.weights(wildcards.model, wildcards.seed, mixture)
+
+
+def loss_weights(wildcards):
+    """Weights that the loss is scaled by; nothing for a mixture that is sampled."""
+    if not mixturenames.parse(wildcards.mixture).reweights:
+        return []
+    return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+
+
+def trained_with(wildcards):
+    """The weights that make a retriever what it is: those of its loss, or those its rows are sampled by."""
+    return loss_weights(wildcards) or mixture_weights(wildcards)
+
+
+def mixture_source(wildcards):
+    """What a mixture is derived from: the course of tDRO, a file, or just the sizes that the uniform weights list."""
+    model, seed = wildcards.model, wildcards.seed
+    mixture = mixturenames.parse(wildcards.mixture)
+    if mixture.learnt:
+        return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
+    return [*mixture_data(wildcards), PATHS.weights(model, seed, "uniform")]
+
+
+def mixture_data(wildcards):
+    """A file of weights that a mixture is taken from."""
+    mixture = mixturenames.parse(wildcards.mixture)
+    return [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
+
+
+def mixture_rows(wildcards):
+    """Rows of a training, for the mixture that depends on them."""
+    return (
+        f"--rows {JOBS.training_rows}"
+        if mixturenames.parse(wildcards.mixture).kind == "unimax"
+        else ""
+    )
+
+
+def report_inputs(wildcards):
+    """Everything the report reads."""
+    c = JOBS.config
+    runs = [(m.name, seed) for m in c.models for seed in c.seeds]
+    files = [
+        file(model, seed, mixture, dataset)
+        for model, seed in runs
+        for mixture in c.mixtures
+        for dataset in TESTS.evaluated
+        for file in (PATHS.scores, PATHS.query_scores)
+    ]
+    files += [
+        file(name, dataset)
+        for name in JOBS.untrained
+        for dataset in TESTS.evaluated
+        for file in (PATHS.untrained_scores, PATHS.untrained_query_scores)
+    ]
+    files += [
+        PATHS.weights(c.proxy, seed, mixture)
+        for seed in c.seeds
+        for mixture in c.mixtures
+    ]
+    files += [
+        PATHS.run(c.proxy, seed, f"{course}/{file}")
+        for course in JOBS.run_courses
+        for seed in c.seeds
+        for file in ("trajectory.parquet", "heaviest_rows.parquet")
+    ]
+    plans = ("tdro", "uniform") if JOBS.run_courses else ()
+    files += [
+        PATHS.run(c.proxy, seed, f"{plan}/plan.parquet")
+        for plan in plans
+        for seed in c.seeds
+    ]
+    return [
+        *files,
+        PATHS.leaks,
+        *(
+            PATHS.task(task, f)
+            for task in JOBS.tasks
+            for f in ("train.parquet", "duplicates.parquet")
+        ),
+        *(task_texts(wildcards) if JOBS.run_courses else []),
+    ]

@@ -1,0 +1,117 @@
+# What is refused and said before a run goes on: locks, orphans, data that are missing, results of others.
+import functools
+import subprocess
+
+import snakemake.exceptions
+from snakemake.exceptions import LockException
+from snakemake.logging import logger
+
+from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
+from tdro.pipeline.mixedversions import warning
+from tdro.pipeline.project import claim
+
+
+class Locked(LockException):
+    """What Snakemake says of a locked folder, with the command to type."""
+
+    def __init__(self):
+        WorkflowError.__init__(self, explain_lock(Path.cwd(), sys.argv))
+
+
+snakemake.exceptions.LockException = Locked
+
+
+def refuse_orphans():
+    """Start nothing while jobs of a run that was killed go on: two trainings would write the same checkpoints."""
+    if found := orphans(Path.cwd()):
+        raise WorkflowError(explain_orphans(Path.cwd(), found))
+
+
+def say_what_other_versions_made():
+    """One line about results that another version of the code or of a library has made."""
+
+    def rule_of(output):
+        return next((r.name for r in workflow.rules if r.is_producer(output)), None)
+
+    if workflow.is_main_process:
+        line = warning(
+            Path(PATHS.results), Path(PATHS.versions), rule_of, libraries=OWN_PYTHON
+        )
+        if line:
+            logger.warning(line)
+
+
+def targets_are_named():
+    """Whether the command line names what to make. Snakemake itself tells it only when it has read these files."""
+    from snakemake.cli import get_argument_parser
+
+    try:
+        return bool(get_argument_parser().parse_known_args(sys.argv[1:])[0].targets)
+    except SystemExit:  # not Snakemake's command line
+        return False
+
+
+@functools.cache
+def unusable():
+    """Local files that cannot be used, and those that may be still to come; looked for once."""
+    return start.unusable(JOBS, ROOT)
+
+
+def say_what_is_odd():
+    """A line on each thing that a run can go on with, but that its user should know before.
+
+    Where all is to be made, files that cannot be used stop it here, and those still to come when it starts.
+    """
+    if not workflow.is_main_process:
+        return
+    wrong, to_come = unusable()
+    if wrong and not targets_are_named():
+        raise WorkflowError("\n".join(wrong))
+    for line in [*start.remarks(JOBS, Path(PATHS.project)), *wrong, *to_come]:
+        logger.warning(line)
+
+
+def claim_results():
+    """Note whose results these are; start nothing where they are another registry's, or where data are missing."""
+    _, to_come = unusable()
+    if to_come and not targets_are_named():
+        raise WorkflowError("\n".join(to_come))
+    try:
+        claim(Path(PATHS.project), JOBS.registry_file, JOBS.registry)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def refuse_jobs_of_a_killed_run():
+    """Start nothing while SLURM still runs jobs of this folder, which a Snakemake that was killed has left behind.
+
+    Snakemake would submit them a second time. Left alone they end as usual, and their outputs count.
+    """
+    listing = ["squeue", "--me", "--noheader", "--format=%A %Z"]
+    lines = subprocess.check_output(listing, text=True).splitlines()
+    jobs = [line.split(maxsplit=1) for line in lines]
+    left = [job for job, folder in jobs if Path(folder) == Path.cwd()]
+    if left:
+        raise WorkflowError(
+            f"SLURM still has jobs that an earlier run in this folder has submitted: {', '.join(left)}. Wait until they"
+            " have ended, which keeps their work, or cancel them with scancel; then start again."
+        )
+
+
+def see_cancelled_jobs():
+    """Let the executor see that a job was cancelled by hand.
+
+    SLURM's accounting calls its state `CANCELLED by UID`; the executor (up to 2.8.0) knows only `CANCELLED` and would
+    wait for ever.
+    """
+    import snakemake_executor_plugin_slurm as executor
+
+    query = executor.query_job_status
+
+    async def first_words(command, logger):
+        states, seconds = await query(command, logger)
+        if states is not None:
+            states = {job: state.split()[0] for job, state in states.items()}
+        return states, seconds
+
+    executor.query_job_status = first_words
