@@ -122,7 +122,7 @@ def _whole(folder: Path, name: str) -> np.ndarray:
     from tdro.retrieval.shards import Embeddings
 
     index = faiss.IndexFlatIP(DIMENSION)
-    for _, block in Embeddings(folder / "embeddings" / "corpus").blocks(SHARD):
+    for _, block in Embeddings(folder / "embeddings" / "corpus").blocks():
         index.add(block)
     queries = Embeddings(folder / "embeddings" / "queries")
     return index.search(queries.slice(0, len(queries)), DEPTH)[1]

@@ -17,22 +17,19 @@ from tdro.errors import UserError
 from tdro.models.modelfiles import check_model_folder
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
 from tdro.retrieval.encoder import Encoder
-from tdro.retrieval.exact import BLOCK_BYTES, Nearest
+from tdro.retrieval.nearest import Finder
 
 
 class Searcher:
     """A model and a corpus that are ready to be asked; :func:`searcher` gives one."""
 
     def __init__(self, encoder: Encoder, corpus: Embedded) -> None:
-        self._encoder, self._corpus = encoder, corpus
+        self._encoder, self._corpus, self._finder = encoder, corpus, Finder(corpus.vectors)
 
     def best(self, query: str, top: int) -> list[Hit]:
         """The nearest passages, best first; equal scores in the order of the corpus."""
-        vectors = self._corpus.vectors
-        nearest = Nearest(self._encoder.queries([query]), vectors.dimension, min(top, len(vectors)))
-        for start, block in vectors.blocks(max(1, BLOCK_BYTES // (4 * vectors.dimension))):
-            nearest.look(start, block)
-        rows, scores = (found[0].tolist() for found in nearest.best)
+        found = self._finder.best(self._encoder.queries([query]), min(top, len(self._corpus.vectors)))
+        rows, scores = (of_queries[0].tolist() for of_queries in found)
         return [Hit(score, *passage) for score, passage in zip(scores, self._corpus.passages(rows), strict=True)]
 
 

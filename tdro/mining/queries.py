@@ -34,11 +34,3 @@ def read_asked(queries: Path, corpus: Path) -> pa.Table:
             f"but {corpus} has rows 0 to {passages - 1}; prepare both files together."
         )
     return asked
-
-
-def check_candidates(candidates: Path, asked: pa.Table) -> None:
-    """Raise UserError when a file of candidates has not one row a query."""
-    if count_rows(candidates) != len(asked):
-        raise UserError(
-            f"{candidates} has candidates of {count_rows(candidates)} queries, not of {len(asked)}; search again."
-        )

@@ -16,10 +16,10 @@ from tdro.artifacts.files import read_batches, table_writer
 from tdro.artifacts.schemas import CANDIDATES, CORPUS
 from tdro.config.mining import Rescore
 from tdro.errors import UserError
-from tdro.mining.queries import check_candidates, read_asked
+from tdro.mining.candidates import CUT, carried_counts, check_candidates
+from tdro.mining.queries import read_asked
 from tdro.models.processes import device
 from tdro.progress import Progress
-from tdro.retrieval.indices import CUT, carried_counts
 from tdro.text.strings import passage_texts
 
 #: Queries at a time.

@@ -16,13 +16,12 @@ from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES
 from tdro.config.mining import Search
 from tdro.errors import UserError
+from tdro.mining.candidates import CUT, EXACT
 from tdro.mining.queries import read_asked
 from tdro.progress import Progress
-from tdro.retrieval.indices import CUT, EXACT, BlockIndex, merge
+from tdro.retrieval.nearest import Finder
 from tdro.retrieval.shards import Embeddings
 
-#: Bytes of the corpus that are in memory as float32, besides the copy in the index.
-BLOCK_BYTES = 256 * 2**20
 #: Queries searched together.
 QUERIES_AT_ONCE = 16_384
 
@@ -40,7 +39,7 @@ def search(embeddings: Path, corpus: Path, queries: Path, output: Path, settings
     asked = read_asked(queries, corpus)
     passages, wanted = Embeddings(embeddings / "corpus"), Embeddings(embeddings / "queries")
     _check(embeddings, asked, passages, wanted, corpus)
-    finder = _Finder(passages, settings)
+    finder = Finder(passages, settings)
     counts = {
         "queries": len(asked), "candidates": 0,
         "tokens": passages.manifest["tokens"] + wanted.manifest["tokens"],
@@ -66,41 +65,11 @@ def _check(folder: Path, asked: pa.Table, passages: Embeddings, wanted: Embeddin
         )
 
 
-class _Finder:
-    """Search over all blocks of a corpus."""
-
-    def __init__(self, passages: Embeddings, settings: Search) -> None:
-        self.passages = passages
-        self.rows = max(1, BLOCK_BYTES // (4 * passages.dimension))
-        self.index = BlockIndex(settings, passages.dimension, self._sample, len(passages))
-        self._held: int | None = None
-
-    def _sample(self, number: int) -> np.ndarray:
-        rows = np.random.default_rng(0).permutation(len(self.passages))[:number]
-        return self.passages.take(np.sort(rows))
-
-    def best(self, vectors: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and rows of the best, falling, shape (queries, at most depth); row -1 where there are fewer."""
-        scores = np.empty((len(vectors), 0), dtype=np.float32)
-        rows = np.empty((len(vectors), 0), dtype=np.int64)
-        for start in range(0, len(self.passages), self.rows):
-            self._hold(start)
-            new_scores, new_rows = self.index.search(vectors, depth)
-            new_rows[new_rows >= 0] += start
-            rows, scores = merge((rows, scores), (new_rows, new_scores), depth)
-        return scores, rows
-
-    def _hold(self, start: int) -> None:
-        if self._held != start:  # a corpus of one block is indexed once
-            self.index.hold(self.passages.slice(start, min(start + self.rows, len(self.passages))))
-            self._held = start
-
-
-def _candidates(block: pa.Table, start: int, vectors: np.ndarray, finder: _Finder, depth: int) -> pa.Table:
+def _candidates(block: pa.Table, start: int, vectors: np.ndarray, finder: Finder, depth: int) -> pa.Table:
     """Candidates of a super-block of queries, as a table of the schema ``CANDIDATES``."""
     positives = Lists.from_arrow(block["positives"])
     lengths, owner = positives.lengths, positives.owners()
-    scores, rows = finder.best(vectors, depth + int(lengths.max()))
+    rows, scores = finder.best(vectors, depth + int(lengths.max()))
     # A query's list depends on its own positives, not on those of the others in its block.
     kept = (rows >= 0) & (np.arange(rows.shape[1]) < (depth + lengths)[:, None])
     own = np.concatenate(

@@ -20,10 +20,10 @@ from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
 from tdro.config.mining import Select
 from tdro.errors import UserError
+from tdro.mining.candidates import carried_counts, check_candidates
 from tdro.mining.filters import Block, Passages, Selection, select
-from tdro.mining.queries import check_candidates, read_asked
+from tdro.mining.queries import read_asked
 from tdro.mining.ranks import nearest, tell
-from tdro.retrieval.indices import carried_counts
 from tdro.text.relations import said_keys
 from tdro.text.strings import passage_texts
 

@@ -10,13 +10,11 @@ from tdro.config.mining import Search
 from tdro.data.corpora import blocks, passages
 from tdro.errors import UserError
 from tdro.progress import Progress
-from tdro.retrieval.encoder import Encoder, unit
-from tdro.retrieval.indices import BlockIndex, merge
+from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.indices import BlockIndex
+from tdro.retrieval.nearest import Nearest
 from tdro.retrieval.shards import Embeddings
 from tdro.text.strings import passage_texts
-
-#: Bytes of stored embeddings that are in memory as float32 at a time, besides the copy in the index.
-BLOCK_BYTES = 256 * 2**20
 
 
 class Ranking(NamedTuple):
@@ -61,34 +59,13 @@ def rank(
         UserError: for embeddings that cannot be read or are of another corpus.
     """
     asked = encoder.queries(queries)
-    whole = asked.shape[1]
-    searches = [Nearest(asked, size, depth) for size in (whole, *(size for size in dimensions if size < whole))]
+    sizes = [asked.shape[1], *(size for size in dimensions if size < asked.shape[1])]
+    searches = [Nearest(asked, BlockIndex(Search(), size), depth) for size in sizes]
     for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
         for search in searches:
             search.look(start, block)
     encoder.cuts.tell(str(corpus.parent))
-    return [Ranking(search.dimension, *search.best) for search in searches]
-
-
-class Nearest:
-    """The passages nearest to queries by the first numbers of their embeddings, among the blocks seen so far."""
-
-    def __init__(self, asked: np.ndarray, dimension: int, depth: int) -> None:
-        self.dimension, self._depth = dimension, depth
-        self._asked, self._index = self._cut(asked), BlockIndex(Search(), dimension)
-        shape = len(asked), depth
-        self.best = np.full(shape, -1, dtype=np.int64), np.full(shape, -np.inf, np.float32)
-
-    def look(self, start: int, block: np.ndarray) -> None:
-        """Search a block, whose first row is number ``start`` of the corpus."""
-        self._index.hold(self._cut(block))
-        scores, rows = self._index.search(self._asked, self._depth)
-        self.best = merge(self.best, (rows + start, scores), self._depth)
-
-    def _cut(self, vectors: np.ndarray) -> np.ndarray:
-        if self.dimension == vectors.shape[1]:
-            return vectors
-        return unit(np.ascontiguousarray(vectors[:, : self.dimension]))
+    return [Ranking(size, *search.best) for size, search in zip(sizes, searches, strict=True)]
 
 
 def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -99,7 +76,7 @@ def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
             f"{folder} has {len(embeddings)} embeddings for the {passages(corpus)} passages of {corpus}; "
             "delete it and encode again."
         )
-    yield from embeddings.blocks(max(1, BLOCK_BYTES // (4 * embeddings.dimension)))
+    yield from embeddings.blocks()
 
 
 def _encoded(encoder: Encoder, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:

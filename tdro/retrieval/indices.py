@@ -1,22 +1,14 @@
 """faiss indices by their factory string: made, checked, filled block by block."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts.files import read_counts
 from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
 
 log = logging.getLogger(__name__)
-
-#: Count of the queries of a task with too few passages for the index that was asked for.
-EXACT = "searched exactly, too few passages for the index"
-
-#: Counts of texts that a model reads only in part.
-CUT = {"corpus": "passages cut by the miner", "queries": "queries cut by the miner", "pairs": "pairs cut in rescoring"}
 
 #: Vectors a list that an IVF index is trained on.
 _TRAINING_ROWS = 64
@@ -24,12 +16,6 @@ _TRAINING_ROWS = 64
 _FEWEST_ROWS = 39
 #: Below so many vectors, those of a quantizer of 256 codes, exact search takes no time worth saving.
 _FEW = _FEWEST_ROWS * 256
-
-
-def carried_counts(candidates: Path) -> dict[str, int]:
-    """Counts of a file of candidates that what is made of it tells on, for the report."""
-    carried = (EXACT, *CUT.values())
-    return {name: number for name, number in read_counts(candidates).items() if number and name in carried}
 
 
 def check_index(search: Search) -> None:
@@ -80,6 +66,7 @@ class BlockIndex:
         rows: Vectors of the whole corpus.
 
     Attributes:
+        dimension: Length of a vector.
         exact: Why the search is exact although another index was asked for; None otherwise.
 
     Raises:
@@ -89,7 +76,7 @@ class BlockIndex:
     def __init__(self, search: Search, dimension: int, sample=None, rows: int = 0) -> None:
         import faiss
 
-        self._name, self._dimension, self.exact = search.index, dimension, None
+        self._name, self.dimension, self.exact = search.index, dimension, None
         try:
             self._index = faiss.index_factory(dimension, search.index, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
@@ -118,7 +105,7 @@ class BlockIndex:
         if not self.exact:
             log.warning("index %s: %s; the search is exact instead", self._name, reason)
         self.exact = reason
-        return faiss.IndexFlatIP(self._dimension)
+        return faiss.IndexFlatIP(self.dimension)
 
     def _unusable(self, error: RuntimeError) -> UserError:
         reason = " ".join(str(error).split(": ", 1)[-1].split())
@@ -154,15 +141,6 @@ def _centroids(index) -> int:
     inner = faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
     quantizer = getattr(inner, "pq", None)
     return max(1, ivf.nlist if ivf else 1, quantizer.ksub if quantizer else 1)
-
-
-def merge(
-    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], depth: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The best of two rankings, each as rows and scores of shape (queries, any); ties in the order of rows."""
-    rows, scores = (np.hstack(pair) for pair in zip(one, other, strict=True))
-    order = np.lexsort((rows, -scores))[:, :depth]
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def training_rows(factory: str) -> int:

@@ -25,6 +25,8 @@ from tdro.models.processes import agreed, processes
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+#: Bytes of embeddings that are in memory as float32 at a time, besides the copy in an index.
+BLOCK_BYTES = 256 * 2**20
 _IDENTITY = "identity.json"
 _CLAIMS = "claims"
 
@@ -74,8 +76,9 @@ class Embeddings:
             taken[places] = self._shards[shard][offsets[places]]
         return taken
 
-    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Number of the first row, and float32 rows, of one block of at most ``rows`` after the other."""
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Number of the first row, and float32 rows, of one block of ``BLOCK_BYTES`` after the other."""
+        rows = max(1, BLOCK_BYTES // (4 * self.dimension))
         for start in range(0, len(self), rows):
             yield start, self.slice(start, min(start + rows, len(self)))
 

@@ -29,9 +29,9 @@ PROVED_BY = {
     "evaluation/test_dimensions.py": "evaluation/encode_corpus",
     "evaluation/test_evaluate.py": """
         data/corpora evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
-        retrieval/indices retrieval/retrievers
+        retrieval/indices retrieval/nearest retrieval/retrievers
     """,
-    "mining/test_encode.py": "mining/queries mining/rescore mining/search retrieval/encoder",
+    "mining/test_encode.py": "mining/queries mining/rescore mining/search retrieval/encoder mining/candidates",
     "mining/test_filters.py": "mining/ranks mining/select",
     "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",

@@ -25,6 +25,7 @@ from tdro.asking.hits import Hit, show, table
 from tdro.asking.passagefiles import read_passages
 from tdro.cli.main import main
 from tdro.errors import UserError
+from tdro.retrieval import shards
 
 WORDS = ["red", "green", "blue", "old", "new", "find", "shelf"]
 TEXTS = [f"{a} {b}" for a in WORDS[:5] for b in WORDS[:5]]
@@ -96,7 +97,7 @@ def test_passages_have_the_prompt_that_evaluation_gives_those_of_the_task(tmp_pa
 
 def test_a_block_at_a_time_finds_the_same(model, corpus, monkeypatch):
     whole = best(model, corpus, "old green", top=25)
-    monkeypatch.setattr(ask, "BLOCK_BYTES", 4 * 16 * 3)
+    monkeypatch.setattr(shards, "BLOCK_BYTES", 4 * 16 * 3)
     assert best(model, corpus, "old green", top=25) == whole
 
 

@@ -20,14 +20,17 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.config.commands import EvalDataset, Miner
+from tdro.config.mining import Search
 from tdro.config.models import Encoding, Model
 from tdro.data import corpora
 from tdro.evaluation.encode_corpus import encode_corpus
 from tdro.evaluation.evaluate import evaluate
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
-from tdro.retrieval import exact
+from tdro.retrieval import exact, shards
 from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.indices import BlockIndex
+from tdro.retrieval.nearest import Nearest
 
 ENCODING = Encoding(precision="fp32")
 INSTRUCTION = "Find the passage"
@@ -115,7 +118,7 @@ def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, mon
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])[0]["datasets"]["d"]
     encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / "stored", tmp_path / "checkpoints")
     monkeypatch.setattr(Encoder, "passages", None)  # nothing is encoded again
-    monkeypatch.setattr(exact, "BLOCK_BYTES", 4 * 12 * 25)
+    monkeypatch.setattr(shards, "BLOCK_BYTES", 4 * 12 * 25)
     found = run(tmp_path, model, dataset, dimensions=[7, 3], embeddings=tmp_path / "stored")[0]["datasets"]["d"]
     assert found == pytest.approx(expected, abs=1e-3)  # they are float16, which may turn round two near neighbours
 
@@ -124,7 +127,7 @@ def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, mon
 def test_rankings_are_those_of_cosines_of_the_first_numbers(seed, size):
     rng = np.random.default_rng(seed)
     asked, blocks = rng.normal(size=(3, 6)).astype(np.float32), rng.normal(size=(4, 5, 6)).astype(np.float32)
-    nearest = exact.Nearest(asked, size, 8)
+    nearest = Nearest(asked, BlockIndex(Search(), size), 8)
     for number, block in enumerate(blocks):
         nearest.look(5 * number, block)
     rows, scores = nearest.best

@@ -575,10 +575,10 @@ def encoded(tmp_path, model, dataset, name="embeddings"):
 
 def test_embeddings_made_once_give_the_same_scores(tmp_path, monkeypatch):
     from tdro.evaluation import encode_corpus
-    from tdro.retrieval import exact
+    from tdro.retrieval import shards
 
     monkeypatch.setattr(encode_corpus, "SHARD", 40)
-    monkeypatch.setattr(exact, "BLOCK_BYTES", 64 * 4 * 16)
+    monkeypatch.setattr(shards, "BLOCK_BYTES", 64 * 4 * 16)
     model, dataset, *_ = random_dataset(tmp_path)
     expected = run(tmp_path, model, {"random": dataset})
     folder = encoded(tmp_path, model, dataset)

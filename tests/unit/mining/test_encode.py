@@ -29,6 +29,7 @@ from tdro.mining.rescore import rescore
 from tdro.mining.search import search
 from tdro.mining.select import select_negatives
 from tdro.progress import Progress
+from tdro.retrieval import shards as stored
 from tdro.retrieval.indices import check_index
 from tdro.retrieval.shards import Embeddings, Workspace
 
@@ -346,7 +347,7 @@ def vectors(tmp_path):
 @pytest.mark.parametrize(("rows", "queries"), [(500, 40), (33, 7), (1, 40)])
 def test_flat_search_in_blocks_is_exact(vectors, tmp_path, monkeypatch, rows, queries):
     folder, files, positives = vectors
-    monkeypatch.setattr(search_stage, "BLOCK_BYTES", rows * 4 * 16)
+    monkeypatch.setattr(stored, "BLOCK_BYTES", rows * 4 * 16)
     monkeypatch.setattr(search_stage, "QUERIES_AT_ONCE", queries)
     search(folder, *files, tmp_path / "out", Search(depth=30))
     wanted, found = (Embeddings(folder / name) for name in ("queries", "corpus"))
@@ -359,7 +360,7 @@ def test_flat_search_in_blocks_is_exact(vectors, tmp_path, monkeypatch, rows, qu
 
 
 def test_equal_scores_stand_in_the_order_of_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(search_stage, "BLOCK_BYTES", 3 * 4 * 4)
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 3 * 4 * 4)
     made_embeddings(tmp_path / "e" / "corpus", np.ones((8, 4), dtype=np.float32) / 2)
     made_embeddings(tmp_path / "e" / "queries", np.ones((1, 4), dtype=np.float32) / 2)
     files = write_data(tmp_path, [("", f"p {i}") for i in range(8)], [("q", [0])])
@@ -371,7 +372,7 @@ def test_equal_scores_stand_in_the_order_of_rows(tmp_path, monkeypatch):
 @pytest.mark.parametrize("rows", [500, 120])
 def test_approximate_indices_find_most_of_what_is_near(vectors, tmp_path, monkeypatch, index, rows):
     folder, files, _ = vectors
-    monkeypatch.setattr(search_stage, "BLOCK_BYTES", rows * 4 * 16)
+    monkeypatch.setattr(stored, "BLOCK_BYTES", rows * 4 * 16)
     found = {}
     for name, settings in (("exact", {}), ("near", index)):
         search(folder, *files, tmp_path / name, Search(depth=10, **settings))
