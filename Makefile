@@ -14,19 +14,21 @@ SMK := Snakefile workflow
 
 .PHONY: demo demo-llm study test test-slurm lint format schema dry-runs bench clean
 
+# A run of config/NAME.yaml in the folder NAME, or of the default here.
+define run
+@$(BIN)/python workflow/scripts/unlock.py $(1)
+$(BIN)/snakemake --cores all$(if $(1), --configfile $(CURDIR)/config/$(1).yaml --directory $(1))
+endef
+
 demo: .venv/installed
-	@$(BIN)/python workflow/scripts/unlock.py
-	$(BIN)/snakemake --cores all
+	$(call run)
 
 demo-llm: .venv/installed
-	@$(BIN)/python workflow/scripts/unlock.py llm
-	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/llm.yaml --directory llm
+	$(call run,llm)
 
 # So small trainings are quickest on one core each.
 study: .venv/installed
-	@$(BIN)/python workflow/scripts/unlock.py study
-	$(BIN)/snakemake --cores all --configfile $(CURDIR)/config/study.yaml --directory study \
-		--set-threads train=1 optimize=1 reference=1
+	$(call run,study) --set-threads train=1 optimize=1 reference=1
 
 # Two files of tests at a time, the long ones first; models are so small that a second thread would only wait.
 test: .venv/installed

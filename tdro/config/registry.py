@@ -39,7 +39,7 @@ class Columns(Section):
 
 
 class Source(Section):
-    """Where the rows of a dataset come from, and the reader (tdro/sources) that understands them."""
+    """Where the rows of a dataset come from, and the reader (tdro/readers) that understands them."""
 
     reader: Name
     """The reader that understands the data: `jsonl`, `table`, `beir` or `released`, or that of a package. Benchmarks in

@@ -212,12 +212,12 @@ def test_make_unlocks_what_a_kill_has_left_and_nothing_else(killed):
 
 
 def test_the_recipes_that_run_the_workflow_unlock_its_folder_first():
-    recipes = (Path(ROOT) / "Makefile").read_text().split("\n\n")
-    running = [recipe for recipe in recipes if re.search(r"snakemake --cores", recipe)]
-    assert len(running) == 3  # demo, demo-llm, study
-    for recipe in running:
-        folder = re.search(r"--directory (\w+)", recipe)
-        assert f"workflow/scripts/unlock.py{f' {folder[1]}' if folder else ''}\n" in recipe
+    recipes = ["make", "-n", "-o", ".venv/installed", "demo", "demo-llm", "study"]
+    lines = subprocess.run(recipes, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 6
+    for first, run in zip(lines[::2], lines[1::2], strict=True):
+        folder = re.search(r"snakemake --cores all(?:.* --directory (\w+))?", run)[1]
+        assert first.split()[1:] == ["workflow/scripts/unlock.py", *([folder] if folder else [])]
 
 
 def test_the_screen_is_a_line_a_job_and_reasons_are_in_snakemakes_log(project):

@@ -6,13 +6,11 @@ A lock whose run still goes on, or whose jobs do, stays. For one machine: a Snak
 import sys
 from pathlib import Path
 
-from tdro.pipeline.killed import explain_lock, explain_orphans, is_locked, orphans, runs, unlock
+from tdro.pipeline.killed import explain_lock, is_locked, orphans, runs, unlock
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 if is_locked(folder):
-    if runs(folder):
+    if runs(folder) or orphans(folder):
         sys.exit(explain_lock(folder))
-    if found := orphans(folder):
-        sys.exit(explain_orphans(folder, found))
     unlock(folder)
     print(f"{folder} was locked by a run that was killed; it is unlocked.")
