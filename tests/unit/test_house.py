@@ -24,12 +24,11 @@ PROVED_BY = {
         config/registry config/sections config/training
     """,
     "data/test_collection.py": "data/identifiers",
-    "data/test_prepare_corpus.py": "data/prepare_queries",
     "dro/test_optimize.py": "dro/heaviest",
     "evaluation/test_dimensions.py": "evaluation/encode_corpus",
     "evaluation/test_evaluate.py": """
-        data/corpora evaluation/metrics evaluation/runs readers/testsets/mteb retrieval/exact
-        retrieval/indices retrieval/nearest retrieval/retrievers
+        data/corpora evaluation/metrics evaluation/runs retrieval/exact retrieval/indices retrieval/nearest
+        retrieval/retrievers
     """,
     "mining/test_encode.py": "mining/queries mining/rescore mining/search retrieval/encoder mining/candidates",
     "mining/test_filters.py": "mining/ranks mining/select",
@@ -51,9 +50,6 @@ PROVED_BY = {
     "readers/test_beir.py": "readers/fields",
     "readers/test_fetch.py": "pipeline/fetches readers/hub",
     "readers/test_filekinds.py": "readers/queryfiles",
-    "readers/test_qrels.py": """
-        readers/testsets/base readers/testsets/beir readers/testsets/lines readers/testsets/miracl readers/testsets/mkqa
-    """,
     "report/scores/test_comparison.py": "report/scores/subjects",
     "report/scores/test_tables.py": "report/scores/forest",
     "report/test_report.py": "formats report/figures report/plain report/weights/courses",
