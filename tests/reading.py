@@ -13,14 +13,16 @@ from tdro.config.registry import Columns, Source
 from tdro.readers.base import BadRow, rows
 
 
-def items(reader, path, split="train", **keys):
-    """All that a reader yields."""
-    return list(rows(Source(reader=reader, path=str(path), **keys), split))
+def items(reader, path, split="train"):
+    """All that a reader yields; a table has columns of the names that JSON lines have."""
+    columns = Columns(query="query", positive="positive") if reader == "table" else None
+    return list(rows(Source(reader=reader, path=str(path), columns=columns), split))
 
 
 def table(path, query="q", positive="p", **columns):
     """All that the reader of tables yields."""
-    return items("table", path, columns=Columns(query=query, positive=positive, **columns))
+    columns = Columns(query=query, positive=positive, **columns)
+    return list(rows(Source(reader="table", path=str(path), columns=columns)))
 
 
 def bad(found):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from reading import items
 
 from tdro.config.commands import PrepareJob
 from tdro.config.data import Dedup
@@ -12,7 +13,6 @@ from tdro.config.sections import parse, settings
 from tdro.data.prepare import prepare_task
 from tdro.errors import UserError
 from tdro.pipeline.start import read
-from tdro.readers.base import rows
 from tdro.readers.testsets.base import open_testset
 
 ROW = json.dumps({"query": "a question", "positive": "its answer"}) + "\n"
@@ -39,8 +39,7 @@ def home(tmp_path, monkeypatch):
 @pytest.mark.parametrize("reader", ["jsonl", "released", "table"])
 @pytest.mark.parametrize("path", ["~/rows.jsonl", "~/*.jsonl", "~"])
 def test_every_reader_expands_a_home(home, reader, path):
-    columns = {"query": "query", "positive": "positive"} if reader == "table" else None
-    (row,) = rows(Source(reader=reader, path=path, columns=columns))
+    (row,) = items(reader, path)
     assert row.query == "a question"
 
 
@@ -117,4 +116,4 @@ def test_a_variable_in_a_model_is_refused():
 def test_names_with_signs_are_names(home):
     for name in ("price $.jsonl", "100%.jsonl", "a~b.jsonl", "US$5.jsonl"):
         (home / name).write_text(ROW)
-        assert len(list(rows(Source(reader="jsonl", path=str(home / name))))) == 1
+        assert len(items("jsonl", home / name)) == 1

@@ -11,7 +11,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import items, table, tarred, written, zipped
+from reading import items, tarred, written, zipped
 
 from tdro.config.registry import Source
 from tdro.errors import UserError
@@ -65,10 +65,6 @@ NO_LINES = {
 }
 
 
-def by_table(path):
-    return table(path, "query", "positive")
-
-
 def beir(path):
     """A folder in BEIR's layout whose corpus is this file."""
     folder = path.parent / "beir"
@@ -81,7 +77,7 @@ def beir(path):
 READERS = {
     "jsonl": partial(items, "jsonl"),
     "released": partial(items, "released"),
-    "table": by_table,
+    "table": partial(items, "table"),
     "beir": lambda path: items("beir", beir(path)),
     "benchmark": lambda path: open_testset(Source(reader="beir", path=beir(path))).documents(),
     "queries": read_queries,
@@ -110,7 +106,7 @@ def test_whatever_the_name_says(tmp_path, name, kind):
     if kind == "parquet" and name.endswith(".parquet"):
         return
     with pytest.raises(UserError, match=said.partition(";")[0]):
-        list((read_queries if name.startswith("q.") else by_table)(written(tmp_path / name, content)))
+        list((read_queries if name.startswith("q.") else READERS["table"])(written(tmp_path / name, content)))
 
 
 def test_what_is_packed_is_looked_at_too(tmp_path):

@@ -9,11 +9,6 @@ from tdro.errors import UserError
 from tdro.readers.base import Row
 from tdro.readers.queryfiles import read_queries
 
-
-def rows_of(reader, path):
-    return table(path, "query", "positive") if reader == "table" else items(reader, path)
-
-
 READERS = ["jsonl", "released", "table"]
 
 
@@ -24,7 +19,7 @@ def test_a_broken_gzip_is_one_sentence(tmp_path, reader):
     for broken in (packed[:-9], packed[:middle], packed[:middle] + b"\xff" * 99 + packed[middle + 99 :], b"text"):
         path = written(tmp_path / "rows.jsonl.gz", broken)
         with pytest.raises(UserError, match=r"rows\.jsonl\.gz cannot be read: .*; correct `path`"):
-            rows_of(reader, path)
+            items(reader, path)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -32,7 +27,7 @@ def test_a_file_that_ends_in_the_middle_of_a_row_is_cut_off(tmp_path, reader):
     for end in ('{"query": "r", "posit', '{"query": "r", "posit\0\0\0', "\0\0\0"):
         path = written(tmp_path / "rows.jsonl", '{"query": "q", "positive": "p"}\n' + end)
         with pytest.raises(UserError, match=r"rows\.jsonl, line 2 is not .*: the file ends in the middle of this row"):
-            rows_of(reader, path)
+            items(reader, path)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -42,7 +37,7 @@ def test_a_line_beyond_all_measure_is_malformed(tmp_path, monkeypatch, reader):
     # At 80 bytes without its end a line still counts.
     lengths = [1, 200, 80 - start, 81 - start, 1]
     path = written(tmp_path / "rows.jsonl", [{"query": str(n), "positive": "p" * k} for n, k in enumerate(lengths)])
-    found = rows_of(reader, path)
+    found = items(reader, path)
     assert [row.query for row in found if isinstance(row, Row)] == ["0", "2", "4"]
     assert [place for place, _ in bad(found)] == ["rows.jsonl, line 2", "rows.jsonl, line 4"]
     assert all("too long" in reason and "JSON" not in reason for _, reason in bad(found))

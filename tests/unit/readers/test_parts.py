@@ -7,7 +7,7 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import items, table, written, written_records
+from reading import items, written, written_records
 
 from tdro.config.registry import Source
 from tdro.errors import UserError
@@ -24,7 +24,7 @@ def part(path, *queries):
 
 
 def read(reader, path):
-    found = table(path, "query", "positive") if reader == "table" else items(reader, path)
+    found = items(reader, path)
     assert all(isinstance(item, Row) for item in found)
     return [item.query for item in found]
 
