@@ -19,8 +19,19 @@ from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import base_prompts, load_retriever
 from tdro.training.card import describe_training
 
-TASKS = ["red", "blue", "blue", "blue"]
 ENCODING = Encoding(query_length=16, passage_length=24)
+
+
+def save(folder, retriever, tasks, **job):
+    """Save a retriever with the card of a training on four rows: one of the first task, three of the last."""
+    retriever.prompts, retriever.default_prompt_name = named(job["model"].prompts, tasks)
+    retriever.save_pretrained(str(folder))
+    names = [next(iter(tasks)), *[list(tasks)[-1]] * 3]
+    columns = {"step": [0] * 4, "slot": range(4), "task": names, "query": range(4), "positive": range(4)}
+    plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
+    training = Training(steps=1, batch_size=4, distill=Distill(temperature=2))
+    job = TrainJob(**job, encoding=ENCODING, training=training, tasks=tasks, seed=7)
+    describe_training(folder, job, plan, texts=None, model=retriever)
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +41,9 @@ def model(tiny_base, tmp_path_factory):
     base = Model(name="tiny", base=str(tiny_base))
     retriever = load_retriever(base, ENCODING)
     prompts = base_prompts(base, retriever)
-    columns = {"step": [0] * 4, "slot": range(4), "task": TASKS, "query": range(4), "positive": range(4)}
-    plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
     tasks = {task: Prompted(instruction=f"Find the {task} | one.") for task in ("red", "blue")}
     elsewhere = base.model_copy(update={"base": "org/base", "lora": Lora(), "prompts": prompts})
-    training = Training(steps=1, batch_size=4, distill=Distill(temperature=2))
-    job = TrainJob(model=elsewhere, encoding=ENCODING, training=training, tasks=tasks, own_negatives=["red"], seed=7)
-    retriever.prompts, retriever.default_prompt_name = named(prompts, tasks)
-    retriever.save_pretrained(str(folder / "model"))
-    describe_training(folder / "model", job, plan, texts=None, model=retriever)
+    save(folder / "model", retriever, tasks, model=elsewhere, own_negatives=["red"])
     write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
     for dataset, metrics in (("web", {"ndcg_at_10": 0.5}), ("wiki", {"acc_at_10": 0.25})):
         found = {"benchmark": dataset, "datasets": {dataset: metrics | {"queries": 3, "passages": 9}}}
@@ -65,9 +70,9 @@ def test_the_card_says_what_a_model_was_trained_on_and_how(model):
         "LoRA of rank 8",
         "read up to 16 tokens, passages up to 24",
         "seed 7",
+        "Rows of red had their own hard negatives alone.",
+        "distilled (weight 0.5, temperature 2).",
     ):
-        assert fact in " ".join(card.text.split())
-    for fact in ("Rows of red had their own hard negatives alone.", "distilled (weight 0.5, temperature 2)."):
         assert fact in " ".join(card.text.split())
 
 
@@ -130,13 +135,8 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(model, tmp_path, monkeypat
 def test_the_card_of_a_model_without_prompts_says_so_and_names_no_instruction(tmp_path, tiny_base):
     base = Model(name="tiny", base=str(tiny_base), prompts="none", pooling="mean")
     retriever = load_retriever(base, ENCODING)
-    tasks = {"red": Prompted(instruction="Find the red one.")}
     base_prompts(base, retriever)
-    retriever.prompts, retriever.default_prompt_name = named(base.prompts, tasks)
-    columns = {"step": [0] * 4, "slot": range(4), "task": ["red"] * 4, "query": range(4), "positive": range(4)}
-    plan = pa.table(columns | {"negatives": [[]] * 4}, schema=PLAN)
-    job = TrainJob(model=base, encoding=ENCODING, training=Training(steps=1, batch_size=4), tasks=tasks, seed=7)
-    describe_training(tmp_path, job, plan, texts=None, model=retriever)
+    save(tmp_path, retriever, {"red": Prompted(instruction="Find the red one.")}, model=base)
     text = (tmp_path / "README.md").read_text()
     assert "Nothing stands before a text" in text
     assert "pooling `mean`" in text

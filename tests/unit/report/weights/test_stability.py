@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.stats
+from finished import content
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.config.commands import Content
 from tdro.mixtures.weights import Weights
 from tdro.report.weights.stability import of_courses, repetitions
 
@@ -69,22 +69,9 @@ def test_tasks_that_few_rows_decide_are_named():
 
 @pytest.mark.parametrize(("limit", "named"), [(3, ["b", "a"]), (7, ["b"]), (9, [])])
 def test_datasets_gone_over_too_often_are_named(limit, named):
-    settings = Content(
-        models=["tiny"],
-        proxy="tiny",
-        seeds=[1, 2],
-        mixtures=["uniform"],
-        tasks=TASKS,
-        benchmarks={"web": ["web"]},
-        training_rows=100,
-        report={"max_passes": limit},
-    )
-    sizes = {"a": 10, "b": 5, "c": 1000}
+    settings = content(seeds=[1, 2], mixtures=["uniform"], training_rows=100, report={"max_passes": limit})
     # Of 100 rows a gets 50 in the first seed, 5 passes over its 10; b 40 in the second, 8 passes over its 5.
-    seeds = [
-        Weights(values, {task: sizes[task] for task in values})
-        for values in ({"a": 0.5, "c": 0.5}, {"b": 0.4, "c": 0.6})
-    ]
+    seeds = [Weights({"a": 0.5, "c": 0.5}, {"a": 10, "c": 1000}), Weights({"b": 0.4, "c": 0.6}, {"b": 5, "c": 1000})]
     sentences = repetitions(settings, {"uniform": seeds})
     assert len(sentences) == bool(named)
     assert [name for name in ("b", "a") if sentences and f"{name} (" in sentences[0]] == named
