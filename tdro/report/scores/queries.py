@@ -86,12 +86,12 @@ def over_seeds(runs: Runs) -> Runs:
     """Runs of some seeds with their mean before them."""
     if ALL_SEEDS in runs:
         return runs
-    first = next(iter(runs.values()))
+    first, *others = runs.values()
     mean = {
-        pair: Scores(scores.metrics, np.mean([run[pair].values for run in runs.values()], axis=0))
+        pair: Scores(scores.metrics, np.mean([scores.values, *(run[pair].values for run in others)], axis=0))
         for pair, scores in first.items()
     }
-    return {ALL_SEEDS: mean, **runs}
+    return {ALL_SEEDS: mean if others else first, **runs}
 
 
 def _folders(settings: Content, layout: Layout) -> dict[Name, dict[int | str, str]]:
