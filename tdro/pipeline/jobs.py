@@ -29,7 +29,7 @@ from tdro.config.registry import BenchmarkRows, Prompted, Registry, TaskRows
 from tdro.config.schema import Config, select
 from tdro.config.sections import cut
 from tdro.pipeline import courses
-from tdro.pipeline.fetches import Fetches
+from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
 from tdro.pipeline.testsets import TestSets
 from tdro.pipeline.untrained import untrained
@@ -50,7 +50,7 @@ class Jobs:
         run_courses: Names of those that are asked for.
         training_rows: Rows that one training draws.
         tests: What is evaluated.
-        fetches: What is fetched.
+        fetches: What is fetched, by its kind and name.
     """
 
     def __init__(self, config: Config, registry: Registry, root: Path | None = None) -> None:
@@ -63,7 +63,7 @@ class Jobs:
         self.training_rows = config.training.steps * config.training.batch_size
         self.tests = TestSets(config, registry, self.tasks, self.benchmarks)
         sources = {name: entry.source for name, entry in {**self.tasks, **self.benchmarks}.items()}
-        self.fetches = Fetches(config, sources, bool(self.mined), self.untrained)
+        self.fetches = fetches(config, sources, bool(self.mined), self.untrained)
         self._prompts = {name: cut(task, Prompted) for name, task in self.tasks.items()}
 
     @property

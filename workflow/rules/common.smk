@@ -72,7 +72,9 @@ try:
     JOBS = start.read(config, ROOT, workflow.configfiles)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-TESTS, FETCHES, REPORT = JOBS.tests, JOBS.fetches, PATHS.report
+TESTS, REPORT = JOBS.tests, PATHS.report
+# What is fetched, by the name of its manifest.
+FETCHED = {job.key: job for job in JOBS.fetches.values() if job}
 
 # What hard negatives are selected from.
 CANDIDATES = "rescored.parquet" if JOBS.config.mining.rescore else "candidates.parquet"
@@ -101,7 +103,7 @@ wildcard_constraints:
     mixture=mixturenames.NAMES,
     course=one_of(JOBS.courses),
     seed=r"\d+",
-    fetched=one_of(FETCHES.all()),
+    fetched=one_of(FETCHED),
 
 
 def settings(job):

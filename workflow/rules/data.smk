@@ -9,7 +9,7 @@ localrules:
 
 rule fetch_all:
     input:
-        [PATHS.fetched(key) for key in FETCHES.all()],
+        [PATHS.fetched(key) for key in FETCHED],
 
 
 rule fetch:
@@ -20,7 +20,7 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: settings(FETCHES.all()[wildcards.fetched]),
+        settings=lambda wildcards: settings(FETCHED[wildcards.fetched]),
     message:
         "Fetching {wildcards.fetched}"
     shell:
@@ -30,7 +30,7 @@ rule fetch:
 rule prepare_task:
     input:
         data=inputs(task_data),
-        fetched=lambda wildcards: manifest(FETCHES.dataset(wildcards.task)),
+        fetched=lambda wildcards: manifest("dataset", wildcards.task),
     output:
         corpus=ensure(PATHS.task("{task}", "corpus.parquet"), non_empty=True),
         queries=ensure(PATHS.task("{task}", "queries.parquet"), non_empty=True),
@@ -60,7 +60,7 @@ rule prepare_task:
 rule prepare_benchmark:
     input:
         data=inputs(benchmark_data),
-        fetched=lambda wildcards: manifest(FETCHES.dataset(wildcards.benchmark)),
+        fetched=lambda wildcards: manifest("dataset", wildcards.benchmark),
     output:
         corpus=ensure(PATHS.benchmark("{benchmark}", "corpus.parquet"), non_empty=True),
         queries=ensure(

@@ -46,7 +46,7 @@ rule encode_corpus:
 rule encode_corpus_untrained:
     input:
         corpus=PATHS.benchmark("{shared}", "corpus.parquet"),
-        fetched=untrained_manifest,
+        fetched=lambda wildcards: manifest("untrained", wildcards.untrained),
     output:
         # Large, and of no use once every test set is evaluated.
         embeddings=temp(
@@ -121,7 +121,7 @@ rule evaluate_untrained:
     input:
         datasets=test_files,
         embeddings=stored_embeddings,
-        fetched=untrained_manifest,
+        fetched=lambda wildcards: manifest("untrained", wildcards.untrained),
     output:
         **run_files(lambda d: PATHS.untrained_runs("{untrained}", d)),
         scores=ensure(

@@ -52,14 +52,10 @@ def dedup_data(wildcards):
     return JOBS.config.dedup.queries
 
 
-def manifest(job):
+def manifest(kind, name):
     """The manifest that a job reads what was fetched through; nothing where all is local."""
+    job = JOBS.fetches.get((kind, name))
     return PATHS.fetched(job.key) if job else []
-
-
-def untrained_manifest(wildcards):
-    """The manifest of a retriever that nothing is trained for."""
-    return manifest(FETCHES.untrained(wildcards.untrained))
 
 
 def option(name):

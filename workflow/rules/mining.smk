@@ -9,7 +9,7 @@ rule encode:
     input:
         corpus=[PATHS.task(task, "corpus.parquet") for task in ENCODED],
         queries=[PATHS.task(task, "queries.parquet") for task in ENCODED],
-        fetched=manifest(FETCHES.miner()),
+        fetched=manifest("mining", "encode"),
     output:
         embeddings=directory([PATHS.task(task, "embeddings") for task in ENCODED]),
     log:
@@ -72,7 +72,7 @@ if JOBS.config.mining.rescore:
             candidates=rules.search.output.candidates,
             corpus=PATHS.task("{task}", "corpus.parquet"),
             queries=PATHS.task("{task}", "queries.parquet"),
-            fetched=manifest(FETCHES.rescorer()),
+            fetched=manifest("mining", "rescore"),
         output:
             candidates=ensure(PATHS.task("{task}", "rescored.parquet"), non_empty=True),
         log:

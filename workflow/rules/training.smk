@@ -30,7 +30,7 @@ rule train:
         plan=rules.plan.output.plan,
         texts=task_texts,
         scores=scored_files,
-        fetched=lambda wildcards: manifest(FETCHES.model(wildcards.model)),
+        fetched=lambda wildcards: manifest("model", wildcards.model),
         loss_weights=loss_weights,
     output:
         model=directory(PATHS.run("{model}", "{seed}", "{mixture}/model")),

@@ -83,7 +83,7 @@ rule optimize:
         reference=rules.reference.output.losses,
         initial=tdro_weights("initial"),
         texts=task_texts,
-        fetched=lambda wildcards: manifest(FETCHES.model(wildcards.model)),
+        fetched=lambda wildcards: manifest("model", wildcards.model),
     output:
         trajectory=ensure(
             PATHS.run("{model}", "{seed}", "{course}/trajectory.parquet"),

@@ -13,7 +13,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from tdro.pipeline.screen.course import Course, Job
-from tdro.pipeline.screen.live import Live
+from tdro.pipeline.screen.live import live
 from tdro.pipeline.screen.logends import complaint, printed, warnings
 from tdro.pipeline.screen.timeleft import spoken
 
@@ -59,7 +59,7 @@ class Screen(logging.Handler):
         self._whole_logs, self._shown, self._results = settings.show_failed_logs, shown, results
         self.console = Console(file=stream, no_color=settings.nocolor or None, highlight=False, soft_wrap=True)
         self.course = Course(logs)
-        self._live = Live(self.console, self.course) if self.console.is_terminal and not self._quiet else None
+        self._live = live(self.console, self.course) if self.console.is_terminal and not self._quiet else None
         self._last, self._ended = time.monotonic(), threading.Event()
         self._events = {
             LogEvent.RUN_INFO: self._planned,

@@ -31,7 +31,7 @@ def everything(made):
     jobs = [made.train("tiny", 1), made.reference(1), made.optimize("tiny", 1), made.dedup(), made.plan("uniform", 1)]
     jobs += [made.evaluate([name], LAYOUT, {}) for name in made.tests.evaluated] + [made.report(), made.tables()]
     jobs += [made.prepare(name) for name in made.tasks] + [made.prepare_corpus(name) for name in ("nq", "mkqa")]
-    return [job.model_dump_json() for job in jobs], list(made.tasks), list(made.fetches.all())
+    return [job.model_dump_json() for job in jobs], list(made.tasks), made.fetches
 
 
 @given(st.data())

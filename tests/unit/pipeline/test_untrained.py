@@ -26,6 +26,6 @@ def test_a_miner_that_nobody_chose_is_no_row_and_is_not_fetched():
     provided = {name: task.model_copy(update={"negatives": "provided"}) for name, task in registry.tasks.items()}
     registry = registry.model_copy(update={"tasks": provided})
     assert list(Jobs(jobs().config, registry).untrained) == ["bm25", "base-tiny"]
-    assert not any("bge" in key for key in Jobs(jobs().config, registry).fetches.all())
+    assert not any("bge" in job.key for job in Jobs(jobs().config, registry).fetches.values() if job)
     named = jobs(evaluation={"untrained": ["miner"]}).config
     assert list(Jobs(named, registry).untrained) == ["miner"]
