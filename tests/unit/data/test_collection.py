@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_table
@@ -118,6 +118,21 @@ COUNTED = [
 ]
 
 
+def row(query, positive, negative, title=""):
+    return Row(query, [Passage(positive, title, None)], [Passage(negative, "", None)], None)
+
+
+#: Queries and passages that are the same, that say the same, and that differ in a title or a sign alone.
+ALIKE = [
+    row("où est-il?", "Là.", "là"),
+    row("ou\u0300 est-il", "derrière", "LÀ"),
+    row("ou\u0300  est-il\u200b", "derrie\u0300re", "ailleurs"),
+    row("x = 'y'", "1,000", "1.000"),
+    row("x = y", "1.000", "1,000", title="T"),
+]
+
+
+@example(([], ALIKE), 1, None, True, 4, "same")
 @settings(max_examples=150, suppress_health_check=["function_scoped_fixture"])
 @given(
     streams,

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
+from reading import written
 
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CORPUS, QUERIES
@@ -88,28 +89,6 @@ def test_a_cut_passage_keeps_its_lines_up_to_the_cut(prepare):
     assert counts(output)["passage cut"] == 1
 
 
-@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.jsonl"])
-def test_tables_keep_line_breaks(tmp_path, name):
-    code = "for a in b:\n    print(a)\n\n    c()"
-    frame = pa.table({"q": ["ask\nme"], "p": [code]})
-    if name == "t.jsonl":
-        (tmp_path / name).write_text(json.dumps({"q": "ask\nme", "p": code}))
-    else:
-        (pq.write_table if name == "t.parquet" else csv.write_csv)(frame, tmp_path / name)
-    source = Source(reader="table", path=str(tmp_path / name), columns=Columns(query="q", positive="p"))
-    prepare_task("toy", task("").model_copy(update={"source": source}), Data(), tmp_path / "out")
-    assert load(tmp_path / "out") == ([("", code)], {"ask\nme": ([code], [])})
-
-
-def test_a_beir_task_keeps_line_breaks(tmp_path):
-    folder = beir(tmp_path, documents=1, qrels="q\td0\t1\n")
-    (folder / "corpus.jsonl").write_text(json.dumps({"_id": "d0", "text": "a\n  b"}))
-    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "c\n\td\ud800"}))
-    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
-    prepare_task("toy", entry, Data(), tmp_path / "out")
-    assert load(tmp_path / "out") == ([("", "a\n  b")], {"c\n\td\ufffd": (["a\n  b"], [])})
-
-
 # --- rules
 
 
@@ -120,12 +99,6 @@ def test_texts_are_stored_once_and_equal_queries_merge(prepare):
     assert queries == {"q  one": (["same\npassage", "another"], []), "q two": (["same\npassage"], [])}
     assert counts(output)["merged with an equal query"] == 1
     assert counts(output)["merged with an equal passage"] == 1
-
-
-def test_passages_of_another_title_are_others(prepare):
-    passage = {"text": "p", "title": "T"}
-    passages, _ = load(prepare([{"query": "q", "pos": ["p", passage]}]))
-    assert passages == [("", "p"), ("T", "p")]
 
 
 def test_what_is_dropped_is_counted(prepare):
@@ -148,10 +121,6 @@ def test_what_is_dropped_is_counted(prepare):
         ("query with no other positive", 1),
         ("negative says the same as the query or a positive", 1),
     ]
-
-
-def test_long_passages_are_cut(prepare):
-    assert load(prepare([["q", "one two three"]], data=Data(max_words=2)))[0] == [("", "one two")]
 
 
 def test_provided_negatives_are_never_positives(prepare):
@@ -188,22 +157,15 @@ def test_identifiers_are_the_sources_or_made_and_unique(prepare):
     assert passages == ["d", "toy-p1", "toy-p2"]
 
 
-def beir(folder, documents, qrels):
-    folder = folder / "beir"
-    (folder / "qrels").mkdir(parents=True)
-    corpus = [{"_id": f"d{i}", "text": f"document {i}"} for i in range(documents)]
-    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
-    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "query"}')
-    (folder / "qrels" / "train.tsv").write_text(qrels)
-    return folder
-
-
 def test_corpus_of_a_beir_task_is_kept_whole(tmp_path):
-    folder = beir(tmp_path, documents=5, qrels="q\td3\t1\n")
-    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
+    documents = [{"_id": f"d{i}", "text": f"document {i}"} for i in range(5)]
+    written(tmp_path / "beir/corpus.jsonl", documents)
+    written(tmp_path / "beir/queries.jsonl", [{"_id": "q", "text": "query"}])
+    written(tmp_path / "beir/qrels/train.tsv", "q\td3\t1\n")
+    entry = task("").model_copy(update={"source": Source(reader="beir", path=str(tmp_path / "beir"))})
     prepare_task("toy", entry, Data(), tmp_path / "out")
     passages, queries = load(tmp_path / "out")
-    assert [text for _, text in passages] == [f"document {i}" for i in range(5)]
+    assert [text for _, text in passages] == [document["text"] for document in documents]
     assert queries == {"query": (["document 3"], [])}
 
 
@@ -260,15 +222,6 @@ def test_max_bad_rows_does_not_excuse_a_broken_file(tmp_path):
     with pytest.raises(UserError, match=r"gone\.jsonl cannot be read"):
         prepare_task("toy", task(tmp_path / "gone.jsonl"), Data(max_bad_rows=10**9), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_qrels_that_name_nothing_known_are_malformed_rows(tmp_path):
-    folder = beir(tmp_path, documents=3, qrels="q\td1\t1\nq\td9\t1\n")
-    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
-    with pytest.raises(UserError, match=r"train\.tsv, line 2 names passage 'd9', which .*corpus\.jsonl does not hold"):
-        prepare_task("toy", entry, Data(), tmp_path / "out")
-    prepare_task("toy", entry, Data(max_bad_rows=1), tmp_path / "out")
-    assert load(tmp_path / "out")[1] == {"query": (["document 1"], [])}
 
 
 # --- every format
@@ -338,25 +291,6 @@ def test_a_task_of_echoes_is_refused_by_name(prepare):
     assert "two different columns, or set `data.drop_echoes: none`." in str(error.value)
 
 
-def test_echoes_of_a_source_with_a_corpus_are_found_too(tmp_path):
-    folder = beir(tmp_path, documents=3, qrels="q\td0\t1\nq\td1\t1\nr\td2\t1\n")
-    texts = ["Is it a Query?", "it is no query", "another question which is long enough"]
-    (folder / "corpus.jsonl").write_text(
-        "\n".join(json.dumps({"_id": f"d{i}", "text": t}) for i, t in enumerate(texts))
-    )
-    queries = {"q": "is it a query", "r": "another question which is long enough now"}
-    (folder / "queries.jsonl").write_text("\n".join(json.dumps({"_id": i, "text": t}) for i, t in queries.items()))
-    entry = task(folder).model_copy(update={"source": Source(reader="beir", path=str(folder))})
-    prepare_task("toy", entry, Data(), tmp_path / "out")
-    assert load(tmp_path / "out")[1] == {queries["q"]: ([texts[1]], []), queries["r"]: ([texts[2]], [])}
-    found = counts(tmp_path / "out")
-    assert found["positive says the same as the query"] == found["positive nearly says the same as the query"] == 1
-
-
-def test_a_benchmark_keeps_its_echoes(prepare):
-    assert load(prepare([["Same", "same"]], benchmark=True))[1] == {"Same": (["same"], [])}
-
-
 # --- held out
 
 
@@ -385,32 +319,6 @@ def test_no_passage_rules_the_held_out_queries(prepare):
     _, queries = load(output / "heldout")
     assert max(Counter(positives[0] for positives, _ in queries.values()).values()) == MOST_OF_A_PASSAGE
     assert counts(output)["surplus of a held-out passage"] == 20 * 10 - 20
-
-
-def test_unicode_forms_are_one_text_and_all_else_stays_apart(prepare):
-    same = [
-        ["où est la clé", "derrière"],
-        ["ou\u0300 est  la cle\u0301\u200b", "derrie\u0300re"],
-        ["ｏù est la clé", "b"],
-    ]
-    assert load(prepare(same)) == ([("", "derrière"), ("", "b")], {"où est la clé": (["derrière", "b"], [])})
-    pairs = ["x = 'y'", "x = y", "f(a, b)", "f(a b)", "1,000", "1.000", "1.5", "15", "Rust", "rust", "10²", "102"]
-    corpus, queries = load(prepare([[text, f"about {text}"] for text in pairs]))
-    assert list(queries) == pairs
-    assert len(corpus) == len(pairs)
-
-
-def test_a_provided_negative_that_says_the_same_as_a_positive_is_none(prepare):
-    rows = [
-        ["What is it?", "The answer.", "the answer"],
-        ["what is it", "Another answer", "THE ANSWER"],
-        ["other", "else", "WHAT?"],
-        ["what", "Thing", "other"],
-    ]
-    output = prepare(rows, negatives="provided")
-    assert load(output)[1] == {"other": (["else"], ["WHAT?"]), "what": (["Thing"], ["other"])}
-    assert counts(output)["negative says the same as the query or a positive"] == 2
-    assert counts(output)["without a negative"] == 2
 
 
 def test_queries_whose_negatives_are_all_held_out_are_counted(prepare):
