@@ -9,25 +9,24 @@ from tdro.config.registry import Source
 from tdro.config.schema import Config
 from tdro.readers.fetch import FetchJob, dataset_job, model_job
 
-#: The miner and the cross-encoder among the things to fetch.
-MINER, RESCORER = ("mining", "encode"), ("mining", "rescore")
-
 
 def fetches(
     config: Config, sources: Mapping[str, Source], mines: bool, untrained: Mapping[str, Retriever]
 ) -> dict[tuple[str, str], FetchJob | None]:
     """The fetch of each thing, by its kind and name; None where it is local. Several things may share one.
 
+    Kinds are ``dataset``, ``model``, ``mining`` (``encode`` and ``rescore``, where tasks are mined) and ``untrained``.
+
     Args:
         config: A configuration.
-        sources: Of its tasks and benchmarks, by name; their kind is ``dataset``.
+        sources: Of its tasks and benchmarks, by name.
         mines: Whether any task's hard negatives are mined.
-        untrained: Retrievers that nothing is trained for, by name; their kind is ``untrained``, of all bases ``model``.
+        untrained: Retrievers that nothing is trained for, by name.
     """
     found = {("dataset", name): dataset_job(source) for name, source in sources.items()}
     found |= {("model", model.name): _of_model(model) for model in config.models}
     if mines:
-        found |= {MINER: _of_model(config.mining.encode), RESCORER: _of_model(config.mining.rescore)}
+        found |= {("mining", key): _of_model(getattr(config.mining, key)) for key in ("encode", "rescore")}
     return found | {("untrained", name): _of_model(retriever) for name, retriever in untrained.items()}
 
 

