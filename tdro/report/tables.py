@@ -68,34 +68,31 @@ def _read(path: Path, kind: str) -> pl.DataFrame:
 
 def _table_3(ours: pl.DataFrame, theirs: pl.DataFrame, evaluated: Mapping[str, int]) -> str:
     """Every base and mixture: MIRACL, MKQA, BEIR."""
-    published = _published(theirs, 3)
-    measured = _measured(ours, "score")
+    published, measured = _published(theirs, 3), _measured(ours, "score")
     names = {base.lower(): base for base in theirs.filter(pl.col("table") == 3)["base"].unique(maintain_order=True)}
     names |= {model.lower(): model for model in ours["model"].unique(maintain_order=True) if model.lower() not in names}
     lines = []
     for key, name in names.items():
-        known = [mixture for base, mixture, *_ in (*published, *measured) if base == key]
-        for mixture in dict.fromkeys(known):
-            places = [(key, mixture, *column) for column in _MAIN]
-            cells = [_cell(measured.get(p), published.get(p), p[2], evaluated, "{:.1f}") for p in places]
+        for mixture in dict.fromkeys(mixture for base, mixture, *_ in (*published, *measured) if base == key):
+            cells = [
+                _cell(measured.get((key, mixture, *c)), published.get((key, mixture, *c)), c[0], evaluated, "{:.1f}")
+                for c in _MAIN
+            ]
             lines.append([name, mixture, *cells])
     return _markdown("Table 3: retrieval, ours / the paper's", ["base", "mixture", *map(_heading, _MAIN)], lines)
 
 
 def _table_5(ours: pl.DataFrame, theirs: pl.DataFrame, measure: str, evaluated: Mapping[str, int]) -> str:
     """Ablations on the smallest base: changes against uniform sampling."""
-    published = _published(theirs, 5)
-    differences = _measured(ours, "difference")
+    published, measured = _published(theirs, 5), _measured(ours, "difference")
     base = next(iter(published))[0]
     curr = "curr, ratio" if measure == "released" else f"curr, {measure}"
     lines = []
     for row in dict.fromkeys(mixture for _, mixture, *_ in published):
         mixture = "curr" if row == curr else row
-        places = [(base, row, *column) for column in _ABLATION]
-        mine = [differences.get((base, mixture, *column)) for column in _ABLATION]
         cells = [
-            _cell(value, published.get(place), place[2], evaluated, "{:+.1f}")
-            for value, place in zip(mine, places, strict=True)
+            _cell(measured.get((base, mixture, *c)), published.get((base, row, *c)), c[0], evaluated, "{:+.1f}")
+            for c in _ABLATION
         ]
         lines.append([row, *cells])
     title = f"Table 5: ablations on {base}, change against uniform, ours / the paper's"
