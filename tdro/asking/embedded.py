@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, table_writer, write_json
+from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, stamps, table_writer, write_json
 from tdro.artifacts.schemas import CORPUS
 from tdro.asking.passagefiles import check_file, read_passages
 from tdro.errors import UserError
+from tdro.models.modelfiles import model_files
 from tdro.readers.base import Passage
 from tdro.readers.packages import cache_folder
 from tdro.retrieval.shards import MANIFEST, Embeddings, Workspace
@@ -81,7 +82,7 @@ def embedded(corpus: Path, model: Path, prompt: str | None, embed: Embed, told: 
     """
     check_file(corpus)
     libraries = {name: version(name) for name in _LIBRARIES}
-    identity = {"corpus": digest(corpus), "model": _stamps(model), "libraries": libraries}
+    identity = {"corpus": digest(corpus), "model": stamps(model_files(str(model.resolve()))), "libraries": libraries}
     place = cache_folder() / "ask" / _named(model) / f"{_named(corpus)}{'.' if prompt else ''}{prompt or ''}"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
@@ -142,12 +143,6 @@ def _make(place: Path, embed: Embed, told: Told) -> None:
             work.write(number, embed(passage_texts(table)), {})
         told(min(rows, (number + 1) * SHARD), rows)
     work.publish(place / _EMBEDDINGS, -(-rows // SHARD), rows, SHARD)
-
-
-def _stamps(model: Path) -> list[list[Any]]:
-    """The state of a model's files, which are too large to be read for each question."""
-    files = sorted(file for file in model.rglob("*") if file.is_file())
-    return [[str(file.relative_to(model)), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def _named(path: Path) -> str:
