@@ -3,11 +3,9 @@
     accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro reference ...
 
 The reference does not change during tDRO, so its losses are data: computed once by inference, reused by every run over
-the same plan. Processes claim block by block of the plan. Blocks lie among the checkpoints until all are there, so that
-a killed run goes on with the first one missing.
+the same plan. Blocks of the plan lie among the checkpoints until all are there (:mod:`tdro.retrieval.makeshards`).
 """
 
-import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +23,12 @@ from tdro.models.cuts import CutCounter
 from tdro.models.load import load_trained, trained_prompts
 from tdro.models.modelfiles import model_files
 from tdro.models.precision import autocast
-from tdro.models.processes import processes
 from tdro.models.room import check_model
 from tdro.progress import Progress
+from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.shards import Workspace
 from tdro.training.batches import Text, Texts, files_of
 from tdro.training.losses import check_finite, own_negatives_loss
-
-log = logging.getLogger(__name__)
 
 #: Rows whose texts are held as embeddings at once, each distinct one encoded once; what a killed run loses at most.
 BLOCK = 8192
@@ -52,42 +48,20 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     Raises:
         UserError: when an input is missing or wrong, or the loss of a row is not finite.
     """
-    state = processes()
     rows = read_table(plan, PLAN)
     workspace = Workspace(checkpoints, _identity(plan, model, files_of(rows, results), job), np.float32)
-    workspace.open()
-    blocks = -(-rows.num_rows // BLOCK)
-    missing = workspace.missing(blocks)
-    log.info("%d of %d shards are there", blocks - len(missing), blocks)
-    if missing:
-        retriever = load_trained(model)
-        prompts = trained_prompts(model, retriever)
-        check_model(retriever, job.tasks, prompts)
-        texts = Texts(results, job.tasks, job.seed, prompts)
-        cuts = CutCounter(retriever)
-        _compute(missing, rows, texts, retriever, job, workspace)
-        cuts.tell("reference losses")
-    state.wait_for_everyone()
-    if state.is_main_process:
-        losses = np.concatenate([workspace.read(number) for number in range(blocks)])
+    starts = range(0, rows.num_rows, BLOCK)
+    part = Part("the plan", workspace, rows.num_rows, BLOCK, lambda: ((at, rows.slice(at, BLOCK)) for at in starts))
+
+    def finish() -> None:
+        losses = np.concatenate([workspace.read(number) for number in range(part.shards)])
         table = rows.select(["step", "slot", "task"]).append_column("loss", pa.array(losses))
         write_table(output, table, REFERENCE, origin=digest(plan))
         shutil.rmtree(checkpoints, ignore_errors=True)
-    state.wait_for_everyone()
 
-
-def _compute(
-    missing: list[int], rows: pa.Table, texts: Texts, retriever, job: ReferenceJob, workspace: Workspace
-) -> None:
-    """Make the blocks that this process claims."""
-    planned = sum(min(BLOCK, rows.num_rows - number * BLOCK) for number in missing)
-    progress = Progress("computed the losses of", "rows", planned, processes().num_processes)
-    for number in filter(workspace.claim, missing):
-        block = rows.slice(number * BLOCK, BLOCK).to_pylist()
-        losses = _block_losses([texts.of_row(row) for row in block], texts, retriever, job)
-        check_finite(losses[:, None], number * BLOCK + torch.arange(len(losses)))
-        workspace.write(number, losses.numpy(), {})
-        progress.add(len(block))
+    progress = ("computed the losses of", "rows")
+    if judge := make_shards([part], lambda: _Judge(model, results, job), _Judge.losses, progress, finish):
+        judge.cuts.tell("reference losses")
 
 
 def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> dict:
@@ -100,30 +74,45 @@ def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> 
     }
 
 
-def _block_losses(rows: Sequence[Sequence[Text]], texts: Texts, retriever, job: ReferenceJob) -> Tensor:
-    """Losses of some rows, shape (n,); each distinct text is encoded once."""
-    place = {text: at for at, text in enumerate(dict.fromkeys(text for row in rows for text in row))}
-    embeddings = _encode(list(place), texts, retriever, job)
-    at = torch.tensor([[place[text] for text in row] for row in rows])
-    return torch.cat(
-        [own_negatives_loss(embeddings[i[:, 0]], embeddings[i[:, 1:]], job.temperature) for i in at.split(256)]
-    )
+class _Judge:
+    """The reference model, and the texts that it reads.
 
+    Attributes:
+        cuts: Counts texts read and cut.
+    """
 
-def _encode(distinct: Sequence[Text], texts: Texts, retriever, job: ReferenceJob) -> Tensor:
-    """Embeddings of texts, shape (n, d), float32; sorted by length while encoding, so that little is padded."""
-    embeddings = torch.empty(len(distinct), retriever.get_embedding_dimension())
-    for kind, encode in (("query", retriever.encode_query), ("passage", retriever.encode_document)):
-        of_kind = [at for at, text in enumerate(distinct) if text.kind == kind]
-        with autocast(job.encoding.precision, retriever.device):
-            embeddings[of_kind] = (
-                encode(
-                    [texts[distinct[at]] for at in of_kind],
-                    batch_size=job.encoding.batch_size,
-                    convert_to_tensor=True,
-                    show_progress_bar=False,
-                )
-                .float()
-                .cpu()
-            )
-    return embeddings
+    def __init__(self, model: Path, results: Path, job: ReferenceJob) -> None:
+        self._retriever, self._job = load_trained(model), job
+        prompts = trained_prompts(model, self._retriever)
+        check_model(self._retriever, job.tasks, prompts)
+        self._texts, self.cuts = Texts(results, job.tasks, job.seed, prompts), CutCounter(self._retriever)
+
+    def losses(self, part: Part, block: tuple[int, pa.Table], progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
+        """Losses of some rows of the plan, from the row with that number on, shape (n,)."""
+        start, table = block
+        rows = [self._texts.of_row(row) for row in table.to_pylist()]
+        losses = self._losses(rows)
+        check_finite(losses[:, None], start + torch.arange(len(losses)))
+        progress.add(len(rows))
+        return losses.numpy(), {}
+
+    def _losses(self, rows: Sequence[Sequence[Text]]) -> Tensor:
+        """Each distinct text is encoded once."""
+        place = {text: at for at, text in enumerate(dict.fromkeys(text for row in rows for text in row))}
+        embeddings = self._encode(list(place))
+        at, temperature = torch.tensor([[place[text] for text in row] for row in rows]), self._job.temperature
+        return torch.cat(
+            [own_negatives_loss(embeddings[i[:, 0]], embeddings[i[:, 1:]], temperature) for i in at.split(256)]
+        )
+
+    def _encode(self, distinct: Sequence[Text]) -> Tensor:
+        """Embeddings of texts, shape (n, d), float32; sorted by length while encoding, so that little is padded."""
+        model, encoding = self._retriever, self._job.encoding
+        embeddings = torch.empty(len(distinct), model.get_embedding_dimension())
+        for kind, encode in (("query", model.encode_query), ("passage", model.encode_document)):
+            of_kind = [at for at, text in enumerate(distinct) if text.kind == kind]
+            texts = [self._texts[distinct[at]] for at in of_kind]
+            with autocast(encoding.precision, model.device):
+                found = encode(texts, batch_size=encoding.batch_size, convert_to_tensor=True, show_progress_bar=False)
+            embeddings[of_kind] = found.float().cpu()
+        return embeddings

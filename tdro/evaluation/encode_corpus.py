@@ -2,14 +2,14 @@
 
     model/, corpus.parquet -> embeddings/{corpus}/ (tdro.retrieval.shards)
 
-Processes that ``accelerate launch`` starts, one a GPU, claim shard by shard. Shards lie among the checkpoints until
-all are there, so that a killed run goes on with the first one missing.
+Shards lie among the checkpoints until all are there (:mod:`tdro.retrieval.makeshards`).
 """
 
-import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 
 from tdro.artifacts.files import digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS
@@ -17,14 +17,12 @@ from tdro.artifacts.versions import of_stage
 from tdro.config.commands import Miner, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import passages
-from tdro.models.processes import processes
 from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.retrievers import open_encoder
 from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts
-
-log = logging.getLogger(__name__)
 
 #: Passages a shard: what a killed run loses at most.
 SHARD = 16_384
@@ -51,33 +49,22 @@ def encode_corpus(
     Raises:
         UserError: for a model that cannot be loaded, or a corpus that is missing or empty.
     """
-    state = processes()
-    rows = passages(corpus)
     workspace = Workspace(checkpoints, _identity(retriever, encoding, corpus))
-    workspace.open()
-    shards = -(-rows // SHARD)
-    missing = workspace.missing(shards)
-    log.info("%d of %d shards are there", shards - len(missing), shards)
-    if missing:
-        texts = sum(min(SHARD, rows - number * SHARD) for number in missing)
-        progress = Progress("encoded", "passages", texts, state.num_processes)
-        _encode(lambda: open_encoder(retriever, encoding, fetched)[0], corpus, workspace, progress)
-    state.wait_for_everyone()
-    if state.is_main_process:
+    part = Part(str(corpus.parent), workspace, passages(corpus), SHARD, lambda: read_batches(corpus, CORPUS, SHARD))
+
+    def finish() -> None:
         shutil.rmtree(output, ignore_errors=True)
-        workspace.publish(output, shards, rows, SHARD)
-    state.wait_for_everyone()
+        part.publish(output)
+
+    load = lambda: open_encoder(retriever, encoding, fetched)[0]  # noqa: E731
+    if encoder := make_shards([part], load, _make, ("encoded", "passages"), finish):
+        encoder.cuts.tell(part.name)
 
 
-def _encode(load: Callable[[], Encoder], corpus: Path, workspace: Workspace, progress: Progress) -> None:
-    """Make the shards that this process claims."""
-    encoder = None
-    for number, table in enumerate(read_batches(corpus, CORPUS, SHARD)):
-        if workspace.claim(number):
-            encoder = encoder or load()
-            workspace.write(number, encoder.passages(passage_texts(table)), {})
-            encoder.cuts.tell(f"shard {number} of {corpus.parent}")
-            progress.add(len(table))
+def _make(encoder: Encoder, part: Part, table: pa.Table, progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
+    embeddings = encoder.passages(passage_texts(table))
+    progress.add(len(table))
+    return embeddings, {}
 
 
 def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:

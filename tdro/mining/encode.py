@@ -4,16 +4,17 @@
 
 Several small tasks go through one process, which loads the miner once.
 
-Processes that ``accelerate launch`` starts claim shard by shard. Shards lie among the checkpoints until
-all are there, so that a killed run goes on with the first one missing.
+Shards lie among the checkpoints until all are there (:mod:`tdro.retrieval.makeshards`).
 """
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
@@ -23,10 +24,10 @@ from tdro.config.sections import load
 from tdro.errors import UserError
 from tdro.mining.queries import read_asked
 from tdro.models.cuts import say
-from tdro.models.processes import processes
 from tdro.progress import Progress
 from tdro.readers.fetch import Manifest
 from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.retrievers import load_miner
 from tdro.retrieval.shards import Workspace
 from tdro.text.strings import passage_texts
@@ -35,22 +36,10 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class _Side:
-    """Corpus or queries of a task: where their texts are, and where their shards are made."""
+class _Side(Part):
+    """The corpus or the queries of a task, ``TASK/corpus`` or ``TASK/queries``."""
 
-    task: str
-    name: str
     kind: Literal["query", "passage"]
-    rows: int
-    texts: Callable[[], Iterator[list[str]]]
-    workspace: Workspace
-
-    @property
-    def label(self) -> str:
-        return f"{self.task}/{self.name}"
-
-    def shards(self, size: int) -> range:
-        return range(-(-self.rows // size))
 
 
 def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched: Path | None = None) -> None:
@@ -68,18 +57,15 @@ def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched
     _check_names(folders)
     for folder in folders:
         read_asked(folder / "queries.parquet", folder / "corpus.parquet")
-    state = processes()
     sides = {folder: _sides(folder, checkpoints / folder.name, settings, fetched) for folder in folders}
-    each = [side for both in sides.values() for side in both]
-    for side in each:
-        side.workspace.open()
-    _encode_missing(each, settings, fetched)
-    state.wait_for_everyone()
-    if state.is_main_process:
+
+    def finish() -> None:
         for folder, both in sides.items():
-            _publish(both, folder / "embeddings", settings.shard_size)
+            _publish(both, folder / "embeddings")
             shutil.rmtree(checkpoints / folder.name, ignore_errors=True)
-    state.wait_for_everyone()
+
+    each = [side for both in sides.values() for side in both]
+    make_shards(each, lambda: open_miner(settings, fetched), _make, ("encoded", "texts"), finish)
 
 
 def _check_names(folders: Sequence[Path]) -> None:
@@ -89,26 +75,26 @@ def _check_names(folders: Sequence[Path]) -> None:
         raise UserError(f"two of the folders are named {twice[0]!r}, as their shards would be; rename one.")
 
 
-def _publish(sides: list[_Side], output: Path, shard_size: int) -> None:
+def _publish(sides: list[_Side], output: Path) -> None:
     """Move the finished shards of a task to ``output``."""
     shutil.rmtree(output, ignore_errors=True)
     for side in sides:
-        manifest = side.workspace.publish(output / side.name, len(side.shards(shard_size)), side.rows, shard_size)
-        log.info("%s: %d tokens, %.1f %% padding", side.label, manifest["tokens"], 100 * manifest["padding"])
-        say(side.label, manifest["cut"], side.rows)
+        manifest = side.publish(output / side.workspace.folder.name)
+        log.info("%s: %d tokens, %.1f %% padding", side.name, manifest["tokens"], 100 * manifest["padding"])
+        say(side.name, manifest["cut"], side.rows)
 
 
 def _sides(folder: Path, checkpoints: Path, settings: Encode, fetched: Path | None) -> list[_Side]:
     corpus, queries, size = folder / "corpus.parquet", folder / "queries.parquet", settings.shard_size
     texts = {
-        "corpus": lambda: map(passage_texts, read_batches(corpus, CORPUS, size)),
-        "queries": lambda: (table["query"].to_pylist() for table in read_batches(queries, QUERIES, size)),
+        corpus: lambda: map(passage_texts, read_batches(corpus, CORPUS, size)),
+        queries: lambda: (table["query"].to_pylist() for table in read_batches(queries, QUERIES, size)),
     }
     sides = []
-    for name, path, kind in (("corpus", corpus, "passage"), ("queries", queries, "query")):
-        asked = getattr(settings.prompts, kind)
-        workspace = Workspace(checkpoints / name, _identity(path, asked, settings, fetched))
-        sides.append(_Side(folder.name, name, kind, count_rows(path), texts[name], workspace))
+    for path, kind in ((corpus, "passage"), (queries, "query")):
+        identity = _identity(path, getattr(settings.prompts, kind), settings, fetched)
+        workspace = Workspace(checkpoints / path.stem, identity)
+        sides.append(_Side(f"{folder.name}/{path.stem}", workspace, count_rows(path), size, texts[path], kind))
     return sides
 
 
@@ -130,25 +116,11 @@ def _identity(path: Path, prompt: str | None, settings: Encode, fetched: Path | 
     }
 
 
-def _encode_missing(sides: list[_Side], settings: Encode, fetched: Path | None) -> None:
-    """Make the shards that this process claims; the model is loaded only when there is one."""
-    size = settings.shard_size
-    missing = [(side, n) for side in sides for n in side.workspace.missing(len(side.shards(size)))]
-    total = sum(len(side.shards(size)) for side in sides)
-    log.info("%d of %d shards are there", total - len(missing), total)
-    texts = sum(min(size, side.rows - n * size) for side, n in missing)
-    progress = Progress("encoded", "texts", texts, processes().num_processes)
-    miner = None
-    for side in dict.fromkeys(side for side, _ in missing):
-        for number, texts in enumerate(side.texts()):
-            if side.workspace.claim(number):
-                miner = miner or open_miner(settings, fetched)
-                try:
-                    embeddings, counts = miner.by_tokens(texts, side.kind, progress)
-                except UserError as error:
-                    raise UserError(f"{side.label}: {error}") from None
-                side.workspace.write(number, embeddings, counts)
-                log.info("shard %d of %s written", number, side.label)
+def _make(miner: Encoder, side: _Side, texts: list[str], progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
+    try:
+        return miner.by_tokens(texts, side.kind, progress)
+    except UserError as error:
+        raise UserError(f"{side.name}: {error}") from None
 
 
 def open_miner(settings: Encode, fetched: Path | None = None) -> Encoder:

@@ -30,7 +30,9 @@ PROVED_BY = {
         data/corpora evaluation/metrics evaluation/runs retrieval/exact retrieval/indices retrieval/nearest
         retrieval/retrievers
     """,
-    "mining/test_encode.py": "mining/queries mining/rescore mining/search retrieval/encoder mining/candidates",
+    "mining/test_encode.py": """
+        mining/candidates mining/queries mining/rescore mining/search retrieval/encoder retrieval/makeshards
+    """,
     "mining/test_filters.py": "mining/ranks mining/select",
     "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",

@@ -35,15 +35,15 @@ def test_reference_losses_of_another_version_are_computed_anew(again, project, m
 
 def test_a_killed_reference_job_goes_on_with_the_first_block_missing(again, project, monkeypatch):
     monkeypatch.setattr(reference_stage, "BLOCK", 5)
-    whole, made = reference_stage._block_losses, []
+    whole, made = reference_stage._Judge._losses, []
 
-    def block(rows, *others):
+    def block(judge, rows):
         made.append(len(rows))
         if len(made) == 3:
             raise Killed
-        return whole(rows, *others)
+        return whole(judge, rows)
 
-    monkeypatch.setattr(reference_stage, "_block_losses", block)
+    monkeypatch.setattr(reference_stage._Judge, "_losses", block)
     with pytest.raises(Killed):
         again()
     assert not (project.folder / "again.parquet").exists()
