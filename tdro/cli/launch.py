@@ -14,20 +14,14 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from tdro.cli.main import command_line, use_threads
+from tdro.config.launchfiles import AUTO, launch_file, read, uses_cpu
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
 
 log = logging.getLogger(__name__)
 
-#: The launch configuration that is none: CPU where there is no GPU, one process a GPU where there are some.
-AUTO = "auto"
-
-_FOLDER = Path("config/accelerate")
 # A launch configuration that says this and no more asks for nothing that accelerate's launcher is needed for.
 _ONE_PROCESS = {
     "compute_environment": "LOCAL_MACHINE",
@@ -42,22 +36,6 @@ _OF_ONE_PROCESS = {
     "ACCELERATE_MIXED_PRECISION": "no",
     "ACCELERATE_DYNAMO_BACKEND": "NO",
 }
-
-
-def configurations(root: Path) -> list[str]:
-    """What `models[].accelerate` may name: `auto`, and the files of config/accelerate."""
-    return [AUTO, *sorted(file.stem for file in (root / _FOLDER).glob("*.yaml"))]
-
-
-def uses_cpu(name: str, root: Path) -> bool:
-    """Whether a launch configuration leaves GPUs alone."""
-    if name == AUTO:
-        return False
-    return bool(_read(name, root).get("use_cpu"))
-
-
-def _read(name: str, root: Path) -> dict[str, Any]:
-    return yaml.safe_load((root / _FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def chosen(name: str, root: Path, asked: int, nodes: int) -> tuple[str, int]:
@@ -109,7 +87,7 @@ def launch(options: argparse.Namespace, root: Path) -> None:
     name, number = chosen(options.configuration, root, options.gpus, options.nodes)
     threads = -(-options.threads // number)
     log.info("launch configuration %s, %d processes on this node, %d threads each", name, number, threads)
-    if options.nodes == number == 1 and _read(name, root) == _ONE_PROCESS:
+    if options.nodes == number == 1 and read(name, root) == _ONE_PROCESS:
         os.environ.update(_OF_ONE_PROCESS)
         command_line([*options.command, "--threads", str(threads)])
     if uses_cpu(name, root):
@@ -121,7 +99,7 @@ def _start(name: str, root: Path, number: int, threads: int, options: argparse.N
     """Start so many processes on this node by accelerate."""
     from accelerate.commands.launch import launch_command, launch_command_parser
 
-    command = ["--quiet", "--config_file", str(root / _FOLDER / f"{name}.yaml")]
+    command = ["--quiet", "--config_file", str(launch_file(name, root))]
     command += ["--num_processes", str(number * options.nodes), "--num_cpu_threads_per_process", str(threads)]
     if options.nodes > 1:
         command += ["--num_machines", str(options.nodes), "--machine_rank", str(options.rank)]

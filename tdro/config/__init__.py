@@ -4,7 +4,8 @@
 for each wrong key (``complaints``, ``nearest``). ``registry`` describes datasets (``config/tasks/*.yaml``). Everything
 else stands in ``config/config.yaml``: ``models``, ``data``, ``mining`` and ``training``, each with the rules of its
 sections, and ``schema``, the whole. In these ``mixturenames`` takes the name of a mixture apart, ``prompts`` says
-what stands before a text, ``dimensions`` where embeddings may be cut, ``localpaths`` what a path may be.
+what stands before a text, ``dimensions`` where embeddings may be cut, ``localpaths`` what a path may be;
+``launchfiles`` reads ``config/accelerate/*.yaml``.
 ``commands`` are the pieces that the rules cut out of the whole, one a command.
 ``keytables`` writes what all keys mean into config/README.md.
 """

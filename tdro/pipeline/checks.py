@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.artifacts.filestates import nameable
-from tdro.cli.launch import configurations
 from tdro.config import mixturenames
+from tdro.config.launchfiles import configurations
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Task
 from tdro.errors import UserError

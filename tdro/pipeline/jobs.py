@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.cli.launch import AUTO, uses_cpu
 from tdro.config.commands import (
     Content,
     CorpusJob,
@@ -24,6 +23,7 @@ from tdro.config.commands import (
     TrainJob,
 )
 from tdro.config.data import Dedup
+from tdro.config.launchfiles import AUTO, uses_cpu
 from tdro.config.models import Model
 from tdro.config.registry import BenchmarkRows, Prompted, Registry, TaskRows
 from tdro.config.schema import Config, select

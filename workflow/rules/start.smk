@@ -6,6 +6,7 @@ import snakemake.exceptions
 from snakemake.exceptions import LockException
 from snakemake.logging import logger
 
+from tdro.cli.main import COMMANDS
 from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
 from tdro.pipeline.mixedversions import warning
 from tdro.pipeline.project import claim
@@ -35,7 +36,11 @@ def say_what_other_versions_made():
 
     if workflow.is_main_process:
         line = warning(
-            Path(PATHS.results), Path(PATHS.versions), rule_of, libraries=OWN_PYTHON
+            Path(PATHS.results),
+            Path(PATHS.versions),
+            {name: command.run for name, command in COMMANDS.items()},
+            rule_of,
+            libraries=OWN_PYTHON,
         )
         if line:
             logger.warning(line)

@@ -11,10 +11,11 @@ from tdro.pipeline import mixedversions
 def test_one_line_names_the_rules_whose_outputs_another_version_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results, notes = Path("results"), Path("results/.versions")
+    runs = {name: command.run for name, command in COMMANDS.items()}
     rules = {"results/model": "train", "results/rows": "dedup", "results/gone": "dedup", "results/other": None}
 
     def line(**options):
-        return mixedversions.warning(results, notes, rules.get, libraries=options.get("libraries", True))
+        return mixedversions.warning(results, notes, runs, rules.get, libraries=options.get("libraries", True))
 
     assert line() is None
     (results / "data").mkdir(parents=True)
