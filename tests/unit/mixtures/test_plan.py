@@ -95,13 +95,6 @@ def test_light_tasks_are_drawn_as_often_as_they_should_on_average():
     assert share == pytest.approx(0.1, abs=0.03)
 
 
-def test_every_row_is_used_once_before_any_is_used_twice():
-    table = plan("mixed", weights={"a": 1.0}, steps=75, batch_size=20)
-    queries = table["query"].to_pylist()
-    for start in (0, 500, 1000):
-        assert sorted(queries[start : start + 500]) == list(range(500))
-
-
 @settings(max_examples=60)
 @given(
     rows=st.integers(2, 60),
