@@ -130,7 +130,7 @@ def run(way: str, setting: Setting, known: Path) -> dict:
 
     torch.manual_seed(0)
     model = load_retriever(setting.job.model, setting.encoding)
-    weights, meter = TaskWeights(setting.tasks), Meter(setting.plan["task"].to_pylist())
+    weights, meter = TaskWeights(torch.ones(setting.tasks), setting.tdro), Meter(setting.plan["task"].to_pylist())
     tdro = setting.tdro.model_copy(update={"mini_batch_tokens": 2048 if way == "cached" else None})
     if way == "released":
         reference = load_trained(setting.reference)

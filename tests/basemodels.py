@@ -19,10 +19,11 @@ TEXTS = ["alpha beta", "gamma delta epsilon zeta", "eta", "theta iota kappa lamb
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
 GROUPED = {**SIZES, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 128}
 GEMMA = {**GROUPED, "sliding_window": 16}
+STILL = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), 0.0)
 MARKS = dict.fromkeys(("pad_token_id", "cls_token_id", "sep_token_id", "bos_token_id", "eos_token_id"), 0)
 #: Each kind of network: its class, how `auto` pools it, and its configuration.
 NETWORKS = {
-    "bert": ("BertModel", "mean", {"max_position_embeddings": 64, **SIZES}),
+    "bert": ("BertModel", "mean", {"max_position_embeddings": 64, **SIZES, **STILL}),
     "xlm_roberta": ("XLMRobertaModel", "mean", {"max_position_embeddings": 66, **SIZES}),
     "modernbert": ("ModernBertModel", "mean", {"max_position_embeddings": 128, **SIZES, **MARKS}),
     "t5": ("T5EncoderModel", "mean", {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}),

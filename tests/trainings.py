@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tdro.artifacts.files import read_table, write_table
-from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES, TRAIN, TRAJECTORY
+from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES, SCORED_TRAIN, TRAJECTORY
 from tdro.config.commands import OptimizeJob, ReferenceJob, TrainJob
 from tdro.config.models import Encoding, Model
 from tdro.config.prompts import INSTRUCT, TaskPrompts
@@ -34,7 +34,9 @@ REFERENCE_JOB = ReferenceJob(encoding=ENCODING, temperature=0.05, tasks=TASKS)
 
 
 class Project:
-    """A folder with two tasks of 30 rows; the answer to a query is its words reversed.
+    """A folder with two tasks of 30 rows whose texts differ in length; the answer to a query is its words reversed.
+
+    Three queries share a positive, and a cross-encoder has scored all passages of a row but one.
 
     Args:
         base: Folder of the model that is trained.
@@ -45,15 +47,18 @@ class Project:
         self.base, self.folder = base, folder
         self.model = Model(name="tiny", base=str(base))
         for task in TASKS:
-            rng = np.random.default_rng(len(task))
-            queries = [" ".join(rng.choice(GREEK, 3)) + f" {i}" for i in range(30)]
-            passages = [" ".join(reversed(q.split())) for q in queries]
-            data, rows, ids = folder / "data" / task, range(30), [str(i) for i in range(30)]
+            rng, data, rows = np.random.default_rng(len(task)), folder / "data" / task, range(30)
+            words = [rng.choice(GREEK, rng.integers(1, 6)).tolist() for _ in range(10)]
+            queries = [" ".join([*words[i // 3], str(i)]) for i in rows]
+            passages = [" ".join(reversed(query.split())) for query in queries]
+            ids, answers = [str(i) for i in rows], {"positives": [[i - i % 3] for i in rows]}
             write_table(data / "corpus.parquet", {"passage_id": ids, "title": ["t"] * 30, "text": passages}, CORPUS)
-            positives, negatives = [[i] for i in rows], [[(i + k) % 30 for k in (1, 2, 3)] for i in rows]
-            asked = {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 30}
-            write_table(data / "queries.parquet", asked, QUERIES)
-            write_table(data / "train.parquet", {"query": rows, "positives": positives, "negatives": negatives}, TRAIN)
+            asked = {"query_id": ids, "query": queries, "negatives": [[]] * 30}
+            write_table(data / "queries.parquet", asked | answers, QUERIES)
+            train = {"query": rows, "negatives": [[(i + k) % 30 for k in (4, 5, 6)] for i in rows]}
+            train["positive_scores"] = [[i % 4 + 1.0] for i in rows]
+            train["negative_scores"] = [[i % 5 - 2.0, None, 1.0 - i % 3] for i in rows]
+            write_table(data / "train.parquet", train | answers, SCORED_TRAIN)
         self.weights = uniform(dict.fromkeys(TASKS, 30))
         write_weights(folder / "uniform.json", self.weights)
 
@@ -76,13 +81,13 @@ class Project:
         folders = (self.folder / f"{name}-checkpoints", self.folder / f"{name}-tb")
         return Places(plan or self.plan(), self.folder, self.folder / name, *folders)
 
-    def train_job(self, model=None, **changes):
-        settings = Training(**SCHEDULE | {"steps": 8} | changes)
-        return TrainJob(model=model or self.model, encoding=ENCODING, training=settings, tasks=TASKS, seed=3)
+    def train_job(self, model=None, encoding=ENCODING, own_negatives=(), **changes):
+        settings = {"training": Training(**SCHEDULE | {"steps": 8} | changes), "own_negatives": list(own_negatives)}
+        return TrainJob(model=model or self.model, encoding=encoding, tasks=TASKS, seed=3, **settings)
 
-    def optimize_job(self, **changes):
+    def optimize_job(self, encoding=ENCODING, **changes):
         settings = Tdro(**SCHEDULE | {"steps": 6, "accumulation": 2} | changes)
-        return OptimizeJob(model=self.model, encoding=ENCODING, tdro=settings, tasks=TASKS, seed=3)
+        return OptimizeJob(model=self.model, encoding=encoding, tdro=settings, tasks=TASKS, seed=3)
 
     def train(self, name="model", job=None, loss_weights=None):
         """Train on a plan that fits the job; the model's folder."""
@@ -91,10 +96,10 @@ class Project:
         train(self.places(name, plan), job, loss_weights)
         return self.folder / name
 
-    def reference(self, model, output="reference.parquet", plan=None, job=REFERENCE_JOB):
+    def reference(self, model, output="reference.parquet", plan=None):
         """Reference losses of a mixed plan, of six steps unless another is named."""
         plan = plan or self.plan("mixed", 6)
-        reference(plan, model, self.folder, self.folder / output, self.folder / "blocks", job)
+        reference(plan, model, self.folder, self.folder / output, self.folder / "blocks", REFERENCE_JOB)
         return self.folder / output
 
     def losses(self):

@@ -92,20 +92,7 @@ def _task_weights(initial: Mapping[str, float], where: Path, tdro: Tdro) -> Task
     zero = [task for task, weight in initial.items() if not weight]
     if zero:
         raise UserError(f"{where}: the weight of {zero[0]!r} is 0, from which tDRO cannot start; leave the task out.")
-    return TaskWeights(
-        len(initial),
-        initial=torch.tensor(list(initial.values())),
-        step_size=tdro.step_size,
-        ema=tdro.ema,
-        max_grad_norm=tdro.weight_grad_norm,
-        measure=tdro.measure,
-        floor=tdro.floor,
-        optimizer=tdro.weight_optimizer,
-        clip=tdro.weight_clip,
-        schedule=tdro.weight_schedule,
-        steps=tdro.steps,
-        smoothing=tdro.smoothing,
-    )
+    return TaskWeights(torch.tensor(list(initial.values())), tdro)
 
 
 def _reference_losses(reference: Path, plan: Path) -> Tensor:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from tdro.config.training import Clip, Measure, Schedule
+from tdro.config.training import Schedule, Tdro
 
-#: Optimisers of the log weights, with torch's defaults beside the step size and no weight decay.
+#: Optimisers of the log weights, with torch's defaults beside the step size and the decay; ``sgd`` is the paper's.
 OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adamw": torch.optim.AdamW,
@@ -26,63 +26,36 @@ OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
 
 
 class TaskWeights:
-    """Weights alpha of ``num_tasks`` tasks, updated by gradient ascent on log alpha.
-
-    Args:
-        num_tasks: Number of tasks, k.
-        step_size: Eta of the ascent.
-        ema: Share of the newest weights in the exponential moving average.
-        max_grad_norm: Limit of the measurement vector, see ``clip``.
-        measure: How a task's loss is set against the reference, see docs/algorithm.md.
-        floor: Normalised reference losses below it count as 1 (``released`` only).
-        initial: Weights to start from, shape (k,), positive; uniform when None.
-        optimizer: One of :data:`OPTIMIZERS`; plain ascent (``sgd``) is the paper's.
-        clip: Whether ``max_grad_norm`` limits the vector's l2 norm, each of its values, or nothing.
-        schedule: How the step size falls over ``steps`` updates: not at all, or to 0 by a line or half a cosine.
-        steps: Updates that the schedule spans; needed for any but ``constant``.
-        smoothing: Share of the uniform weights that is mixed in after each update (DoReMi's c).
+    """Weights alpha of k tasks, updated by gradient ascent on log alpha.
 
     The update follows the released code operation by operation in float32, so that recorded runs
     of it are reproduced.
+
+    Args:
+        initial: Weights to start from, shape (k,), positive; their sum does not matter.
+        tdro: How losses are measured, and how far and by what the weights are moved.
     """
 
-    def __init__(
-        self,
-        num_tasks: int,
-        *,
-        step_size: float = 0.02,
-        ema: float = 0.1,
-        max_grad_norm: float = 1.0,
-        measure: Measure = "released",
-        floor: float = 1e-4,
-        initial: Tensor | None = None,
-        optimizer: str = "sgd",
-        clip: Clip = "norm",
-        schedule: Schedule = "constant",
-        steps: int | None = None,
-        smoothing: float = 0.0,
-    ) -> None:
-        self.ema_share, self.max_grad_norm, self.clip = ema, max_grad_norm, clip
-        self.measure, self.floor, self.smoothing = measure, floor, smoothing
-        start = torch.ones(num_tasks) if initial is None else torch.as_tensor(initial, dtype=torch.float32)
-        if start.shape != (num_tasks,) or not (start > 0).all():
-            raise ValueError(f"initial must hold {num_tasks} positive weights")
-        start = start / start.sum()
+    def __init__(self, initial: Tensor, tdro: Tdro) -> None:
+        if not (initial > 0).all():
+            raise ValueError("tDRO cannot start from weights that are not positive")
+        self._tdro = tdro
+        start = initial.float() / initial.float().sum()
         self._log_weights = start.log()
         # Decay would pull the log weights to 0, that is the weights apart from each other by no measurement.
-        decay = {"weight_decay": 0.0}
-        self._optimizer = OPTIMIZERS[optimizer]([self._log_weights], lr=step_size, maximize=True, **decay)
-        self._schedule = LambdaLR(self._optimizer, partial(_factor, schedule, steps))
+        options = {"lr": tdro.step_size, "maximize": True, "weight_decay": 0.0}
+        self._optimizer = OPTIMIZERS[tdro.weight_optimizer]([self._log_weights], **options)
+        self._schedule = LambdaLR(self._optimizer, partial(_factor, tdro.weight_schedule, tdro.steps))
         self._ema = start.clone()
-        self._sum = torch.zeros(num_tasks)
+        self._sum = torch.zeros_like(start)
         self._steps = 0
         self._window: list[tuple[Tensor, ...]] = []
         #: Measurement of the last finished window, averaged over it, and the same after clipping; shape (k,).
-        self.measurement = torch.zeros(num_tasks)
-        self.gradient = torch.zeros(num_tasks)
+        self.measurement = torch.zeros_like(start)
+        self.gradient = torch.zeros_like(start)
         #: How many rows carry each task's measurement: (sum |v|)^2 / sum v^2 of what each row of the window adds to it,
         #: so all of them when they add alike, and 1 when one row adds everything; shape (k,).
-        self.effective_rows = torch.zeros(num_tasks)
+        self.effective_rows = torch.zeros_like(start)
         #: What each row of the window adds to its task's ``gradient``, without regard to sign, in the order in which
         #: the rows were observed: where no row subtracts, those of a task sum to it.
         self.row_parts = torch.zeros(0)
@@ -154,7 +127,7 @@ class TaskWeights:
         values = self._row_values(proxy_loss, reference_loss)
         measurement = self._task_means(task_ids, values)
         parts = values.abs() / torch.bincount(task_ids)[task_ids]
-        if self.measure == "ratio":
+        if self._tdro.measure == "ratio":
             reference = self._task_means(task_ids, reference_loss)
             measurement, parts = _ratio(measurement, reference), _ratio(parts, reference[task_ids])
         sums, squares = self._task_sums(task_ids, values.abs()), self._task_sums(task_ids, values**2)
@@ -162,13 +135,13 @@ class TaskWeights:
 
     def _row_values(self, proxy_loss: Tensor, reference_loss: Tensor) -> Tensor:
         """What each row adds to its task's measurement, up to a factor of the task, shape (n,)."""
-        if self.measure == "released":
+        if self._tdro.measure == "released":
             # All zero would divide by zero; each is then below the floor.
             normalised = reference_loss / reference_loss.sum().clamp(min=torch.finfo(torch.float32).tiny)
-            return proxy_loss / torch.where(normalised < self.floor, torch.ones_like(normalised), normalised)
-        if self.measure == "difference":
+            return proxy_loss / torch.where(normalised < self._tdro.floor, torch.ones_like(normalised), normalised)
+        if self._tdro.measure == "difference":
             return proxy_loss - reference_loss
-        return (proxy_loss - reference_loss).clamp(min=0) if self.measure == "excess" else proxy_loss
+        return (proxy_loss - reference_loss).clamp(min=0) if self._tdro.measure == "excess" else proxy_loss
 
     def _task_means(self, task_ids: Tensor, values: Tensor) -> Tensor:
         sums = self._task_sums(task_ids, values)
@@ -190,19 +163,20 @@ class TaskWeights:
         self._schedule.step()
         # A common shift of the log weights changes no weight and no later step; normalised they stay small.
         self._log_weights.copy_(torch.log_softmax(self._log_weights, 0))
-        if self.smoothing:
-            even = self.smoothing / len(self._log_weights)
-            self._log_weights.copy_(((1 - self.smoothing) * self.current + even).log())
+        if self._tdro.smoothing:
+            even = self._tdro.smoothing / len(self._log_weights)
+            self._log_weights.copy_(((1 - self._tdro.smoothing) * self.current + even).log())
         self._steps += 1
         self._sum = self._sum + self.current
-        self._ema = self.ema_share * self.current + (1 - self.ema_share) * self._ema
+        self._ema = self._tdro.ema * self.current + (1 - self._tdro.ema) * self._ema
 
     def _clipped(self, vector: Tensor) -> Tensor:
-        if self.clip == "none":
+        limit, clip = self._tdro.weight_grad_norm, self._tdro.weight_clip
+        if clip == "none":
             return vector
-        if self.clip == "value":
-            return vector.clamp(-self.max_grad_norm, self.max_grad_norm)
-        return vector * torch.clamp(self.max_grad_norm / (vector.norm() + 1e-6), max=1.0)
+        return (
+            vector.clamp(-limit, limit) if clip == "value" else vector * (limit / (vector.norm() + 1e-6)).clamp(max=1)
+        )
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
@@ -210,7 +184,7 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return torch.where(below != 0, above / below, torch.zeros_like(below))
 
 
-def _factor(schedule: Schedule, steps: int | None, step: int) -> float:
+def _factor(schedule: Schedule, steps: int, step: int) -> float:
     """What the step size is multiplied by at an update, counted from 0."""
     if schedule == "constant":
         return 1.0

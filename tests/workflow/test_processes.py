@@ -7,63 +7,34 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from accelerate.utils.launch import prepare_multi_gpu_env
+from basemodels import save_bare, save_static
 from launching import launch_arguments
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tinymodels import byte_tokenizer
-from transformers import BertConfig, BertModel
+from trainings import ENCODING, REFERENCE_JOB, Project, parameters, save_untrained
 
 from tdro.artifacts.files import digest, read_table, write_table
-from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES, REFERENCE, SCORED_TRAIN, TRAJECTORY
-from tdro.config.models import Encoding, Model
-from tdro.mixtures.derive import uniform
-from tdro.mixtures.plan import make_plan, read_tasks
-from tdro.mixtures.weights import write_weights
-from tdro.models.bases import load_retriever
-from tdro.models.load import load_trained
+from tdro.artifacts.schemas import REFERENCE, TRAJECTORY
+from tdro.config.models import Lora, Model
+from tdro.config.sections import Section
 
 pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).parents[2]
-TASKS = ("plain", "twin")
 STEPS = 5
-SHAPE = {"steps": STEPS, "batch_size": 8, "negatives": 2}
-GREEK = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Path:
-    """Two tasks of 30 rows whose texts differ in length; both plans; made-up reference losses."""
-    root = tmp_path_factory.mktemp("processes")
-    rng = np.random.default_rng(0)
-    for task in TASKS:
-        folder, rows = root / "data" / task, range(30)
-        queries = [" ".join(rng.choice(GREEK, rng.integers(1, 6))) + f" {i}" for i in rows]
-        ids = [str(i) for i in rows]
-        corpus = {"passage_id": ids, "title": [""] * 30, "text": [f"{task} {q} omega" for q in queries]}
-        write_table(folder / "corpus.parquet", corpus, CORPUS)
-        # Three queries share a positive, which the loss must leave out of the others' negatives on all processes.
-        positives, negatives = [[i - i % 3] for i in rows], [[(i + k) % 30 for k in (4, 5, 6)] for i in rows]
-        asked = {"query_id": ids, "query": queries, "positives": positives, "negatives": [[]] * 30}
-        write_table(folder / "queries.parquet", asked, QUERIES)
-        # A cross-encoder's scores; one negative of three has none.
-        scores = [[i % 5 - 2.0, None, 1.0 - i % 3] for i in rows]
-        train = {"query": rows, "positives": positives, "negatives": negatives}
-        train |= {"positive_scores": [[i % 4 + 1.0] for i in rows], "negative_scores": scores}
-        write_table(folder / "train.parquet", train, SCORED_TRAIN)
-    weights = uniform(dict.fromkeys(TASKS, 30))
-    write_weights(root / "uniform.json", weights)
-    for layout in ("homogeneous", "mixed"):
-        plan = make_plan(read_tasks(root, TASKS), weights.weights, layout=layout, seed=1, **SHAPE)
-        write_table(root / f"{layout}.parquet", plan, PLAN)
-    plan = read_table(root / "mixed.parquet", PLAN)
-    losses = {"loss": rng.uniform(0.1, 2, plan.num_rows).astype(np.float32)}
-    columns = {name: plan[name].to_pylist() for name in ("step", "slot", "task")} | losses
-    write_table(root / "reference.parquet", columns, REFERENCE, origin=digest(root / "mixed.parquet"))
-    return root
+def project(tiny_base, tmp_path_factory) -> Project:
+    """Two tasks, and made-up reference losses of a mixed plan."""
+    project = Project(tiny_base, tmp_path_factory.mktemp("processes"))
+    rows = pd.DataFrame(project.rows("mixed", STEPS, 8))[["step", "slot", "task"]]
+    rows["loss"] = np.random.default_rng(0).uniform(0.1, 2, len(rows)).astype(np.float32)
+    origin = digest(project.plan("mixed", STEPS, 8))
+    write_table(project.folder / "reference.parquet", rows.to_dict("list"), REFERENCE, origin=origin)
+    return project
 
 
 def launch(processes: int, folder: Path, cases: list[dict]) -> dict:
@@ -89,30 +60,17 @@ def fsdp_variables(name: str) -> dict[str, str]:
     return {key: value for key, value in variables if key.startswith("FSDP_") or key == "ACCELERATE_USE_FSDP"}
 
 
-def settings(bases: dict[str, Path], section: str, **keys) -> dict:
-    base = bases[keys.pop("kind", "decoder")]
-    model = {"name": "tiny", "base": str(base)} | ({"lora": keys.pop("lora")} if "lora" in keys else {})
-    precision = keys.pop("precision", "fp32")
-    alone = {"own_negatives": keys.pop("own_negatives")} if "own_negatives" in keys else {}
-    steps = SHAPE | {"learning_rate": 1e-3, "warmup_steps": 1, "temperature": 0.05, "log_steps": 1}
-    return {
-        "model": model,
-        "encoding": {"query_length": 64, "passage_length": 64, "precision": precision},
-        "tasks": {task: {"instruction": "Find it."} for task in TASKS},
-        section: steps | keys,
-        **alone,
-    }
-
-
-def logged_losses(folder: Path) -> list[float]:
+def logged(folder: Path, figure: str = "loss") -> list[float]:
+    """A figure of each step of a training, out of its event files."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder))
     events.Reload()
-    return [event.value for event in events.Scalars("train/loss")]
+    return [event.value for event in events.Scalars(f"train/{figure}")]
 
 
-LORA = {"rank": 4, "dropout": 0.0}  # one process and two draw other masks
+LORA = Lora(rank=4, dropout=0)  # one process and two draw other masks, here and in the encoder
+BF16 = ENCODING.model_copy(update={"precision": "bf16"})
 #: Keys of the training, and what else a case of inseveralprocesses.py has, by name.
 TRAININGS = {
     "whole": ({}, {}),
@@ -123,28 +81,38 @@ TRAININGS = {
     "dimensions": ({"matryoshka": [32, 8], "mini_batch_tokens": 64}, {}),
     "encoder": ({"kind": "encoder"}, {}),
     "static": ({"kind": "static"}, {}),
-    "bf16": ({"precision": "bf16"}, {"bf16": True}),
+    "bf16": ({"encoding": BF16}, {"bf16": True}),
     "sharded": ({"mini_batch_tokens": 64, "save_steps": 2}, {"fsdp": True}),
     "sharded-encoder": ({"kind": "encoder"}, {"fsdp": True}),
     "sharded-lora": ({"lora": LORA}, {"fsdp": True}),
     "sharded-checkpointing": ({"gradient_checkpointing": True}, {"fsdp": True}),
-    "sharded-bf16": ({"precision": "bf16"}, {"fsdp": True, "bf16": True}),
+    "sharded-bf16": ({"encoding": BF16}, {"fsdp": True, "bf16": True}),
     "stopped": ({"save_steps": 2}, {"stop_at": 3}),
     "sharded-stopped": ({"save_steps": 2}, {"fsdp": True, "stop_at": 3}),
 }
 ALONE = ["whole", "lora", "dimensions", "encoder", "static", "bf16", "distilled", "distilled-alone-cached"]
+SETTINGS = {"steps": STEPS, "batch_size": 8, "learning_rate": 1e-3, "log_steps": 1, "save_steps": 100}
 
 
-def training_cases(bases: dict[str, Path], results: Path, folder: Path, names) -> list[dict]:
+def command(name: str, job: Section, **paths: Path) -> list[str]:
+    return [
+        name,
+        *(part for key in paths for part in (f"--{key}", str(paths[key]))),
+        "--settings",
+        job.model_dump_json(),
+    ]
+
+
+def training_cases(bases: dict[str, Path], project: Project, folder: Path, names) -> list[dict]:
     """A training each; one that is stopped is started again."""
-    cases = []
+    cases, plan = [], project.plan("homogeneous", STEPS, 8)
     for name in names:
         keys, others = TRAININGS[name]
-        here = folder / name
-        arguments = ["train", "--plan", results / "homogeneous.parquet", "--results", results]
-        arguments += ["--output", here / "model", "--checkpoints", here / "checkpoints", "--tensorboard", here / "tb"]
-        arguments += ["--settings", json.dumps(settings(bases, "training", **keys))]
-        case = others | {"arguments": [*map(str, arguments)]}
+        keys, here = SETTINGS | keys, folder / name
+        model = Model(name="tiny", base=str(bases[keys.pop("kind", "decoder")]), lora=keys.pop("lora", None))
+        paths = {"output": here / "model", "checkpoints": here / "checkpoints", "tensorboard": here / "tb"}
+        job = project.train_job(model, **keys)
+        case = others | {"arguments": command("train", job, plan=plan, results=project.folder, **paths)}
         if case.get("fsdp"):
             case["fsdp"] = fsdp_variables("fsdp_full_shard")
         cases.append(case)
@@ -153,26 +121,24 @@ def training_cases(bases: dict[str, Path], results: Path, folder: Path, names) -
     return cases
 
 
-def tdro_cases(bases: dict[str, Path], results: Path, folder: Path) -> list[dict]:
+def tdro_cases(project: Project, folder: Path) -> list[dict]:
     """tDRO with one micro-batch a step and with two, and the reference losses of its plan."""
-    cases = []
+    jobs, common = [], {"plan": project.plan("mixed", STEPS, 8), "results": project.folder}
+    start = {"reference": project.folder / "reference.parquet", "initial": project.folder / "uniform.json"}
     for accumulation in (1, 2):
         here = folder / f"tdro{accumulation}"
-        arguments = ["optimize", "--plan", results / "mixed.parquet", "--reference", results / "reference.parquet"]
-        arguments += ["--initial", results / "uniform.json", "--output", here / "trajectory.parquet"]
-        arguments += ["--checkpoints", here / "checkpoints", "--tensorboard", here / "tb", "--results", results]
-        keys = settings(bases, "tdro", accumulation=accumulation, step_size=0.5)
-        cases.append({"arguments": [*map(str, arguments), "--settings", json.dumps(keys)]})
-    arguments = ["reference", "--plan", results / "mixed.parquet", "--model", results / "reference"]
-    arguments += ["--output", folder / "reference.parquet", "--checkpoints", folder / "blocks", "--results", results]
-    keys = {"temperature": 0.05, "tasks": {task: {"instruction": "Find it."} for task in TASKS}}
-    return [*cases, {"arguments": [*map(str, arguments), "--settings", json.dumps(keys)]}]
+        paths = {"output": here / "trajectory.parquet", "checkpoints": here / "c", "tensorboard": here / "tb"}
+        job = project.optimize_job(**SETTINGS, accumulation=accumulation, step_size=0.5)
+        jobs.append(command("optimize", job, **common, **start, **paths))
+    paths = {"output": folder / "reference.parquet", "checkpoints": folder / "blocks"}
+    jobs.append(command("reference", REFERENCE_JOB, **common, model=project.folder / "reference", **paths))
+    return [{"arguments": job} for job in jobs]
 
 
-def run(processes: int, bases: dict[str, Path], results: Path, names) -> tuple[Path, dict]:
+def run(processes: int, bases: dict[str, Path], project: Project, names) -> tuple[Path, dict]:
     """All commands by so many processes: their folder, and what was seen."""
-    folder = results / f"by{processes}"
-    cases = training_cases(bases, results, folder, names) + tdro_cases(bases, results, folder)
+    folder = project.folder / f"by{processes}"
+    cases = training_cases(bases, project, folder, names) + tdro_cases(project, folder)
     return folder, launch(processes, folder, cases)
 
 
@@ -180,54 +146,43 @@ def run(processes: int, bases: dict[str, Path], results: Path, names) -> tuple[P
 def bases(tiny_base, tmp_path_factory) -> dict[str, Path]:
     """A decoder, a BERT whose pooler does nothing, and a static embedding."""
     folder = tmp_path_factory.mktemp("bases")
-    torch.manual_seed(0)
-    tokenizer = byte_tokenizer(pad_token="<|end|>")
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
-    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # see LORA
-    BertModel(BertConfig(vocab_size=len(tokenizer), **sizes, **dropout)).save_pretrained(folder / "encoder")
-    tokenizer.save_pretrained(folder / "encoder")
-    static = SentenceTransformer(modules=[StaticEmbedding(byte_tokenizer(), embedding_dim=16)], device="cpu")
-    static.save_pretrained(str(folder / "static"), create_model_card=False)
-    return {"decoder": tiny_base, "encoder": folder / "encoder", "static": folder / "static"}
+    encoder, static = save_bare("bert", folder / "encoder"), save_static(folder / "static")
+    return {"decoder": tiny_base, "encoder": encoder, "static": static}
 
 
 @pytest.fixture(scope="module")
-def alone(tiny_base, bases, results):
+def alone(bases, project):
     """What one process makes."""
-    encoding = Encoding(query_length=64, passage_length=64)
-    load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(results / "reference"))
-    return run(1, bases, results, ALONE)[0]
+    save_untrained(project.model, ENCODING, project.folder / "reference")
+    return run(1, bases, project, ALONE)[0]
 
 
 @pytest.fixture(scope="module")
-def together(bases, results, alone):
+def together(bases, project, alone):
     """What two processes make, and what was seen of them."""
-    return run(2, bases, results, TRAININGS)
-
-
-def parameters(folder: Path) -> torch.Tensor:
-    """Parameters of the model that a training has left, as one vector."""
-    return torch.cat([p.detach().flatten() for p in load_trained(folder / "model").parameters()])
+    return run(2, bases, project, TRAININGS)
 
 
 @pytest.mark.parametrize("name", [name for name in TRAININGS if "bf16" not in name])
 def test_two_processes_train_the_same_model_as_one(alone, together, name):
     """Whole or sharded by FSDP, with LoRA, distillation, dimensions, checkpointing, cached gradients, resumed."""
     one = alone / (name if name in ALONE else {"sharded-lora": "lora", "sharded-encoder": "encoder"}.get(name, "whole"))
-    torch.testing.assert_close(parameters(together[0] / name), parameters(one), atol=1e-5, rtol=0)
-    losses = logged_losses(together[0] / name / "tb")
-    assert losses == pytest.approx(logged_losses(one / "tb"), abs=1e-5)
+    torch.testing.assert_close(parameters(together[0] / name / "model"), parameters(one / "model"), atol=1e-5, rtol=0)
+    losses = logged(together[0] / name / "tb")
+    assert losses == pytest.approx(logged(one / "tb"), abs=1e-5)
     assert len(losses) == STEPS
+    # AdamW hides it where all gradients are twice as large.
+    assert logged(together[0] / name / "tb", "grad_norm") == pytest.approx(logged(one / "tb", "grad_norm"), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["bf16", "sharded-bf16"])
 def test_two_processes_train_in_bfloat16_as_one_does(alone, together, name):
-    exact, one, two = (logged_losses(folder / "tb") for folder in (alone / "whole", alone / "bf16", together[0] / name))
+    exact, one, two = (logged(folder / "tb") for folder in (alone / "whole", alone / "bf16", together[0] / name))
     assert one != pytest.approx(exact, abs=1e-5)  # it was bfloat16
     assert two != pytest.approx(exact, abs=1e-5)
     assert two == pytest.approx(one, rel=0.02)
     # Trained weights stay float32: in bfloat16 a step of 1e-3 of their size would be lost.
-    moved = parameters(together[0] / name) - parameters(alone / "whole")
+    moved = parameters(together[0] / name / "model") - parameters(alone / "whole" / "model")
     assert moved.abs().max() < 0.02
 
 
@@ -256,7 +211,9 @@ def test_two_processes_learn_the_same_weights_as_one(alone, together, accumulati
     assert one["weight"].nunique() > STEPS  # the weights moved
     np.testing.assert_allclose(one["weight"], two["weight"], atol=1e-6)
     # The losses of a step follow from the parameters that all steps before have left.
-    np.testing.assert_allclose(one["proxy_loss"], two["proxy_loss"], atol=1e-5)
+    np.testing.assert_allclose(one["proxy_loss"], two["proxy_loss"], atol=5e-5)
+    norms = [logged(folder / f"tdro{accumulation}/tb", "grad_norm") for folder in (alone, together[0])]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-3)
 
 
 def test_two_processes_compute_the_same_reference_losses_as_one(alone, together):

@@ -101,8 +101,8 @@ def learn(reference):
         with torch.no_grad():
             losses = world.losses(reference, every)
         model = Linear(world.table)
-        weights = TaskWeights(3, measure=measure, step_size=0.05)
-        settings = Tdro(temperature=TEMPERATURE, accumulation=1)
+        settings = Tdro(temperature=TEMPERATURE, accumulation=1, measure=measure, step_size=0.05)
+        weights = TaskWeights(torch.ones(3), settings)
         loss = RobustLoss(model, weights, world.tasks, losses, settings, Meter([TASKS[t] for t in world.tasks]))
         optimizer = torch.optim.Adam(model.map.parameters(), lr=0.005)
         for rows in every.split(3 * ROWS):

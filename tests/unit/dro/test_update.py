@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.dro.update import TaskWeights
+from tdro.config.training import Tdro
+from tdro.dro.update import OPTIMIZERS, TaskWeights
 
 DATA = Path(__file__).parents[2] / "data"
 GOLDEN = ["released_update_accum1.json", "released_update_accum4_easy.json"]
@@ -17,14 +18,13 @@ def golden(name):
     return json.loads((DATA / name).read_text())
 
 
+def made(k, **keys):
+    return TaskWeights(torch.ones(k), Tdro(**keys))
+
+
 def weights_for(run):
-    return TaskWeights(
-        len(run["domains"]),
-        step_size=run["eta"],
-        ema=run["ema"],
-        max_grad_norm=run["max_grad_norm"],
-        floor=run["reference_floor"],
-    )
+    names = {"step_size": "eta", "ema": "ema", "weight_grad_norm": "max_grad_norm", "floor": "reference_floor"}
+    return made(len(run["domains"]), **{name: run[theirs] for name, theirs in names.items()})
 
 
 def observe(weights, batch, *, last):
@@ -45,131 +45,99 @@ def test_recorded_runs_of_the_released_code_are_reproduced(name):
                 assert getattr(weights, kind).tolist() == pytest.approx(expected[kind], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-@pytest.mark.parametrize("stop", [1, 6])
-def test_saved_and_loaded_it_goes_on_bit_for_bit(name, stop):
-    run = golden(name)
-    window = run["gradient_accumulation_steps"]
-    whole, first, second = weights_for(run), weights_for(run), weights_for(run)
-    for number, batch in enumerate(run["micro_batches"]):
-        last = (number + 1) % window == 0
-        if number == stop:
-            second.load_state_dict(first.state_dict())
-        observe(whole, batch, last=last)
-        observe(first if number < stop else second, batch, last=last)
-    for kind in ("current", "mean", "ema"):
-        assert torch.equal(getattr(whole, kind), getattr(second, kind))
-
-
 TASKS = torch.tensor([0, 0, 1, 1])
 PROXY = torch.tensor([1.0, 3.0, 2.0, 2.0])
 REFERENCE = torch.tensor([1.0, 1.0, 4.0, 4.0])
 
 
 @pytest.mark.parametrize(
-    ("measure", "expected"),
+    ("measure", "expected", "rows"),
     [
-        ("released", [20.0, 5.0]),  # r = 0.1, 0.1, 0.4, 0.4; means of L / r
-        ("ratio", [2.0, 0.5]),
-        ("difference", [1.0, -2.0]),
-        ("proxy", [2.0, 2.0]),
+        ("released", [20.0, 5.0], [1.6, 2.0]),  # r = 0.1, 0.1, 0.4, 0.4; means of L / r
+        ("ratio", [2.0, 0.5], [1.6, 2.0]),
+        ("difference", [1.0, -2.0], [1.0, 2.0]),
+        ("excess", [1.0, 0.0], [1.0, 0.0]),  # (0 + 2) / 2, and two rows below their reference
+        ("proxy", [2.0, 2.0], [1.6, 2.0]),  # (1 + 3)^2 / (1 + 9), and two alike
     ],
 )
-def test_measures_computed_by_hand(measure, expected):
-    weights = TaskWeights(2, measure=measure)
+def test_measures_and_effective_rows_computed_by_hand(measure, expected, rows):
+    weights = made(2, measure=measure)
     weights.observe(TASKS, PROXY, REFERENCE)
     assert weights.measurement.tolist() == pytest.approx(expected)
     norm = sum(e * e for e in expected) ** 0.5
     assert weights.gradient.tolist() == pytest.approx([e / max(1, norm) for e in expected], rel=1e-5)
+    assert weights.effective_rows.tolist() == pytest.approx(rows)
 
 
 def test_one_step_is_ascent_on_the_log_weights():
-    weights = TaskWeights(2, measure="ratio", step_size=0.5, max_grad_norm=100)
+    weights = made(2, measure="ratio", step_size=0.5, weight_grad_norm=100)
     weights.observe(TASKS, PROXY, REFERENCE)
     grown = torch.exp(0.5 * torch.tensor([2.0, 0.5]))
     assert weights.current.tolist() == pytest.approx((grown / grown.sum()).tolist())
 
 
-class _Oracle:
-    """One update of each optimiser by its published formula, on unnormalised log weights."""
-
-    def __init__(self, kind, k, eta):
-        self.kind, self.eta, self.log, self.t = kind, eta, np.log(np.full(k, 1 / k)), 0
-        self.first, self.second = np.zeros(k), np.zeros(k)
-
-    def step(self, g):
-        self.t += 1
-        if self.kind == "sgd":
-            self.log += self.eta * g
-        elif self.kind == "adagrad":
-            self.second += g * g
-            self.log += self.eta * g / (np.sqrt(self.second) + 1e-10)
-        elif self.kind == "rmsprop":
-            self.second = 0.99 * self.second + 0.01 * g * g
-            self.log += self.eta * g / (np.sqrt(self.second) + 1e-8)
-        else:
-            self.first = 0.9 * self.first + 0.1 * g
-            self.second = 0.999 * self.second + 0.001 * g * g
-            first, second = self.first / (1 - 0.9**self.t), self.second / (1 - 0.999**self.t)
-            self.log += self.eta * first / (np.sqrt(second) + 1e-8)
-        weights = np.exp(self.log - self.log.max())
-        return weights / weights.sum()
-
-
-@pytest.mark.parametrize("kind", ["sgd", "adamw", "rmsprop", "adagrad"])
-def test_optimisers_follow_their_formulas_whether_normalised_every_step_or_not(kind):
-    rng = np.random.default_rng(0)
-    weights, oracle = TaskWeights(3, optimizer=kind, measure="proxy", step_size=0.1), _Oracle(kind, 3, 0.1)
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_optimisers_are_torchs_without_decay_whether_normalised_every_step_or_not(kind):
+    rng, weights = np.random.default_rng(0), made(3, weight_optimizer=kind, measure="proxy", step_size=0.1)
+    log = torch.zeros(3, dtype=torch.float64)
+    peer = OPTIMIZERS[kind]([log], lr=0.1, maximize=True, weight_decay=0)
     for _ in range(30):
-        measured = rng.gamma(2, 1, 3) * (1, 1.5, 0.7)
-        gradient = measured * min(1, 1 / (np.linalg.norm(measured) + 1e-6))
-        weights.observe(torch.arange(3), torch.tensor(measured), torch.ones(3))
-        assert weights.current.tolist() == pytest.approx(oracle.step(gradient).tolist(), rel=2e-5)
+        measured = torch.tensor(rng.gamma(2, 1, 3) * (1, 1.5, 0.7))
+        log.grad = measured * min(1, 1 / (measured.norm() + 1e-6))
+        peer.step()
+        weights.observe(torch.arange(3), measured, torch.ones(3))
+        assert weights.current.tolist() == pytest.approx(log.softmax(0).tolist(), rel=2e-5)
 
 
 @pytest.mark.parametrize(("clip", "expected"), [("norm", [0.6, -0.8]), ("value", [1.0, -1.0]), ("none", [3.0, -4.0])])
 def test_what_is_clipped(clip, expected):
-    weights = TaskWeights(2, measure="difference", clip=clip)
+    weights = made(2, measure="difference", weight_clip=clip)
     weights.observe(torch.tensor([0, 1]), torch.tensor([4.0, 1.0]), torch.tensor([1.0, 5.0]))
     assert weights.gradient.tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("kind", ["adamw", "rmsprop", "adagrad"])
-def test_an_optimisers_history_is_part_of_the_state(kind):
-    whole, first, second = (TaskWeights(2, optimizer=kind) for _ in range(3))
-    for number in range(6):
-        if number == 3:
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("stop", [1, 6])
+def test_saved_and_loaded_it_goes_on_bit_for_bit(kind, window, stop):
+    """Within a window and between two: weights, an optimiser's history, and where a schedule is."""
+    keys = {"weight_optimizer": kind, "weight_schedule": "cosine", "steps": 9, "smoothing": 0.01}
+    whole, first, second = (made(2, **keys) for _ in range(3))
+    for number in range(12):
+        losses, last = (PROXY * (number + 1), REFERENCE), (number + 1) % window == 0
+        if number == stop:
             state = first.state_dict()
-            first.observe(TASKS, PROXY, REFERENCE)  # what is saved does not change afterwards
+            first.observe(TASKS, *losses)  # what is saved does not change afterwards
             second.load_state_dict(state)
-        for weights in (whole, first if number < 3 else second):
-            weights.observe(TASKS, PROXY * (number + 1), REFERENCE)
-    assert torch.equal(whole.current, second.current)
+        for weights in (whole, first if number < stop else second):
+            weights.observe(TASKS, *losses, last=last)
+    for name in ("current", "mean", "ema"):
+        assert torch.equal(getattr(whole, name), getattr(second, name))
 
 
 def test_rows_share_the_weights_of_their_tasks():
-    weights = TaskWeights(2, initial=torch.tensor([0.75, 0.25]))
+    weights = TaskWeights(torch.tensor([0.75, 0.25]), Tdro())
     rows = weights.observe(torch.tensor([0, 1, 1]), torch.ones(3), torch.ones(3), last=False)
     assert rows.tolist() == pytest.approx([0.6, 0.2, 0.2])
 
 
 def test_a_task_without_rows_counts_as_measured_zero():
-    weights = TaskWeights(3, measure="ratio")
+    weights = made(3, measure="ratio")
     weights.observe(TASKS, PROXY, REFERENCE)
     assert weights.measurement[2] == 0
     assert weights.current[2] < weights.current[1] < weights.current[0]
 
 
 def test_a_reference_below_the_floor_counts_as_one():
-    weights = TaskWeights(2, floor=1e-4)
+    weights = made(2, floor=1e-4)
     weights.observe(torch.tensor([0, 1]), torch.tensor([3.0, 5.0]), torch.tensor([1e-9, 1.0]))
     assert weights.measurement.tolist() == pytest.approx([3.0, 5.0])
 
 
-@pytest.mark.parametrize("initial", [[1.0], [0.5, 0.0, 0.5], [0.5, -0.1, 0.6]])
-def test_unusable_initial_weights_are_refused(initial):
-    with pytest.raises(ValueError, match="3 positive weights"):
-        TaskWeights(3, initial=torch.tensor(initial))
+@pytest.mark.parametrize("wrong", [0.0, -0.1])
+def test_unusable_initial_weights_are_refused(wrong):
+    with pytest.raises(ValueError, match="not positive"):
+        TaskWeights(torch.tensor([0.5, wrong, 0.5]), Tdro())
 
 
 losses = st.lists(st.floats(0.0078125, 20, width=32), min_size=12, max_size=12)
@@ -178,7 +146,7 @@ losses = st.lists(st.floats(0.0078125, 20, width=32), min_size=12, max_size=12)
 @given(losses, losses, st.lists(st.integers(0, 3), min_size=12, max_size=12), st.permutations(range(4)))
 def test_weights_stay_a_distribution_and_names_do_not_matter(proxy, reference, tasks, order):
     proxy, reference, tasks, order = map(torch.tensor, (proxy, reference, tasks, order))
-    one, other = TaskWeights(4), TaskWeights(4)
+    one, other = made(4), made(4)
     for _ in range(3):
         rows = one.observe(tasks, proxy, reference)
         other.observe(order[tasks], proxy, reference)
@@ -189,24 +157,8 @@ def test_weights_stay_a_distribution_and_names_do_not_matter(proxy, reference, t
     assert torch.allclose(other.current[order], one.current, atol=1e-6)
 
 
-def test_excess_counts_only_rows_above_the_reference():
-    weights = TaskWeights(2, measure="excess")
-    weights.observe(TASKS, PROXY, REFERENCE)
-    assert weights.measurement.tolist() == [1.0, 0.0]  # (0 + 2) / 2, and two rows below their reference
-
-
-@pytest.mark.parametrize(
-    ("measure", "expected"),
-    [("proxy", [1.6, 2.0]), ("excess", [1.0, 0.0]), ("released", [1.6, 2.0]), ("difference", [1.0, 2.0])],
-)
-def test_effective_rows_computed_by_hand(measure, expected):
-    weights = TaskWeights(2, measure=measure)
-    weights.observe(TASKS, PROXY, REFERENCE)
-    assert weights.effective_rows.tolist() == pytest.approx(expected)  # (1 + 3)^2 / (1 + 9), and two alike
-
-
 def test_effective_rows_are_of_the_whole_window():
-    weights = TaskWeights(2, measure="proxy")
+    weights = made(2, measure="proxy")
     weights.observe(TASKS, PROXY, REFERENCE, last=False)
     weights.observe(TASKS, PROXY, REFERENCE)
     assert weights.effective_rows.tolist() == pytest.approx([3.2, 4.0])
@@ -216,7 +168,7 @@ def test_effective_rows_are_of_the_whole_window():
     ("schedule", "factors"), [("linear", [1, 0.75, 0.5, 0.25]), ("cosine", [1, 0.8536, 0.5, 0.1464])]
 )
 def test_a_schedule_shrinks_the_steps(schedule, factors):
-    plain, falling = (TaskWeights(2, clip="none", schedule=name, steps=4) for name in ("constant", schedule))
+    plain, falling = (made(2, weight_clip="none", weight_schedule=name, steps=4) for name in ("constant", schedule))
     for factor in factors:
         moves = []
         for weights in (plain, falling):
@@ -227,22 +179,9 @@ def test_a_schedule_shrinks_the_steps(schedule, factors):
         assert moves[1] == pytest.approx(factor * moves[0], rel=1e-3)
 
 
-def test_a_saved_schedule_goes_on_bit_for_bit():
-    def fresh():
-        return TaskWeights(2, schedule="cosine", steps=6, optimizer="adamw", smoothing=0.01)
-
-    whole, first, second = fresh(), fresh(), fresh()
-    for step in range(6):
-        if step == 3:
-            second.load_state_dict(first.state_dict())
-        for weights in (whole, first if step < 3 else second):
-            weights.observe(TASKS, PROXY * (step + 1), REFERENCE)
-    assert torch.equal(whole.current, second.current)
-
-
 def test_doremis_update_by_its_own_formula():
     """Exponentiated gradient on the mean excess loss, mixed with the uniform weights (Xie et al. 2023, algorithm 1)."""
-    weights = TaskWeights(2, measure="excess", step_size=1.0, clip="none", smoothing=1e-3)
+    weights = made(2, measure="excess", step_size=1.0, weight_clip="none", smoothing=1e-3)
     expected, total = np.full(2, 0.5), np.zeros(2)
     for step in range(5):
         proxy = PROXY + step
@@ -261,7 +200,7 @@ def test_a_row_that_the_reference_finds_too_easy_lifts_its_task_under_released(m
     tasks = torch.tensor([0] * 8 + [1] * 8)
     reference = torch.tensor([0.005] * 2 + [1.0] * 14)
     proxy = torch.tensor([0.1] * 2 + [1.0] * 6 + [1.2] * 8)  # the other task is 0.2 behind in every row
-    weights = TaskWeights(2, measure=measure)
+    weights = made(2, measure=measure)
     weights.observe(tasks, proxy, reference)
     assert bool(weights.current[0] > 0.5) == gains
     parts = weights.row_parts[:8]
@@ -274,7 +213,7 @@ def test_a_row_that_the_reference_finds_too_easy_lifts_its_task_under_released(m
 @pytest.mark.parametrize("measure", ["released", "ratio", "excess", "proxy"])
 def test_what_rows_add_sums_to_the_gradient_of_their_task(measure, clip):
     rng = np.random.default_rng(1)
-    weights = TaskWeights(3, measure=measure, clip=clip, max_grad_norm=0.7)
+    weights = made(3, measure=measure, weight_clip=clip, weight_grad_norm=0.7)
     tasks = []
     for last in (False, False, True):
         tasks.append(torch.tensor(rng.integers(0, 3, 12)))

@@ -2,31 +2,17 @@
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from tdro.errors import UserError
 from tdro.models.positions import check_lengths, check_limits, of_network
 
-SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "pad_token_id": 1}
 
 
 def network(kind):
-    import transformers as t
-
-    positions = {"max_position_embeddings": 40}
-    if kind == "gpt2":
-        return t.GPT2Model(t.GPT2Config(vocab_size=50, n_embd=16, n_layer=1, n_head=2, n_positions=40))
-    if kind == "distilbert":
-        return t.DistilBertModel(
-            t.DistilBertConfig(vocab_size=50, dim=16, n_layers=1, n_heads=2, hidden_dim=16, **positions)
-        )
-    if kind == "opt":
-        return t.OPTModel(t.OPTConfig(**SMALL, ffn_dim=16, word_embed_proj_dim=16, **positions))
-    if kind in ("roberta", "mpnet", "xlm-roberta", "camembert", "modernbert"):
-        positions["pad_token_id"] = 1
-    name = {"bert": "Bert", "roberta": "Roberta", "mpnet": "MPNet", "xlm-roberta": "XLMRoberta", "llama": "Llama",
-            "electra": "Electra", "modernbert": "ModernBert", "camembert": "Camembert"}[kind]  # fmt: skip
-    config = getattr(t, f"{name}Config")(**SMALL, intermediate_size=16, **positions)
-    return getattr(t, f"{name}Model")(config)
+    config = AutoConfig.for_model(kind, **SMALL, intermediate_size=16, max_position_embeddings=40)
+    return AutoModel.from_config(config).eval()
 
 
 def reads(model, tokens):
@@ -44,7 +30,7 @@ LEARNT = ["bert", "distilbert", "electra", "roberta", "xlm-roberta", "camembert"
 
 @pytest.mark.parametrize("kind", LEARNT)
 def test_the_limit_is_where_the_network_stops(kind, tmp_path):
-    model = network(kind).eval()
+    model = network(kind)
     limit, _ = of_network(model)
     assert reads(model, limit)
     assert not reads(model, limit + 1)
@@ -56,7 +42,7 @@ def test_the_limit_is_where_the_network_stops(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["llama", "modernbert"])
 def test_rotary_positions_are_warned_of(kind, tmp_path, caplog):
-    model = network(kind).eval()
+    model = network(kind)
     assert reads(model, 41)
     model.save_pretrained(tmp_path)
     check_lengths(str(tmp_path), {"encoding.passage_length": 40})

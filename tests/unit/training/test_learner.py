@@ -1,5 +1,5 @@
 import pytest
-from trainings import ENCODING, REFERENCE_JOB, save_untrained
+from trainings import ENCODING, save_untrained
 
 from tdro.config.commands import EvalDataset
 from tdro.errors import UserError
@@ -22,18 +22,18 @@ def test_a_plan_of_other_settings_is_refused(project, layout, change, message):
 
 
 def test_an_instruction_that_fills_the_query_stops_every_stage(project):
-    short = {"encoding": ENCODING.model_copy(update={"query_length": 16})}
+    short = ENCODING.model_copy(update={"query_length": 16})
     refused = pytest.raises(UserError, match=r"plain: the instruction 'Find it.' takes 26 tokens.*query_length is 16")
     project.losses()
     with refused:
-        project.train("m", project.train_job().model_copy(update=short))
+        project.train("m", project.train_job(encoding=short))
     with refused:
-        project.optimize(project.optimize_job().model_copy(update=short))
-    save_untrained(project.model, short["encoding"], project.folder / "trained")
+        project.optimize(project.optimize_job(short))
+    save_untrained(project.model, short, project.folder / "trained")
     with refused:
-        project.reference(project.folder / "trained", "r.parquet", job=REFERENCE_JOB)
+        project.reference(project.folder / "trained", "r.parquet")
     for retriever in (project.folder / "trained", project.model):
         files = {name: str(project.folder / "data" / "plain" / f"{name}.parquet") for name in ("corpus", "queries")}
         with refused:
             dataset = EvalDataset(**files, instruction="Find it.")
-            evaluate(retriever, {"plain": {"plain": dataset}}, short["encoding"], project.folder / "e")
+            evaluate(retriever, {"plain": {"plain": dataset}}, short, project.folder / "e")

@@ -50,7 +50,7 @@ def test_tensorboard_shows_tasks_speed_padding_and_memory(project):
 
 def test_texts_that_a_training_reads_only_in_part_are_counted_a_task(project, caplog):
     encoding = ENCODING.model_copy(update={"passage_length": 38})  # the symmetric task's passages carry its instruction
-    job = project.train_job().model_copy(update={"encoding": encoding})
+    job = project.train_job(encoding=encoding)
     with caplog.at_level("INFO"):
         project.train("model", job)
     tokenizer = load_retriever(job.model, encoding).tokenizer
