@@ -54,7 +54,7 @@ PROVED_BY = {
     "readers/test_filekinds.py": "readers/queryfiles",
     "report/scores/test_comparison.py": "report/scores/subjects",
     "report/scores/test_tables.py": "report/scores/forest",
-    "report/test_report.py": "formats report/figures report/plain report/weights/courses",
+    "report/test_report.py": "formats report/figures report/plain",
     "text/test_relations.py": "data/echoes",
     "training/test_forward.py": "models/features training/meter",
     "training/test_matryoshka.py": "config/dimensions",
