@@ -12,7 +12,7 @@ BIN := .venv/bin
 PATHS := tdro tests benchmarks docs
 SMK := Snakefile workflow
 
-.PHONY: demo demo-llm study test test-slurm lint format schema dry-runs bench clean
+.PHONY: demo demo-llm study test test-slurm lint types format schema dry-runs bench clean
 
 # A run of config/NAME.yaml in the folder NAME, or of the default here.
 define run
@@ -39,11 +39,15 @@ test-slurm: .venv/installed
 	@trap 'tests/cluster/slurm.sh stop' EXIT; set -e; tests/cluster/slurm.sh start; \
 		nice $(BIN)/python -m pytest tests/cluster -m cluster -vv -s -p no:cacheprovider $(SLURM_TESTS)
 
-lint: .venv/installed
+lint: .venv/installed types
 	$(BIN)/ruff check $(PATHS)
 	$(BIN)/ruff format --check $(PATHS)
 	$(BIN)/snakefmt --check $(SMK)
 	$(BIN)/snakemake --lint
+
+# What annotations promise, in ten seconds of a processor.
+types: .venv/installed
+	$(BIN)/mypy
 
 # The DAG of every configuration, without running a job.
 dry-runs: .venv/installed

@@ -36,7 +36,7 @@ class Lists:
         return cls.of(pc.list_flatten(column).to_numpy(), lengths.to_numpy())
 
     @classmethod
-    def from_pairs(cls, owners: np.ndarray, values: np.ndarray, total: int) -> Self:
+    def from_pairs(cls, owners: np.ndarray, values: np.ndarray, total: int) -> "Lists":
         """Lists out of pairs: what each of ``total`` owners has, without repetition, in the order of the pairs."""
         if np.any(owners[1:] < owners[:-1]):
             order = np.argsort(owners, kind="stable")

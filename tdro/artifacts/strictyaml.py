@@ -128,7 +128,12 @@ def _problems(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[int, str
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             yield from _problems(value, seen)
-    elif node.tag in _NUMBERS and node.style is None and _SURPRISING.fullmatch(node.value):
+    elif (
+        isinstance(node, yaml.ScalarNode)
+        and node.tag in _NUMBERS
+        and node.style is None
+        and _SURPRISING.fullmatch(node.value)
+    ):
         meant = _read(node)
         yield (
             _line(node),

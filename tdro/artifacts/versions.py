@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tdro.artifacts.files import read_json, write_json
 from tdro.errors import UserError
@@ -165,8 +165,8 @@ def _imports(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
-            # import_module(f"tdro.readers.base.{name}")
-            folder = node.args[0].values[0].value.rstrip(".")
+            name: Any = node.args[0]  # f"tdro.readers.base.{name}"
+            folder = name.values[0].value.rstrip(".")
             found |= {f"{folder}.{file.stem}" for file in _file(folder).parent.glob("*.py")}
     return found
 

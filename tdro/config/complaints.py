@@ -117,7 +117,7 @@ def _known(section: type[BaseModel], place: Place) -> str:
 def known_keys(section: type[BaseModel] | None, place: Place) -> list[str]:
     """Keys of the section that ``place`` leads to from ``section``; [] when it leads elsewhere."""
     for part in place:  # numbers of list entries and names stay within the section
-        if field := section.model_fields.get(part):
+        if field := section.model_fields.get(str(part)):
             section = _below(field.annotation)
         if section is None:
             return []

@@ -46,7 +46,8 @@ class TaskPrompts(Prompts):
     @model_validator(mode="after")
     def _passages_answer_no_instruction(self) -> Self:
         """A passage is embedded once for all who search it; only where it is a query itself does it carry one."""
-        if any(INSTRUCTION in (one.passage or "") for one in (self, *self.tasks.values())):
+        passages = [self.passage, *(prompts.passage for prompts in self.tasks.values())]
+        if any(INSTRUCTION in (passage or "") for passage in passages):
             raise ValueError(f"`passage` cannot hold {INSTRUCTION}: a passage is read alike whoever asks")
         return self
 

@@ -103,8 +103,8 @@ class Config(Section):
             if twice:
                 raise ValueError(f"{key} names {twice[0]!r} twice")
         if self.proxy not in [m.name for m in self.models]:
-            known = [m.name for m in self.models]
-            raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, known)} is none of the models: {', '.join(known)}")
+            names = [m.name for m in self.models]
+            raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, names)} is none of the models: {', '.join(names)}")
         variants = self.sweep.variants(self.tdro)
         named = [("mixtures", name) for name in self.mixtures]
         for key, name in [*named, ("tdro.sampling", self.tdro.sampling), ("tdro.initial", self.tdro.initial)]:

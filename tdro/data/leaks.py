@@ -112,9 +112,9 @@ def leaks(
             found.look(index, side, task, rows, read(rows))
             log.info("%s, %s: %d more evaluation texts found", task, side, found.known[side].sum() - before)
     examples = _examples(datasets, found, sides)
-    rows = [_row(name, dataset, found, examples[name]) for name, dataset in datasets.items()]
-    write_table(output, pa.Table.from_pylist(rows, schema=LEAKS), LEAKS)
-    for row in rows:
+    counted = [_row(name, dataset, found, examples[name]) for name, dataset in datasets.items()]
+    write_table(output, pa.Table.from_pylist(counted, schema=LEAKS), LEAKS)
+    for row in counted:
         log.info(
             "%s: %d of %d queries in a training query, %d in a positive; %d of %d relevant passages in a query, "
             "%d in a positive",
@@ -125,7 +125,7 @@ def leaks(
 
 def _texts(name: str, dataset: Evaluated) -> dict[str, Texts]:
     """How to read a dataset's queries and its relevant passages."""
-    texts = {"query": partial(read_texts, dataset.queries, "query")}
+    texts: dict[str, Texts] = {"query": partial(read_texts, dataset.queries, "query")}
     rows = np.unique(pc.list_flatten(read_table(dataset.queries, _ROWS)["positives"]).to_numpy())
     if dataset.corpus is None or not len(rows):
         return texts
@@ -144,7 +144,7 @@ def _training_texts(trained: Trained) -> dict[str, Side]:
     """Rows of the queries and of the positives that a task trains on, and how to read the texts of some of them."""
     table = read_table(trained.train, _TRAINED)
     rows = [table["query"].to_numpy(), pc.list_flatten(table["positives"]).to_numpy()]
-    sides = {}
+    sides: dict[str, Side] = {}
     files, readers = (trained.queries, trained.corpus), (_queries, _passages)
     for side, used, file, read in zip(SIDES, map(np.unique, rows), files, readers, strict=True):
         if len(used) and used[-1] >= count_rows(file):

@@ -14,8 +14,8 @@ import pyarrow as pa
 from tdro.artifacts.files import digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS
 from tdro.artifacts.versions import of_stage
-from tdro.config.commands import Miner, Retriever
-from tdro.config.models import Encoding
+from tdro.config.commands import Miner
+from tdro.config.models import Encoding, Model
 from tdro.data.corpora import passages
 from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
@@ -29,7 +29,7 @@ SHARD = 16_384
 
 
 def encode_corpus(
-    retriever: Retriever | Path,
+    retriever: Miner | Model | Path,
     encoding: Encoding,
     corpus: Path,
     output: Path,
@@ -67,7 +67,7 @@ def _make(encoder: Encoder, part: Part, table: pa.Table, progress: Progress) -> 
     return embeddings, {}
 
 
-def _identity(retriever: Retriever | Path, encoding: Encoding, corpus: Path) -> dict:
+def _identity(retriever: Miner | Model | Path, encoding: Encoding, corpus: Path) -> dict:
     """What a shard depends on; the number of processes is not among it."""
     from tdro.models.modelfiles import model_files
 

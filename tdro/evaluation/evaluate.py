@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -187,7 +187,7 @@ def _evaluate_one(
     rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)
-    columns = _metrics(rows, asked, corpus)
+    columns: dict[str, Any] = {**_metrics(rows, asked, corpus)}
     for ranking in cut:
         scored = _metrics(without_themselves(ranking.rows, ranking.scores, own)[0], asked, corpus)
         columns |= {at_dimension(metric, ranking.dimension): values for metric, values in scored.items()}

@@ -105,9 +105,10 @@ def combine(
     """
     if not parts:
         raise ValueError("no dataset to compare on")
-    observed = sum(weight * part.observed for weight, part in parts)
-    bootstrap = sum(weight * part.bootstrap for weight, part in parts)
-    flipped = np.abs(sum(weight * part.flipped for weight, part in parts))
+    nothing = np.zeros(1)
+    observed = sum((weight * part.observed for weight, part in parts), nothing)
+    bootstrap = sum((weight * part.bootstrap for weight, part in parts), nothing)
+    flipped = np.abs(sum((weight * part.flipped for weight, part in parts), nothing))
     errors = np.zeros(len(observed)) if seeds is None else standard_errors(seeds)
     freedom = 1 if seeds is None else len(seeds) - 1
     tail = (1 - confidence) / 2

@@ -18,8 +18,8 @@ def read_asked(queries: Path, corpus: Path) -> pa.Table:
         UserError: when a file is empty, or a query has no positive or one that the corpus lacks.
     """
     asked, passages = read_table(queries, QUERIES), count_rows(corpus)
-    for path, rows in ((corpus, passages), (queries, len(asked))):
-        if rows == 0:
+    for path, found in ((corpus, passages), (queries, len(asked))):
+        if found == 0:
             raise UserError(f"{path} has no rows; mining needs at least one: check what the task's source yields.")
     positives = Lists.from_arrow(asked["positives"])
     if not positives.lengths.all():

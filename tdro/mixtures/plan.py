@@ -97,7 +97,7 @@ def make_plan(
     columns["negatives"] = np.empty((len(task_of), negatives), np.int32)
     for number, task in enumerate(names):
         places = np.flatnonzero(task_of == number)
-        draws = Draws(rows[task], seed=[seed, zlib.crc32(task.encode())], apart_from=drawn and drawn.get(task))
+        draws = Draws(rows[task], seed=[seed, zlib.crc32(task.encode())], apart_from=drawn.get(task) if drawn else None)
         for column, values in draws.take(len(places), negatives)._asdict().items():
             columns[column][places] = values
     return _table(columns, np.array(names)[task_of], batch_size, rng)

@@ -1,6 +1,7 @@
 """The end-of-sequence token that last-token pooling reads."""
 
 import json
+from typing import Any
 
 from tdro.errors import UserError
 
@@ -41,7 +42,7 @@ def _ending_with(state: dict | None, eos: str, eos_id: int):
             "use a base whose tokenizer has a ByteLevel or a TemplateProcessing post-processor."
         )
     pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
-    template = templates[0] if templates else {"single": pair[:1], "pair": pair, "special_tokens": {}}
+    template: dict[str, Any] = templates[0] if templates else {"single": pair[:1], "pair": pair, "special_tokens": {}}
     special = [*template["special_tokens"].values(), {"id": eos, "ids": [eos_id], "tokens": [eos]}]
     ending = TemplateProcessing(
         single=[*map(_piece, template["single"]), f"{eos}:0"],

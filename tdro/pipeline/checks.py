@@ -28,7 +28,8 @@ def check(jobs: Jobs, root: Path) -> None:
     _check_losses(jobs)
     _check_launches(jobs, root)
     _check_files(jobs)
-    for name, dataset in {**jobs.tasks, **jobs.benchmarks}.items():
+    datasets: dict[str, Task | Benchmark] = {**jobs.tasks, **jobs.benchmarks}
+    for name, dataset in datasets.items():
         try:
             _check_dataset(dataset)
         except UserError as error:

@@ -17,7 +17,7 @@ from tdro.errors import UserError
 from tdro.models.modelfiles import check_model_folder
 from tdro.models.positions import check_lengths
 from tdro.models.room import look_at_prompts
-from tdro.readers.base import BadRow, Passage, Row, rows
+from tdro.readers.base import BadRow, Passage, Row, Split, rows
 from tdro.readers.parts import local_files
 from tdro.readers.queryfiles import read_queries
 from tdro.readers.testsets.base import is_testset, open_testset
@@ -42,7 +42,8 @@ def complaints(
     Each comes with whether its data may be still to come: a folder that is not there at all is taken for one that will
     be downloaded, a file that is missing in a folder for a mistake.
     """
-    for name, dataset in {**tasks, **benchmarks}.items():
+    datasets: dict[str, Task | Benchmark] = {**tasks, **benchmarks}
+    for name, dataset in datasets.items():
         try:
             _look_at_dataset(dataset)
         except UserError as error:
@@ -53,7 +54,7 @@ def complaints(
         except UserError as error:
             yield f"config: `dedup.queries`: {error}", False
     mined = any(task.negatives == "mined" for task in tasks.values()) or "miner" in config.evaluation.untrained
-    for look in _looks_at_models(config, {**tasks, **benchmarks}, mined):
+    for look in _looks_at_models(config, datasets, mined):
         try:
             look()
         except UserError as error:
@@ -135,11 +136,12 @@ def _look_at_testset(source: Source, part: str | None, *, with_corpus: bool) -> 
         next(iter(testset.documents()), None)
 
 
-def _look_at_rows(source: Source, split: str) -> None:
+def _look_at_rows(source: Source, split: Split) -> None:
     """Refuse a source that is none, or of which nothing of what comes first is a row."""
     first = list(islice(rows(source, split), ROWS))
-    if first and all(isinstance(item, BadRow) for item in first):
-        raise UserError(f"{first[0].place} {first[0].reason}; so do all of the first {len(first)} rows.")
+    bad = [item for item in first if isinstance(item, BadRow)]
+    if bad and len(bad) == len(first):
+        raise UserError(f"{bad[0].place} {bad[0].reason}; so do all of the first {len(first)} rows.")
 
 
 def _there(path: str) -> None:

@@ -53,7 +53,7 @@ def located_models(config: Config, root: Path) -> Config:
         return str(root / path) if not Path(path).exists() and (root / path).exists() else path
 
     encode, rescore = config.mining.encode, config.mining.rescore
-    mining = {"encode": encode.model_copy(update={"model": there(encode.model)})}
+    mining: dict[str, Any] = {"encode": encode.model_copy(update={"model": there(encode.model)})}
     if rescore:
         mining["rescore"] = rescore.model_copy(update={"model": there(rescore.model)})
     return config.model_copy(
@@ -68,7 +68,8 @@ def located_models(config: Config, root: Path) -> Config:
 def same_sources(tasks: Mapping[str, Task], benchmarks: Mapping[str, Benchmark]) -> Iterator[str]:
     """A sentence on every dataset that reads the same rows as one before it."""
     first: dict[str, str] = {}
-    for name, dataset in {**tasks, **benchmarks}.items():
+    datasets: dict[str, Task | Benchmark] = {**tasks, **benchmarks}
+    for name, dataset in datasets.items():
         rows = dataset.source.model_dump_json()
         if isinstance(dataset, Benchmark):
             rows += f"{is_testset(dataset.source) or ''}{dataset.parts or ''}{dataset.corpus or ''}"
@@ -125,7 +126,8 @@ def _holds_results(file: Path) -> bool:
 
 
 def _sources(datasets: Registry) -> Iterator[tuple[str, Any]]:
-    for name, entry in {**datasets.tasks, **datasets.benchmarks}.items():
+    entries: dict[str, Task | Benchmark] = {**datasets.tasks, **datasets.benchmarks}
+    for name, entry in entries.items():
         yield name, entry.source.model_dump(exclude_none=True)
 
 

@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from tdro.artifacts.files import digest
 from tdro.errors import UserError
@@ -68,6 +68,7 @@ class Archive:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._file: zipfile.ZipFile | tarfile.TarFile
+        self._members: dict[str, Any]
         try:
             if self.path.name.endswith((".tar.gz", ".tgz")):
                 self._file = tarfile.open(self.path, "r:gz")  # noqa: SIM115 (lives as long as the object)
@@ -140,7 +141,7 @@ class Archive:
 
     def _open(self, name: str) -> IO[bytes]:
         member = self._members[name]
-        return self._file.open(member) if isinstance(member, zipfile.ZipInfo) else self._file.extractfile(member)
+        return self._file.open(member) if isinstance(self._file, zipfile.ZipFile) else self._file.extractfile(member)
 
 
 def _cached(package: str, sha256: str | None, folder: Path) -> Path | None:

@@ -8,6 +8,7 @@ import csv
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from tdro.errors import UserError
 from tdro.readers.cells import require
@@ -48,7 +49,7 @@ class _Table:
         self._long: TooLong | None = None
         self._ended = True
         self._quotes = delimiter != "\t"
-        quoting = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
         self._reader = csv.reader(self._decoded(), strict=True, delimiter=delimiter, quoting=quoting)
         self._header: list[str] = []
         self._odd: dict[str, tuple[int, int]] = {}

@@ -63,7 +63,7 @@ def _jsonl(path: Path, names: list[str], parse: Parse) -> Rows:
     return objects(path, row)
 
 
-_KINDS = {
+_KINDS: dict[str, Callable[[Path, list[str], Parse], Rows]] = {
     ".parquet": _parquet,
     ".csv": partial(_separated, delimiter=","),
     ".tsv": partial(_separated, delimiter="\t"),

@@ -13,6 +13,8 @@ from tdro.models.precision import autocast
 from tdro.models.room import check_model
 from tdro.progress import Progress
 
+Kind = Literal["query", "passage"]
+
 
 class Encoder:
     """A SentenceTransformer whose embeddings have unit length.
@@ -66,9 +68,7 @@ class Encoder:
         """The same of passages."""
         return self._encode(self.model.encode_document, texts, self.passage_prompt)
 
-    def by_tokens(
-        self, texts: list[str], kind: Literal["query", "passage"], progress: Progress
-    ) -> tuple[np.ndarray, dict[str, int]]:
+    def by_tokens(self, texts: list[str], kind: Kind, progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
         """The same of many texts, and what it took: tokens, positions computed (``padded``), texts cut.
 
         All texts are tokenised at once and batched by their number of tokens (:mod:`tdro.models.lengths`), so that

@@ -76,7 +76,8 @@ class BlockIndex:
     def __init__(self, search: Search, dimension: int, sample=None, rows: int = 0) -> None:
         import faiss
 
-        self._name, self.dimension, self.exact = search.index, dimension, None
+        self._name, self.dimension = search.index, dimension
+        self.exact: str | None = None
         try:
             self._index = faiss.index_factory(dimension, search.index, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:

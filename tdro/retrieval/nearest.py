@@ -26,7 +26,10 @@ class Nearest:
         self._index, self._depth = index, depth
         self._asked = self._cut(asked)
         shape = len(asked), depth
-        self.best = np.full(shape, -1, dtype=np.int64), np.full(shape, -np.inf, np.float32)
+        self.best: tuple[np.ndarray, np.ndarray] = (
+            np.full(shape, -1, dtype=np.int64),
+            np.full(shape, -np.inf, np.float32),
+        )
 
     def look(self, start: int, block: np.ndarray | None) -> None:
         """Search a block, whose first row is number ``start`` of the corpus; None is the one that the index holds."""

@@ -40,7 +40,7 @@ def exact_key(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def key_array(keys: Iterable[bytes]) -> np.ndarray:
+def key_array(keys: Iterable[bytes | bytearray]) -> np.ndarray:
     """Keys as uint64 of shape (n,)."""
     return np.frombuffer(b"".join(keys), dtype=np.uint64)
 

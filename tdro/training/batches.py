@@ -1,6 +1,6 @@
 """From a plan's integers to the texts a retriever reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +111,7 @@ def dataset(plan: pa.Table, texts: Texts):
 
     table = plan.append_column("label", pa.array(range(plan.num_rows), pa.int64()))
 
-    def look_up(batch: dict[str, list]) -> dict[str, list]:
+    def look_up(batch: dict[str, list]) -> dict[str, Sequence]:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         texts_of_rows = [[texts[t] for t in texts.of_row(row)] for row in rows]
         names = columns(len(rows[0]["negatives"]))

@@ -232,7 +232,7 @@ def _mixture(job: TrainJob, plan: pa.Table) -> str:
     heading, rows = ["dataset", "rows drawn", "share", "symmetric"], []
     for task, number in _heaviest(drawn):
         symmetric = "yes" if job.tasks[task].symmetric else ""
-        rows.append([task, count(number), f"{number / plan.num_rows:.1%}", symmetric])
+        rows.append([task, count(int(number)), f"{number / plan.num_rows:.1%}", symmetric])
     if job.model.prompts.instructs:
         heading.append("instruction")
         for row in rows:

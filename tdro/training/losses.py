@@ -77,7 +77,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         loss = self.compute_loss_from_embeddings(embeddings, labels)
         if self._meter:
             self._meter.add_losses(labels, loss.expand(len(labels)))
-        return loss if self._factors is None else loss * self._factors[labels[0].item()].item()
+        return loss if self._factors is None else loss * self._factors[int(labels[0])].item()
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor | None) -> Tensor:
         """Mean loss of this process's queries, a scalar; of several dimensions their sum.
@@ -88,7 +88,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         """
         with torch.autocast(embeddings[0].device.type, enabled=False):
             queries, *passages = [e.float() for e in embeddings]
-            alone = self._alone is not None and self._alone[labels[0].item()].item()
+            alone = self._alone is not None and self._alone[int(labels[0])].item()
             logits, own = self._own(queries, passages) if alone else self._in_batch(queries, passages, labels)
             return torch.stack([self._loss(logits(size), own, labels) for size in self._dimensions]).sum()
 

@@ -33,10 +33,11 @@ class KnownPositives:
         #: Positive and negatives of each row, shape (rows, 1 + m).
         self._passages = passages_of(plan)
         tasks, queries = plan["task"].to_numpy(zero_copy_only=False), plan["query"].to_numpy()
-        self._list_of, lists = np.empty(len(tasks), np.int64), []
+        self._list_of, lists, before = np.empty(len(tasks), np.int64), [], 0
         for task, column in positives.items():
-            self._list_of[tasks == task] = sum(map(len, lists)) + queries[tasks == task]
+            self._list_of[tasks == task] = before + queries[tasks == task]
             lists += column.chunks
+            before += len(column)
         self._known = Lists.from_arrow(pa.chunked_array(lists))
 
     def mask(self, batch: Tensor, first: int, number: int) -> Tensor:

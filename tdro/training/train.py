@@ -54,15 +54,15 @@ def train(places: Places, job: TrainJob, loss_weights: Path | None = None) -> No
     inputs = [loss_weights] if loss_weights else []
     learner = open_learner(places, job, rows, inputs, scored.values(), stage=__name__)
     check_trained(job.model.name, learner.model.get_embedding_dimension(), job.training.matryoshka)
-    whole = trainer.run(learner, _loss(learner, scored, loss_weights), job.training)
+    whole = trainer.run(learner, _loss(learner, job, scored, loss_weights), job.training)
     if processes().is_main_process:
-        _save(learner, whole)
+        _save(learner, job, whole)
         shutil.rmtree(places.checkpoints, ignore_errors=True)
         log.info("wrote %s", places.output)
 
 
-def _loss(learner: Learner, scored: dict[str, Path], loss_weights: Path | None) -> ContrastiveLoss:
-    rows, job, training = learner.rows, learner.job, learner.job.training
+def _loss(learner: Learner, job: TrainJob, scored: dict[str, Path], loss_weights: Path | None) -> ContrastiveLoss:
+    rows, training = learner.rows, job.training
     return ContrastiveLoss(
         learner.model,
         training.temperature,
@@ -99,12 +99,12 @@ def _check_output(output: Path) -> None:
         raise UserError(f"{output} exists and is no SentenceTransformer folder; name another output.")
 
 
-def _save(learner: Learner, whole: dict[str, Tensor] | None) -> None:
+def _save(learner: Learner, job: TrainJob, whole: dict[str, Tensor] | None) -> None:
     """Write the model, its card and the settings it was trained with, beside its place; then move it there."""
     model, output = _finished(learner, whole), learner.places.output
     # The settings hold the prompts that were used, which evaluation reads there.
-    used = learner.job.model.model_copy(update={"prompts": learner.texts.prompts})
-    job = learner.job.model_copy(update={"model": used})
+    used = job.model.model_copy(update={"prompts": learner.texts.prompts})
+    job = job.model_copy(update={"model": used})
     output.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{output.name}-"
     with naming(output), tempfile.TemporaryDirectory(dir=output.parent, prefix=prefix) as temporary:

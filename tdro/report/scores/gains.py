@@ -35,8 +35,8 @@ def collect(settings: Content, retrievers: Mapping[Name, Retriever]) -> list[Gai
         judged = judge(settings, about, {n: compare(settings, about, runs, anchor) for n, anchor in anchors.items()})
         for place, subject in enumerate(about):
             for name, anchor in anchors.items():
-                scores = [subject.score(scored[ALL_SEEDS]) for scored in (anchor, runs)]
-                found.append(Gain(model, name, HEADINGS[subject.benchmark], *scores, judged[name][place]))
+                before, after = (subject.score(scored[ALL_SEEDS]) for scored in (anchor, runs))
+                found.append(Gain(model, name, HEADINGS[subject.benchmark], before, after, judged[name][place]))
     return found
 
 

@@ -24,6 +24,7 @@ UNTRAINED = "untrained"
 Pair = tuple[str, str]
 #: A model and a mixture.
 Name = tuple[str, str]
+_Folders = dict[Name, dict[int | str, str]]
 
 # Largest gap between a dataset's JSON and the mean of its queries that rounding explains.
 _ROUNDING = 1e-4
@@ -94,14 +95,16 @@ def over_seeds(runs: Runs) -> Runs:
     return {ALL_SEEDS: mean if others else first, **runs}
 
 
-def _folders(settings: Content, layout: Layout) -> dict[Name, dict[int | str, str]]:
+def _folders(settings: Content, layout: Layout) -> _Folders:
     """Where the evaluations of each retriever lie, by seed."""
-    trained = {
+    trained: _Folders = {
         (model, mixture): {seed: layout.evaluation(model, seed, mixture) for seed in settings.seeds}
         for model in settings.models
         for mixture in settings.mixtures
     }
-    untrained = {(name, UNTRAINED): {ALL_SEEDS: layout.untrained_evaluation(name)} for name in settings.untrained}
+    untrained: _Folders = {
+        (name, UNTRAINED): {ALL_SEEDS: layout.untrained_evaluation(name)} for name in settings.untrained
+    }
     return trained | untrained
 
 

@@ -41,7 +41,7 @@ class Row:
     @property
     def difference(self) -> Difference | None:
         """The score minus the baseline's, with its interval and p."""
-        return self.judged and self.judged.difference
+        return self.judged.difference if self.judged else None
 
     @property
     def verdict(self) -> str:
@@ -122,7 +122,9 @@ def rows_of_model(settings: Content, model: str, runs: Mapping[str, Runs]) -> li
     return rows if len(settings.seeds) > 1 else rows + [replace(row, seed=settings.seeds[0]) for row in rows]
 
 
-def _rows(name: tuple, about: Sequence[Subject], scores: Scored, judged: Sequence[Judged] | None = None) -> list[Row]:
+def _rows(
+    name: tuple[str, str, int | str], about: Sequence[Subject], scores: Scored, judged: Sequence[Judged] | None = None
+) -> list[Row]:
     """The score of every subject; ``name`` is a model, a mixture and a seed."""
     rows = []
     for place, subject in enumerate(about):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -94,7 +95,9 @@ def _weights(trajectory: pl.DataFrame, name: str) -> Markup:
 def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], last: float) -> None:
     """Names beside the lines' ends, pushed apart where they would overlap, with leaders to the ends."""
     low, high = axes.get_ylim()
-    gap = min((high - low) / max(1, len(ends) - 1), (high - low) * 0.185 / (axes.figure.get_figheight() - 0.8))
+    gap = min(
+        (high - low) / max(1, len(ends) - 1), (high - low) * 0.185 / (axes.get_figure(root=True).get_figheight() - 0.8)
+    )
     places = _pushed_apart([value for value, _, _ in ends], gap, low, high)
     for (value, task, colour), place in zip(ends, places, strict=True):
         axes.annotate(
@@ -167,7 +170,8 @@ def _panels(name: str, trajectory: pl.DataFrame, *, share: bool) -> Iterator[tup
             axes.grid(axis="y")
         handles = pairs[0][0].get_legend_handles_labels()
         drawing.legend(*handles, loc="upper left", ncols=2, fontsize=9.5, borderaxespad=0)
-        drawing.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.35 / height))
+        layout: Any = drawing.get_layout_engine()
+        layout.set(rect=(0, 0, 1, 1 - 0.35 / height))
         drawing.supxlabel("step", fontsize=9.5, color=MUTED)
 
 

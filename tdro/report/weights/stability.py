@@ -84,7 +84,7 @@ def _agreement(weights: Mapping[int, np.ndarray]) -> list[str]:
     if len(weights) < 2:
         return []
     pairs = {(a, b): correlation(weights[a][-1], weights[b][-1]) for a, b in combinations(weights, 2)}
-    mean, (worst, lowest) = _rounded(np.mean(list(pairs.values()))), min(pairs.items(), key=lambda pair: pair[1])
+    mean, (worst, lowest) = _rounded(float(np.mean(list(pairs.values())))), min(pairs.items(), key=lambda pair: pair[1])
     verdict = (
         "The order of the tasks is not stable: do not read much into a single task's weight."
         if mean < STABLE_CORRELATION
