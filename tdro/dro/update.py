@@ -6,7 +6,7 @@ replayed from recorded losses.
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tdro.config.training import Schedule, Tdro
 
 #: Optimisers of the log weights, with torch's defaults beside the step size and the decay; ``sgd`` is the paper's.
-OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adamw": torch.optim.AdamW,
     "rmsprop": torch.optim.RMSprop,

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from tdro.mining.queries import read_asked
 from tdro.models.cuts import say
 from tdro.progress import Progress
 from tdro.readers.fetch import Manifest
-from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.encoder import Encoder, Kind
 from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.retrievers import load_miner
 from tdro.retrieval.shards import Workspace
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 class _Side(Part):
     """The corpus or the queries of a task, ``TASK/corpus`` or ``TASK/queries``."""
 
-    kind: Literal["query", "passage"]
+    kind: Kind
 
 
 def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched: Path | None = None) -> None:
@@ -91,7 +90,8 @@ def _sides(folder: Path, checkpoints: Path, settings: Encode, fetched: Path | No
         queries: lambda: (table["query"].to_pylist() for table in read_batches(queries, QUERIES, size)),
     }
     sides = []
-    for path, kind in ((corpus, "passage"), (queries, "query")):
+    kinds: dict[Path, Kind] = {corpus: "passage", queries: "query"}
+    for path, kind in kinds.items():
         identity = _identity(path, getattr(settings.prompts, kind), settings, fetched)
         workspace = Workspace(checkpoints / path.stem, identity)
         sides.append(_Side(f"{folder.name}/{path.stem}", workspace, count_rows(path), size, texts[path], kind))

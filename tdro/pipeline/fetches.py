@@ -32,6 +32,6 @@ def fetches(
 
 def _of_model(model: Model | Encode | Rescore | Miner | str | None) -> FetchJob | None:
     """None for BM25 and for no model at all."""
-    if not model or model == "bm25":
+    if model is None or isinstance(model, str):
         return None
     return model_job(model.base if isinstance(model, Model) else model.model, model.revision, model.sha256)

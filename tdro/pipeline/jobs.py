@@ -25,7 +25,7 @@ from tdro.config.commands import (
 from tdro.config.data import Dedup
 from tdro.config.launchfiles import AUTO, uses_cpu
 from tdro.config.models import Model
-from tdro.config.registry import BenchmarkRows, Prompted, Registry, TaskRows
+from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.config.schema import Config, select
 from tdro.config.sections import cut
 from tdro.pipeline import courses
@@ -62,7 +62,8 @@ class Jobs:
         self.courses, self.run_courses = courses.courses(config), courses.asked_for(config)
         self.training_rows = config.training.steps * config.training.batch_size
         self.tests = TestSets(config, registry, self.tasks, self.benchmarks)
-        sources = {name: entry.source for name, entry in {**self.tasks, **self.benchmarks}.items()}
+        datasets: dict[str, Task | Benchmark] = {**self.tasks, **self.benchmarks}
+        sources = {name: entry.source for name, entry in datasets.items()}
         self.fetches = fetches(config, sources, bool(self.mined), self.untrained)
         self._prompts = {name: cut(task, Prompted) for name, task in self.tasks.items()}
 
