@@ -112,15 +112,6 @@ def test_alone_it_is_sentence_transformers_divergence(t):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_a_batch_without_scores_has_the_plain_loss():
-    columns = [unit(6, seed).float() for seed in range(3)]
-    loss = ContrastiveLoss(torch.nn.Identity(), 0.05)
-    none = Distillation(torch.full((6, 2), torch.nan), Distill())
-    assert ContrastiveLoss(torch.nn.Identity(), 0.05, distillation=none).compute_loss_from_embeddings(
-        columns, torch.arange(6)
-    ).item() == pytest.approx(loss.compute_loss_from_embeddings(columns, None).item(), rel=1e-6)
-
-
 @pytest.mark.parametrize("alone", [False, True])
 def test_cached_gradients_are_those_of_the_whole_batch(tiny_base, alone):
     """Piece by piece through the model, with the passages of the batch and without."""
