@@ -34,3 +34,28 @@ def bert(folder, kind, **config):
     getattr(transformers, kind)(transformers.BertConfig(**shape, **size, **config)).save_pretrained(folder / "bert")
     transformers.BertTokenizerFast(vocab=str(vocabulary)).save_pretrained(folder / "bert")
     return str(folder / "bert")
+
+
+def save_words(folder, vectors, **prompts):
+    """A retriever whose embedding of a text is the mean of its words' vectors; unknown words are zero.
+
+    Args:
+        folder: Gets it, and is returned.
+        vectors: Vector of each word.
+        prompts: Its own, by name.
+    """
+    import numpy as np
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    words = {"[UNK]": 0, **{word: i + 1 for i, word in enumerate(vectors)}}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    rows = list(vectors.values())
+    weights = np.vstack([np.zeros(len(rows[0])), *rows]).astype(np.float32)
+    module = StaticEmbedding(tokenizer, embedding_weights=weights)
+    SentenceTransformer(modules=[module], device="cpu", prompts=prompts or None).save(str(folder))
+    return folder

@@ -25,15 +25,11 @@ PROVED_BY = {
     """,
     "data/test_collection.py": "data/identifiers",
     "dro/test_optimize.py": "dro/heaviest",
-    "evaluation/test_dimensions.py": "evaluation/encode_corpus",
-    "evaluation/test_evaluate.py": """
-        data/corpora evaluation/metrics evaluation/runs retrieval/exact retrieval/indices retrieval/nearest
-        retrieval/retrievers
-    """,
-    "mining/test_encode.py": """
-        mining/candidates mining/queries mining/rescore mining/search retrieval/encoder retrieval/makeshards
-    """,
-    "mining/test_filters.py": "mining/ranks mining/select",
+    "evaluation/test_dimensions.py": "retrieval/exact retrieval/nearest",
+    "evaluation/test_evaluate.py": "retrieval/retrievers",
+    "mining/test_encode.py": "mining/queries retrieval/encoder retrieval/makeshards",
+    "mining/test_filters.py": "mining/ranks",
+    "mining/test_search.py": "mining/candidates retrieval/indices",
     "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",
     "models/test_room.py": "models/cuts",

@@ -14,10 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
+from tinymodels import save_words
 
 from tdro.asking import ask, embedded
 from tdro.asking.ask import model_folder, searcher
@@ -39,12 +36,8 @@ def cache(tmp_path, monkeypatch):
 
 def save_model(folder, seed=0, **prompts):
     """A text's embedding is the mean of random vectors of its words."""
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(["[UNK]", *WORDS])}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    weights = np.random.default_rng(seed).normal(size=(len(WORDS) + 1, 16)).astype(np.float32)
-    module = StaticEmbedding(tokenizer, embedding_weights=weights)
-    SentenceTransformer(modules=[module], device="cpu", prompts=prompts).save(str(folder))
-    return folder
+    vectors = np.random.default_rng(seed).normal(size=(len(WORDS), 16))
+    return save_words(folder, dict(zip(WORDS, vectors, strict=True)), **prompts)
 
 
 @pytest.fixture(scope="module")

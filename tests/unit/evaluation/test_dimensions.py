@@ -12,10 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
+from tinymodels import save_words
 
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
@@ -37,13 +34,9 @@ INSTRUCTION = "Find the passage"
 WORDS = 60
 
 
-def save_words(folder, vectors):
-    """A retriever whose embedding of a word is its vector; the words are ``w0``, ``w1``, ..."""
-    tokenizer = Tokenizer(WordLevel({"[UNK]": 0} | {f"w{i}": i + 1 for i in range(len(vectors))}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    weights = np.vstack([np.zeros(vectors.shape[1]), vectors]).astype(np.float32)
-    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu").save(str(folder))
-    return folder
+def save(folder, vectors):
+    """A retriever of the words ``w0``, ``w1``, ..."""
+    return save_words(folder, {f"w{i}": vector for i, vector in enumerate(vectors)})
 
 
 def save_dataset(folder, positives, **more):
@@ -80,10 +73,10 @@ def run(tmp_path, retriever, dataset, embeddings=None, **more):
 
 
 def test_scores_at_a_dimension_are_those_of_a_retriever_that_has_no_other_numbers(tmp_path, vectors, dataset):
-    whole, cut = run(tmp_path, save_words(tmp_path / "m", vectors), dataset, dimensions=[7, 3])
+    whole, cut = run(tmp_path, save(tmp_path / "m", vectors), dataset, dimensions=[7, 3])
     assert whole["dimension"] == 12
     for size in (7, 3):
-        alone, queries = run(tmp_path, save_words(tmp_path / f"m{size}", vectors[:, :size]), dataset)
+        alone, queries = run(tmp_path, save(tmp_path / f"m{size}", vectors[:, :size]), dataset)
         for metric in RELEVANCE_METRICS:
             assert cut[f"{metric}@{size}"] == pytest.approx(queries[metric], abs=1e-9)
             assert whole["datasets"]["d"][f"{metric}@{size}"] == pytest.approx(alone["datasets"]["d"][metric], abs=1e-9)
@@ -91,7 +84,7 @@ def test_scores_at_a_dimension_are_those_of_a_retriever_that_has_no_other_number
 
 
 def test_scores_of_whole_embeddings_are_the_same_with_and_without_dimensions(tmp_path, vectors, dataset):
-    model = save_words(tmp_path / "m", vectors)
+    model = save(tmp_path / "m", vectors)
     (plain, plain_queries), (scores, queries) = (
         run(tmp_path, model, dataset),
         run(tmp_path, model, dataset, dimensions=[3]),
@@ -104,7 +97,7 @@ def test_scores_of_whole_embeddings_are_the_same_with_and_without_dimensions(tmp
 
 
 def test_a_corpus_is_encoded_once_whatever_the_dimensions_and_blocks(tmp_path, vectors, dataset, monkeypatch):
-    model = save_words(tmp_path / "m", vectors)
+    model = save(tmp_path / "m", vectors)
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])
     encode, read = Encoder.passages, []
     monkeypatch.setattr(Encoder, "passages", lambda self, texts: read.extend(texts) or encode(self, texts))
@@ -114,7 +107,7 @@ def test_a_corpus_is_encoded_once_whatever_the_dimensions_and_blocks(tmp_path, v
 
 
 def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, monkeypatch):
-    model = save_words(tmp_path / "m", vectors)
+    model = save(tmp_path / "m", vectors)
     expected = run(tmp_path, model, dataset, dimensions=[7, 3])[0]["datasets"]["d"]
     encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / "stored", tmp_path / "checkpoints")
     monkeypatch.setattr(Encoder, "passages", None)  # nothing is encoded again
@@ -139,7 +132,7 @@ def test_rankings_are_those_of_cosines_of_the_first_numbers(seed, size):
 
 
 def test_dimensions_that_a_retriever_lacks_are_left_out_with_a_warning(tmp_path, vectors, dataset, caplog):
-    model = save_words(tmp_path / "m", vectors)
+    model = save(tmp_path / "m", vectors)
     with caplog.at_level(logging.WARNING):
         scores, queries = run(tmp_path, model, dataset, dimensions=[99, 50, 12, 3])
     assert "b: the embeddings have 12 numbers; no scores for 99, 50 of `evaluation.dimensions`" in caplog.text
@@ -152,7 +145,7 @@ def test_dimensions_that_a_retriever_lacks_are_left_out_with_a_warning(tmp_path,
 
 
 def test_answers_are_looked_for_in_the_ranking_at_each_dimension(tmp_path, vectors):
-    model = save_words(tmp_path / "m", vectors)
+    model = save(tmp_path / "m", vectors)
     mkqa = save_dataset(tmp_path / "mkqa", [[]] * 5, grades=[None] * 5, answers=[["w0"], ["w9"], ["w7"], ["x"], ["w4"]])
     scores, queries = run(tmp_path, model, mkqa, dimensions=[2])
     assert scores["datasets"]["d"]["acc_at_100@2"] == 0.8 and "ndcg_at_10@2" not in scores["datasets"]["d"]
@@ -164,7 +157,7 @@ def test_a_query_that_is_a_passage_does_not_find_itself_at_any_dimension(tmp_pat
     dataset = save_dataset(tmp_path / "own", [[i ^ 1] for i in range(10)])
     table = pq.read_table(dataset.queries)
     write_table(dataset.queries, table.set_column(0, "query_id", [[str(i) for i in range(10)]]), QUERIES)
-    _, queries = run(tmp_path, save_words(tmp_path / "pairs", vectors), dataset, dimensions=[6])
+    _, queries = run(tmp_path, save(tmp_path / "pairs", vectors), dataset, dimensions=[6])
     assert queries["ndcg_at_10@6"] == queries["ndcg_at_10"] == [1.0] * 10
 
 
@@ -193,6 +186,6 @@ def test_a_model_that_is_loaded_with_fewer_dimensions_gives_what_evaluation_scor
 
 
 def test_a_miner_is_cut_as_well(tmp_path, vectors, dataset):
-    model = save_words(tmp_path / "m", vectors)
+    model = save(tmp_path / "m", vectors)
     miner = run(tmp_path, Miner(model=str(model)), dataset, dimensions=[3])
     assert miner[0]["datasets"] == run(tmp_path, model, dataset, dimensions=[3])[0]["datasets"]
