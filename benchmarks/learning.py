@@ -112,7 +112,7 @@ def run_reference(setting: Setting, known: Path) -> dict:
     model[0].query_length = model[0].document_length = model.max_seq_length = setting.encoding.query_length
     started = time.perf_counter()
     rows = [setting.texts.of_row(row) for row in setting.plan.to_pylist()]
-    losses = reference._block_losses(rows, setting.texts, model, setting.jobs.reference(setting.job.seed))
+    losses = reference.Judge(model, setting.texts, setting.jobs.reference(setting.job.seed)).losses(rows)
     seconds = time.perf_counter() - started
     np.save(known, losses.numpy())
     return {"seconds": seconds / setting.tdro.steps}

@@ -60,7 +60,7 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
         shutil.rmtree(checkpoints, ignore_errors=True)
 
     progress = ("computed the losses of", "rows")
-    if judge := make_shards([part], lambda: _Judge(model, results, job), _Judge.losses, progress, finish):
+    if judge := make_shards([part], lambda: _judge(model, results, job), Judge.block, progress, finish):
         judge.cuts.tell("reference losses")
 
 
@@ -74,30 +74,34 @@ def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> 
     }
 
 
-class _Judge:
+def _judge(model: Path, results: Path, job: ReferenceJob) -> "Judge":
+    retriever = load_trained(model)
+    prompts = trained_prompts(model, retriever)
+    check_model(retriever, job.tasks, prompts)
+    return Judge(retriever, Texts(results, job.tasks, job.seed, prompts), job)
+
+
+class Judge:
     """The reference model, and the texts that it reads.
 
     Attributes:
         cuts: Counts texts read and cut.
     """
 
-    def __init__(self, model: Path, results: Path, job: ReferenceJob) -> None:
-        self._retriever, self._job = load_trained(model), job
-        prompts = trained_prompts(model, self._retriever)
-        check_model(self._retriever, job.tasks, prompts)
-        self._texts, self.cuts = Texts(results, job.tasks, job.seed, prompts), CutCounter(self._retriever)
+    def __init__(self, retriever, texts: Texts, job: ReferenceJob) -> None:
+        self._retriever, self._texts, self._job = retriever, texts, job
+        self.cuts = CutCounter(retriever)
 
-    def losses(self, part: Part, block: tuple[int, pa.Table], progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
-        """Losses of some rows of the plan, from the row with that number on, shape (n,)."""
+    def block(self, part: Part, block: tuple[int, pa.Table], progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
+        """Losses of some rows of the plan, from the row with that number on, shape (n,), as a shard."""
         start, table = block
-        rows = [self._texts.of_row(row) for row in table.to_pylist()]
-        losses = self._losses(rows)
+        losses = self.losses([self._texts.of_row(row) for row in table.to_pylist()])
         check_finite(losses[:, None], start + torch.arange(len(losses)))
-        progress.add(len(rows))
+        progress.add(len(losses))
         return losses.numpy(), {}
 
-    def _losses(self, rows: Sequence[Sequence[Text]]) -> Tensor:
-        """Each distinct text is encoded once."""
+    def losses(self, rows: Sequence[Sequence[Text]]) -> Tensor:
+        """Losses of some rows, shape (n,); each distinct text is encoded once."""
         place = {text: at for at, text in enumerate(dict.fromkeys(text for row in rows for text in row))}
         embeddings = self._encode(list(place))
         at, temperature = torch.tensor([[place[text] for text in row] for row in rows]), self._job.temperature

@@ -35,7 +35,7 @@ def test_reference_losses_of_another_version_are_computed_anew(again, project, m
 
 def test_a_killed_reference_job_goes_on_with_the_first_block_missing(again, project, monkeypatch):
     monkeypatch.setattr(reference_stage, "BLOCK", 5)
-    whole, made = reference_stage._Judge._losses, []
+    whole, made = reference_stage.Judge.losses, []
 
     def block(judge, rows):
         made.append(len(rows))
@@ -43,7 +43,7 @@ def test_a_killed_reference_job_goes_on_with_the_first_block_missing(again, proj
             raise Killed
         return whole(judge, rows)
 
-    monkeypatch.setattr(reference_stage._Judge, "_losses", block)
+    monkeypatch.setattr(reference_stage.Judge, "losses", block)
     with pytest.raises(Killed):
         again()
     assert not (project.folder / "again.parquet").exists()

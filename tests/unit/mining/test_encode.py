@@ -129,18 +129,6 @@ def test_two_processes_make_the_shards_of_one(data, miner, tmp_path):
     assert len(results[0]) == 6
 
 
-def test_only_what_the_embeddings_depend_on_redoes_shards(tmp_path):
-    first = Workspace(tmp_path / "work", {"prompt": "", "texts": "a"})
-    first.open()
-    first.write(0, np.ones((2, 3), dtype=np.float32), {"tokens": 1, "padded": 1})
-    again = Workspace(tmp_path / "work", {"prompt": "", "texts": "a"})
-    again.open()
-    assert again.has(0)
-    other = Workspace(tmp_path / "work", {"prompt": "query: ", "texts": "a"})
-    other.open()
-    assert not other.has(0)
-
-
 @pytest.fixture
 def tasks(miner, tmp_path):
     """Three small tasks, each in a folder of its own."""
