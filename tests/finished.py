@@ -217,6 +217,9 @@ class Finished:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"s\th:m:s\tmax_rss\tmax_vms\n{seconds}\t0:00:01\t{peak}\tNA\n")
         (self.root / "logs/train/other.tsv").write_text("loss\tstep\n1\t2\n")
+        line = {"rule": "train", "logs": "train", "jobs": 4, "seconds": 300.0}
+        made = {"made": "2026-01-02T03:04:05+00:00", "device": "a laptop", "said": ["rates: stated"]}
+        write_json(self.root / "logs/forecast.json", made | {"lines": [line]})
 
     def results(self) -> rows.Results:
         """The rows of the report, without its page."""

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from tdro.artifacts import fulldisk
-from tdro.cli import ask, data, mining, results, training, weights
+from tdro.cli import ask, data, forecast, mining, results, training, weights
 from tdro.cli.arguments import Mixed
 from tdro.errors import Unfinished, UserError
 from tdro.models.processes import told_cpu
 
 #: All commands by name, in the order of the walk of the data.
 COMMANDS = {
-    command.name: command for module in (data, mining, training, weights, results, ask) for command in module.COMMANDS
+    command.name: command
+    for module in (data, mining, training, weights, results, ask, forecast)
+    for command in module.COMMANDS
 }
 
 _THREAD_VARIABLES = (

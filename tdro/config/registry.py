@@ -115,11 +115,26 @@ class BenchmarkRows(Section):
     """Largest number of queries, drawn at random; null keeps all."""
 
 
+class ExpectedRows(Section):
+    """How much of a dataset is expected, for a forecast that is made before it is prepared. It changes no result."""
+
+    queries: int | None = Field(None, ge=1)
+    """Queries, of all parts together; of a task those that are trained on."""
+    passages: int | None = Field(None, ge=1)
+    """Passages of its own corpus, likewise."""
+    query_words: float | None = Field(None, gt=0)
+    """Mean words of a query; a Chinese or Japanese character is a word."""
+    passage_words: float | None = Field(None, gt=0)
+    """Mean words of a passage."""
+
+
 class Described(Prompted):
     """What is said of every dataset beside its rows."""
 
     language: Text
     """ISO 639 codes, comma separated, or `multilingual`; for the report."""
+    expected_rows: ExpectedRows = ExpectedRows()
+    """What `tdro forecast` counts with until the dataset is prepared; what is left out it assumes, and says so."""
 
 
 class Task(Described, TaskRows):

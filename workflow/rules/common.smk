@@ -11,18 +11,17 @@ from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
 from tdro.artifacts.layout import Layout
 from tdro.config import mixturenames
-from tdro.pipeline import start
+from tdro.pipeline import start, threads
 
 ROOT = Path(workflow.current_basedir).parent.parent
 
 PATHS = Layout("results")
 
-# A training gains little from more threads than these; on more cores, two run side by side.
-TRAINING_THREADS = 4
-# Of encoding, two jobs run side by side at least: much of a small one is start-up. Not `workflow.cores`, which refuses
-# every command that runs no job (`--unlock`, `--summary`, `--dag`) when it is given no `--cores`.
+# Not `workflow.cores`, which refuses every command that runs no job (`--unlock`, `--summary`, `--dag`) when it is given
+# no `--cores`.
 CORES = workflow.resource_settings.cores or os.cpu_count()
-ENCODING_THREADS = min(TRAINING_THREADS, max(1, CORES // 2))
+TRAINING_THREADS = threads.TRAINING
+ENCODING_THREADS = threads.encoding(CORES)
 
 # Jobs find the package and the programs of the environment that Snakemake runs in, activated or not; in
 # a conda environment the package alone is added. What stands here is no reason to run a job again. A

@@ -6,7 +6,11 @@ import snakemake.exceptions
 from snakemake.exceptions import LockException
 from snakemake.logging import logger
 
+from tdro.artifacts.files import write_json
 from tdro.cli.main import COMMANDS
+from tdro.forecast.forecast import of_jobs
+from tdro.forecast.rates import Asked
+from tdro.forecast.table import as_json, line
 from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
 from tdro.pipeline.mixedversions import warning
 from tdro.pipeline.project import claim
@@ -74,6 +78,28 @@ def say_what_is_odd():
         raise WorkflowError("\n".join(wrong))
     for line in [*start.remarks(JOBS, Path(PATHS.project)), *wrong, *to_come]:
         logger.warning(line)
+
+
+@functools.cache
+def forecast():
+    """What a whole run will cost, or None: whatever is wrong with a forecast is no reason to stop."""
+    try:
+        return of_jobs(JOBS, PATHS, ROOT, Asked())
+    except Exception as error:
+        logger.debug(f"no forecast: {error!r}")
+        return None
+
+
+def say_what_it_will_cost():
+    """One line; by rule it is what `tdro forecast` prints."""
+    if workflow.is_main_process and forecast():
+        logger.info(line(forecast()))
+
+
+def keep_forecast():
+    """Leave it for the report, which compares it with what was measured."""
+    if forecast():
+        write_json("logs/forecast.json", as_json(forecast()))
 
 
 def claim_results():

@@ -39,6 +39,17 @@ def test_uniform_alone_needs_no_trajectory(tmp_path):
     assert "interval" not in report.summary and {row["mixture"] for row in report.rows} == {"uniform"}
 
 
+def test_a_forecast_stands_beside_what_was_measured(tree, built):
+    assert "Forecast and measured" in built.text
+    assert re.search(r"train 2 2 min 30 s 2 min 10 s 0\.87", " ".join(built.text.split()))
+    assert "rates: stated" in built.text
+    (tree.root / "logs/forecast.json").rename(tree.root / "forecast.json")
+    without = tree.report().text
+    (tree.root / "forecast.json").rename(tree.root / "logs/forecast.json")
+    tree.report()
+    assert "Forecast and measured" not in without
+
+
 def test_missing_job_records_are_said(tmp_path):
     tree = Finished(tmp_path / "made")
     (tmp_path / "made/logs").rename(tmp_path / "logs")

@@ -1,0 +1,145 @@
+"""Forecasts of whole configurations: jobs as Snakemake plans them, figures against arithmetic by hand, what is said."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from running import snakemake
+from toyjobs import ROOT, read_in
+
+from tdro.artifacts.layout import Layout
+from tdro.cli.main import main
+from tdro.forecast import cost, models
+from tdro.forecast.forecast import of_jobs
+from tdro.forecast.rates import Asked
+from tdro.forecast.table import as_json, line, short, spoken, table
+from tdro.pipeline.start import read
+
+#: A configuration with a rule of every kind; the hub's names are not asked for.
+CONFIG = """registry: registry.yaml
+benchmarks: [in_domain, web]
+models:
+  - {name: tiny, base: ./base, prompts: none}
+  - {name: other, base: ./base, prompts: none, layers: 1}
+proxy: tiny
+seeds: [1, 2]
+mixtures: [uniform, curr, proportional]
+mining: {encode: {model: ./base, max_length: 32}}
+encoding: {query_length: 16, passage_length: 32}
+training: {steps: 10, batch_size: 8, negatives: 1}
+tdro: {steps: 5, batch_size: 8, accumulation: 2, negatives: 3}
+"""
+ROWS = "expected_rows: {queries: 1000, passages: 500, query_words: 100, passage_words: 1000}"
+ENTRY = "language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}"
+REGISTRY = f"""tasks:
+  faq: {{category: web, held_out: 10, {ENTRY}, {ROWS}}}
+  code: {{category: web, {ENTRY}, {ROWS}}}
+benchmarks:
+  web: {{{ENTRY}, {ROWS}}}
+"""
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch, tiny_base):
+    monkeypatch.setenv("TDRO_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(tiny_base, tmp_path / "base")
+    return read_in(tmp_path, monkeypatch, CONFIG, REGISTRY)
+
+
+def forecast(jobs, device="H100", gpus=8):
+    return of_jobs(jobs, Layout("results"), ROOT, Asked(device, gpus))
+
+
+def by_rule(found):
+    """Lines by rule; of a rule with several models the proxy's, which comes first."""
+    return {one.rule: one for one in reversed(found.lines)}
+
+
+def test_jobs_are_those_that_snakemake_plans(made, tmp_path):
+    listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", snakemake(tmp_path, "--dry-run"), re.MULTILINE | re.DOTALL)
+    planned = {rule: int(number) for rule, number in map(str.split, listed[1].splitlines()) if rule != "total"}
+    foretold = {}
+    for one in forecast(made).lines:
+        foretold[one.rule] = foretold.get(one.rule, 0) + one.jobs
+    # Those whose benchmark files lie together are one line.
+    planned["plan"] += planned.pop("plan_tdro")
+    planned["derive"] += planned.pop("uniform_weights")
+    assert foretold == {rule: number for rule, number in planned.items() if rule not in ("all", "default")}
+
+
+def test_operations_and_times_are_those_of_arithmetic(made):
+    found, tiny = by_rule(forecast(made)), models.read("./base", Path("base"))
+    # Queries of 135 and passages of 1350 tokens are cut at 16 and 32: a row of a training has one and two of them.
+    of_row = found["train"].tokens / (6 * 10 * 8)
+    assert 16 + 2 * 32 - 2 < of_row <= 16 + 2 * 32
+    assert found["optimize"].tokens / (2 * 5 * 8) == pytest.approx(of_row + 2 * 32, abs=1)
+    plain = {"checkpointing": False, "cached": False, "adapters": 0}
+    expected = cost.training(tiny, found["train"].tokens, of_row / 3, **plain)
+    assert found["train"].flops == pytest.approx(expected)
+    assert found["train"].seconds == pytest.approx(6 * 12 + expected / (0.3 * 989e12 * 8), rel=1e-6)
+    assert found["train"].gpu_hours == pytest.approx(found["train"].seconds / 3600 * 8)
+    assert found["search"].flops == 2 * 2 * 1000 * 500 * 32
+    assert found["train"].disk == 6 * 4 * tiny.parameters
+    # A forward pass of each planned row, a third of a training.
+    assert found["reference"].flops * 3 == pytest.approx(found["optimize"].flops)
+
+
+def test_on_a_cpu_there_are_no_gpu_hours_and_a_process_has_its_libraries(made):
+    found = forecast(made, "cpu", None)
+    assert found.gpu_hours == 0
+    assert by_rule(found)["train"].memory > cost.LIBRARIES
+    assert found.seconds > 0
+
+
+def test_what_nobody_knows_is_said_and_not_guessed(made, tmp_path, monkeypatch):
+    config = CONFIG.replace("./base, prompts: none, layers: 1", "SOMEBODY/model").replace("[in_domain, web]", "[web]")
+    jobs = read_in(tmp_path, monkeypatch, config, REGISTRY.replace(f", {ROWS}", "", 1))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = forecast(jobs)
+    unknown = {one.model for one in found.lines if one.seconds is None}
+    assert unknown == {"SOMEBODY/model"}
+    said = "\n".join(found.said)
+    assert "the network of SOMEBODY/model is not known" in said
+    assert re.search(r"assumed: 100,000 queries and 100,000 passages, of faq;", said)
+    assert "TFLOP/s, of which a training reaches 30%" in said
+    assert "unknown" in table(found)
+    assert "without evaluate, evaluate_untrained, train," in line(found)
+
+
+def test_table_line_and_json_hold_the_same_figures(made, capsys, monkeypatch):
+    found = forecast(made)
+    lines = as_json(found)["lines"]
+    assert [one["seconds"] for one in lines] == [one.seconds for one in found.lines]
+    jobs = sum(one.jobs for one in found.lines)
+    assert f"all {jobs} jobs take {spoken(found.seconds)}" in line(found)
+    assert re.search(rf"\| all .*\| +{jobs} \|", table(found))
+    main(["forecast", "--configfile", "config.yaml", "--device", "H100", "--gpus", "8", "--json"])
+    assert json.loads(capsys.readouterr().out)["lines"] == json.loads(json.dumps(lines))
+    main(["forecast", "--configfile", "config.yaml", "--device", "H100", "--gpus", "8"])
+    assert capsys.readouterr().out.strip() == table(found).strip()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        *[(spoken(0.4), "0 s"), (spoken(70), "70 s"), (spoken(600), "10 min"), (spoken(9000), "2.5 h")],
+        *[(short(0), ""), (short(999), "999"), (short(12_345), "12.3 k"), (short(2.5e9), "2.5 G")],
+        (short(3e15), "3.0e+15"),
+    ],
+)
+def test_numbers_are_short(said, expected):
+    assert said == expected
+
+
+@pytest.mark.parametrize("name", ["config", "llm", "study", "paper"])
+def test_every_configuration_here_can_be_foretold(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("TDRO_CACHE", str(tmp_path))
+    from tdro.artifacts import strictyaml
+
+    file = ROOT / f"config/{name}.yaml"
+    jobs = read(strictyaml.read_file(file).values, ROOT, [file])
+    found = of_jobs(jobs, Layout(tmp_path), ROOT, Asked("H100", 8))
+    assert all(one.seconds is not None for one in found.lines)
+    assert {one.rule for one in found.lines} >= {"train", "optimize", "evaluate", "report"}
