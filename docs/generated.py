@@ -1,7 +1,8 @@
 """What the documents say of the code and follows from it: ``python docs/generated.py`` writes it (``make schema``).
 
 The picture of which folder of tdro/ imports which stands in docs/architecture.md, the tables of the Parquet files in
-docs/artifacts.md, each between two marks. tests/unit/test_house.py holds both, and the order of the folders.
+docs/artifacts.md, what the paper's configuration costs in docs/cluster.md, each between two marks.
+tests/unit/test_house.py holds all three, and the order of the folders.
 """
 
 import ast
@@ -11,7 +12,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tdro.artifacts import strictyaml
+from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import EDGES, Edge
+from tdro.forecast.forecast import of_jobs
+from tdro.forecast.rates import Asked
+from tdro.forecast.sizes import Sizes
+from tdro.forecast.table import cells, total
+from tdro.forecast.works import Works
+from tdro.pipeline.start import read
 
 DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "tdro"
@@ -80,9 +89,42 @@ def _type(kind: pa.DataType) -> str:
     return {"double": "float64", "float": "float32"}.get(str(kind), "struct" if pa.types.is_struct(kind) else str(kind))
 
 
+def cluster() -> str:
+    """What config/paper.yaml costs, by ``tdro forecast`` and nothing that is on this machine."""
+    file = PACKAGE.parent / "config/paper.yaml"
+    jobs = read(strictyaml.read_file(file).values, PACKAGE.parent, [file])
+    asked, nowhere = Asked("H800", 8), Layout("nowhere")
+    forecast = of_jobs(jobs, nowhere, PACKAGE.parent, asked, local=False)
+    rows = "".join(f"| {' | '.join(_marked(cells(line)))} |\n" for line in [*forecast.lines, total(forecast)])
+    said = "".join(f"- {sentence}\n" for sentence in forecast.said if "tokenizer" not in sentence)
+    head = "| rule | base | jobs | tokens | FLOP | time | GPU hours | disk | memory |\n"
+    works = Works(jobs, Sizes(jobs, nowhere), nowhere, PACKAGE.parent, 8, local=False)
+    return f"{head}|---|---|--:|--:|--:|--:|--:|--:|--:|\n{rows}\n{said}\n{_memory(works)}"
+
+
+def _memory(works: Works) -> str:
+    """Memory of a GPU in training, part by part: as config/paper.yaml has it, and where all weights learn."""
+    rows = []
+    for model in works.jobs.config.models:
+        for named, one in (
+            (model.name, model),
+            (f"{model.name}, all weights", model.model_copy(update={"lora": None})),
+        ):
+            if one is model or model.lora:
+                found = works.memory(one, works.jobs.config.training)
+                parts = (f"{part / 1e9:.1f}" for part in (*found, found.total))
+                rows.append(f"| {named} | {model.accelerate} | {' | '.join(parts)} |\n")
+    head = "| GB of a GPU | `accelerate` | weights | gradients | optimiser | activations | gathered | copies | all |\n"
+    return f"{head}|---|---|--:|--:|--:|--:|--:|--:|--:|\n{''.join(rows)}"
+
+
+def _marked(line: tuple[str, ...]) -> tuple[str, ...]:
+    return (f"`{line[0]}`" if line[0] != "all" else "**all**", *line[1:])
+
+
 def pages() -> dict[Path, str]:
     """The documents, with what is between their marks made anew."""
-    parts = {"architecture.md": f"```text\n{picture()}```\n", "artifacts.md": tables()}
+    parts = {"architecture.md": f"```text\n{picture()}```\n", "artifacts.md": tables(), "cluster.md": cluster()}
     return {DOCS / name: _filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}
 
 

@@ -13,7 +13,9 @@ FLOAT, HALF, ROW = 4, 2, 4
 #: Tokens computed a token read: what is padding (docs/performance.md).
 PADDING = 1.05
 #: What a process has before it computes, in bytes: Python and the libraries of a training, or those without torch.
-LIBRARIES, LIGHT = 1_000_000_000, 150_000_000
+LIBRARIES, LIGHT = 1_000_000_000, 170_000_000
+#: On a CPU a training's activations take so many times their bytes: the demo's trainings took 1.8 to 2.8 times.
+ON_CPU = 2
 
 
 def forward(network: Network, tokens: float, length: float) -> float:

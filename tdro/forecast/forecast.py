@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tdro.artifacts.layout import Layout
 from tdro.forecast.machine import Machine, this_machine
-from tdro.forecast.rates import Asked, Rates, probed, rates
+from tdro.forecast.rates import Asked, Rates, device, probed, rates
 from tdro.forecast.sizes import ASSUMED, COUNTED, EXPECTED, NOTHING, NUMBER, Sizes
 from tdro.forecast.works import Work, Works
 from tdro.pipeline import threads
@@ -61,7 +61,7 @@ class Forecast(NamedTuple):
         return sum(line.gpu_hours or 0 for line in self.lines)
 
 
-def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked) -> Forecast:
+def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool = True) -> Forecast:
     """The forecast of a configuration.
 
     Args:
@@ -69,6 +69,7 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked) -> Forecast:
         layout: Where its results lie, as far as there are any.
         root: The project's folder.
         asked: The device; without a name this machine, whose probes count then.
+        local: Whether files of models that are on this machine count.
 
     Raises:
         UserError: for a device whose rates nobody has stated.
@@ -77,12 +78,23 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked) -> Forecast:
     on_cpu = (asked.device or "").lower() == "cpu" or not (asked.device or machine.gpus)
     gpus = 0 if on_cpu else asked.gpus or (1 if asked.device else len(machine.gpus))
     sizes = Sizes(jobs, layout)
-    works = Works(jobs, sizes, layout, root, gpus)
+    works = Works(jobs, sizes, layout, root, gpus, local=local)
     all_works = works.all()
     speeds, said = _speeds(all_works, asked, machine)
     lines = [_line(work, speeds[work.model, work.cpu], gpus) for work in all_works if work.jobs]
     where = f"{asked.device or machine} ({gpus} GPUs a training)" if gpus else asked.device or str(machine)
-    return Forecast(where, lines, [*_known(sizes), *works.said, *said])
+    return Forecast(where, lines, [*_known(sizes), *works.said, *said, *_too_large(all_works, asked, machine)])
+
+
+def _too_large(works: list[Work], asked: Asked, machine: Machine) -> list[str]:
+    """Sentences on the rules that need more memory than a GPU of the device has."""
+    gpu = device(asked.device or (machine.gpus[0] if machine.gpus else ""))
+    return [
+        f"{work.rule} of {work.model} needs {work.memory / 1e9:.0f} GB of a GPU that has {gpu.memory / 1e9:.0f} (by "
+        "arithmetic): split it (`accelerate`), or lower `mini_batch_tokens` or `encoding.batch_size`"
+        for work in works
+        if gpu and not work.cpu and work.memory > gpu.memory
+    ]
 
 
 def _speeds(

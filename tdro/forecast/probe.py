@@ -202,7 +202,7 @@ def _encoding(jobs: Jobs, model: Model, reader: Reader, texts: _Texts, machine: 
 
 def _tokens(reader: Reader, texts: Sequence[str], rows: np.ndarray, limit: int) -> int:
     """Tokens that are read of the texts of some rows."""
-    lengths = np.minimum(limit, reader.tokens_of(texts))
+    lengths = np.minimum(limit, reader.tokens_of(tuple(texts)))
     return int(lengths[rows].sum())
 
 

@@ -17,15 +17,19 @@ def table(forecast: Forecast) -> str:
         shown.add_column(heading, justify="left" if at < 2 else "right", overflow="fold")
     for line in forecast.lines:
         shown.add_row(*cells(line))
-    whole = (sum(getattr(line, key) for line in forecast.lines) for key in ("jobs", "tokens", "flops", "disk"))
-    jobs, tokens, flops, disk = whole
-    memory = max((line.memory for line in forecast.lines), default=0)
-    all_of_it = Line("all", "", None, jobs, tokens, flops, forecast.seconds, forecast.gpu_hours, disk, memory)
-    shown.add_row(*cells(all_of_it))
+    shown.add_row(*cells(total(forecast)))
     notes = "\n".join(f"- {sentence}" for sentence in forecast.said)
     return (
         f"{plain(shown)}\nOn {forecast.device}. Times of jobs are added up, also where they run side by side.\n{notes}"
     )
+
+
+def total(forecast: Forecast) -> Line:
+    """The sum of all lines, with the largest memory."""
+    whole = (sum(getattr(line, key) for line in forecast.lines) for key in ("jobs", "tokens", "flops", "disk"))
+    jobs, tokens, flops, disk = whole
+    memory = max((line.memory for line in forecast.lines), default=0)
+    return Line("all", "", None, jobs, tokens, flops, forecast.seconds, forecast.gpu_hours, disk, memory)
 
 
 def cells(line: Line) -> tuple[str, ...]:
@@ -33,9 +37,13 @@ def cells(line: Line) -> tuple[str, ...]:
     model = (line.model or "").rstrip("/").rpartition("/")[2] if line.model else ""
     model = line.model.removeprefix("package:").partition("=")[0] if model and ":" in line.model else model
     time = "unknown" if line.seconds is None else spoken(line.seconds)
-    hours = "unknown" if line.gpu_hours is None else f"{line.gpu_hours:.3g}" if line.gpu_hours else ""
+    hours = "unknown" if line.gpu_hours is None else _hours(line.gpu_hours)
     figures = (f"{line.jobs:,}", short(line.tokens), short(line.flops), time, hours)
     return (line.rule, model, *figures, _bytes(line.disk), _bytes(line.memory))
+
+
+def _hours(hours: float) -> str:
+    return "" if not hours else f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2g}"
 
 
 def spoken(seconds: float) -> str:

@@ -10,7 +10,7 @@ from tdro.config.mining import Encode
 from tdro.config.models import Model
 from tdro.config.prompts import Prompts, TaskPrompts, own_of_folder, resolved
 from tdro.config.registry import Prompted
-from tdro.config.training import Optimisation
+from tdro.config.training import Optimisation, Tdro
 from tdro.forecast import cost, models
 from tdro.forecast.rates import LIGHT, ROWS
 from tdro.forecast.sizes import Sizes, Texts
@@ -79,7 +79,7 @@ class Reader(NamedTuple):
         return texts.number * mean_length(texts, self.tokens_of, self.passage_length, self._tokens(prompt))
 
     def _tokens(self, prompt: str) -> int:
-        return max(0, self.tokens_of([prompt])[0] - AROUND) if prompt else 0
+        return max(0, self.tokens_of((prompt,))[0] - AROUND) if prompt else 0
 
 
 class Works:
@@ -91,16 +91,19 @@ class Works:
         layout: Where its results lie.
         root: The project's folder, for launch configurations.
         gpus: GPUs of a training; 0 on a CPU.
+        local: Whether files of models that are on this machine count. Where they do not, a forecast is the same on
+            every machine.
     """
 
-    def __init__(self, jobs: Jobs, sizes: Sizes, layout: Layout, root: Path, gpus: int) -> None:
-        self._jobs, self._sizes, self._layout, self._root, self._gpus = jobs, sizes, layout, root, gpus
+    def __init__(self, jobs: Jobs, sizes: Sizes, layout: Layout, root: Path, gpus: int, *, local: bool = True) -> None:
+        self._local = local
+        self.jobs, self._sizes, self._layout, self._root, self._gpus = jobs, sizes, layout, root, gpus
         self._config = jobs.config
         self.said: list[str] = []
         encode = self._config.mining.encode
         self.miner = self._reader(encode.model, encode, encode.max_length, encode.max_length, encode.batch_size)
         self.readers = {model.name: self._of_model(model) for model in self._config.models}
-        self.mined = {name: (self._sizes.task(name), self._jobs.tasks[name]) for name in jobs.mined}
+        self.mined = {name: (self._sizes.task(name), self.jobs.tasks[name]) for name in jobs.mined}
 
     def all(self) -> list[Work]:
         """A row a rule and model, in the order of the walk of the data."""
@@ -109,14 +112,14 @@ class Works:
     # Data.
 
     def _data(self) -> Iterator[Work]:
-        fetched = len({job.key for job in self._jobs.fetches.values() if job})
+        fetched = len({job.key for job in self.jobs.fetches.values() if job})
         if fetched:
             yield Work("fetch", fetched, light=fetched * LIGHT["fetch"])
-        texts = [self._sizes.task(name) for name in self._jobs.tasks]
+        texts = [self._sizes.task(name) for name in self.jobs.tasks]
         yield self._prepare(
             "prepare_task", [(t.queries, t.passages, t.held_out_queries, t.held_out_passages) for t in texts]
         )
-        tests, rows = self._jobs.tests, self._jobs.tests.of_rows
+        tests, rows = self.jobs.tests, self.jobs.tests.of_rows
         apart = [name for name in tests.corpora if name not in rows]
         queries = [name for name in tests.chosen if name not in rows]
         yield self._prepare("prepare_benchmark", [(self._sizes.corpus(n), self._sizes.queries(n)) for n in rows])
@@ -174,15 +177,17 @@ class Works:
         return self._reads("rescore", len(self.mined), reader, tokens, pairs, pairs * 8)
 
     def _rows(self) -> Iterator[Work]:
-        tasks = [self._sizes.task(name) for name in self._jobs.tasks]
-        asked = sum(self._sizes.queries(name).number for name in self._jobs.tests.chosen)
+        tasks = [self._sizes.task(name) for name in self.jobs.tasks]
+        asked = sum(self._sizes.queries(name).number for name in self.jobs.tests.chosen)
         queries = sum(task.queries.number for task in tasks)
         samples = self._config.mining.select.samples
         # Each job reads the fingerprints of all evaluation queries anew.
         light = len(tasks) * (LIGHT["dedup"] + asked / ROWS["dedup"]) + queries / ROWS["dedup"]
         memory = cost.LIGHT + 40 * (asked + max(task.queries.number for task in tasks)) + 50e6
         yield Work("dedup", len(tasks), light=light, disk=queries * (samples + 2) * 4, memory=memory)
-        light = LIGHT["leaks"] + 2 * queries / ROWS["leaks"]
+        # Texts of the training rows: a query and a positive each.
+        read = sum(_bytes(t.queries) + _bytes(t.passages._replace(number=t.queries.number)) for t in tasks)
+        light = LIGHT["leaks"] + read / ROWS["leaks"]
         yield Work("leaks", 1, light=light, memory=cost.LIGHT + 2 * asked * 64 * 8 * 1.4)
 
     # Training.
@@ -190,8 +195,8 @@ class Works:
     def _learning(self) -> Iterator[Work]:
         config = self._config
         names, seeds = config.mixtures, len(config.seeds)
-        courses, planned = len(self._jobs.run_courses), len(config.models) * seeds * len(names)
-        rows = planned * self._jobs.training_rows
+        courses, planned = len(self.jobs.run_courses), len(config.models) * seeds * len(names)
+        rows = planned * self.jobs.training_rows
         asked = config.tdro.steps * config.tdro.batch_size
         rows += seeds * asked if courses else 0
         plans = planned + (seeds if courses else 0)
@@ -201,7 +206,7 @@ class Works:
         weights = seeds * (len(config.models) + len(derived))
         yield Work("derive", weights, light=weights * LIGHT["derive"])
         width = config.training.negatives + 5
-        memory = cost.LIGHT + 60 * max(self._jobs.training_rows, asked if courses else 0)
+        memory = cost.LIGHT + 60 * max(self.jobs.training_rows, asked if courses else 0)
         light = plans * LIGHT["plan"] + rows / ROWS["plan"]
         yield Work("plan", plans, light=light, disk=rows * width * 4, memory=memory)
         for model in config.models:
@@ -209,7 +214,7 @@ class Works:
             parameters = self.readers[model.name].network
             yield work._replace(disk=work.jobs * cost.FLOAT * parameters.parameters if parameters else 0)
         if courses:
-            proxy = self._jobs.model(config.proxy)
+            proxy = self.jobs.model(config.proxy)
             tokens, _ = self.of_rows(self.readers[proxy.name], config.tdro.negatives)
             texts = config.tdro.negatives + 2
             number = seeds * asked * texts
@@ -233,46 +238,62 @@ class Works:
             cached=settings.mini_batch_tokens is not None,
             adapters=adapters,
         )
+        memory = self.memory(model, settings, accumulation)
+        # An allocator of a CPU keeps what was freed, in two types under autocast.
+        total = memory.total + (cost.LIBRARIES + (cost.ON_CPU - 1) * memory.activations if on_cpu else 0)
+        return Work(
+            rule, jobs, reader.base, jobs * tokens, jobs * flops, trains=True, memory=total, cpu=on_cpu
+        )  # fmt: skip
+
+    def memory(self, model: Model, settings: Optimisation, accumulation: int = 1) -> cost.Memory:
+        """Bytes of one process of a training."""
+        reader, on_cpu = self.readers[model.name], self._on_cpu(model)
+        rows = self._tokens_of_rows(reader, settings.negatives)
+        # A batch of a training is of one task: that of the longest texts decides.
+        of_row = sum(rows) / len(rows) if isinstance(settings, Tdro) else max(rows)
+        length = of_row / (2 + settings.negatives)
         processes = 1 if on_cpu else max(1, self._gpus)
         held = settings.batch_size * of_row / processes / accumulation * cost.PADDING
-        memory = cost.training_memory(
-            network,
+        adapters = cost.adapters(reader.network, model.lora.rank) if model.lora else 0
+        return cost.training_memory(
+            reader.network,
             min(held, settings.mini_batch_tokens or held),
             length,
             layout=_layout(launchfiles.read(model.accelerate, self._root)),
             processes=processes,
-            trained=adapters or network.parameters,
+            trained=adapters or reader.network.parameters,
             frozen_bytes=cost.HALF if model.dtype == "bfloat16" else cost.FLOAT,
             half=reader.half,
             checkpointing=settings.gradient_checkpointing,
             fused_attention=not on_cpu,
         )
-        total = memory.total + (cost.LIBRARIES if on_cpu else 0)
-        return Work(
-            rule, jobs, reader.base, jobs * tokens, jobs * flops, trains=True, memory=total, cpu=on_cpu
-        )  # fmt: skip
 
     def of_rows(self, reader: Reader, negatives: int) -> tuple[float, float]:
         """Mean tokens of a training row, all tasks alike, and of a text of it."""
+        found = self._tokens_of_rows(reader, negatives)
+        tokens = sum(found) / len(found)
+        return tokens, tokens / (2 + negatives)
+
+    def _tokens_of_rows(self, reader: Reader, negatives: int) -> list[float]:
+        """Mean tokens of a training row of each task."""
         found = []
-        for name, prompted in self._jobs.tasks.items():
+        for name, prompted in self.jobs.tasks.items():
             task = self._sizes.task(name)
             query = reader.of_queries(task.queries._replace(number=1), name, prompted)
             passage = reader.of_passages(task.passages._replace(number=1), name, prompted)
             found.append(query + (1 + negatives) * passage)
-        tokens = sum(found) / len(found)
-        return tokens, tokens / (2 + negatives)
+        return found
 
     # Evaluation.
 
     def _evaluation(self) -> Iterator[Work]:
-        config, tests = self._config, self._jobs.tests
+        config, tests = self._config, self.jobs.tests
         of_retriever = 1 if config.jobs == "one" else len(tests.evaluated)
         each = len(config.seeds) * len(config.mixtures)
         shared = sorted(tests.shared_corpora)
         for model in config.models:
             yield from self._scores("", self.readers[model.name], each, of_retriever, shared, self._on_cpu(model))
-        for name, retriever in self._jobs.untrained.items():
+        for name, retriever in self.jobs.untrained.items():
             if name == "bm25":
                 yield self._bm25(of_retriever)
             else:
@@ -286,7 +307,7 @@ class Works:
     ) -> Iterator[Work]:
         """Corpora that are encoded for several test sets, then the test sets, of retrievers that read alike."""
         if shared:
-            corpora = {name: (self._sizes.corpus(name), self._jobs.tests.corpora[name].entry) for name in shared}
+            corpora = {name: (self._sizes.corpus(name), self.jobs.tests.corpora[name].entry) for name in shared}
             tokens = sum(reader.of_passages(texts, name, entry) for name, (texts, entry) in corpora.items())
             number = retrievers * sum(texts.number for texts, _ in corpora.values())
             work = self._reads(f"encode_corpus{suffix}", retrievers * len(shared), reader, retrievers * tokens, number)
@@ -304,7 +325,7 @@ class Works:
 
     def _searched(self) -> Iterator[tuple[str, Texts, Texts, Prompted, bool]]:
         """Name, queries, corpus and prompts of everything that a retriever is scored on, and whether that is stored."""
-        tests = self._jobs.tests
+        tests = self.jobs.tests
         for dataset in tests.evaluated:
             if dataset != IN_DOMAIN:
                 test = tests.chosen[dataset]
@@ -313,7 +334,7 @@ class Works:
                 continue
             for name in tests.datasets(IN_DOMAIN):
                 task = self._sizes.task(name)
-                yield name, task.held_out_queries, task.held_out_passages, self._jobs.tasks[name], False
+                yield name, task.held_out_queries, task.held_out_passages, self.jobs.tasks[name], False
 
     def _bm25(self, jobs: int) -> Work:
         found = list(self._searched())
@@ -362,7 +383,9 @@ class Works:
         layers: int | None = None,
         static: int | None = None,
     ) -> Reader:
-        folder = models.folder_of(base, asked.sha256, asked.revision) or self._fetched(base, asked)
+        folder = None
+        if self._local:
+            folder = models.folder_of(base, asked.sha256, asked.revision) or self._fetched(base, asked)
         network = models.read(base, folder, layers, static)
         count = counter(folder)
         if network is None:

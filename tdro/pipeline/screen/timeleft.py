@@ -1,11 +1,12 @@
 """How long the rest of a run may take, from what its jobs took so far.
 
 A job's time is expected to be the mean of its rule's finished jobs. Before the first of them has ended, it is what
-running ones say themselves, what jobs of an earlier run took (Snakemake's benchmark files), or a guess: the demo's
-seconds, times how much slower or faster than the demo's the jobs of this run have been.
+running ones say themselves, what jobs of an earlier run took (Snakemake's benchmark files), or a guess: the forecast's
+seconds, or the demo's where there is none, times how much slower or faster than that the jobs of this run have been.
 """
 
 import csv
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,6 +40,7 @@ class Durations:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._earlier: dict[str, float | None] = {}
+        self._foretold: dict[str, float] | None = None
         self._seen: dict[str, list[float]] = defaultdict(list)
 
     def add(self, rule: str, seconds: float) -> None:
@@ -54,15 +56,20 @@ class Durations:
             return mean(said)
         if (earlier := self._of_an_earlier_run(rule)) is not None:
             return earlier
-        return _demo(rule) * self._pace()
+        return self._guess(rule) * self._pace()
 
     def busy(self) -> float:
         """Seconds of all jobs that have ended, together."""
         return sum(map(sum, self._seen.values()))
 
     def _pace(self) -> float:
-        guessed = sum(_demo(rule) * len(seconds) for rule, seconds in self._seen.items())
+        guessed = sum(self._guess(rule) * len(seconds) for rule, seconds in self._seen.items())
         return self.busy() / guessed if guessed else 1.0
+
+    def _guess(self, rule: str) -> float:
+        if self._foretold is None:
+            self._foretold = _foretold(self._logs / "forecast.json")
+        return self._foretold.get(rule, DEMO.get(rule, _OTHER))
 
     def _of_an_earlier_run(self, rule: str) -> float | None:
         if rule not in self._earlier:
@@ -92,8 +99,18 @@ def _rest(job: Running, expected: float) -> float:
     return job.left if job.left is not None else max(expected - job.elapsed, job.elapsed / 4)
 
 
-def _demo(rule: str) -> float:
-    return DEMO.get(rule, _OTHER)
+def _foretold(file: Path) -> dict[str, float]:
+    """Seconds of a job by rule, as the forecast has them that was made when this run began."""
+    jobs: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    try:
+        for line in json.loads(file.read_text(encoding="utf-8"))["lines"]:
+            if line["seconds"] is not None:
+                jobs[line["rule"]] += line["jobs"]
+                seconds[line["rule"]] += line["seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {rule: seconds[rule] / number for rule, number in jobs.items() if number}
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

@@ -1,4 +1,5 @@
 import io
+import json
 import logging
 import math
 import re
@@ -284,6 +285,20 @@ def test_what_a_job_will_take_is_known_from_its_like(tmp_path):
     durations.add("train", 20)
     durations.add("train", 30)
     assert durations.expected("train", [Running("train", 30, 60)]) == 25
+
+
+def test_before_any_job_has_ended_the_forecast_counts(tmp_path):
+    lines = [{"rule": "train", "jobs": 2, "seconds": 600.0}, {"rule": "train", "jobs": 1, "seconds": 300.0}]
+    lines += [{"rule": "encode", "jobs": 1, "seconds": None}]
+    (tmp_path / "forecast.json").write_text(json.dumps({"lines": lines}))
+    durations = Durations(tmp_path)
+    assert durations.expected("train") == 300
+    assert durations.expected("encode") == DEMO["encode"]
+    durations.add("plan", 2 * DEMO["plan"])
+    assert durations.expected("train") == 600
+    for content in ("cut off", "{}", '{"lines": [{}]}'):
+        (tmp_path / "forecast.json").write_text(content)
+        assert Durations(tmp_path).expected("train") == DEMO["train"]
 
 
 def test_jobs_side_by_side_share_the_work(tmp_path):
