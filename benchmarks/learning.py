@@ -84,6 +84,7 @@ class Setting:
         from tdro.mixtures.plan import make_plan, read_tasks
         from tdro.pipeline.start import read
         from tdro.training.batches import Texts
+        from tdro.training.kepttexts import keep_texts
 
         batch, negatives, self.tasks = shape
         self.jobs = read(yaml.safe_load(config.read_text()), ROOT)
@@ -96,7 +97,9 @@ class Setting:
         shares, size = dict.fromkeys(names, 1 / len(names)), {"steps": steps, "batch_size": batch}
         tasks = read_tasks(results, names)
         self.plan = make_plan(tasks, shares, layout="mixed", negatives=negatives, seed=1, **size)
-        self.texts = Texts(results, self.job.tasks, self.job.seed, TaskPrompts(query=INSTRUCT))
+        self._kept = tempfile.TemporaryDirectory()
+        keep_texts(self.plan, results, Path(self._kept.name))
+        self.texts = Texts(Path(self._kept.name), self.job.tasks, self.job.seed, TaskPrompts(query=INSTRUCT))
         self.task_ids = torch.arange(self.plan.num_rows) % self.tasks
         self.reference = Path(Layout(results).run(self.job.model.name, self.job.seed, "uniform/model"))
 

@@ -57,6 +57,7 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from tdro.pipeline.start import read
     from tdro.training import forward, losses
     from tdro.training.batches import Texts
+    from tdro.training.kepttexts import keep_texts
     from tdro.training.meter import Meter
 
     embed = {
@@ -78,8 +79,10 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     meter = Meter(plan["task"].to_pylist())
     loss = losses.ContrastiveLoss(model, settings.temperature, meter=meter)
 
-    texts = Texts(results, job.tasks, job.seed, base_prompts(job.model, model))
-    seconds, memory, seen = timed(job, model, loss, plan, texts, meter, settings, WARM_UP)
+    with tempfile.TemporaryDirectory() as kept:
+        keep_texts(plan, results, Path(kept))
+        texts = Texts(Path(kept), job.tasks, job.seed, base_prompts(job.model, model))
+        seconds, memory, seen = timed(job, model, loss, plan, texts, meter, settings, WARM_UP)
     return {"seconds": seconds, "rows": settings.batch_size / seconds, "memory": memory, "losses": seen}
 
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from tdro.artifacts.files import read_table, write_table
@@ -20,6 +21,7 @@ from tdro.mixtures.weights import write_weights
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.training.batches import Texts
+from tdro.training.kepttexts import keep_texts
 from tdro.training.learner import Places
 from tdro.training.train import train
 
@@ -63,7 +65,14 @@ class Project:
         write_weights(folder / "uniform.json", self.weights)
 
     def texts(self, tasks=TASKS, seed=3):
-        return Texts(self.folder, tasks, seed, INSTRUCTED)
+        """All texts of both tasks."""
+        rows = [
+            {"step": 0, "slot": 0, "task": task, "query": i, "positive": i, "negatives": []}
+            for task in TASKS
+            for i in range(30)
+        ]
+        keep_texts(pa.Table.from_pylist(rows, schema=PLAN), self.folder, self.folder / "texts")
+        return Texts(self.folder / "texts", tasks, seed, INSTRUCTED)
 
     def plan(self, layout="homogeneous", steps=8, batch_size=4, negatives=2, seed=1):
         """Write a plan of all tasks alike."""

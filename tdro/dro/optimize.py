@@ -57,6 +57,7 @@ def optimize(places: Places, reference: Path, initial: Path, job: OptimizeJob) -
     loss = RobustLoss(learner.model, weights, task_ids, known, job.tdro, learner.meter)
     _load_state(loss, places.checkpoints)
     trainer.run(learner, loss, job.tdro, accumulation=job.tdro.accumulation, callbacks=(_SaveState(loss),))
+    learner.texts.close()
     if processes().is_main_process:
         # The trajectory comes last: where it lies, the run is finished.
         heaviest = heaviest_rows(rows, loss.carried.numpy(), known.double().numpy())

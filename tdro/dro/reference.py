@@ -28,6 +28,7 @@ from tdro.progress import Progress
 from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.shards import Workspace
 from tdro.training.batches import Text, Texts, files_of
+from tdro.training.kepttexts import keep_texts
 from tdro.training.losses import check_finite, own_negatives_loss
 
 #: Rows whose texts are held as embeddings at once, each distinct one encoded once; what a killed run loses at most.
@@ -50,6 +51,9 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
     """
     rows = read_table(plan, PLAN)
     workspace = Workspace(checkpoints, _identity(plan, model, files_of(rows, results), job), np.float32)
+    workspace.open()  # what another plan has left goes now, its texts included
+    kept = checkpoints / "texts"
+    keep_texts(rows, results, kept)
     starts = range(0, rows.num_rows, BLOCK)
     part = Part("the plan", workspace, rows.num_rows, BLOCK, lambda: ((at, rows.slice(at, BLOCK)) for at in starts))
 
@@ -60,7 +64,7 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
         shutil.rmtree(checkpoints, ignore_errors=True)
 
     progress = ("computed the losses of", "rows")
-    if judge := make_shards([part], lambda: _judge(model, results, job), Judge.block, progress, finish):
+    if judge := make_shards([part], lambda: _judge(model, kept, job), Judge.block, progress, finish):
         judge.cuts.tell("reference losses")
 
 
@@ -74,11 +78,11 @@ def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> 
     }
 
 
-def _judge(model: Path, results: Path, job: ReferenceJob) -> "Judge":
+def _judge(model: Path, kept: Path, job: ReferenceJob) -> "Judge":
     retriever = load_trained(model)
     prompts = trained_prompts(model, retriever)
     check_model(retriever, job.tasks, prompts)
-    return Judge(retriever, Texts(results, job.tasks, job.seed, prompts), job)
+    return Judge(retriever, Texts(kept, job.tasks, job.seed, prompts), job)
 
 
 class Judge:

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tdro.artifacts.files import read_table
 from tdro.artifacts.layout import Layout
-from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.errors import UserError
 from tdro.text.strings import choose, passage_text
+from tdro.training.kepttexts import KeptTexts
 
 
 class Text(NamedTuple):
@@ -28,19 +27,19 @@ class Texts:
     """The texts of the tasks of a plan, looked up by row.
 
     Args:
-        results: Folder of the results, which holds ``data/{task}/{corpus,queries}.parquet``.
+        folder: What :func:`tdro.training.kepttexts.keep_texts` has filled with the texts of the plan.
         tasks: Instructions and symmetry of each task.
         seed: Decides which of several instructions a row carries.
         prompts: What stands before the texts.
     """
 
-    def __init__(self, results: str | Path, tasks: Mapping[str, Prompted], seed: int, prompts: TaskPrompts) -> None:
-        self._layout = Layout(results)
+    def __init__(self, folder: Path, tasks: Mapping[str, Prompted], seed: int, prompts: TaskPrompts) -> None:
+        self._folder = folder
         self._tasks = tasks
         #: What stands before them.
         self.prompts = prompts
         self._seed = seed
-        self._tables: dict[tuple[str, str], pa.Table] = {}
+        self._open: dict[tuple[str, str], KeptTexts] = {}
 
     def __getitem__(self, text: Text) -> str:
         """The text as the retriever reads it, its prompt included."""
@@ -48,9 +47,9 @@ class Texts:
         instruction = prompted.instruction[text.wording]
         if text.kind == "query":
             prompt = self.prompts.of_query(text.task, instruction)
-            return prompt + self._cell(text, "queries.parquet", QUERIES, "query")
+            return prompt + self._kept(text, "queries")[0]
         prompt = self.prompts.of_passage(text.task, instruction, symmetric=prompted.symmetric)
-        return prompt + passage_text(*(self._cell(text, "corpus.parquet", CORPUS, c) for c in ("title", "text")))
+        return prompt + passage_text(*self._kept(text, "corpus"))
 
     def of_row(self, row: Mapping[str, Any]) -> list[Text]:
         """Query, positive and negatives of one row of a plan.
@@ -65,29 +64,23 @@ class Texts:
         passages = [Text(task, "passage", p, of_passages) for p in (row["positive"], *row["negatives"])]
         return [Text(task, "query", row["query"], wording), *passages]
 
-    def positives(self, task: str) -> pa.ChunkedArray:
-        """The known positives of every query of a task, rows of its corpus."""
-        return self._table(task, "queries.parquet", QUERIES)["positives"]
+    def close(self) -> None:
+        """Let go of the files; what is asked for later opens them again.
+
+        A file that a process still maps leaves a name behind on NFS, and its folder cannot be removed.
+        """
+        self._open.clear()
 
     def _prompted(self, task: str) -> Prompted:
         if task not in self._tasks:
             raise UserError(f"the plan holds task {task!r}, but the settings name only {', '.join(self._tasks)}.")
         return self._tasks[task]
 
-    def _cell(self, text: Text, file: str, schema: pa.Schema, column: str) -> str:
-        table = self._table(text.task, file, schema)
-        if not 0 <= text.row < table.num_rows:
-            place = self._layout.task(text.task, file)
-            raise UserError(
-                f"the plan names row {text.row} of {place}, which has {table.num_rows}; make the plan anew."
-            )
-        return table[column][text.row].as_py() or ""
-
-    def _table(self, task: str, file: str, schema: pa.Schema) -> pa.Table:
-        key = (task, file)
-        if key not in self._tables:
-            self._tables[key] = read_table(self._layout.task(task, file), schema)
-        return self._tables[key]
+    def _kept(self, text: Text, file: str) -> list[str]:
+        key = (text.task, file)
+        if key not in self._open:
+            self._open[key] = KeptTexts(self._folder, *key)
+        return self._open[key][text.row]
 
 
 def files_of(plan: pa.Table, results: str | Path) -> list[Path]:

@@ -20,6 +20,7 @@ from tdro.models.modelfiles import model_files
 from tdro.models.room import check_model
 from tdro.training.batches import Texts, files_of
 from tdro.training.checkpoints import keep_if_same
+from tdro.training.kepttexts import keep_texts
 from tdro.training.meter import Meter
 
 
@@ -110,9 +111,11 @@ def open_learner(
     small = [places.plan, *([places.fetched] if places.fetched else []), *inputs]
     large = [*files_of(rows, places.results), *model_files(job.model.base), *large]
     keep_if_same(places.checkpoints, job, small, large, stage=stage)
+    kept = places.checkpoints / "texts"
+    keep_texts(rows, places.results, kept)
     set_seed(job.seed)
     model = load_retriever(job.model, job.encoding, places.fetched)
     prompts = base_prompts(job.model, model)
     check_model(model, job.tasks, prompts)
-    texts = Texts(places.results, job.tasks, job.seed, prompts)
+    texts = Texts(kept, job.tasks, job.seed, prompts)
     return Learner(places, job, rows, model, texts, Meter(rows["task"].to_pylist()))

@@ -14,7 +14,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from tdro.artifacts.files import read_table
 from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.layout import Layout
+from tdro.artifacts.schemas import QUERIES
 from tdro.config.commands import TrainJob
 from tdro.config.dimensions import check_trained
 from tdro.config.prompts import named
@@ -57,6 +60,8 @@ def train(places: Places, job: TrainJob, loss_weights: Path | None = None) -> No
     whole = trainer.run(learner, _loss(learner, job, scored, loss_weights), job.training)
     if processes().is_main_process:
         _save(learner, job, whole)
+    learner.texts.close()
+    if processes().is_main_process:
         shutil.rmtree(places.checkpoints, ignore_errors=True)
         log.info("wrote %s", places.output)
 
@@ -66,7 +71,7 @@ def _loss(learner: Learner, job: TrainJob, scored: dict[str, Path], loss_weights
     return ContrastiveLoss(
         learner.model,
         training.temperature,
-        KnownPositives(rows, {task: learner.texts.positives(task) for task in rows["task"].unique().to_pylist()}),
+        KnownPositives(rows, _positives(rows, learner.places.results)),
         _factors(rows, loss_weights),
         training.mini_batch_tokens,
         learner.meter,
@@ -74,6 +79,13 @@ def _loss(learner: Learner, job: TrainJob, scored: dict[str, Path], loss_weights
         alone=_alone(rows, job.own_negatives),
         distillation=Distillation(plan_scores(rows, scored), training.distill) if training.distill else None,
     )
+
+
+def _positives(rows: pa.Table, results: Path) -> dict[str, pa.ChunkedArray]:
+    """The known positives of every query of each task of a plan, rows of the task's corpus."""
+    layout, column = Layout(results), pa.schema([QUERIES.field("positives")])
+    tasks = rows["task"].unique().to_pylist()
+    return {task: read_table(layout.task(task, "queries.parquet"), column)["positives"] for task in tasks}
 
 
 def _factors(rows: pa.Table, loss_weights: Path | None) -> Tensor | None:
