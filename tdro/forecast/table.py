@@ -75,7 +75,8 @@ def line(forecast: Forecast) -> str:
     unknown = sorted({line.rule for line in forecast.lines if line.seconds is None})
     left_out = f"; without {', '.join(unknown)}, which nobody can tell" if unknown else ""
     return (
-        f"Forecast: all {jobs} jobs take {spoken(forecast.seconds)} on {forecast.device}{hours}, {_bytes(disk)} of disk"
+        f"Forecast: a whole run has {jobs} jobs of {spoken(forecast.seconds)} together on {forecast.device}{hours}, "
+        f"{_bytes(disk)} of disk"
         f"{left_out}. By rule: tdro forecast"
     )
 

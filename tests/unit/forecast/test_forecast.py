@@ -57,7 +57,16 @@ def by_rule(found):
     return {one.rule: one for one in reversed(found.lines)}
 
 
-def test_jobs_are_those_that_snakemake_plans(made, tmp_path):
+#: The other ways to name mixtures and to group jobs, with a cross-encoder and runs of the sweep.
+OTHERWISE = CONFIG.replace("[uniform, curr, proportional]", "[uniform, doremi, loss, top70@ratio-0.05]") + (
+    "jobs: one\nsweep: {measure: [ratio], step_size: [0.05, 0.1]}\nevaluation: {untrained: [bm25, miner]}\n"
+)
+OTHERWISE = OTHERWISE.replace("mining: {", "mining: {rescore: {model: ./base}, ")
+
+
+@pytest.mark.parametrize("config", [CONFIG, OTHERWISE], ids=["each", "one"])
+def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config):
+    made = read_in(tmp_path, monkeypatch, config, REGISTRY)
     listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", snakemake(tmp_path, "--dry-run"), re.MULTILINE | re.DOTALL)
     planned = {rule: int(number) for rule, number in map(str.split, listed[1].splitlines()) if rule != "total"}
     foretold = {}
@@ -108,12 +117,24 @@ def test_what_nobody_knows_is_said_and_not_guessed(made, tmp_path, monkeypatch):
     assert "without evaluate, evaluate_untrained, train," in line(found)
 
 
+def test_what_a_gpu_has_no_room_for_is_said(made, tmp_path, monkeypatch):
+    config = CONFIG.replace("./base, prompts: none, layers: 1", "meta-llama/Meta-Llama-3-8B, accelerate: {}")
+    said, memory = {}, {}
+    for name in ("ddp", "fsdp_shard_grad_op", "fsdp_full_shard", "deepspeed_zero3"):
+        found = forecast(read_in(tmp_path, monkeypatch, config.replace("{}", name), REGISTRY))
+        said[name] = [sentence for sentence in found.said if "train of meta-llama" in sentence]
+        memory[name] = max(one.memory for one in found.lines if one.rule == "train")
+    assert memory["ddp"] > memory["fsdp_shard_grad_op"] > memory["fsdp_full_shard"] == memory["deepspeed_zero3"]
+    assert re.fullmatch(r"train of meta-llama/Meta-Llama-3-8B needs 1\d\d GB of a GPU that has 80 .*", said["ddp"][0])
+    assert said["fsdp_full_shard"] == []
+
+
 def test_table_line_and_json_hold_the_same_figures(made, capsys, monkeypatch):
     found = forecast(made)
     lines = as_json(found)["lines"]
     assert [one["seconds"] for one in lines] == [one.seconds for one in found.lines]
     jobs = sum(one.jobs for one in found.lines)
-    assert f"all {jobs} jobs take {spoken(found.seconds)}" in line(found)
+    assert f"{jobs} jobs of {spoken(found.seconds)} together on H100 (8 GPUs a training)" in line(found)
     assert re.search(rf"\| all .*\| +{jobs} \|", table(found))
     main(["forecast", "--configfile", "config.yaml", "--device", "H100", "--gpus", "8", "--json"])
     assert json.loads(capsys.readouterr().out)["lines"] == json.loads(json.dumps(lines))
