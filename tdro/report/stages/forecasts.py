@@ -14,13 +14,17 @@ FACTOR = 1.5
 
 @dataclass(frozen=True)
 class Compared:
-    """One rule: the forecast for as many jobs as were measured, what they took, and the quotient of the two."""
+    """One rule: the forecast for as many jobs as were measured, what they took, and the quotient of the two.
+
+    ``cpu`` is what the processors worked for it: far less than was measured where other work ran on the machine.
+    """
 
     name: str
     jobs: int
     forecast: str
     measured: str
     ratio: str
+    cpu: str
     off: bool
 
 
@@ -54,12 +58,11 @@ def compare(file: Path, measured: list[Rule]) -> Forecast | None:
     except (KeyError, TypeError) as error:
         raise UserError(f"{file} is no forecast of `tdro forecast` ({error}); delete it.") from None
     pairs = [(rule, expected[rule.name] * rule.jobs) for rule in measured if rule.name in expected]
-    lines = [_compared(rule.name, rule.jobs, seconds, rule.seconds) for rule, seconds in pairs]
-    if not lines:
+    if not pairs:
         return None
-    total = _compared(
-        "all", sum(rule.jobs for rule, _ in pairs), sum(s for _, s in pairs), sum(r.seconds for r, _ in pairs)
-    )
+    lines = [_compared(rule.name, rule.jobs, seconds, rule.seconds, rule.cpu_seconds) for rule, seconds in pairs]
+    whole = [(rule.jobs, seconds, rule.seconds, rule.cpu_seconds) for rule, seconds in pairs]
+    total = _compared("all", *(sum(column) for column in zip(*whole, strict=True)))
     return Forecast(made, device, said, lines, total)
 
 
@@ -75,7 +78,7 @@ def _by_rule(lines: list[dict]) -> dict[str, float]:
     return {rule: seconds[rule] / number for rule, number in jobs.items() if number}
 
 
-def _compared(name: str, jobs: int, forecast: float, measured: float) -> Compared:
+def _compared(name: str, jobs: int, forecast: float, measured: float, cpu: float) -> Compared:
     ratio = measured / forecast if forecast else 0.0
     off = not 1 / FACTOR <= ratio <= FACTOR
-    return Compared(name, jobs, duration(forecast), duration(measured), f"{ratio:.2f}", off)
+    return Compared(name, jobs, duration(forecast), duration(measured), f"{ratio:.2f}", duration(cpu), off)

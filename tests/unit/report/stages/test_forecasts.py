@@ -21,7 +21,7 @@ def logs(tmp_path):
     }.items():
         path = tmp_path / f"{file}.tsv"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0\t1\n")
+        path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0\t1\t{seconds / 2}\n")
     lines = [line("train", 2, 120.0), line("train", 1, 60.0), line("search", 2, 8.0), line("encode", 1, None)]
     lines += [line("evaluate_untrained", 1, 28.0), line("evaluate_bm25", 1, 6.0, "evaluate_untrained")]
     write_json(tmp_path / "forecast.json", {"made": "today", "device": "a laptop", "said": ["so"], "lines": lines})
@@ -31,11 +31,11 @@ def logs(tmp_path):
 def test_ratios_are_of_as_many_jobs(logs):
     found = compare(logs / "forecast.json", rules(str(logs)))
     assert (found.made, found.device, found.said) == ("today", "a laptop", ["so"])
-    shown = {one.name: (one.jobs, one.forecast, one.measured, one.ratio, one.off) for one in found.lines}
+    shown = {one.name: (one.jobs, one.forecast, one.measured, one.ratio, one.cpu, one.off) for one in found.lines}
     assert shown == {
-        "train": (3, "3 min 00 s", "5 min 00 s", "1.67", True),
-        "evaluate_untrained": (2, "34.0 s", "34.0 s", "1.00", False),
-        "search": (1, "4.0 s", "7.0 s", "1.75", True),
+        "train": (3, "3 min 00 s", "5 min 00 s", "1.67", "2 min 30 s", True),
+        "evaluate_untrained": (2, "34.0 s", "34.0 s", "1.00", "17.0 s", False),
+        "search": (1, "4.0 s", "7.0 s", "1.75", "3.5 s", True),
     }
     assert (found.total.jobs, found.total.ratio, found.total.off) == (6, "1.56", True)
 
