@@ -53,6 +53,15 @@ class Layout:
         """A file of an out-of-domain benchmark or a part of it: corpus.parquet or queries.parquet."""
         return f"{self.results}/benchmarks/{benchmark}/{file}"
 
+    @staticmethod
+    def digest(file: str) -> str:
+        """The file beside a Parquet file that tells its content (:mod:`tdro.artifacts.digests`)."""
+        return f"{file.removesuffix('.parquet')}.digest"
+
+    def passed(self, gate: str) -> str:
+        """Mark of a point of the workflow that a run has passed: all data are ``prepared``, all ``deduplicated``."""
+        return f"{self.results}/.passed/{gate}"
+
     @property
     def project(self) -> str:
         """Note of the registry that made the results (:mod:`tdro.pipeline.project`)."""

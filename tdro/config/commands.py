@@ -14,7 +14,7 @@ from tdro.config.models import Encoding, Model
 from tdro.config.prompts import Prompts
 from tdro.config.registry import BenchmarkRows, Prompted, Source, TaskRows
 from tdro.config.schema import Report
-from tdro.config.sections import Name, Section, Seed
+from tdro.config.sections import Name, Section, Seed, Unwatched
 from tdro.config.training import Mixture, Tdro, Training
 
 #: The mixture that every difference is measured against.
@@ -118,7 +118,7 @@ class Miner(Section):
     sha256: str | None = None
     prompts: Prompts = Prompts()
     max_length: int = 512
-    batch_size: int = 64
+    batch_size: Annotated[int, Unwatched] = 64
 
 
 #: What ranks without having been trained here.

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tdro.config.prompts import INSTRUCTION, MinerPrompts, Prompts
-from tdro.config.sections import Checksum, Reference, Section, Seed
+from tdro.config.sections import Checksum, Reference, Section, Seed, Unwatched
 
 #: Ranks of hard negatives in a large corpus, as in the paper; of a small one they are at most one passage in so many.
 RANKS, NEAREST = (2, 100), 10
@@ -25,7 +25,7 @@ class Encode(Section):
     max_length: int = Field(512, ge=8)
     """Tokens that the miner sees of a text, its prompt included; where it reads fewer, that is its limit and the log
     says so."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: Annotated[int, Unwatched] = Field(64, ge=1)
     """Texts a forward pass: memory and speed, not results."""
     shard_size: int = Field(16_384, ge=1)
     """Texts a file of embeddings. A killed run loses at most one such file a process; the texts of one are sorted by
@@ -65,7 +65,7 @@ class Rescore(Section):
     """Best candidates rescored, positives not counted; those behind them are left out."""
     max_length: int = Field(512, ge=8)
     """Tokens that the cross-encoder sees of a pair; where it reads fewer, that is its limit and the log says so."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: Annotated[int, Unwatched] = Field(64, ge=1)
     """Pairs a forward pass: memory and speed, not results."""
     activation: Literal["own", "none"] = "own"
     """`own` keeps the scores that the model means; many end with a sigmoid, so that they lie between 0 and 1. `none`

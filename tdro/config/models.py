@@ -1,11 +1,11 @@
 """``models`` and ``encoding``: what becomes a retriever, and how it reads texts."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tdro.config.prompts import BasePrompts, TaskPrompts
-from tdro.config.sections import Checksum, Name, Reference, Section
+from tdro.config.sections import Checksum, Name, Reference, Section, Unwatched
 
 Pooling = Literal["auto", "lasttoken", "mean", "cls", "max", "weightedmean", "mean_sqrt_len_tokens"]
 
@@ -45,7 +45,7 @@ class Model(Section):
     prompts: BasePrompts = TaskPrompts()
     """What stands before texts: the base's own (`auto`), an instruction (`instruct`), nothing (`none`), or what the
     section says."""
-    accelerate: Name = "auto"
+    accelerate: Annotated[Name, Unwatched] = "auto"
     """Launch configuration: `auto` (one process a GPU of the job, or the CPU where there is none), or a file of
     config/accelerate without `.yaml`. `cpu` leaves GPUs alone, also in what reads texts with the model (`reference`,
     `encode_corpus`, `evaluate`)."""
@@ -84,5 +84,5 @@ class Encoding(Section):
     """Tokens of a passage, likewise."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Type of the computation (autocast); weights and optimiser state are float32 either way."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: Annotated[int, Unwatched] = Field(64, ge=1)
     """Texts a forward pass outside training: memory and speed, not results."""

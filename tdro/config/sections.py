@@ -31,6 +31,10 @@ def _one_line(schema: dict[str, Any]) -> None:
             described["description"] = " ".join(described["description"].split())
 
 
+class Unwatched:
+    """Marks a key that changes no result, such as how often a training writes checkpoints: a change reruns nothing."""
+
+
 class Section(BaseModel):
     """A part of the configuration. Unknown keys are errors; values never change once read.
 
@@ -53,6 +57,23 @@ class Section(BaseModel):
             return values
         empty = {key for key, value in values.items() if value is None and _has_default(cls.model_fields.get(key))}
         return {key: value for key, value in values.items() if key not in empty} if empty else values
+
+    def watched(self) -> dict[str, Any]:
+        """The values that decide a result, as JSON has them: those of all keys but the :class:`Unwatched` ones."""
+        return _watched(self, self.model_dump(mode="json"))
+
+
+def _watched(value: Any, dumped: Any) -> Any:
+    """``dumped``, which is ``value`` as JSON has it, without what is marked in any section of it."""
+    if isinstance(value, Section):
+        fields = type(value).model_fields
+        kept = [key for key in dumped if not any(mark is Unwatched for mark in fields[key].metadata)]
+        return {key: _watched(getattr(value, key), dumped[key]) for key in kept}
+    if isinstance(value, Mapping):
+        return {str(key): _watched(part, dumped[str(key)]) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_watched(part, told) for part, told in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def _has_default(field: FieldInfo | None) -> bool:

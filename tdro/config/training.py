@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tdro.config import mixturenames
 from tdro.config.dimensions import Dimensions
-from tdro.config.sections import Section, Share
+from tdro.config.sections import Section, Share, Unwatched
 from tdro.errors import UserError
 
 Measure = Literal["released", "ratio", "difference", "proxy", "excess"]
@@ -49,16 +49,19 @@ class Optimisation(Section):
     """The model's gradient is clipped to this l2 norm."""
     temperature: float = Field(0.002, gt=0)
     """Tau of the contrastive loss; larger is softer."""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Annotated[bool, Unwatched] = False
     """Compute activations twice instead of storing them: less memory, more time."""
-    mini_batch_tokens: int | None = Field(None, ge=8)
+    mini_batch_tokens: Annotated[int | None, Unwatched] = Field(None, ge=8)
     """Tokens of a forward pass at most, padding included. A batch above it goes through the model in pieces, twice
     (GradCache): memory is that of a piece, the result the same. Null holds the whole batch of a process."""
-    save_steps: int = Field(100, ge=1)
-    """Optimiser steps between checkpoints; a job that was stopped goes on from the last one."""
-    log_steps: int = Field(10, ge=1)
+    save_steps: Annotated[int, Unwatched] = Field(100, ge=1)
+    """Optimiser steps between checkpoints; one is written every two minutes as well. A job that was stopped goes on from
+    the last one."""
+    log_steps: Annotated[int, Unwatched] = Field(10, ge=1)
     """Optimiser steps between log lines, and between the points of the curves."""
-    report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml"]] = Field(["tensorboard"])
+    report_to: Annotated[list[Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml"]], Unwatched] = Field(
+        ["tensorboard"]
+    )
     """Where loss, loss of each task, learning rate, gradient norm, tokens a second, padding and memory go. All but
     TensorBoard need their own package and an account."""
 

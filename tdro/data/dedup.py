@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from tdro.artifacts.digests import write_digests
 from tdro.artifacts.files import read_table, read_texts, write_table
 from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config.data import Dedup
@@ -90,6 +91,7 @@ def dedup(
     texts = pl.Series("text", _pick(read_texts(queries, "query"), matches["row"].to_numpy()), dtype=pl.String)
     schema = SCORED_TRAIN if scores else TRAIN
     write_table(train, kept.rename({"row": "query"}).to_arrow(), schema, counts)
+    write_digests([train])
     write_table(duplicates, matches.with_columns(texts).rename({"row": "query"}).to_arrow(), DUPLICATES)
 
 

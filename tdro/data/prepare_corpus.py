@@ -10,6 +10,7 @@ from itertools import islice
 from operator import ne
 from pathlib import Path
 
+from tdro.artifacts.digests import write_digests
 from tdro.artifacts.files import table_writer
 from tdro.artifacts.schemas import CORPUS
 from tdro.config.data import Data
@@ -50,6 +51,7 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
             progress.add(len(block))
         if not counts["passages"]:
             raise UserError(f"benchmark {name}: its source holds no passage.")
+    write_digests([output])
     log.info("%s: %d passages, %d of them cut", name, *counts.values())
 
 

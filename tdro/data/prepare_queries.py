@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from tdro.artifacts.digests import write_digests
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import TEST_QUERIES
 from tdro.config.data import Data
@@ -61,6 +62,7 @@ def prepare_queries(
     counts["queries"] = len(table)
     _warn(name, counts)
     write_table(output, table, TEST_QUERIES, counts)
+    write_digests([output])
     log.info("%s: %s", name, ", ".join(f"{key}: {number}" for key, number in counts.items() if number))
 
 

@@ -72,7 +72,7 @@ def _identity(plan: Path, model: Path, files: list[Path], job: ReferenceJob) -> 
     """What a block depends on; the number of processes is not among it."""
     return {
         "plan": digest(plan),
-        "settings": job.model_dump_json(),
+        "settings": job.watched(),
         "files": stamps([*model_files(str(model)), *files]),
         **of_stage(__name__)._asdict(),
     }

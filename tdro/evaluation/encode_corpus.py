@@ -75,11 +75,11 @@ def _identity(retriever: Miner | Model | Path, encoding: Encoding, corpus: Path)
         reference, described = str(retriever), str(retriever)
     else:
         reference = retriever.model if isinstance(retriever, Miner) else retriever.base
-        described = retriever.model_dump_json()
+        described = retriever.watched()
     return {
         "model": described,
         "files": stamps(model_files(reference)),
-        "encoding": encoding.model_dump_json(),
+        "encoding": encoding.watched(),
         "texts": digest(corpus),
         **of_stage(__name__)._asdict(),
     }

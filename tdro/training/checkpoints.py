@@ -3,6 +3,7 @@
 import logging
 import shutil
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: 
         inputs: list = [digest(file) for file in files]
         inputs += stamps(large)
         made_by = of_stage(stage)._asdict()
-        _claim(checkpoints, {"settings": job.model_dump(mode="json"), "inputs": inputs, **made_by})
+        _claim(checkpoints, {"settings": job.watched(), "inputs": inputs, **made_by})
     processes().wait_for_everyone()
 
 
@@ -65,7 +66,7 @@ def newest_checkpoint(checkpoints: Path) -> Path | None:
 
 def callbacks() -> list[TrainerCallback]:
     """What marks checkpoints as whole, and writes one more on SIGTERM or SIGUSR1, after which the training stops."""
-    return [_MarkComplete(), _StopOnSignal()]
+    return [_MarkComplete(), _SaveInTime()]
 
 
 class _MarkComplete(TrainerCallback):
@@ -77,23 +78,30 @@ class _MarkComplete(TrainerCallback):
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
 
 
-class _StopOnSignal(TrainerCallback):
-    """On SIGTERM or SIGUSR1: a checkpoint at the end of the step, and no further step."""
+class _SaveInTime(TrainerCallback):
+    """A checkpoint every two minutes, however long a step takes; on SIGTERM or SIGUSR1 one, and no further step."""
 
+    _SECONDS = 120
     _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self._asked = False
+        self._asked, self._saved = False, time.monotonic()
         self._before = {number: signal.signal(number, self._ask) for number in self._SIGNALS}
 
     def _ask(self, number, frame) -> None:
         self._asked = True
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        # One process may see the signal a step before the others: all must stop after the same step.
-        asked = gather(torch.tensor([self._asked], dtype=torch.int32, device=args.device))
-        if asked.any():
+        # One process may see the signal, or the time, a step before the others: all must do so after the same step.
+        told = [self._asked, time.monotonic() - self._saved >= self._SECONDS]
+        asked, due = gather(torch.tensor([told], dtype=torch.int32, device=args.device)).any(dim=0).tolist()
+        if asked:
             control.should_save = control.should_training_stop = True
+        elif due:
+            control.should_save = True
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        self._saved = time.monotonic()
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
         for number, handler in self._before.items():

@@ -32,7 +32,7 @@ RANK = int(os.environ.get("RANK", "0"))
 LAST = int(os.environ.get("WORLD_SIZE", "1")) == RANK + 1
 case = {}
 
-initialise, step_end = AcceleratorState.__init__, checkpoints._StopOnSignal.on_step_end
+initialise, step_end = AcceleratorState.__init__, checkpoints._SaveInTime.on_step_end
 save_random, mark = Trainer._save_rng_state, checkpoints._MarkComplete.on_save
 
 
@@ -62,7 +62,7 @@ def mark_what_is_whole(self, args, state, control, **others):
         assert not missing, f"{folder} was marked as complete without {missing}"
 
 
-AcceleratorState.__init__, checkpoints._StopOnSignal.on_step_end = as_if_on_gpus, stop
+AcceleratorState.__init__, checkpoints._SaveInTime.on_step_end = as_if_on_gpus, stop
 Trainer._save_rng_state, checkpoints._MarkComplete.on_save = late, mark_what_is_whole
 supports_bf16 = trainer.supports_bf16
 seen = {"complete": {}}

@@ -1,4 +1,5 @@
 # Everything the rules share: the validated configuration, paths, and how a job is launched.
+import json
 import os
 import re
 import sys
@@ -106,23 +107,35 @@ wildcard_constraints:
 
 
 def settings(job):
-    """A job's settings as text: what its command reads, and what Snakemake compares with the last run."""
-    return job.model_dump_json()
+    """Parameters of a rule: the settings that its command reads, and those of them that Snakemake compares with the last run.
+
+    Snakemake compares no parameter that is made of a job's threads. So a key that changes no result, such as how often a
+    training writes checkpoints (`Unwatched` in tdro/config), reaches the command and reruns nothing.
+
+    Args:
+        job: The settings, or a function that makes them of the wildcards.
+    """
+    make = job if callable(job) else lambda wildcards: job
+    return {
+        "settings": lambda wildcards, threads: make(wildcards).model_dump_json(),
+        "watched": lambda wildcards: json.dumps(make(wildcards).watched()),
+    }
 
 
-def accelerate_config(wildcards):
-    """Name of the launch configuration of a model."""
+def accelerate_config(wildcards, threads):
+    """Name of the launch configuration of a model; takes the threads to be no reason to rerun, as `settings` does."""
     return JOBS.model(wildcards.model).accelerate
 
 
-def inference_config(wildcards):
+def inference_config(wildcards, threads):
     """The same of a command that only reads texts with a retriever."""
     return JOBS.inference_launch(wildcards.get("model"), wildcards.get("untrained"))
 
 
-def device_variables(wildcards):
+def device_variables(wildcards, threads):
     """What a command without a launcher finds in its environment of it."""
-    return "ACCELERATE_USE_CPU=true" if inference_config(wildcards) == "cpu" else ""
+    cpu = inference_config(wildcards, threads) == "cpu"
+    return "ACCELERATE_USE_CPU=true" if cpu else ""
 
 
 def states(files):

@@ -20,7 +20,7 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: settings(FETCHED[wildcards.fetched]),
+        **settings(lambda wildcards: FETCHED[wildcards.fetched]),
     message:
         "Fetching {wildcards.fetched}"
     shell:
@@ -40,6 +40,11 @@ rule prepare_task:
         heldout_queries=ensure(
             PATHS.held_out("{task}", "queries.parquet"), non_empty=True
         ),
+        digests=[
+            PATHS.digest(place("{task}", file))
+            for place in (PATHS.task, PATHS.held_out)
+            for file in ("corpus.parquet", "queries.parquet")
+        ],
     log:
         "logs/prepare_task/{task}.log",
     benchmark:
@@ -47,10 +52,10 @@ rule prepare_task:
     conda:
         "../../envs/data.yaml"
     params:
+        **settings(lambda wildcards: JOBS.prepare(wildcards.task)),
         data=states(task_data),
         folder=lambda wildcards, output: Path(output.corpus).parent,
         fetched=option("fetched"),
-        settings=lambda wildcards: settings(JOBS.prepare(wildcards.task)),
     message:
         "Preparing task {wildcards.task}"
     shell:
@@ -66,6 +71,10 @@ rule prepare_benchmark:
         queries=ensure(
             PATHS.benchmark("{benchmark}", "queries.parquet"), non_empty=True
         ),
+        digests=[
+            PATHS.digest(PATHS.benchmark("{benchmark}", file))
+            for file in ("corpus.parquet", "queries.parquet")
+        ],
     log:
         "logs/prepare_benchmark/{benchmark}.log",
     benchmark:
@@ -73,10 +82,10 @@ rule prepare_benchmark:
     conda:
         "../../envs/data.yaml"
     params:
+        **settings(lambda wildcards: JOBS.prepare(wildcards.benchmark)),
         data=states(benchmark_data),
         folder=lambda wildcards, output: Path(output.corpus).parent,
         fetched=option("fetched"),
-        settings=lambda wildcards: settings(JOBS.prepare(wildcards.benchmark)),
     message:
         "Preparing benchmark {wildcards.benchmark}"
     shell:
@@ -89,6 +98,7 @@ rule prepare_corpus:
         data=inputs(corpus_data),
     output:
         corpus=ensure(PATHS.benchmark("{corpus}", "corpus.parquet"), non_empty=True),
+        digest=PATHS.digest(PATHS.benchmark("{corpus}", "corpus.parquet")),
     log:
         "logs/prepare_corpus/{corpus}.log",
     benchmark:
@@ -96,8 +106,8 @@ rule prepare_corpus:
     conda:
         "../../envs/data.yaml"
     params:
+        **settings(lambda wildcards: JOBS.prepare_corpus(wildcards.corpus)),
         data=states(corpus_data),
-        settings=lambda wildcards: settings(JOBS.prepare_corpus(wildcards.corpus)),
     message:
         "Preparing the corpus of {wildcards.corpus}"
     shell:
@@ -115,6 +125,7 @@ rule prepare_queries:
         ),
     output:
         queries=ensure(PATHS.benchmark("{dataset}", "queries.parquet"), non_empty=True),
+        digest=PATHS.digest(PATHS.benchmark("{dataset}", "queries.parquet")),
     log:
         "logs/prepare_queries/{dataset}.log",
     benchmark:
@@ -124,8 +135,8 @@ rule prepare_queries:
     conda:
         "../../envs/data.yaml"
     params:
+        **settings(lambda wildcards: JOBS.prepare_queries(wildcards.dataset)),
         data=states(queries_data),
-        settings=lambda wildcards: settings(JOBS.prepare_queries(wildcards.dataset)),
     message:
         "Preparing the queries of {wildcards.dataset}"
     shell:
@@ -135,14 +146,25 @@ rule prepare_queries:
         )
 
 
+checkpoint prepared:
+    input:
+        [PATHS.digest(file) for file in prepared_files()],
+    output:
+        touch(PATHS.passed("prepared")),
+    message:
+        "All data are prepared"
+
+
 rule dedup:
     input:
-        queries=rules.prepare_task.output.queries,
+        queries=ancient(rules.prepare_task.output.queries),
         negatives=negatives,
-        evaluation=lambda wildcards: list(evaluation_queries().values()),
+        evaluation=kept(lambda wildcards: evaluation_queries().values()),
+        seen=past("prepared", files=compared_queries),
         files=inputs(dedup_data),
     output:
         train=ensure(PATHS.task("{task}", "train.parquet"), non_empty=True),
+        digest=PATHS.digest(PATHS.task("{task}", "train.parquet")),
         duplicates=ensure(PATHS.task("{task}", "duplicates.parquet"), non_empty=True),
     log:
         "logs/dedup/{task}.log",
@@ -151,11 +173,11 @@ rule dedup:
     conda:
         "../../envs/data.yaml"
     params:
+        **settings(JOBS.dedup()),
         files=states(dedup_data),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
         negatives=option("negatives"),
         scores="--scores" if JOBS.config.training.distill else "",
-        settings=settings(JOBS.dedup()),
     message:
         "Removing near-duplicates from {wildcards.task}"
     shell:
@@ -165,12 +187,26 @@ rule dedup:
         )
 
 
+checkpoint deduplicated:
+    input:
+        [PATHS.digest(file) for file in train_files(None)],
+    output:
+        touch(PATHS.passed("deduplicated")),
+    message:
+        "All training rows are there"
+
+
 rule leaks:
     input:
-        train=train_files,
-        texts=task_texts,
-        evaluation=lambda wildcards: list(evaluation_queries().values()),
-        corpora=lambda wildcards: list(dict.fromkeys(evaluation_corpora().values())),
+        train=kept(train_files),
+        texts=kept(task_texts),
+        evaluation=kept(lambda wildcards: evaluation_queries().values()),
+        corpora=kept(lambda wildcards: dict.fromkeys(evaluation_corpora().values())),
+        seen=past(
+            "prepared",
+            "deduplicated",
+            files=lambda wildcards: [*train_files(None), *prepared_files()],
+        ),
         files=inputs(dedup_data),
     output:
         leaks=ensure(PATHS.leaks, non_empty=True),
@@ -181,11 +217,11 @@ rule leaks:
     conda:
         "../../envs/data.yaml"
     params:
+        **settings(JOBS.dedup()),
         files=states(dedup_data),
         tasks=list(JOBS.tasks),
         evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
         corpora=[f"{name}={path}" for name, path in evaluation_corpora().items()],
-        settings=settings(JOBS.dedup()),
     message:
         "Looking for evaluation queries and their passages in the training data"
     shell:

@@ -10,10 +10,15 @@ OF_DATASET, ON_DATASET = (
 EVALUATION_THREADS = ENCODING_THREADS if ONE else 1
 
 
+# A corpus that several test sets search.
+SHARED = PATHS.benchmark("{shared}", "corpus.parquet")
+
+
 rule encode_corpus:
     input:
         model=rules.train.output.model,
-        corpus=PATHS.benchmark("{shared}", "corpus.parquet"),
+        corpus=ancient(SHARED),
+        seen=past("prepared", "deduplicated", files=[SHARED]),
     output:
         # Large, and of no use once every test set is evaluated.
         embeddings=temp(
@@ -30,10 +35,10 @@ rule encode_corpus:
         gpu=0,
         nodes=1,
     params:
+        **settings(JOBS.encode_corpus()),
         accelerate=inference_config,
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/{model}/seed{seed}/{mixture}/{shared}",
-        settings=settings(JOBS.encode_corpus()),
     message:
         "Encoding {wildcards.shared} with {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
     shell:
@@ -45,7 +50,8 @@ rule encode_corpus:
 
 rule encode_corpus_untrained:
     input:
-        corpus=PATHS.benchmark("{shared}", "corpus.parquet"),
+        corpus=ancient(SHARED),
+        seen=past("prepared", files=[SHARED]),
         fetched=lambda wildcards: manifest("untrained", wildcards.untrained),
     output:
         # Large, and of no use once every test set is evaluated.
@@ -63,12 +69,12 @@ rule encode_corpus_untrained:
         gpu=0,
         nodes=1,
     params:
+        **settings(lambda wildcards: JOBS.encode_corpus(wildcards.untrained)),
         accelerate=inference_config,
         model=states(untrained_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",
         fetched=option("fetched"),
-        settings=lambda wildcards: settings(JOBS.encode_corpus(wildcards.untrained)),
     message:
         "Encoding {wildcards.shared} with {wildcards.untrained}"
     shell:
@@ -81,7 +87,8 @@ rule encode_corpus_untrained:
 rule evaluate:
     input:
         model=rules.train.output.model,
-        datasets=test_files,
+        datasets=kept(test_files),
+        seen=past("prepared", "deduplicated", files=test_files),
         embeddings=stored_embeddings,
     output:
         **run_files(lambda d: PATHS.runs("{model}", "{seed}", "{mixture}", d)),
@@ -105,9 +112,9 @@ rule evaluate:
     resources:
         gpu=0,
     params:
+        **settings(evaluation),
         device=device_variables,
         folder=PATHS.evaluation("{model}", "{seed}", "{mixture}"),
-        settings=evaluation,
     message:
         f"Evaluating {{wildcards.model}} ({{wildcards.mixture}}, seed {{wildcards.seed}}) on {ON_DATASET}"
     shell:
@@ -119,7 +126,8 @@ rule evaluate:
 
 rule evaluate_untrained:
     input:
-        datasets=test_files,
+        datasets=kept(test_files),
+        seen=past("prepared", files=test_files),
         embeddings=stored_embeddings,
         fetched=lambda wildcards: manifest("untrained", wildcards.untrained),
     output:
@@ -144,11 +152,11 @@ rule evaluate_untrained:
     resources:
         gpu=0,
     params:
+        **settings(evaluation),
         device=device_variables,
         folder=PATHS.untrained_evaluation("{untrained}"),
         model=states(untrained_data),
         fetched=option("fetched"),
-        settings=evaluation,
     message:
         f"Evaluating {{wildcards.untrained}}, for which nothing was trained, on {ON_DATASET}"
     shell:

@@ -4,6 +4,7 @@
 rule export:
     input:
         model=rules.train.output.model,
+        seen=past("deduplicated"),
         weights=trained_with,
         scores=lambda wildcards: [
             PATHS.scores(*wildcards, dataset) for dataset in TESTS.evaluated

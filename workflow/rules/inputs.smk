@@ -78,6 +78,46 @@ def queries_data(wildcards):
     return open_testset(job.source, job.part).query_files()
 
 
+def filled(files, wildcards):
+    """Paths, or those that a function makes of the wildcards, with the wildcards' values in them."""
+    found = files(wildcards) if callable(files) else files
+    return [str(file).format(**dict(wildcards.items())) for file in found]
+
+
+def kept(files):
+    """Inputs whose content counts, not their time: `past` watches the digests beside them."""
+    return lambda wildcards: [ancient(file) for file in filled(files, wildcards)]
+
+
+def past(*gates, files=()):
+    """Digests of `files` as inputs, looked at anew when the `gates` before them have been passed.
+
+    A gate is a checkpoint: all data are `prepared`, or all are `deduplicated`. Where a run has passed it before and has to
+    pass it again, Snakemake decides only then what has to be done behind it, and a job whose data were made again with
+    the same content is not done again. In a new project no gate has been passed, and a dry run lists every job.
+    """
+
+    def look(wildcards):
+        for gate in gates:
+            if Path(PATHS.passed(gate)).exists():
+                getattr(checkpoints, gate).get()
+        return [PATHS.digest(file) for file in filled(files, wildcards)]
+
+    return look
+
+
+def prepared_files():
+    """All that is prepared: of the tasks, their held-out rows and the benchmarks."""
+    own = [
+        place(task, file)
+        for task in JOBS.tasks
+        for place in (PATHS.task, PATHS.held_out)
+        for file in ("corpus.parquet", "queries.parquet")
+    ]
+    others = [file for files in evaluation_files().values() for file in files]
+    return list(dict.fromkeys([*own, *others]))
+
+
 def train_files(wildcards):
     """Training rows of every task."""
     return [PATHS.task(task, "train.parquet") for task in JOBS.tasks]
@@ -97,6 +137,11 @@ def task_texts(wildcards):
     ]
 
 
+def trained_files(wildcards):
+    """Everything of the tasks that a training reads."""
+    return [*task_texts(wildcards), *scored_files(wildcards)]
+
+
 def negatives(wildcards):
     """The mined negatives of a task; nothing where its source provides them."""
     mined = wildcards.task in JOBS.mined
@@ -110,6 +155,12 @@ def evaluation_files():
         for benchmark in JOBS.config.benchmarks
         for name in TESTS.datasets(benchmark)
     }
+
+
+def compared_queries(wildcards):
+    """A task's queries and those that they are compared with."""
+    own = PATHS.task(wildcards.task, "queries.parquet")
+    return [own, *evaluation_queries().values()]
 
 
 def evaluation_queries():
@@ -161,7 +212,7 @@ def stored_embeddings(wildcards):
 def evaluation(wildcards):
     """Settings of an evaluation."""
     names, untrained = evaluated(wildcards), wildcards.get("untrained")
-    return settings(JOBS.evaluate(names, PATHS, stored(wildcards), untrained))
+    return JOBS.evaluate(names, PATHS, stored(wildcards), untrained)
 
 
 def run_files(path):

@@ -5,10 +5,15 @@
 ENCODED_AS = "tasks" if ONE else "{task}"
 
 
+# Corpus and queries of a task that is mined.
+TEXTS = [PATHS.task("{task}", file) for file in ("corpus.parquet", "queries.parquet")]
+MINED_TEXTS = [file.replace("{task}", task) for task in ENCODED for file in TEXTS]
+
+
 rule encode:
     input:
-        corpus=[PATHS.task(task, "corpus.parquet") for task in ENCODED],
-        queries=[PATHS.task(task, "queries.parquet") for task in ENCODED],
+        texts=ancient(MINED_TEXTS),
+        seen=past("prepared", files=MINED_TEXTS),
         fetched=manifest("mining", "encode"),
     output:
         embeddings=directory([PATHS.task(task, "embeddings") for task in ENCODED]),
@@ -23,12 +28,12 @@ rule encode:
         gpu=0,
         nodes=1,
     params:
+        **settings(JOBS.config.mining.encode),
         model=states(miner_data),
         folders=[PATHS.task_folder(task) for task in ENCODED],
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/embeddings",
         fetched=option("fetched"),
-        settings=settings(JOBS.config.mining.encode),
     message:
         f"Encoding corpus and queries of {'all tasks' if ONE else '{wildcards.task}'}"
     shell:
@@ -41,8 +46,9 @@ rule encode:
 rule search:
     input:
         embeddings=PATHS.task("{task}", "embeddings"),
-        corpus=PATHS.task("{task}", "corpus.parquet"),
-        queries=PATHS.task("{task}", "queries.parquet"),
+        corpus=ancient(TEXTS[0]),
+        queries=ancient(TEXTS[1]),
+        seen=past("prepared", files=TEXTS),
     output:
         candidates=ensure(PATHS.task("{task}", "candidates.parquet"), non_empty=True),
     log:
@@ -55,7 +61,7 @@ rule search:
     resources:
         gpu=0,
     params:
-        settings=settings(JOBS.config.mining.search),
+        **settings(JOBS.config.mining.search),
     message:
         "Searching the passages nearest to the queries of {wildcards.task}"
     shell:
@@ -70,8 +76,9 @@ if JOBS.config.mining.rescore:
     rule rescore:
         input:
             candidates=rules.search.output.candidates,
-            corpus=PATHS.task("{task}", "corpus.parquet"),
-            queries=PATHS.task("{task}", "queries.parquet"),
+            corpus=ancient(TEXTS[0]),
+            queries=ancient(TEXTS[1]),
+            seen=past("prepared", files=TEXTS),
             fetched=manifest("mining", "rescore"),
         output:
             candidates=ensure(PATHS.task("{task}", "rescored.parquet"), non_empty=True),
@@ -85,9 +92,9 @@ if JOBS.config.mining.rescore:
         resources:
             gpu=0,
         params:
+            **settings(JOBS.config.mining.rescore),
             model=states(rescorer_data),
             fetched=option("fetched"),
-            settings=settings(JOBS.config.mining.rescore),
         message:
             "Rescoring the candidates of {wildcards.task}"
         shell:
@@ -100,8 +107,9 @@ if JOBS.config.mining.rescore:
 rule select:
     input:
         candidates=PATHS.task("{task}", CANDIDATES),
-        corpus=PATHS.task("{task}", "corpus.parquet"),
-        queries=PATHS.task("{task}", "queries.parquet"),
+        corpus=ancient(TEXTS[0]),
+        queries=ancient(TEXTS[1]),
+        seen=past("prepared", files=TEXTS),
     output:
         negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
     log:
@@ -111,7 +119,7 @@ rule select:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=settings(JOBS.config.mining.select),
+        **settings(JOBS.config.mining.select),
     message:
         "Selecting hard negatives of {wildcards.task}"
     shell:

@@ -4,6 +4,8 @@
 rule report:
     input:
         report_inputs,
+        seen=past("prepared", "deduplicated"),
+        passed=[PATHS.passed("prepared"), PATHS.passed("deduplicated")],
     output:
         html=report(REPORT.html, caption="../report/page.rst", category="Report"),
         csv=report(REPORT.csv, caption="../report/results.rst", category="Report"),
@@ -14,7 +16,7 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
-        settings=settings(JOBS.report()),
+        **settings(JOBS.report()),
     message:
         "Writing the report"
     shell:
@@ -33,7 +35,7 @@ rule tables:
     conda:
         "../../envs/report.yaml"
     params:
-        settings=settings(JOBS.tables()),
+        **settings(JOBS.tables()),
     message:
         "Printing the paper's tables with our figures"
     shell:

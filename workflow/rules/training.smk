@@ -4,7 +4,8 @@
 rule plan:
     input:
         weights=mixture_weights,
-        train=train_files,
+        train=kept(train_files),
+        seen=past("deduplicated", files=train_files),
     output:
         plan=ensure(
             PATHS.run("{model}", "{seed}", "{mixture}/plan.parquet"), non_empty=True
@@ -16,9 +17,7 @@ rule plan:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: settings(
-            JOBS.plan(wildcards.mixture, wildcards.seed)
-        ),
+        **settings(lambda wildcards: JOBS.plan(wildcards.mixture, wildcards.seed)),
     message:
         "Planning {wildcards.mixture} training of {wildcards.model}, seed {wildcards.seed}"
     shell:
@@ -28,8 +27,9 @@ rule plan:
 rule train:
     input:
         plan=rules.plan.output.plan,
-        texts=task_texts,
-        scores=scored_files,
+        texts=kept(task_texts),
+        scores=kept(scored_files),
+        seen=past("prepared", "deduplicated", files=trained_files),
         fetched=lambda wildcards: manifest("model", wildcards.model),
         loss_weights=loss_weights,
     output:
@@ -45,6 +45,7 @@ rule train:
         gpu=0,
         nodes=1,
     params:
+        **settings(lambda wildcards: JOBS.train(wildcards.model, wildcards.seed)),
         base=states(base_data),
         accelerate=accelerate_config,
         fetched=option("fetched"),
@@ -52,7 +53,6 @@ rule train:
         # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{mixture}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{mixture}",
-        settings=lambda wildcards: settings(JOBS.train(wildcards.model, wildcards.seed)),
     message:
         "Training {wildcards.model} on {wildcards.mixture}, seed {wildcards.seed}"
     shell:

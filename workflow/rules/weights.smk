@@ -3,7 +3,8 @@
 
 rule uniform_weights:
     input:
-        train=train_files,
+        train=kept(train_files),
+        seen=past("deduplicated", files=train_files),
     output:
         weights=ensure(PATHS.weights("{model}", "{seed}", "uniform"), non_empty=True),
     log:
@@ -24,7 +25,8 @@ rule uniform_weights:
 rule plan_tdro:
     input:
         weights=tdro_weights("sampling"),
-        train=train_files,
+        train=kept(train_files),
+        seen=past("deduplicated", files=train_files),
         baseline=PATHS.run("{model}", "{seed}", "uniform/plan.parquet"),
     output:
         plan=ensure(PATHS.run("{model}", "{seed}", "tdro/plan.parquet"), non_empty=True),
@@ -35,7 +37,7 @@ rule plan_tdro:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: settings(JOBS.plan(None, wildcards.seed)),
+        **settings(lambda wildcards: JOBS.plan(None, wildcards.seed)),
     message:
         "Planning tDRO of {wildcards.model}, seed {wildcards.seed}"
     shell:
@@ -48,7 +50,8 @@ rule reference:
     input:
         plan=rules.plan_tdro.output.plan,
         model=PATHS.run("{model}", "{seed}", "uniform/model"),
-        texts=task_texts,
+        texts=kept(task_texts),
+        seen=past("prepared", "deduplicated", files=task_texts),
     output:
         losses=ensure(
             PATHS.run("{model}", "{seed}", "tdro/reference.parquet"), non_empty=True
@@ -64,10 +67,10 @@ rule reference:
         gpu=0,
         nodes=1,
     params:
+        **settings(lambda wildcards: JOBS.reference(wildcards.seed)),
         accelerate=inference_config,
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/{model}/seed{seed}/reference",
-        settings=lambda wildcards: settings(JOBS.reference(wildcards.seed)),
     message:
         "Computing reference losses of {wildcards.model}, seed {wildcards.seed}"
     shell:
@@ -82,7 +85,8 @@ rule optimize:
         plan=rules.plan_tdro.output.plan,
         reference=rules.reference.output.losses,
         initial=tdro_weights("initial"),
-        texts=task_texts,
+        texts=kept(task_texts),
+        seen=past("prepared", "deduplicated", files=task_texts),
         fetched=lambda wildcards: manifest("model", wildcards.model),
     output:
         trajectory=ensure(
@@ -104,15 +108,17 @@ rule optimize:
         gpu=0,
         nodes=1,
     params:
+        **settings(
+            lambda wildcards: JOBS.optimize(
+                wildcards.model, wildcards.seed, wildcards.course
+            )
+        ),
         base=states(base_data),
         accelerate=accelerate_config,
         fetched=option("fetched"),
         # No rule's output, so that Snakemake leaves it alone and a killed run resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{course}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{course}",
-        settings=lambda wildcards: settings(
-            JOBS.optimize(wildcards.model, wildcards.seed, wildcards.course)
-        ),
     message:
         "Learning weights ({wildcards.course}) with {wildcards.model}, seed {wildcards.seed}"
     shell:
@@ -125,6 +131,7 @@ rule optimize:
 rule derive:
     input:
         source=mixture_source,
+        seen=past("deduplicated"),
     output:
         weights=ensure(PATHS.weights("{model}", "{seed}", "{mixture}"), non_empty=True),
     log:

@@ -1,0 +1,110 @@
+"""What runs again when something changes: no more than the change reaches, decided in the run that makes the change.
+
+A finished project gets another benchmark, rows that say nothing new, and keys that change no result.
+"""
+
+import json
+import re
+
+import pytest
+import yaml
+from running import rules_to_run, snakemake
+
+pytestmark = pytest.mark.workflow
+
+#: Rules behind the training data.
+LEARNING = {"uniform_weights", "plan", "train", "plan_tdro", "reference", "optimize", "derive"}
+DECIDING = {"prepared", "deduplicated"}
+
+
+def write_rows(path, rows):
+    lines = [{"query": q, "positive": p, "negatives": [f"no answer to {q}", f"nor this to {q}"]} for q, p in rows]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def questions(name, number):
+    words = ("harbour", "violin", "granite", "lantern", "meadow", "compass", "thunder", "orchard", "velvet", "marble")
+    return [
+        (f"{name} {words[i % 10]} {words[i // 10 % 10]} case {i * 7919}?", f"{name} answer {i}") for i in range(number)
+    ]
+
+
+@pytest.fixture
+def project(tiny_base, tmp_path):
+    """A folder with two tasks and a benchmark, in which the whole workflow has run."""
+    entry = {"language": "en", "instruction": "Find it."}
+    registry = {"tasks": {}, "benchmarks": {}}
+    for kind, name in (("tasks", "first"), ("tasks", "second"), ("benchmarks", "web"), ("benchmarks", "news")):
+        write_rows(tmp_path / f"{name}.jsonl", questions(name, 30))
+        limits = {"negatives": "provided", "category": "toy", "held_out": 3} if kind == "tasks" else {}
+        registry[kind][name] = entry | limits | {"source": {"reader": "jsonl", "path": str(tmp_path / f"{name}.jsonl")}}
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(registry))
+    steps = {"batch_size": 4, "negatives": 1, "warmup_steps": 1, "learning_rate": 0.001, "steps": 2}
+    config = {
+        "registry": str(tmp_path / "registry.yaml"),
+        "benchmarks": ["in_domain", "web"],
+        "models": [{"name": "tiny", "base": str(tiny_base)}],
+        "proxy": "tiny",
+        "seeds": [1],
+        "mixtures": ["uniform", "curr"],
+        "encoding": {"query_length": 64, "passage_length": 64, "precision": "fp32"},
+        "evaluation": {"untrained": ["bm25"]},
+        "training": steps,
+        "tdro": steps | {"accumulation": 2},
+        "report": {"bootstrap_samples": 100},
+    }
+    change(tmp_path, config)
+    snakemake(tmp_path)
+    return tmp_path
+
+
+def change(folder, keys):
+    file = folder / "config.yaml"
+    config = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    file.write_text(yaml.safe_dump(config | keys))
+
+
+def rules_run(folder, *arguments):
+    """Names of the rules whose jobs a run has run."""
+    snakemake(folder, *arguments)
+    newest = max((folder / ".snakemake/log").glob("*.log"), key=lambda log: log.stat().st_mtime)
+    started = set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", newest.read_text(), re.MULTILINE))
+    return started - {"all", "default"}
+
+
+def test_what_a_change_does_not_reach_does_not_run(project):
+    # Rows that are there already: preparation drops them, and what it writes is as it was.
+    rows = (project / "first.jsonl").read_text()
+    (project / "first.jsonl").write_text(rows + rows.splitlines()[0] + "\n")
+    assert rules_run(project) == {"prepare_task", "prepared"}
+    assert rules_run(project) == set()
+    # One more benchmark that repeats no training query.
+    change(project, {"benchmarks": ["in_domain", "web", "news"]})
+    made = {"prepare_benchmark", "dedup", "leaks", "evaluate", "evaluate_bm25", "report"} | DECIDING
+    model = project / "results/tiny/seed1/curr/model/model.safetensors"
+    before = model.stat().st_mtime_ns
+    assert rules_run(project) == made
+    assert model.stat().st_mtime_ns == before
+    assert rules_run(project) == set()
+    # The same benchmark with a query of the training data in it.
+    leaked = json.loads((project / "second.jsonl").read_text().splitlines()[-1])["query"]
+    write_rows(project / "news.jsonl", [*questions("news", 30), (leaked, "an answer")])
+    assert rules_run(project) == made | LEARNING
+    assert rules_run(project) == set()
+
+
+def test_keys_that_change_no_result_rerun_nothing(project):
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    often = {"save_steps": 5, "log_steps": 1, "report_to": [], "mini_batch_tokens": 4096}
+    change(
+        project,
+        {
+            "training": config["training"] | often,
+            "tdro": config["tdro"] | often,
+            "models": [config["models"][0] | {"accelerate": "cpu"}],
+            "encoding": config["encoding"] | {"batch_size": 8},
+        },
+    )
+    assert rules_to_run(project) == set()
+    change(project, {"training": config["training"] | {"learning_rate": 0.002}})
+    assert "train" in rules_to_run(project)
