@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tdro.config.sections import LocalPath, Section, Seed
+from tdro.config.sections import LocalPath, Name, Section, Seed
 
 #: Endings of the files of queries that `tdro/readers/queryfiles.py` reads.
 KINDS = (".txt", ".tsv", ".jsonl", ".parquet")
@@ -39,6 +39,10 @@ class Dedup(Section):
     within: bool = False
     """Also remove a query that is so near an earlier one of its task that stays; row by row, in the order of the
     file."""
+    against: list[Name] | None = None
+    """Benchmarks whose queries training must not repeat (`in_domain` is one); null takes all that are evaluated on. On
+    one that is left out a retriever can be evaluated later without another training. The leak check looks at all of
+    them and tells what that costs."""
     queries: list[LocalPath] = Field([])
     """Local files of further queries to compare with: `.txt` (a query a line), `.tsv` (identifier, tab, query),
     `.jsonl` (text under `query`, `question` or `text`), `.parquet` (column `query`). A file goes by its name, so no two

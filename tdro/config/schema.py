@@ -105,6 +105,10 @@ class Config(Section):
         if self.proxy not in [m.name for m in self.models]:
             names = [m.name for m in self.models]
             raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, names)} is none of the models: {', '.join(names)}")
+        for name in self.dedup.against or ():
+            if name not in self.benchmarks:
+                meant, known = hint(name, self.benchmarks), ", ".join(self.benchmarks)
+                raise ValueError(f"dedup.against: {name!r}{meant} is none of the benchmarks: {known}")
         variants = self.sweep.variants(self.tdro)
         named = [("mixtures", name) for name in self.mixtures]
         for key, name in [*named, ("tdro.sampling", self.tdro.sampling), ("tdro.initial", self.tdro.initial)]:

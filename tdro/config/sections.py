@@ -24,15 +24,21 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Checksum = Annotated[str, StringConstraints(pattern=PATTERNS["checksum"][0])]
 
 
-def _one_line(schema: dict[str, Any]) -> None:
-    """Descriptions as JSON schemas have them: the docstrings that stand below keys, without their line breaks."""
-    for described in schema.get("properties", {}).values():
-        if "description" in described:
-            described["description"] = " ".join(described["description"].split())
-
-
 class Unwatched:
     """Marks a key that changes no result, such as how often a training writes checkpoints: a change reruns nothing."""
+
+
+def _is_unwatched(field: FieldInfo) -> bool:
+    return any(mark is Unwatched for mark in field.metadata)
+
+
+def _described(schema: dict[str, Any], section: type["Section"]) -> None:
+    """Descriptions as JSON schemas have them: the docstrings that stand below keys, without their line breaks."""
+    for key, described in schema.get("properties", {}).items():
+        if "description" in described:
+            told = [described["description"]]
+            told += ["A change reruns nothing."] if _is_unwatched(section.model_fields[key]) else []
+            described["description"] = " ".join(" ".join(told).split())
 
 
 class Section(BaseModel):
@@ -46,7 +52,7 @@ class Section(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
-        json_schema_extra=_one_line,
+        json_schema_extra=_described,
     )
 
     @model_validator(mode="before")
@@ -67,7 +73,7 @@ def _watched(value: Any, dumped: Any) -> Any:
     """``dumped``, which is ``value`` as JSON has it, without what is marked in any section of it."""
     if isinstance(value, Section):
         fields = type(value).model_fields
-        kept = [key for key in dumped if not any(mark is Unwatched for mark in fields[key].metadata)]
+        kept = [key for key in dumped if not _is_unwatched(fields[key])]
         return {key: _watched(getattr(value, key), dumped[key]) for key in kept}
     if isinstance(value, Mapping):
         return {str(key): _watched(part, dumped[str(key)]) for key, part in value.items()}

@@ -55,8 +55,8 @@ class Optimisation(Section):
     """Tokens of a forward pass at most, padding included. A batch above it goes through the model in pieces, twice
     (GradCache): memory is that of a piece, the result the same. Null holds the whole batch of a process."""
     save_steps: Annotated[int, Unwatched] = Field(100, ge=1)
-    """Optimiser steps between checkpoints; one is written every two minutes as well. A job that was stopped goes on from
-    the last one."""
+    """Optimiser steps between checkpoints; one is written every two minutes as well. A job that was stopped goes on
+    from the last one."""
     log_steps: Annotated[int, Unwatched] = Field(10, ge=1)
     """Optimiser steps between log lines, and between the points of the curves."""
     report_to: Annotated[list[Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml"]], Unwatched] = Field(

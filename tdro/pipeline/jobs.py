@@ -108,9 +108,15 @@ class Jobs:
         return QueriesJob(source=entry.source, part=test_set.part, data=self.config.data, queries=entry.queries)
 
     def dedup(self) -> Dedup:
-        """Of any task, and of the leak check; another order of the files to compare with is the same job."""
+        """Of any task, and of the leak check; another order of what to compare with is the same job."""
         dedup = self.config.dedup
-        return dedup.model_copy(update={"queries": sorted(dedup.queries)})
+        return dedup.model_copy(update={"queries": sorted(dedup.queries), "against": None})
+
+    @property
+    def compared(self) -> list[str]:
+        """Benchmarks whose queries training must not repeat."""
+        against = self.config.dedup.against
+        return sorted(self.config.benchmarks if against is None else against)
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Of the training on a mixture, or, for None, of tDRO."""

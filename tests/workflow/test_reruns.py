@@ -10,6 +10,9 @@ import pytest
 import yaml
 from running import rules_to_run, snakemake
 
+from tdro.artifacts.files import read_table
+from tdro.artifacts.schemas import LEAKS
+
 pytestmark = pytest.mark.workflow
 
 #: Rules behind the training data.
@@ -91,6 +94,19 @@ def test_what_a_change_does_not_reach_does_not_run(project):
     write_rows(project / "news.jsonl", [*questions("news", 30), (leaked, "an answer")])
     assert rules_run(project) == made | LEARNING
     assert rules_run(project) == set()
+
+
+def test_a_benchmark_that_deduplication_leaves_out_reruns_no_training(project):
+    leaked = json.loads((project / "second.jsonl").read_text().splitlines()[-1])["query"]
+    write_rows(project / "news.jsonl", [*questions("news", 30), (leaked, "an answer")])
+    change(project, {"benchmarks": ["in_domain", "web", "news"], "dedup": {"against": ["web", "in_domain"]}})
+    made = {"prepare_benchmark", "prepared", "leaks", "evaluate", "evaluate_bm25", "report"}
+    assert rules_run(project) == made
+    leaks = {
+        row["dataset"]: row["query_in_query"]
+        for row in read_table(project / "results/leaks.parquet", LEAKS).to_pylist()
+    }
+    assert leaks["news"] == 1 and leaks["web"] == 0
 
 
 def test_keys_that_change_no_result_rerun_nothing(project):

@@ -159,7 +159,7 @@ rule dedup:
     input:
         queries=ancient(rules.prepare_task.output.queries),
         negatives=negatives,
-        evaluation=kept(lambda wildcards: evaluation_queries().values()),
+        evaluation=kept(lambda wildcards: evaluation_queries(JOBS.compared).values()),
         seen=past("prepared", files=compared_queries),
         files=inputs(dedup_data),
     output:
@@ -175,7 +175,10 @@ rule dedup:
     params:
         **settings(JOBS.dedup()),
         files=states(dedup_data),
-        evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
+        evaluation=[
+            f"{name}={path}"
+            for name, path in evaluation_queries(JOBS.compared).items()
+        ],
         negatives=option("negatives"),
         scores="--scores" if JOBS.config.training.distill else "",
     message:
@@ -200,7 +203,9 @@ rule leaks:
     input:
         train=kept(train_files),
         texts=kept(task_texts),
-        evaluation=kept(lambda wildcards: evaluation_queries().values()),
+        evaluation=kept(
+            lambda wildcards: evaluation_queries(JOBS.config.benchmarks).values()
+        ),
         corpora=kept(lambda wildcards: dict.fromkeys(evaluation_corpora().values())),
         seen=past(
             "prepared",
@@ -220,7 +225,10 @@ rule leaks:
         **settings(JOBS.dedup()),
         files=states(dedup_data),
         tasks=list(JOBS.tasks),
-        evaluation=[f"{name}={path}" for name, path in evaluation_queries().items()],
+        evaluation=[
+            f"{name}={path}"
+            for name, path in evaluation_queries(JOBS.config.benchmarks).items()
+        ],
         corpora=[f"{name}={path}" for name, path in evaluation_corpora().items()],
     message:
         "Looking for evaluation queries and their passages in the training data"

@@ -160,13 +160,13 @@ def evaluation_files():
 def compared_queries(wildcards):
     """A task's queries and those that they are compared with."""
     own = PATHS.task(wildcards.task, "queries.parquet")
-    return [own, *evaluation_queries().values()]
+    return [own, *evaluation_queries(JOBS.compared).values()]
 
 
-def evaluation_queries():
-    """The queries; another order of the benchmarks is no reason to rerun."""
-    files, benchmarks = evaluation_files(), sorted(JOBS.config.benchmarks)
-    names = [name for b in benchmarks for name in sorted(TESTS.datasets(b))]
+def evaluation_queries(benchmarks):
+    """The queries of some benchmarks; another order of these is no reason to rerun."""
+    files = evaluation_files()
+    names = [name for b in sorted(benchmarks) for name in sorted(TESTS.datasets(b))]
     return {name: files[name][1] for name in names}
 
 
