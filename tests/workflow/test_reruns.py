@@ -124,3 +124,20 @@ def test_keys_that_change_no_result_rerun_nothing(project):
     assert rules_to_run(project) == set()
     change(project, {"training": config["training"] | {"learning_rate": 0.002}})
     assert "train" in rules_to_run(project)
+
+
+def test_a_model_stays_until_the_next_one_takes_its_place(project):
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    model = project / "results/tiny/seed1/uniform/model/model.safetensors"
+    before = model.read_bytes()
+    change(project, {"training": config["training"] | {"learning_rate": 1e30, "log_steps": 1}})
+    output = snakemake(project, check=False)
+    assert "is not finite" in output
+    assert model.read_bytes() == before
+    assert "train" in rules_to_run(project)
+    # As a job leaves it that is killed while the new model is copied.
+    (project / ".snakemake/backups/results/tiny/seed1/uniform/model").mkdir(parents=True)
+    change(project, {"training": config["training"] | {"learning_rate": 0.002}})
+    assert "train" in rules_run(project)
+    assert model.read_bytes() != before
+    assert rules_to_run(project) == set()

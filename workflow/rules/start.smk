@@ -5,6 +5,7 @@ import subprocess
 import snakemake.exceptions
 from snakemake.exceptions import LockException
 from snakemake.logging import logger
+from snakemake.persistence import FileBackupMixin
 
 from tdro.artifacts.files import write_json
 from tdro.cli.main import COMMANDS
@@ -24,6 +25,16 @@ class Locked(LockException):
 
 
 snakemake.exceptions.LockException = Locked
+
+
+def back_up(persistence, path, plainly=FileBackupMixin.backup_output):
+    """Copy a model that is about to be replaced, and first take away the copy that a killed job has left: Snakemake fails
+    over it."""
+    persistence.cleanup_backup(path)
+    plainly(persistence, path)
+
+
+FileBackupMixin.backup_output = back_up
 
 
 def refuse_orphans():

@@ -33,7 +33,10 @@ rule train:
         fetched=lambda wildcards: manifest("model", wildcards.model),
         loss_weights=loss_weights,
     output:
-        model=directory(PATHS.run("{model}", "{seed}", "{mixture}/model")),
+        # The model of an earlier training stays until the new one takes its place; what tells Snakemake that a training
+        # has ended is the mark beside it.
+        model=update(directory(PATHS.run("{model}", "{seed}", "{mixture}/model"))),
+        trained=touch(PATHS.run("{model}", "{seed}", "{mixture}/trained")),
     log:
         "logs/train/{model}.seed{seed}.{mixture}.log",
     benchmark:
