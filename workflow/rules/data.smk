@@ -192,7 +192,7 @@ rule dedup:
 
 checkpoint deduplicated:
     input:
-        [PATHS.digest(file) for file in train_files(None)],
+        past("prepared", files=train_files),
     output:
         touch(PATHS.passed("deduplicated")),
     message:

@@ -275,6 +275,11 @@ def mixture_rows(wildcards):
     )
 
 
+def shown_texts(wildcards):
+    """Corpus and queries of every task, where the report shows the rows that moved the weights."""
+    return task_texts(wildcards) if JOBS.run_courses else []
+
+
 def report_inputs(wildcards):
     """Everything the report reads."""
     c = JOBS.config
@@ -317,5 +322,4 @@ def report_inputs(wildcards):
             for task in JOBS.tasks
             for f in ("train.parquet", "duplicates.parquet")
         ),
-        *(task_texts(wildcards) if JOBS.run_courses else []),
     ]

@@ -4,7 +4,8 @@
 rule report:
     input:
         report_inputs,
-        seen=past("prepared", "deduplicated"),
+        texts=kept(shown_texts),
+        seen=past("prepared", "deduplicated", files=shown_texts),
         passed=[PATHS.passed("prepared"), PATHS.passed("deduplicated")],
     output:
         html=report(REPORT.html, caption="../report/page.rst", category="Report"),
