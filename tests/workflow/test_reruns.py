@@ -4,6 +4,7 @@ A finished project gets another benchmark, rows that say nothing new, and keys t
 """
 
 import json
+import random
 import re
 
 import pytest
@@ -26,10 +27,10 @@ def write_rows(path, rows):
 
 
 def questions(name, number):
-    words = ("harbour", "violin", "granite", "lantern", "meadow", "compass", "thunder", "orchard", "velvet", "marble")
-    return [
-        (f"{name} {words[i % 10]} {words[i // 10 % 10]} case {i * 7919}?", f"{name} answer {i}") for i in range(number)
-    ]
+    """Questions of made words, which no other name shares, and their answers."""
+    rng = random.Random(name)
+    made = [" ".join("".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(6)) for _ in range(number)]
+    return [(f"{text}?", f"{name} answer {i}") for i, text in enumerate(made)]
 
 
 @pytest.fixture
