@@ -101,14 +101,17 @@ def probe(jobs: Jobs, root: Path, layout: Layout, name: str | None = None) -> Ra
             f"the network of {model.base} is not known, so no rate follows from its times: fetch it first (target "
             "`fetch_all`), or add its kind to tdro/forecast/models.py."
         )
+    if (load := os.getloadavg()[0]) > machine.cores / 2:
+        log.warning(
+            "other work runs (load %.1f on %d cores): the rates will be those of so busy a machine", load, machine.cores
+        )
     of_row, length = works.of_rows(reader, jobs.config.training.negatives)
     with tempfile.TemporaryDirectory() as temporary:
         texts = _make(Path(temporary), of_row - length * (1 + jobs.config.training.negatives), length, machine)
         training, start_training = _training(jobs, model, reader, texts, machine)
         encoding, start = _encoding(jobs, model, reader, texts, machine)
     pace = max(1.0, _seconds([sys.executable, "-c", f"import {_IMPORTED}"]) / _IMPORT)
-    load = os.getloadavg()[0]
-    said = f"`tdro probe` on {machine}, {time.strftime('%Y-%m-%d')}, load {load:.1f} behind it"
+    said = f"`tdro probe` on {machine}, {time.strftime('%Y-%m-%d')}, with a load of {load:.1f} before it"
     found = Rates(training, encoding, _search(reader.network.width, machine), start, start_training, pace, said)
     write_json(probe_file(machine, model.base), found._asdict())
     return found

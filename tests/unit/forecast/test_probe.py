@@ -30,7 +30,8 @@ def made(tmp_path, monkeypatch, tiny_base):
     return read_in(tmp_path, monkeypatch, CONFIG)
 
 
-def test_rates_are_work_by_the_time_that_more_of_it_takes(made, tmp_path, monkeypatch):
+def test_rates_are_work_by_the_time_that_more_of_it_takes(made, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(probe.os, "getloadavg", lambda: (7.0, 0.0, 0.0))
     seconds, started = probe._seconds, []
 
     def told(command):
@@ -46,6 +47,8 @@ def test_rates_are_work_by_the_time_that_more_of_it_takes(made, tmp_path, monkey
     monkeypatch.setattr(probe, "_seconds", told)
     found = probe.probe(made, ROOT, Layout("results"))
     assert probed("./base") == found
+    assert "other work runs (load 7.0 on 2 cores)" in caplog.text
+    assert "with a load of 7.0 before it" in found.said
     assert found.pace == pytest.approx(0.6 / probe._IMPORT)
     assert found.start_training == pytest.approx(10, rel=0.1)
     assert found.start == pytest.approx(6, rel=0.1)
