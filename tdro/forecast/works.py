@@ -178,17 +178,24 @@ class Works:
 
     def _rows(self) -> Iterator[Work]:
         tasks = [self._sizes.task(name) for name in self.jobs.tasks]
-        asked = sum(self._sizes.queries(name).number for name in self.jobs.tests.chosen)
+        asked = sum(queries.number for _, queries, *_ in self._searched())
+        compared = sum(map(self._queries_of, self.jobs.compared))
         queries = sum(task.queries.number for task in tasks)
         samples = self._config.mining.select.samples
         # Each job reads the fingerprints of all evaluation queries anew.
-        light = len(tasks) * (LIGHT["dedup"] + asked / ROWS["dedup"]) + queries / ROWS["dedup"]
-        memory = cost.LIGHT + 40 * (asked + max(task.queries.number for task in tasks)) + 50e6
+        light = len(tasks) * (LIGHT["dedup"] + compared / ROWS["dedup"]) + queries / ROWS["dedup"]
+        memory = cost.LIGHT + 40 * (compared + max(task.queries.number for task in tasks)) + 50e6
         yield Work("dedup", len(tasks), light=light, disk=queries * (samples + 2) * 4, memory=memory)
         # Texts of the training rows: a query and a positive each.
         read = sum(_bytes(t.queries) + _bytes(t.passages._replace(number=t.queries.number)) for t in tasks)
         light = LIGHT["leaks"] + read / ROWS["leaks"]
         yield Work("leaks", 1, light=light, memory=cost.LIGHT + 2 * asked * 64 * 8 * 1.4)
+
+    def _queries_of(self, benchmark: str) -> int:
+        names = self.jobs.tests.datasets(benchmark)
+        if benchmark == IN_DOMAIN:
+            return sum(self._sizes.task(name).held_out_queries.number for name in names)
+        return sum(self._sizes.queries(name).number for name in names)
 
     # Training.
 

@@ -13,6 +13,7 @@ from tdro.artifacts.layout import Layout
 from tdro.cli.main import main
 from tdro.forecast import cost, models
 from tdro.forecast.forecast import of_jobs
+from tdro.forecast.rates import ROWS as ROWS_A_SECOND
 from tdro.forecast.rates import Asked
 from tdro.forecast.table import as_json, line, short, spoken, table
 from tdro.pipeline.start import read
@@ -72,10 +73,11 @@ def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config
     foretold = {}
     for one in forecast(made).lines:
         foretold[one.rule] = foretold.get(one.rule, 0) + one.jobs
+    gates = ("all", "default", "prepared", "deduplicated")  # they only gather, and take no time
     # Those whose benchmark files lie together are one line.
     planned["plan"] += planned.pop("plan_tdro")
     planned["derive"] += planned.pop("uniform_weights")
-    assert foretold == {rule: number for rule, number in planned.items() if rule not in ("all", "default")}
+    assert foretold == {rule: number for rule, number in planned.items() if rule not in gates}
 
 
 def test_operations_and_times_are_those_of_arithmetic(made):
@@ -93,6 +95,13 @@ def test_operations_and_times_are_those_of_arithmetic(made):
     assert found["train"].disk == 6 * 4 * tiny.parameters
     # A forward pass of each planned row, a third of a training.
     assert found["reference"].flops * 3 == pytest.approx(found["optimize"].flops)
+
+
+def test_training_is_compared_with_the_queries_that_it_must_not_repeat(made, tmp_path, monkeypatch):
+    everything = by_rule(forecast(made))["dedup"].seconds
+    config = f"{CONFIG}dedup: {{against: [in_domain]}}\n"
+    some = by_rule(forecast(read_in(tmp_path, monkeypatch, config, REGISTRY)))["dedup"].seconds
+    assert everything - some == pytest.approx(2 * 1000 / ROWS_A_SECOND["dedup"])  # two tasks, the queries of `web`
 
 
 def test_on_a_cpu_there_are_no_gpu_hours_and_a_process_has_its_libraries(made):
