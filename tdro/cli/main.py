@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tdro.artifacts import fulldisk
-from tdro.cli import ask, data, forecast, mining, results, training, weights
+from tdro.cli import ask, data, forecast, mining, planrun, results, training, weights
 from tdro.cli.arguments import Mixed
 from tdro.errors import Unfinished, UserError
 from tdro.models.processes import told_cpu
@@ -21,7 +21,7 @@ from tdro.models.processes import told_cpu
 #: All commands by name, in the order of the walk of the data.
 COMMANDS = {
     command.name: command
-    for module in (data, mining, training, weights, results, ask, forecast)
+    for module in (data, mining, training, weights, results, ask, forecast, planrun)
     for command in module.COMMANDS
 }
 
@@ -39,7 +39,7 @@ _OUTPUT_CLOSED = 128 + 13  # what a shell reports of a process that SIGPIPE ende
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; a user's mistake ends with one sentence and status 1."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     use_threads(options.threads)
     _hide_gpus()
     _quieten_libraries()
@@ -93,6 +93,16 @@ def _parser() -> argparse.ArgumentParser:
     for command in COMMANDS.values():
         command.add(commands)
     return parser
+
+
+def _parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """The arguments; those that are not ours are refused, but of a command that hands them on."""
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    if others and not hasattr(options, planrun.HANDED_ON):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    setattr(options, planrun.HANDED_ON, others)
+    return options
 
 
 def _about_files(error: Exception) -> str | None:

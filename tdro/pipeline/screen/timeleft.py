@@ -58,6 +58,10 @@ class Durations:
             return earlier
         return self._guess(rule) * self._pace()
 
+    def measured(self, rule: str) -> bool:
+        """Whether any job of the rule has ended, in this run or in an earlier one."""
+        return bool(self._seen[rule]) or self._of_an_earlier_run(rule) is not None
+
     def busy(self) -> float:
         """Seconds of all jobs that have ended, together."""
         return sum(map(sum, self._seen.values()))
