@@ -44,7 +44,7 @@ class TestSets:
             return [name for name, task in self._tasks.items() if task.held_out]
         return list(self._benchmarks[benchmark].datasets(benchmark))
 
-    @property
+    @cached_property
     def evaluated(self) -> list[str]:
         """What one job evaluates each: every test set, and the in-domain benchmark as a whole."""
         return [name for b in self._config.benchmarks for name in ([b] if b == IN_DOMAIN else self.datasets(b))]
@@ -77,12 +77,12 @@ class TestSets:
         """Corpora that the chosen ones search, each with a test set that it is named after."""
         return {test.corpus: self.corpus(test.corpus) for test in self.chosen.values()}
 
-    @property
+    @cached_property
     def of_rows(self) -> list[str]:
         """Corpora that are prepared whole, as a task is; of the others, corpus and query sets are apart."""
         return [name for name, test in self.corpora.items() if not is_testset(test.entry.source)]
 
-    @property
+    @cached_property
     def shared_corpora(self) -> set[str]:
         """Corpora that several test sets search whose passages carry no instruction: each is encoded once."""
         named = Counter(test.corpus for test in self.chosen.values() if not test.entry.symmetric)

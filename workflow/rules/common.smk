@@ -116,9 +116,18 @@ def settings(job):
         job: The settings, or a function that makes them of the wildcards.
     """
     make = job if callable(job) else lambda wildcards: job
+    last = None, None
+
+    def made(wildcards):
+        """Of one job both are asked for at once; with thousands of jobs, to make them twice is seconds."""
+        nonlocal last
+        if last[0] != (names := dict(wildcards.items())):
+            last = names, make(wildcards)
+        return last[1]
+
     return {
-        "settings": lambda wildcards, threads: make(wildcards).model_dump_json(),
-        "watched": lambda wildcards: json.dumps(make(wildcards).watched()),
+        "settings": lambda wildcards, threads: made(wildcards).model_dump_json(),
+        "watched": lambda wildcards: json.dumps(made(wildcards).watched()),
     }
 
 

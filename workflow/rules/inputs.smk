@@ -1,4 +1,7 @@
 # What the rules read: functions of a job's wildcards to its files and its parameters.
+import functools
+
+from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import Miner
 from tdro.models.modelfiles import model_files
 from tdro.readers.parts import local_files
@@ -148,6 +151,7 @@ def negatives(wildcards):
     return PATHS.task(wildcards.task, "negatives.parquet") if mined else []
 
 
+@functools.cache
 def evaluation_files():
     """Corpus and queries of every dataset that is evaluated on, by its name."""
     return {
@@ -185,11 +189,16 @@ def evaluated(wildcards):
     return EVALUATED if ONE else [wildcards.dataset]
 
 
+def members(test):
+    """The datasets of what one job evaluates: itself, or those of the in-domain benchmark."""
+    return TESTS.datasets(IN_DOMAIN) if test == IN_DOMAIN else [test]
+
+
 def test_files(wildcards):
     """Corpora and queries of what a job evaluates."""
-    benchmarks = JOBS.evaluate(evaluated(wildcards), PATHS, {}).benchmarks
-    tests = [test for tests in benchmarks.values() for test in tests.values()]
-    return list(dict.fromkeys(f for test in tests for f in (test.corpus, test.queries)))
+    files = evaluation_files()
+    names = [name for test in evaluated(wildcards) for name in members(test)]
+    return list(dict.fromkeys(file for name in names for file in files[name]))
 
 
 def stored(wildcards):
