@@ -4,9 +4,10 @@
     python benchmarks/dryrun.py --tasks 20 --models 2 --benchmarks 6
     python benchmarks/dryrun.py --profile dryrun.prof              # with cProfile, which doubles the time
 
-A registry is made of local files of a few rows. Snakemake runs in a process of its own, and so do `snakemake --version`
-(the start of the interpreter) and a dry run of one job (the reading of configuration and rules). Seconds are those of
-the processor. Of the profile, those in functions of this project, of pydantic and of Snakemake are added up.
+A registry is made of local files of a few rows. Snakemake runs in a process of its own as `tdro plan-run` starts it,
+and so do `snakemake --version` (the start of the interpreter) and a dry run of one job (the reading of configuration
+and rules). Seconds are those of the processor. Of the profile, those in functions of this project, of pydantic and of
+Snakemake are added up.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from pathlib import Path
 
 import yaml
 
+from tdro.pipeline.screen.install import PLANNED
+
 ROOT = Path(__file__).parents[1]
 MIXTURES = ["uniform", "curr", "top70", "top50", "top30", "mean", "ema", "proportional", "temperature2", "temperature3"]
 #: Snakemake's arguments that leave the list of jobs out.
@@ -38,8 +41,8 @@ def main() -> None:
         parse, _ = _timed(folder, [], "results/data/task0/corpus.parquet", *DRY_RUN)
         profiled = ["-m", "cProfile", "-o", str(options.profile.absolute())] if options.profile else []
         whole, said = _timed(folder, profiled, *DRY_RUN)
-    jobs = re.search(r"^total +(\d+)", said, re.MULTILINE)[1]
-    print(f"{jobs} jobs: {whole:.1f} s; a dry run of one job {parse:.1f} s, of it the interpreter {start:.1f} s")
+    jobs = re.search(r"^\| total +\| +([\d,]+)", said, re.MULTILINE)[1]
+    print(f"{jobs} jobs: {whole:.1f} s; one job: {parse:.1f} s, of it the start of the interpreter: {start:.1f} s")
     if options.profile:
         for part, seconds in _parts(options.profile).most_common():
             print(f"  {part:12} {seconds:6.1f} s")
@@ -92,9 +95,8 @@ def _timed(folder: str, profiled: list[str], *arguments: str) -> tuple[float, st
         "--nolock",
     ]
     begun = _of_the_processor()
-    run = subprocess.run(
-        [*line, *arguments], cwd=folder, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}
-    )
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), PLANNED: "1"}
+    run = subprocess.run([*line, *arguments], cwd=folder, capture_output=True, text=True, env=environment)
     if run.returncode:
         sys.exit(run.stdout + run.stderr)
     return _of_the_processor() - begun, run.stdout + run.stderr
