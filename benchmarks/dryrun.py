@@ -2,20 +2,21 @@
 
     python benchmarks/dryrun.py                                    # 200 tasks, 6 models, 10 mixtures, 60 benchmarks
     python benchmarks/dryrun.py --tasks 20 --models 2 --benchmarks 6
-    python benchmarks/dryrun.py --profile dryrun.prof              # with cProfile, which doubles the time
 
 A registry is made of local files of a few rows. Snakemake runs in a process of its own as `tdro plan-run` starts it,
 and so do `snakemake --version` (the start of the interpreter) and a dry run of one job (the reading of configuration
-and rules). Seconds are those of the processor. Of the profile, those in functions of this project, of pydantic and of
-Snakemake are added up.
+and rules). Seconds are those of the processor. A second run looks every 5 ms whose function is at work, this project's
+or Snakemake's; a library's counts for its caller. cProfile would charge each of 250 million calls.
 """
 
 import argparse
+import atexit
 import json
 import os
-import pstats
 import re
 import resource
+import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,22 +31,26 @@ ROOT = Path(__file__).parents[1]
 MIXTURES = ["uniform", "curr", "top70", "top50", "top30", "mean", "ema", "proportional", "temperature2", "temperature3"]
 #: Snakemake's arguments that leave the list of jobs out.
 DRY_RUN = ["--dry-run", "--quiet", "rules", "progress"]
+SAMPLED = "--sampled"
 
 
 def main() -> None:
     """Measure and print."""
+    if sys.argv[1:2] == [SAMPLED]:
+        _sample(sys.argv[2:])
+        return
     options = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), options.tasks, options.models, options.mixtures, options.benchmarks)
-        start, _ = _timed(folder, [], "--version")
-        parse, _ = _timed(folder, [], "results/data/task0/corpus.parquet", *DRY_RUN)
-        profiled = ["-m", "cProfile", "-o", str(options.profile.absolute())] if options.profile else []
-        whole, said = _timed(folder, profiled, *DRY_RUN)
+        plain = ["-m", "snakemake"]
+        start, _ = _timed(folder, plain, "--version")
+        parse, _ = _timed(folder, plain, "results/data/task0/corpus.parquet", *DRY_RUN)
+        whole, said = _timed(folder, plain, *DRY_RUN)
+        _, sampled = _timed(folder, [__file__, SAMPLED], *DRY_RUN)
     jobs = re.search(r"^\| total +\| +([\d,]+)", said, re.MULTILINE)[1]
     print(f"{jobs} jobs: {whole:.1f} s; one job: {parse:.1f} s, of it the start of the interpreter: {start:.1f} s")
-    if options.profile:
-        for part, seconds in _parts(options.profile).most_common():
-            print(f"  {part:12} {seconds:6.1f} s")
+    shares = json.loads(re.search(r"^shares: (.*)", sampled, re.MULTILINE)[1])
+    print(", ".join(f"{whose}: {share:.0%}" for whose, share in shares.items()))
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,7 +59,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=int, default=6)
     parser.add_argument("--mixtures", type=int, default=len(MIXTURES), choices=range(1, len(MIXTURES) + 1))
     parser.add_argument("--benchmarks", type=int, default=60)
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="keep the profile, and print whose time it was")
     return parser.parse_args()
 
 
@@ -82,18 +86,8 @@ def make(folder: Path, tasks: int, models: int, mixtures: int, benchmarks: int) 
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def _timed(folder: str, profiled: list[str], *arguments: str) -> tuple[float, str]:
-    line = [
-        sys.executable,
-        *profiled,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(ROOT / "Snakefile"),
-        "--configfile",
-        "config.yaml",
-        "--nolock",
-    ]
+def _timed(folder: str, program: list[str], *arguments: str) -> tuple[float, str]:
+    line = [sys.executable, *program, "--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml", "--nolock"]
     begun = _of_the_processor()
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), PLANNED: "1"}
     run = subprocess.run([*line, *arguments], cwd=folder, capture_output=True, text=True, env=environment)
@@ -108,14 +102,31 @@ def _of_the_processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _parts(profile: Path) -> Counter[str]:
-    """Seconds in functions of this project, of Snakemake and of the rest."""
+def _sample(arguments: list[str]) -> None:
+    """Runs Snakemake in this process, and prints how often the innermost known function was whose, in shares of 1."""
     found: Counter[str] = Counter()
-    for (file, _, _), (_, _, seconds, _, _) in pstats.Stats(str(profile)).stats.items():
-        ours = file.startswith((str(ROOT / "tdro"), str(ROOT / "workflow")))
-        names = {"pydantic": "pydantic", "snakemake": "snakemake"}
-        found["this project" if ours else next((n for n in names if f"/{n}" in file), "the rest")] += seconds
-    return found
+
+    def look(_, frame) -> None:
+        while frame and not (whose := _whose(frame.f_code.co_filename)):
+            frame = frame.f_back
+        found[whose if frame else "the start of Python"] += 1
+
+    def tell() -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        print("shares:", json.dumps({whose: number / found.total() for whose, number in found.most_common()}))
+
+    signal.signal(signal.SIGPROF, look)
+    signal.setitimer(signal.ITIMER_PROF, 0.005, 0.005)
+    atexit.register(tell)
+    sys.argv = ["snakemake", *arguments]
+    runpy.run_module("snakemake", run_name="__main__")
+
+
+def _whose(file: str) -> str | None:
+    """Whose a file is; None: of a library, which works for whoever calls it."""
+    if file.startswith((str(ROOT / "tdro"), str(ROOT / "workflow"))):
+        return "this project"
+    return "Snakemake" if "/snakemake" in file else None
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def _plan_run(options) -> None:
     output   a table: a line for the jobs of a rule that have the same reasons
 
     A job that "may run" lies behind a point at which the run looks whether data that were made again have another
-    content. Times are those of earlier runs in the folder (logs/*/*.tsv), of rules that have none those of the demo.
+    content. Times are those of earlier runs in the folder (logs/*/*.tsv); of rules without any, the forecast's or the
+    demo's.
 
     tdro plan-run --cores all --configfile config/mine.yaml
     """

@@ -102,7 +102,11 @@ def _first(names: set[str]) -> str:
 
 def _sources(measured: bool, cores: int | None) -> str:
     """Where the times come from."""
-    source = "jobs of earlier runs in this folder" if measured else "jobs of earlier runs here, else of the demo"
+    source = (
+        "jobs of earlier runs in this folder"
+        if measured
+        else "jobs of earlier runs here, else the forecast's or the demo's"
+    )
     side_by_side = (
         f"its jobs on {cores} core{'s' * (cores > 1)}" if cores else "its longest chain of jobs, queues left out"
     )

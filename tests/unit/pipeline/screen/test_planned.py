@@ -61,8 +61,8 @@ def test_the_total_is_the_longest_chain_or_the_work_that_the_cores_share(table, 
     assert table(dict.fromkeys(jobs, NEW), cores)[0][-1] == ["total", "3", "", total]
 
 
-def test_times_of_the_demo_are_said_to_be_such(table):
-    assert "else of the demo" in table({Job("encode"): NEW})[1]
+def test_times_that_nobody_measured_are_said_to_be_such(table):
+    assert "else the forecast's or the demo's" in table({Job("encode"): NEW})[1]
 
 
 def test_what_reasons_name_is_put_together_and_cut():
