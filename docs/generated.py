@@ -111,7 +111,7 @@ def _memory(works: Works) -> str:
             (f"{model.name}, all weights", model.model_copy(update={"lora": None})),
         ):
             if one is model or model.lora:
-                found = works.memory(one, works.jobs.config.training)
+                found = works.learning.memory(one, works.jobs.config.training)
                 parts = (f"{part / 1e9:.1f}" for part in (*found, found.total))
                 rows.append(f"| {named} | {model.accelerate} | {' | '.join(parts)} |\n")
     head = "| GB of a GPU | `accelerate` | weights | gradients | optimiser | activations | gathered | copies | all |\n"

@@ -7,7 +7,8 @@ from tdro.artifacts.layout import Layout
 from tdro.forecast.machine import Machine, this_machine
 from tdro.forecast.rates import Asked, Rates, device, probed, rates
 from tdro.forecast.sizes import ASSUMED, COUNTED, EXPECTED, NOTHING, NUMBER, Sizes
-from tdro.forecast.works import Work, Works
+from tdro.forecast.work import Work
+from tdro.forecast.works import Works
 from tdro.pipeline import threads
 from tdro.pipeline.jobs import Jobs
 
@@ -83,7 +84,7 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool
     speeds, said = _speeds(all_works, asked, machine)
     lines = [_line(work, speeds[work.model, work.cpu], gpus) for work in all_works if work.jobs]
     where = f"{asked.device or machine} ({gpus} GPUs a training)" if gpus else asked.device or str(machine)
-    return Forecast(where, lines, [*_known(sizes), *works.said, *said, *_too_large(all_works, asked, machine)])
+    return Forecast(where, lines, [*_known(sizes), *works.readers.said, *said, *_too_large(all_works, asked, machine)])
 
 
 def _too_large(works: list[Work], asked: Asked, machine: Machine) -> list[str]:

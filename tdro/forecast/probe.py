@@ -27,9 +27,10 @@ from tdro.errors import UserError
 from tdro.forecast import cost
 from tdro.forecast.machine import Machine, this_machine
 from tdro.forecast.rates import Rates, probe_file
+from tdro.forecast.readers import Reader
 from tdro.forecast.sizes import Sizes
 from tdro.forecast.tokens import A_WORD
-from tdro.forecast.works import Reader, Works
+from tdro.forecast.works import Works
 from tdro.pipeline import threads
 from tdro.pipeline.jobs import Jobs
 
@@ -95,7 +96,7 @@ def probe(jobs: Jobs, root: Path, layout: Layout, name: str | None = None) -> Ra
         )
     machine, model = this_machine(), jobs.model(named)
     works = Works(jobs, Sizes(jobs, layout), layout, root, len(machine.gpus))
-    reader = works.readers[named]
+    reader = works.readers.bases[named]
     if reader.network is None:
         raise UserError(
             f"the network of {model.base} is not known, so no rate follows from its times: fetch it first (target "
@@ -105,7 +106,7 @@ def probe(jobs: Jobs, root: Path, layout: Layout, name: str | None = None) -> Ra
         log.warning(
             "other work runs (load %.1f on %d cores): the rates will be those of so busy a machine", load, machine.cores
         )
-    of_row, length = works.of_rows(reader, jobs.config.training.negatives)
+    of_row, length = works.learning.of_rows(reader, jobs.config.training.negatives)
     with tempfile.TemporaryDirectory() as temporary:
         texts = _make(Path(temporary), of_row - length * (1 + jobs.config.training.negatives), length, machine)
         training, start_training = _training(jobs, model, reader, texts, machine)

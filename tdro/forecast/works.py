@@ -1,85 +1,22 @@
 """What each rule of a configuration does: its jobs, with the tokens, operations, disk and memory of all of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.config import launchfiles
 from tdro.config.mining import Encode
 from tdro.config.models import Model
-from tdro.config.prompts import Prompts, TaskPrompts, own_of_folder, resolved
 from tdro.config.registry import Prompted
-from tdro.config.training import Optimisation, Tdro
-from tdro.forecast import cost, models
+from tdro.forecast import cost
+from tdro.forecast.learning import Learning
 from tdro.forecast.rates import LIGHT, ROWS
+from tdro.forecast.readers import Reader, Readers
 from tdro.forecast.sizes import Sizes, Texts
-from tdro.forecast.tokens import AROUND, Count, by_bytes, counter, mean_length
+from tdro.forecast.work import Work
 from tdro.pipeline.jobs import Jobs
-from tdro.readers.fetch import model_job
 
 # Parquet with its compression, beside the texts as they are; and bytes of an English word with its space.
 _COMPRESSED, _WORD = 0.5, 6
-
-
-class Work(NamedTuple):
-    """All jobs of a rule with one model.
-
-    Attributes:
-        rule: The rule.
-        jobs: How many jobs.
-        model: Base of the model that they load; None without one.
-        tokens: That they read, of all jobs.
-        training: Operations of learning.
-        encoding: Operations of reading.
-        search: Operations of comparing embeddings.
-        light: Seconds of what needs no model, on two free cores.
-        trains: Whether a job takes all GPUs of a training, not one.
-        disk: Bytes that stay.
-        memory: Bytes of a process: of its GPU where it uses one, else of the machine.
-        cpu: Whether its launch configuration leaves GPUs alone, or nothing of it uses one.
-        unknown: Why the figures are not known; empty where they are.
-    """
-
-    rule: str
-    jobs: int
-    model: str | None = None
-    tokens: float = 0.0
-    training: float = 0.0
-    encoding: float = 0.0
-    search: float = 0.0
-    light: float = 0.0
-    trains: bool = False
-    disk: float = 0.0
-    memory: float = cost.LIGHT
-    cpu: bool = True
-    unknown: str = ""
-
-
-class Reader(NamedTuple):
-    """A model that reads texts, as far as its files are here."""
-
-    base: str
-    network: models.Network | None
-    tokens_of: Count
-    prompts: TaskPrompts
-    query_length: int
-    passage_length: int
-    batch_size: int
-    half: bool
-
-    def of_queries(self, texts: Texts, name: str, prompted: Prompted) -> float:
-        """Tokens of all queries of a dataset."""
-        prompt = self.prompts.of_query(name, prompted.instruction[0])
-        return texts.number * mean_length(texts, self.tokens_of, self.query_length, self._tokens(prompt))
-
-    def of_passages(self, texts: Texts, name: str, prompted: Prompted) -> float:
-        """Tokens of all passages of a dataset."""
-        prompt = self.prompts.of_passage(name, prompted.instruction[0], symmetric=prompted.symmetric)
-        return texts.number * mean_length(texts, self.tokens_of, self.passage_length, self._tokens(prompt))
-
-    def _tokens(self, prompt: str) -> int:
-        return max(0, self.tokens_of((prompt,))[0] - AROUND) if prompt else 0
 
 
 class Works:
@@ -96,18 +33,15 @@ class Works:
     """
 
     def __init__(self, jobs: Jobs, sizes: Sizes, layout: Layout, root: Path, gpus: int, *, local: bool = True) -> None:
-        self._local = local
-        self.jobs, self._sizes, self._layout, self._root, self._gpus = jobs, sizes, layout, root, gpus
-        self._config = jobs.config
-        self.said: list[str] = []
-        encode = self._config.mining.encode
-        self.miner = self._reader(encode.model, encode, encode.max_length, encode.max_length, encode.batch_size)
-        self.readers = {model.name: self._of_model(model) for model in self._config.models}
-        self.mined = {name: (self._sizes.task(name), self.jobs.tasks[name]) for name in jobs.mined}
+        self.jobs, self._sizes, self._gpus, self._config = jobs, sizes, gpus, jobs.config
+        self.readers = Readers(jobs, layout, root, gpus, local=local)
+        self.learning = Learning(jobs, sizes, self.readers, root, gpus)
+        self.mined = {name: (sizes.task(name), jobs.tasks[name]) for name in jobs.mined}
 
     def all(self) -> list[Work]:
         """A row a rule and model, in the order of the walk of the data."""
-        return [*self._data(), *self._mining(), *self._rows(), *self._learning(), *self._evaluation(), *self._report()]
+        before = [*self._data(), *self._mining(), *self._rows(), *self.learning.all()]
+        return [*before, *self._evaluation(), *self._report()]
 
     # Data.
 
@@ -143,12 +77,12 @@ class Works:
         mining, jobs = self._config.mining, len(self.mined)
         tokens = texts = 0.0
         for name, (task, prompted) in self.mined.items():
-            tokens += self.miner.of_queries(task.queries, name, prompted)
-            tokens += self.miner.of_passages(task.passages, name, prompted)
+            tokens += self.readers.miner.of_queries(task.queries, name, prompted)
+            tokens += self.readers.miner.of_passages(task.passages, name, prompted)
             texts += task.queries.number + task.passages.number
-        width = self.miner.network.width if self.miner.network else 0
-        yield self._reads(
-            "encode", 1 if self._config.jobs == "one" else jobs, self.miner, tokens, texts, texts * width * 2
+        width = self.readers.miner.network.width if self.readers.miner.network else 0
+        yield self.readers.reads(
+            "encode", 1 if self._config.jobs == "one" else jobs, self.readers.miner, tokens, texts, texts * width * 2
         )
         queries = sum(task.queries.number for task, _ in self.mined.values())
         compared = sum(cost.search(t.queries.number, t.passages.number, width) for t, _ in self.mined.values())
@@ -167,14 +101,14 @@ class Works:
     def _rescore(self, queries: float, depth: int) -> Work:
         rescore = self._config.mining.rescore
         asked = Encode(model=rescore.model, revision=rescore.revision, sha256=rescore.sha256)
-        reader = self._reader(rescore.model, asked, rescore.max_length, rescore.max_length, rescore.batch_size)
+        reader = self.readers.reader(rescore.model, asked, rescore.max_length, rescore.max_length, rescore.batch_size)
         pairs, tokens = queries * min(depth, rescore.depth), 0.0
         for name, (task, prompted) in self.mined.items():
             of_query = reader.of_queries(task.queries, name, prompted) / max(1, task.queries.number)
             of_passage = reader.of_passages(task.passages, name, prompted) / max(1, task.passages.number)
             each = min(rescore.max_length, of_query + of_passage)
             tokens += task.queries.number * min(depth, rescore.depth) * each
-        return self._reads("rescore", len(self.mined), reader, tokens, pairs, pairs * 8)
+        return self.readers.reads("rescore", len(self.mined), reader, tokens, pairs, pairs * 8)
 
     def _rows(self) -> Iterator[Work]:
         tasks = [self._sizes.task(name) for name in self.jobs.tasks]
@@ -197,100 +131,6 @@ class Works:
             return sum(self._sizes.task(name).held_out_queries.number for name in names)
         return sum(self._sizes.queries(name).number for name in names)
 
-    # Training.
-
-    def _learning(self) -> Iterator[Work]:
-        config = self._config
-        names, seeds = config.mixtures, len(config.seeds)
-        courses, planned = len(self.jobs.run_courses), len(config.models) * seeds * len(names)
-        rows = planned * self.jobs.training_rows
-        asked = config.tdro.steps * config.tdro.batch_size
-        rows += seeds * asked if courses else 0
-        plans = planned + (seeds if courses else 0)
-        derived = {name for name in names if name != "uniform"} | {config.tdro.sampling, config.tdro.initial} - {
-            "uniform"
-        }
-        weights = seeds * (len(config.models) + len(derived))
-        yield Work("derive", weights, light=weights * LIGHT["derive"])
-        width = config.training.negatives + 5
-        memory = cost.LIGHT + 60 * max(self.jobs.training_rows, asked if courses else 0)
-        light = plans * LIGHT["plan"] + rows / ROWS["plan"]
-        yield Work("plan", plans, light=light, disk=rows * width * 4, memory=memory)
-        for model in config.models:
-            work = self._trains("train", model, config.training, seeds * len(names))
-            parameters = self.readers[model.name].network
-            yield work._replace(disk=work.jobs * cost.FLOAT * parameters.parameters if parameters else 0)
-        if courses:
-            proxy = self.jobs.model(config.proxy)
-            tokens, _ = self.of_rows(self.readers[proxy.name], config.tdro.negatives)
-            texts = config.tdro.negatives + 2
-            number = seeds * asked * texts
-            reads = self._reads("reference", seeds, self.readers[proxy.name], seeds * asked * tokens, number, number)
-            yield reads._replace(cpu=self._on_cpu(proxy))
-            yield self._trains("optimize", proxy, config.tdro, seeds * courses, config.tdro.accumulation)
-
-    def _trains(self, rule: str, model: Model, settings: Optimisation, jobs: int, accumulation: int = 1) -> Work:
-        reader = self.readers[model.name]
-        network, on_cpu = reader.network, self._on_cpu(model)
-        if network is None:
-            return self._unknown(rule, jobs, reader)
-        of_row, length = self.of_rows(reader, settings.negatives)
-        adapters = cost.adapters(network, model.lora.rank) if model.lora else 0
-        tokens = settings.steps * settings.batch_size * of_row
-        flops = cost.training(
-            network,
-            tokens,
-            length,
-            checkpointing=settings.gradient_checkpointing,
-            cached=settings.mini_batch_tokens is not None,
-            adapters=adapters,
-        )
-        memory = self.memory(model, settings, accumulation)
-        # An allocator of a CPU keeps what was freed, in two types under autocast.
-        total = memory.total + (cost.LIBRARIES + (cost.ON_CPU - 1) * memory.activations if on_cpu else 0)
-        return Work(
-            rule, jobs, reader.base, jobs * tokens, jobs * flops, trains=True, memory=total, cpu=on_cpu
-        )  # fmt: skip
-
-    def memory(self, model: Model, settings: Optimisation, accumulation: int = 1) -> cost.Memory:
-        """Bytes of one process of a training."""
-        reader, on_cpu = self.readers[model.name], self._on_cpu(model)
-        rows = self._tokens_of_rows(reader, settings.negatives)
-        # A batch of a training is of one task: that of the longest texts decides.
-        of_row = sum(rows) / len(rows) if isinstance(settings, Tdro) else max(rows)
-        length = of_row / (2 + settings.negatives)
-        processes = 1 if on_cpu else max(1, self._gpus)
-        held = settings.batch_size * of_row / processes / accumulation * cost.PADDING
-        adapters = cost.adapters(reader.network, model.lora.rank) if model.lora else 0
-        return cost.training_memory(
-            reader.network,
-            min(held, settings.mini_batch_tokens or held),
-            length,
-            layout=_layout(launchfiles.read(model.accelerate, self._root)),
-            processes=processes,
-            trained=adapters or reader.network.parameters,
-            frozen_bytes=cost.HALF if model.dtype == "bfloat16" else cost.FLOAT,
-            half=reader.half,
-            checkpointing=settings.gradient_checkpointing,
-            fused_attention=not on_cpu,
-        )
-
-    def of_rows(self, reader: Reader, negatives: int) -> tuple[float, float]:
-        """Mean tokens of a training row, all tasks alike, and of a text of it."""
-        found = self._tokens_of_rows(reader, negatives)
-        tokens = sum(found) / len(found)
-        return tokens, tokens / (2 + negatives)
-
-    def _tokens_of_rows(self, reader: Reader, negatives: int) -> list[float]:
-        """Mean tokens of a training row of each task."""
-        found = []
-        for name, prompted in self.jobs.tasks.items():
-            task = self._sizes.task(name)
-            query = reader.of_queries(task.queries._replace(number=1), name, prompted)
-            passage = reader.of_passages(task.passages._replace(number=1), name, prompted)
-            found.append(query + (1 + negatives) * passage)
-        return found
-
     # Evaluation.
 
     def _evaluation(self) -> Iterator[Work]:
@@ -299,14 +139,16 @@ class Works:
         each = len(config.seeds) * len(config.mixtures)
         shared = sorted(tests.shared_corpora)
         for model in config.models:
-            yield from self._scores("", self.readers[model.name], each, of_retriever, shared, self._on_cpu(model))
+            yield from self._scores(
+                "", self.readers.bases[model.name], each, of_retriever, shared, self.readers.on_cpu(model)
+            )
         for name, retriever in self.jobs.untrained.items():
             if name == "bm25":
                 yield self._bm25(of_retriever)
             else:
-                reader, on_cpu = self.miner, self._gpus == 0
+                reader, on_cpu = self.readers.miner, self._gpus == 0
                 if isinstance(retriever, Model):
-                    reader, on_cpu = self.readers[retriever.name], self._on_cpu(retriever)
+                    reader, on_cpu = self.readers.bases[retriever.name], self.readers.on_cpu(retriever)
                 yield from self._scores("_untrained", reader, 1, of_retriever, shared, on_cpu)
 
     def _scores(
@@ -317,7 +159,9 @@ class Works:
             corpora = {name: (self._sizes.corpus(name), self.jobs.tests.corpora[name].entry) for name in shared}
             tokens = sum(reader.of_passages(texts, name, entry) for name, (texts, entry) in corpora.items())
             number = retrievers * sum(texts.number for texts, _ in corpora.values())
-            work = self._reads(f"encode_corpus{suffix}", retrievers * len(shared), reader, retrievers * tokens, number)
+            work = self.readers.reads(
+                f"encode_corpus{suffix}", retrievers * len(shared), reader, retrievers * tokens, number
+            )
             yield work._replace(cpu=on_cpu)
         tokens, compared, number = 0.0, 0.0, 0
         width = reader.network.width if reader.network else 0
@@ -327,7 +171,7 @@ class Works:
             number += queries.number + (0 if stored else passages.number)
             compared += cost.search(queries.number, passages.number, width)
         jobs = retrievers * of_retriever
-        work = self._reads(f"evaluate{suffix}", jobs, reader, retrievers * tokens, retrievers * number)
+        work = self.readers.reads(f"evaluate{suffix}", jobs, reader, retrievers * tokens, retrievers * number)
         yield work._replace(search=retrievers * compared, cpu=on_cpu)
 
     def _searched(self) -> Iterator[tuple[str, Texts, Texts, Prompted, bool]]:
@@ -357,76 +201,8 @@ class Works:
         light = LIGHT["report"] + compared * self._config.report.bootstrap_samples / 200e6
         yield Work("report", 1, light=light, memory=2 * cost.LIGHT)
 
-    # Models.
-
-    def _reads(self, rule: str, jobs: int, reader: Reader, tokens: float, texts: float, disk: float = 0) -> Work:
-        """Jobs that only read so many tokens of so many texts with a model."""
-        if reader.network is None:
-            return self._unknown(rule, jobs, reader)
-        flops = cost.forward(reader.network, tokens, tokens / max(1, texts))
-        memory = cost.inference_memory(reader.network, reader.batch_size * reader.passage_length, half=reader.half)
-        on_cpu = self._gpus == 0
-        memory += cost.LIBRARIES if on_cpu else 0
-        return Work(rule, jobs, reader.base, tokens, encoding=flops, disk=disk, memory=memory, cpu=on_cpu)
-
-    def _unknown(self, rule: str, jobs: int, reader: Reader) -> Work:
-        return Work(rule, jobs, reader.base, unknown=f"the network of {reader.base}")
-
-    def _on_cpu(self, model: Model) -> bool:
-        return self._gpus == 0 or launchfiles.uses_cpu(model.accelerate, self._root)
-
-    def _of_model(self, model: Model) -> Reader:
-        encoding = self._config.encoding
-        asked = (encoding.query_length, encoding.passage_length, encoding.batch_size)
-        return self._reader(model.base, model, *asked, layers=model.layers, static=model.static)
-
-    def _reader(
-        self,
-        base: str,
-        asked: Model | Encode,
-        query_length: int,
-        passage_length: int,
-        batch_size: int,
-        layers: int | None = None,
-        static: int | None = None,
-    ) -> Reader:
-        folder = None
-        if self._local:
-            folder = models.folder_of(base, asked.sha256, asked.revision) or self._fetched(base, asked)
-        network = models.read(base, folder, layers, static)
-        count = counter(folder)
-        if network is None:
-            self.said.append(f"the network of {base} is not known: it is not on this machine, or of a kind not listed")
-        if count is None:
-            self.said.append(f"the tokenizer of {base} is not on this machine: tokens are guessed from bytes or words")
-        own = own_of_folder(folder) if folder else Prompts()
-        prompts = resolved(_by_task(asked.prompts), own, instructed=bool(network and network.decoder))
-        half = self._config.encoding.precision == "bf16" and self._gpus > 0
-        return Reader(base, network, count or by_bytes, prompts, query_length, passage_length, batch_size, half)
-
-    def _fetched(self, base: str, asked: Model | Encode) -> Path | None:
-        """The folder that the manifest of a hub model names."""
-        job = model_job(base, asked.revision, asked.sha256)
-        file = Path(self._layout.fetched(job.key)) if job and job.kind == "model" else None
-        return models.folder_of_manifest(file) if file else None
-
-
-def _by_task(prompts: Prompts) -> TaskPrompts:
-    return prompts if isinstance(prompts, TaskPrompts) else TaskPrompts(**prompts.model_dump())
-
 
 def _bytes(texts: Texts) -> float:
     if texts.sample:
         return texts.number * sum(len(text.encode()) for text in texts.sample) / len(texts.sample)
     return texts.number * texts.words * _WORD
-
-
-def _layout(launch: Mapping) -> str:
-    """How a launch configuration lays out a model."""
-    if launch.get("distributed_type") == "FSDP":
-        whole = launch.get("fsdp_config", {}).get("fsdp_reshard_after_forward", True)
-        return cost.SHARDED if whole else cost.SHARDED_STATE
-    if launch.get("distributed_type") == "DEEPSPEED":
-        stage = launch.get("deepspeed_config", {}).get("zero_stage", 0)
-        return {3: cost.SHARDED, 2: cost.SHARDED_STATE, 1: cost.SHARDED_STATE}.get(stage, cost.WHOLE)
-    return cost.WHOLE

@@ -27,7 +27,9 @@ PROVED_BY = {
     "dro/test_optimize.py": "dro/heaviest",
     "evaluation/test_dimensions.py": "retrieval/exact retrieval/nearest",
     "evaluation/test_evaluate.py": "retrieval/retrievers",
-    "forecast/test_forecast.py": "cli/forecast forecast/table forecast/works pipeline/threads",
+    "forecast/test_forecast.py": """
+        cli/forecast forecast/learning forecast/readers forecast/table forecast/work forecast/works pipeline/threads
+    """,
     "forecast/test_rates.py": "forecast/machine",
     "forecast/test_sizes.py": "forecast/tokens",
     "mining/test_encode.py": "mining/queries retrieval/encoder retrieval/makeshards",
