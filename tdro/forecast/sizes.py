@@ -19,8 +19,11 @@ from tdro.pipeline.jobs import Jobs
 ASSUMED = ExpectedRows(queries=100_000, passages=100_000, query_words=10, passage_words=80)
 #: How a size is known, the best first: counted, as the registry expects it, the number alone expected, assumed.
 COUNTED, EXPECTED, NUMBER, NOTHING = "counted", "expected", "number", "nothing"
-# Texts of a file that are read to see how long they are, out of as many places.
-_SAMPLE, _PLACES = 64, 4
+# Texts of a file that are read to see how long they are, at so many places; and of all files, for each tokenizer once:
+# a forecast stands at the start of every run, and must take no time.
+_SAMPLE, _PLACES, _ALL = 64, 4, 4000
+# A row group of so many rows is read as a whole, of a larger one its beginning.
+_SMALL = 20_000
 
 
 class Texts(NamedTuple):
@@ -59,6 +62,9 @@ class Sizes:
 
     def __init__(self, jobs: Jobs, layout: Layout) -> None:
         self._jobs, self._layout = jobs, layout
+        files = 4 * len(jobs.tasks) + len(jobs.tests.corpora) + len(jobs.tests.chosen)
+        bases = {jobs.config.mining.encode.model, *(model.base for model in jobs.config.models)}
+        self._sample = max(_PLACES, min(_SAMPLE, _ALL // (files * len(bases))))
         self.task, self.corpus, self.queries = cache(self._task), cache(self._corpus), cache(self._queries)
 
     def all(self) -> Iterator[tuple[str, Texts]]:
@@ -74,11 +80,15 @@ class Sizes:
     def _task(self, name: str) -> TaskTexts:
         task = self._jobs.tasks[name]
         expected = task.expected_rows
-        queries = _read(self._layout.task(name, "queries.parquet"), ("query",)) or _told(expected, "query", task.rows)
-        passages = _read(self._layout.task(name, "corpus.parquet"), ("title", "text")) or _told(expected, "passage")
+        queries = _read(self._layout.task(name, "queries.parquet"), ("query",), self._sample) or _told(
+            expected, "query", task.rows
+        )
+        passages = _read(self._layout.task(name, "corpus.parquet"), ("title", "text"), self._sample) or _told(
+            expected, "passage"
+        )
         trained = _number(self._layout.task(name, "train.parquet"))
-        held = _read(self._layout.held_out(name, "queries.parquet"), ("query",))
-        searched = _read(self._layout.held_out(name, "corpus.parquet"), ("title", "text"))
+        held = _read(self._layout.held_out(name, "queries.parquet"), ("query",), self._sample)
+        searched = _read(self._layout.held_out(name, "corpus.parquet"), ("title", "text"), self._sample)
         number = task.held_out_corpus if task.held_out else 0
         return TaskTexts(
             queries,
@@ -90,13 +100,13 @@ class Sizes:
 
     def _corpus(self, name: str) -> Texts:
         test = self._jobs.tests.corpora[name]
-        found = _read(self._layout.benchmark(name, "corpus.parquet"), ("title", "text"))
+        found = _read(self._layout.benchmark(name, "corpus.parquet"), ("title", "text"), self._sample)
         shared = {t.corpus for t in self._jobs.tests.known.values() if t.benchmark == test.benchmark}
         return found or _told(test.entry.expected_rows, "passage", parts=len(shared))
 
     def _queries(self, name: str) -> Texts:
         test = self._jobs.tests.chosen[name]
-        found = _read(self._layout.benchmark(name, "queries.parquet"), ("query",))
+        found = _read(self._layout.benchmark(name, "queries.parquet"), ("query",), self._sample)
         parts = len(test.entry.parts) or 1
         return found or _told(test.entry.expected_rows, "query", test.entry.queries, parts)
 
@@ -122,16 +132,18 @@ def _number(file: str) -> int | None:
     return pq.read_metadata(file).num_rows if Path(file).is_file() else None
 
 
-def _read(file: str, columns: tuple[str, ...]) -> Texts | None:
-    """The texts of a file, a title before each passage; None where the file is not there."""
+def _read(file: str, columns: tuple[str, ...], number: int) -> Texts | None:
+    """Some texts of a file, a title before each passage; None where the file is not there."""
     if not Path(file).is_file():
         return None
     with pq.ParquetFile(file) as opened:
         groups = opened.num_row_groups
         places = sorted({round(at * (groups - 1) / (_PLACES - 1)) for at in range(_PLACES)}) if groups else []
-        each, sample = _SAMPLE // max(1, len(places)), []
+        each, sample = number // max(1, len(places)), []
         for place in places:
-            rows = opened.read_row_group(place, columns=list(columns))
+            whole = opened.metadata.row_group(place).num_rows
+            read = whole if whole <= _SMALL else each
+            rows = next(opened.iter_batches(read, row_groups=[place], columns=list(columns)))
             step = max(1, rows.num_rows // each)
             taken = rows.take(list(range(0, rows.num_rows, step))[:each]).to_pylist()
             sample += [" ".join(filter(None, (row[column] for column in columns))) for row in taken]

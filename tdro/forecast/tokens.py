@@ -53,6 +53,8 @@ def mean_length(texts: Texts, count: Count, limit: int, prompt: int = 0) -> floa
     if texts.sample:
         return sum(min(limit, length + prompt) for length in count(texts.sample)) / len(texts.sample)
     mean, around = texts.words * A_WORD, prompt + AROUND
+    if not mean:
+        return min(limit, around)
     room = max(0, limit - around)
     beyond = math.exp(-2 * room / mean)
     return min(limit, around + mean * (1 - beyond) - room * beyond)

@@ -47,6 +47,17 @@ def test_what_is_prepared_is_counted(tmp_path):
     }
 
 
+def test_of_many_or_large_files_fewer_texts_are_read(tmp_path, monkeypatch):
+    layout = Layout(tmp_path)
+    write(tmp_path / "benchmarks/web", 20, 300)
+    monkeypatch.setattr("tdro.forecast.sizes._ALL", 0)
+    assert len(Sizes(jobs(), layout).corpus("web").sample) == 4
+    monkeypatch.undo()
+    monkeypatch.setattr("tdro.forecast.sizes._SMALL", 10)
+    found = Sizes(jobs(), layout).corpus("web")
+    assert (found.number, len(found.sample)) == (300, 64)
+
+
 def test_what_is_not_prepared_is_as_the_registry_expects(tmp_path):
     expected = {"queries": 700, "passages": 9000, "query_words": 5, "passage_words": 50}
     source = {"reader": "beir", "path": "data/cqa/{part}"}
@@ -82,6 +93,7 @@ def test_long_texts_are_cut():
     seen = Texts(10, ("a" * 4, "a" * 400))
     assert mean_length(seen, by_bytes, 52) == (3 + 52) / 2
     assert mean_length(seen, by_bytes, 52, prompt=20) == (23 + 52) / 2
+    assert mean_length(Texts(0), by_bytes, 52, prompt=20) == 20 + AROUND  # of an empty file
 
 
 @pytest.mark.parametrize("limit", [8, 64, 512])
