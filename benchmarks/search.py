@@ -1,11 +1,12 @@
 """Memory and time of `tdro search`, beside a faiss index that holds the whole corpus.
 
     python benchmarks/search.py                    # 1,000,000 x 384, 2,000 queries; 0.8 GB in a temporary folder
-    python benchmarks/search.py --passages 100000 --queries 500
+    python benchmarks/search.py --passages 100000 --queries 20000 --block 64
 
 The embeddings are made for the run: unit vectors around 1,000 centres, a query near each of some passages. `tdro`
 searches the float16 shards exactly (`Flat`), block by block; `faiss` loads them as float32 into one `IndexFlatIP`;
-`tdro IVF` is the same stage with `IVF1024,Flat` and 32 probes. Each is a process of its own. Memory is the peak of
+`tdro IVF` is the same stage with `IVF1024,Flat` and 32 probes, `tdro HNSW` with `HNSW16`; `again` finds the index that
+the one before has built. Each is a process of its own. Memory is the peak of
 resident memory above that of the process after its imports, memory-mapped pages included.
 """
 
@@ -27,11 +28,11 @@ def main() -> None:
     """Make the data, run every side, print the comparison."""
     options = _arguments()
     if options.side:
-        print(json.dumps(_run_side(options.side, Path(options.folder))))
+        print(json.dumps(_run_side(options.side, Path(options.folder), options.block)))
         return
     with tempfile.TemporaryDirectory() as folder:
         _write_data(Path(folder), options.passages, options.queries)
-        sides = {name: _subprocess(name, folder) for name in _SIDES}
+        sides = {name: _subprocess(name, folder, options.block) for name in _SIDES}
         found = {name: np.load(Path(folder) / f"{name}.npy") for name in _SIDES}
     whole = sides["faiss"]
     for name, side in sides.items():
@@ -46,13 +47,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=2_000)
+    parser.add_argument("--block", type=int, default=256, help="MB of the corpus searched at a time")
     parser.add_argument("--side", choices=_SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _subprocess(side: str, folder: str) -> dict:
-    command = [sys.executable, __file__, "--side", side, "--folder", folder]
+def _subprocess(side: str, folder: str, block: int) -> dict:
+    command = [sys.executable, __file__, "--side", side, "--folder", folder, "--block", str(block)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
@@ -128,17 +130,31 @@ def _whole(folder: Path, name: str) -> np.ndarray:
     return index.search(queries.slice(0, len(queries)), DEPTH)[1]
 
 
+def _inverted(folder: Path, name: str) -> np.ndarray:
+    return _ours(folder, name, index="IVF1024,Flat", nprobe=32)
+
+
+def _graph(folder: Path, name: str) -> np.ndarray:
+    return _ours(folder, name, index="HNSW16", ef_search=128)
+
+
 _SIDES = {
     "tdro": _ours,
     "faiss": _whole,
-    "tdro IVF": lambda folder, name: _ours(folder, name, index="IVF1024,Flat", nprobe=32),
+    "tdro IVF": _inverted,
+    "tdro IVF again": _inverted,
+    "tdro HNSW": _graph,
+    "tdro HNSW again": _graph,
 }
 
 
-def _run_side(side: str, folder: Path) -> dict:
+def _run_side(side: str, folder: Path, block: int) -> dict:
     import faiss  # noqa: F401 (so that both sides start from the same imports)
 
     import tdro.mining.search  # noqa: F401
+    from tdro.retrieval import shards
+
+    shards.BLOCK_BYTES = block * 2**20
 
     resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
     before, started = int(resident.split()[1]), time.monotonic()

@@ -1,9 +1,11 @@
-"""faiss indices by their factory string: made, checked, filled block by block."""
+"""faiss indices by their factory string: made, checked, filled block by block, kept on disk."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
+from tdro.artifacts.files import replacing
 from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
@@ -57,7 +59,8 @@ def _set_parameters(index, search: Search) -> None:
 class BlockIndex:
     """An inner-product index that holds one block of the corpus at a time.
 
-    It searches exactly where there are fewer vectors than the index asks for.
+    It searches exactly where there are fewer vectors than the index asks for. What has to be trained is trained when it
+    first holds a block.
 
     Args:
         search: The validated section ``mining.search``.
@@ -67,37 +70,40 @@ class BlockIndex:
 
     Attributes:
         dimension: Length of a vector.
-        exact: Why the search is exact although another index was asked for; None otherwise.
+        exact: Why the search is exact although another index was asked for; None otherwise, or as long as it has held
+            no block.
 
     Raises:
-        UserError: when faiss cannot make or train the index.
+        UserError: when faiss cannot make the index.
     """
 
     def __init__(self, search: Search, dimension: int, sample=None, rows: int = 0) -> None:
         import faiss
 
-        self._name, self.dimension = search.index, dimension
+        self._name, self.dimension, self._settings = search.index, dimension, search
         self.exact: str | None = None
         try:
-            self._index = faiss.index_factory(dimension, search.index, faiss.METRIC_INNER_PRODUCT)
+            # What is searched has the parameters of this run; what is filled and kept has none.
+            self._index, another = (
+                faiss.index_factory(dimension, search.index, faiss.METRIC_INNER_PRODUCT) for _ in range(2)
+            )
         except RuntimeError as error:
             raise self._unusable(error) from None
-        _set_parameters(self._index, search)
-        if not self._index.is_trained:
-            self._train(sample, rows)
+        _set_parameters(another, search)
+        self._sample, self._corpus = sample, rows
         self._search, self._rows = self._index, 0
 
-    def _train(self, sample, rows: int) -> None:
+    def _train(self) -> None:
         asked = _FEWEST_ROWS * _centroids(self._index)
-        if rows < asked:
-            self._index = self._flat(f"it asks for {asked} passages to train on and there are {rows}")
+        if self._corpus < asked:
+            self._index = self._flat(f"it asks for {asked} passages to train on and there are {self._corpus}")
             return
         try:
-            self._index.train(sample(training_rows(self._name)))
+            self._index.train(self._sample(training_rows(self._name)))
         except RuntimeError as error:
-            if rows >= _FEW:
+            if self._corpus >= _FEW:
                 raise self._unusable(error) from None
-            self._index = self._flat(f"faiss cannot train it on {rows} passages")
+            self._index = self._flat(f"faiss cannot train it on {self._corpus} passages")
 
     def _flat(self, reason: str):
         """An exact index in the place of the one that was asked for."""
@@ -112,8 +118,18 @@ class BlockIndex:
         reason = " ".join(str(error).split(": ", 1)[-1].split())
         return UserError(f"`mining.search.index` {self._name!r} cannot be used ({reason}); change it.")
 
-    def hold(self, block: np.ndarray) -> None:
-        """Replace the block by another, float32 of shape (rows, dimension)."""
+    def hold(self, block: np.ndarray, file: Path | None = None) -> None:
+        """Replace the block by another, float32 of shape (rows, dimension).
+
+        Args:
+            block: Its vectors.
+            file: Where the index of the block is kept for :meth:`open`, unless it is exact; None keeps none.
+
+        Raises:
+            UserError: when faiss cannot train or fill the index.
+        """
+        if not self._index.is_trained:
+            self._train()
         self._index.reset()
         self._rows = len(block)
         try:
@@ -124,7 +140,27 @@ class BlockIndex:
             self._search = self._flat(f"faiss cannot build it of {len(block)} passages")
             self._search.add(block)
             return
-        self._search = _on_gpus(self._index)
+        if file and not self.exact:
+            self._write(file)
+            self.open(file)
+        else:
+            self._search = _on_gpus(self._index)
+
+    def _write(self, file: Path) -> None:
+        import faiss
+
+        with replacing(file) as temporary:
+            faiss.write_index(self._index, str(temporary))
+        self._index.reset()  # it is searched from the file
+
+    def open(self, file: Path) -> None:
+        """Hold the block whose index :meth:`hold` has kept in ``file``, memory-mapped."""
+        import faiss
+
+        inverted = faiss.try_extract_index_ivf(self._index) is not None
+        index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP if inverted else faiss.IO_FLAG_MMAP_IFC)
+        _set_parameters(index, self._settings)
+        self._search, self._rows = _on_gpus(index), index.ntotal
 
     def search(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores and rows within the block of the best ``depth``; row -1 where there are fewer."""

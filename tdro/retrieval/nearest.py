@@ -1,5 +1,9 @@
 """The passages nearest to queries, in a corpus that is searched block by block: the best of each block are merged."""
 
+import hashlib
+import json
+import shutil
+
 import numpy as np
 
 from tdro.config.mining import Search
@@ -48,7 +52,10 @@ class Nearest:
 
 
 class Finder:
-    """Searches stored embeddings for some queries after others; what fits into one block is indexed once.
+    """Searches stored embeddings for some queries after others.
+
+    An index that is not exact is built once a block and kept beside the embeddings, in ``index-KEY/``; every further
+    search maps it. Another one takes its place.
 
     Args:
         passages: Embeddings of the corpus.
@@ -59,21 +66,51 @@ class Finder:
         index: What searches a block.
 
     Raises:
-        UserError: when faiss cannot make or train the index.
+        UserError: when faiss cannot make the index.
     """
 
     def __init__(self, passages: Embeddings, search: Search | None = None) -> None:
-        self.passages, self._held = passages, False
-        self.index = BlockIndex(search or Search(), passages.dimension, self._sample, len(passages))
+        search = search or Search()
+        self.passages, self._held = passages, -1
+        self.index = BlockIndex(search, passages.dimension, self._sample, len(passages))
+        self._kept = None if search.index == Search().index else passages.folder / f"index-{_key(passages, search)}"
 
     def best(self, asked: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and scores of the passages nearest to each query, as :class:`Nearest` has them."""
+        """Rows and scores of the passages nearest to each query, as :class:`Nearest` has them.
+
+        Raises:
+            UserError: when faiss cannot train or fill the index.
+        """
         nearest = Nearest(asked, self.index, depth)
-        for start, block in [(0, None)] if self._held else self.passages.blocks():
-            nearest.look(start, block)
-        self._held = start == 0
+        for start, end in self.passages.bounds():
+            self._hold(start, end)
+            nearest.look(start, None)
         return nearest.best
+
+    def _hold(self, start: int, end: int) -> None:
+        if start == self._held:  # a corpus of one block
+            return
+        file = self._kept / f"{start}.faiss" if self._kept else None
+        if file and file.is_file():
+            self.index.open(file)
+        else:
+            self._remove_others()
+            self.index.hold(self.passages.slice(start, end), file)
+        self._held = start
+
+    def _remove_others(self) -> None:
+        for folder in self.passages.folder.glob("index-*") if self._kept else ():
+            if folder != self._kept:
+                shutil.rmtree(folder)
 
     def _sample(self, number: int) -> np.ndarray:
         rows = np.random.default_rng(0).permutation(len(self.passages))[:number]
         return self.passages.take(np.sort(rows))
+
+
+def _key(passages: Embeddings, search: Search) -> str:
+    """What a built index depends on; how it is searched (``nprobe``, ``ef_search``) is not among it."""
+    import faiss
+
+    content = [search.index, passages.manifest, list(passages.bounds()), faiss.__version__]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

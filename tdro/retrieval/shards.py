@@ -35,6 +35,7 @@ class Embeddings:
     """A finished folder, opened as memory maps: what is not read takes no memory.
 
     Attributes:
+        folder: Where they lie.
         manifest: Content of ``manifest.json``.
         dimension: Length of a vector.
 
@@ -43,6 +44,7 @@ class Embeddings:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.manifest = read_json(folder / MANIFEST)
         self.dimension: int = self.manifest["dimension"]
         self._size: int = self.manifest["shard_size"]
@@ -76,11 +78,16 @@ class Embeddings:
             taken[places] = self._shards[shard][offsets[places]]
         return taken
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Number of the first row, and float32 rows, of one block of ``BLOCK_BYTES`` after the other."""
+    def bounds(self) -> Iterator[tuple[int, int]]:
+        """First row, and row behind the last, of one block of ``BLOCK_BYTES`` after the other."""
         rows = max(1, BLOCK_BYTES // (4 * self.dimension))
         for start in range(0, len(self), rows):
-            yield start, self.slice(start, min(start + rows, len(self)))
+            yield start, min(start + rows, len(self))
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Number of the first row, and float32 rows, of one block after the other."""
+        for start, end in self.bounds():
+            yield start, self.slice(start, end)
 
 
 class Workspace:

@@ -51,6 +51,29 @@ def test_approximate_indices_find_most_of_what_is_near(vectors, tmp_path, monkey
     assert np.mean(hits) > 0.9
 
 
+@pytest.mark.parametrize("index", ["IVF8,Flat", "HNSW16"])
+def test_an_index_is_built_once_and_its_search_may_change(vectors, tmp_path, monkeypatch, index):
+    folder, files, _ = vectors
+    kept = folder / "corpus"
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 120 * 4 * 16)
+    monkeypatch.setattr(search_stage, "QUERIES_AT_ONCE", 15)
+    wide = {"nprobe": 8} if "IVF" in index else {"ef_search": 500}
+    found, times = {}, []
+    for name, settings in (("narrow", {}), ("wide", wide), ("again", {})):
+        search(folder, *files, tmp_path / name, Search(index=index, depth=10, **settings))
+        found[name] = read_table(tmp_path / name, CANDIDATES)
+        times.append({file: file.stat().st_mtime_ns for file in kept.glob("index-*/*.faiss")})
+    assert sorted(int(file.stem) for file in times[0]) == [0, 120, 240, 360, 480]
+    assert times[0] == times[1] == times[2]
+    assert found["narrow"].equals(found["again"])
+    if "IVF" in index:  # one list of eight against all
+        assert not found["wide"].equals(found["narrow"])
+    search(folder, *files, tmp_path / "exact", Search(depth=10))
+    assert found["wide"]["candidates"] == read_table(tmp_path / "exact", CANDIDATES)["candidates"]
+    search(folder, *files, tmp_path / "other", Search(index="HNSW8", depth=10))
+    assert not set(kept.glob("index-*/*.faiss")) & set(times[0]), "another index has taken its place"
+
+
 def test_an_index_that_faiss_does_not_know_is_named(vectors, tmp_path):
     with pytest.raises(UserError, match=r"mining.search.index.*'Flatt'"):
         check_index(Search(index="Flatt"))
