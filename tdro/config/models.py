@@ -85,4 +85,4 @@ class Encoding(Section):
     precision: Literal["bf16", "fp32"] = "bf16"
     """Type of the computation (autocast); weights and optimiser state are float32 either way."""
     batch_size: Annotated[int, Unwatched] = Field(64, ge=1)
-    """Texts a forward pass outside training: memory and speed, not results."""
+    """Texts a forward pass outside training, for reference losses as many tokens: memory and speed, not results."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from sentence_transformers.util import batch_to_device
 from torch import Tensor
 
 from tdro.artifacts.files import digest, read_table, stamps, write_table
@@ -20,6 +21,7 @@ from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
 from tdro.config.commands import ReferenceJob
 from tdro.models.cuts import CutCounter
+from tdro.models.features import rows_of, text_lengths
 from tdro.models.load import load_trained, trained_prompts
 from tdro.models.modelfiles import model_files
 from tdro.models.precision import autocast
@@ -28,11 +30,14 @@ from tdro.progress import Progress
 from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.shards import Workspace
 from tdro.training.batches import Text, Texts, files_of
+from tdro.training.forward import passes
 from tdro.training.kepttexts import keep_texts
 from tdro.training.losses import check_finite, own_negatives_loss
 
 #: Rows whose texts are held as embeddings at once, each distinct one encoded once; what a killed run loses at most.
 BLOCK = 8192
+#: Texts tokenised at once, padded to the longest of them: some 200 MB at 512 tokens.
+_TOKENISED = 16_384
 
 
 def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints: Path, job: ReferenceJob) -> None:
@@ -93,7 +98,7 @@ class Judge:
     """
 
     def __init__(self, retriever, texts: Texts, job: ReferenceJob) -> None:
-        self._retriever, self._texts, self._job = retriever, texts, job
+        self._retriever, self._texts, self._job = retriever.eval(), texts, job
         self.cuts = CutCounter(retriever)
 
     def block(self, part: Part, block: tuple[int, pa.Table], progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
@@ -114,13 +119,26 @@ class Judge:
         )
 
     def _encode(self, distinct: Sequence[Text]) -> Tensor:
-        """Embeddings of texts, shape (n, d), float32; sorted by length while encoding, so that little is padded."""
-        model, encoding = self._retriever, self._job.encoding
-        embeddings = torch.empty(len(distinct), model.get_embedding_dimension())
-        for kind, encode in (("query", model.encode_query), ("passage", model.encode_document)):
+        """Embeddings of texts, shape (n, d), float32."""
+        embeddings = torch.empty(len(distinct), self._retriever.get_embedding_dimension())
+        for kind, task in (("query", "query"), ("passage", "document")):
             of_kind = [at for at, text in enumerate(distinct) if text.kind == kind]
-            texts = [self._texts[distinct[at]] for at in of_kind]
-            with autocast(encoding.precision, model.device):
-                found = encode(texts, batch_size=encoding.batch_size, convert_to_tensor=True, show_progress_bar=False)
-            embeddings[of_kind] = found.float().cpu()
+            for start in range(0, len(of_kind), _TOKENISED):
+                places = of_kind[start : start + _TOKENISED]
+                embeddings[places] = self._by_tokens([self._texts[distinct[at]] for at in places], task)
+        return embeddings
+
+    def _by_tokens(self, texts: list[str], task: str) -> Tensor:
+        """Embeddings of texts, shape (n, d), float32: in batches of like length, each of as many tokens.
+
+        A batch has the tokens of ``batch_size`` texts of the longest here, so that short texts fill it, too.
+        """
+        model, encoding = self._retriever, self._job.encoding
+        features = model.preprocess(texts, task=task)
+        lengths, device = text_lengths(features), model.device
+        parts = passes(features, lengths, encoding.batch_size * max(lengths), device.type)
+        with torch.inference_mode(), autocast(encoding.precision, device):
+            found = [model(batch_to_device(rows_of(features, p), device))["sentence_embedding"].float() for p in parts]
+        embeddings = torch.empty(len(texts), found[0].shape[1])
+        embeddings[[place for part in parts for place in part]] = torch.cat(found).cpu()
         return embeddings

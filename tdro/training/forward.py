@@ -50,7 +50,7 @@ def embed_columns(
     """
     features, places = distinct(merged(columns))
     lengths = text_lengths(features)
-    parts = _parts(features, lengths, mini_batch_tokens)
+    parts = passes(features, lengths, mini_batch_tokens)
     batches = [rows_of(features, part) for part in _as_many_everywhere(parts)]
     if meter:
         meter.add_tokens(sum(lengths), sum(map(positions, batches)))
@@ -61,10 +61,19 @@ def embed_columns(
     return list(embeddings[at].reshape(len(columns), -1, embeddings.shape[-1]).unbind(0))
 
 
-def _parts(features: Mapping[str, Any], lengths: list[int], most: int | None) -> list[list[int]]:
-    """The groups of texts that go through the model together: of like length where there is padding."""
+def passes(
+    features: Mapping[str, Any], lengths: list[int], most: int | None, kind: str | None = None
+) -> list[list[int]]:
+    """The groups of texts that go through the model together: of like length where there is padding.
+
+    Args:
+        features: Tokens of the texts.
+        lengths: Tokens of each.
+        most: Tokens of a group at most, padding included, unless one text is longer; None sets no limit.
+        kind: Type of the device that computes; that of ``features`` unless they are still to go there.
+    """
     if padded(features):
-        return groups(lengths, COST.get(features["input_ids"].device.type, 64), most)
+        return groups(lengths, COST.get(kind or features["input_ids"].device.type, 64), most)
     return packs(lengths, most)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from killing import Killed
+from trainings import ENCODING, REFERENCE_JOB
 
 from tdro.artifacts.files import read_table
 from tdro.artifacts.schemas import REFERENCE
@@ -60,3 +61,20 @@ def test_reference_losses_are_the_models_losses_row_by_row(project):
         query, *passages = [texts[t] for t in texts.of_row(row)]
         scores = retriever.encode_document(passages) @ retriever.encode_query(query) / 0.05
         assert loss == pytest.approx(np.log(np.exp(scores - scores[0]).sum()), abs=1e-4)
+
+
+def test_short_texts_fill_a_batch_up_to_the_tokens_of_its_longest(project):
+    retriever, texts, shapes = load_trained(project.train(job=project.train_job(steps=1))), project.texts(), []
+    retriever.register_forward_pre_hook(lambda module, inputs: shapes.append(inputs[0]["input_ids"].shape))
+    rows = [texts.of_row(row) for row in project.rows("mixed", 6)]
+
+    def losses(batch_size):
+        encoding = ENCODING.model_copy(update={"batch_size": batch_size})
+        judge = reference_stage.Judge(retriever, texts, REFERENCE_JOB.model_copy(update={"encoding": encoding}))
+        return judge.losses(rows).numpy()
+
+    few = losses(3)
+    longest = max(length for _, length in shapes)
+    assert all(number * length <= 3 * longest for number, length in shapes)
+    assert max(number for number, _ in shapes) > 3
+    np.testing.assert_allclose(few, losses(64), atol=1e-5)
