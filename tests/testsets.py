@@ -1,7 +1,6 @@
 """Small test sets, retrievers that know them, and their evaluation."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
@@ -83,9 +82,13 @@ def random_dataset(tmp_path, seed=3):
     return model, save_dataset(tmp_path / "ds", *texts, positives), passages, asked, positives
 
 
-def encoded(tmp_path, model, dataset, name="embeddings"):
-    """Embeddings of the dataset's corpus, as the rule makes them."""
-    from tdro.evaluation.encode_corpus import encode_corpus
+def searched(tmp_path, model, tests, parts=1, name="rankings", **more):
+    """The test sets with the rankings of their corpus, as the rule makes them, in so many parts."""
+    from tdro.evaluation.search_corpus import Portion, search_corpus
 
-    encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / name, tmp_path / "checkpoints")
-    return tmp_path / name
+    files = [tmp_path / name / f"{n}of{parts}.parquet" for n in range(1, parts + 1)]
+    for number, file in enumerate(files, 1):
+        folder = tmp_path / "checkpoints" / name / file.stem
+        search_corpus(model, ENCODING, tests, Portion(number, parts), file, folder, **more)
+    found = {"rankings": [str(file) for file in files]}
+    return {test: dataset.model_copy(update=found) for test, dataset in tests.items()}

@@ -9,10 +9,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tdro.artifacts import strictyaml
@@ -111,8 +113,17 @@ def _counts_metadata(counts: Mapping[str, Any] | None) -> dict[bytes, str]:
     return {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
 
 
-def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+def read_batches(
+    path: str | Path, schema: pa.Schema, rows: int, first: int = 0, end: int | None = None
+) -> Iterator[pa.Table]:
     """Tables of ``rows`` rows, the last one of fewer, without holding the file in memory.
+
+    Args:
+        path: File to read.
+        schema: Columns and types.
+        rows: Of a table.
+        first: Row to begin with; row groups before it are not read.
+        end: Row to end before; None reads to the last one.
 
     Raises:
         UserError: as :func:`read_table`.
@@ -120,7 +131,10 @@ def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.
     check_columns(path, schema)
     held, number = [], 0
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(min(rows, _BATCH), columns=schema.names):
+        groups, start = _row_groups(file.metadata, first, end)
+        for batch in file.iter_batches(min(rows, _BATCH), row_groups=groups, columns=schema.names):
+            inside = slice(max(first - start, 0), len(batch) if end is None else max(end - start, 0))
+            start, batch = start + len(batch), batch[inside]
             held.append(batch)
             number += len(batch)
             while number >= rows:
@@ -131,14 +145,27 @@ def read_batches(path: str | Path, schema: pa.Schema, rows: int) -> Iterator[pa.
         yield pa.Table.from_batches(held).cast(schema)
 
 
-def read_table(path: str | Path, schema: pa.Schema) -> pa.Table:
+def _row_groups(metadata: pq.FileMetaData, first: int, end: int | None) -> tuple[list[int], int]:
+    """The row groups that hold these rows, and the first row of the first of them."""
+    starts = [0, *accumulate(metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))]
+    end = metadata.num_rows if end is None else end
+    groups = [n for n in range(metadata.num_row_groups) if starts[n] < end and first < starts[n + 1]]
+    return groups, starts[groups[0]] if groups else first
+
+
+def read_table(path: str | Path, schema: pa.Schema, where: pc.Expression | None = None) -> pa.Table:
     """Read ``schema``'s columns of a Parquet file, which must have them.
+
+    Args:
+        path: File to read.
+        schema: Columns and types.
+        where: Which rows; row groups that have none of them are not read.
 
     Raises:
         UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
     """
     check_columns(path, schema)
-    table = _open(path, lambda: pq.read_table(path, columns=schema.names, memory_map=True))
+    table = _open(path, lambda: pq.read_table(path, columns=schema.names, memory_map=True, filters=where))
     try:
         return table.select(schema.names).cast(schema)
     except pa.ArrowException as error:

@@ -43,24 +43,32 @@ def _evaluate(options) -> None:
     evaluate(retriever, job.benchmarks, job.encoding, options.output, **options_of)
 
 
-@command("encode-corpus", argument("--model", type=Path), paths("corpus", "output", "checkpoints"), FETCHED)
-def _encode_corpus(options) -> None:
-    r"""Embed a corpus once for all test sets that search it.
+@command(
+    "search-corpus",
+    argument("--model", type=Path),
+    argument("--part", default="1of1", metavar="NofM"),
+    paths("output", "checkpoints"),
+    FETCHED,
+)
+def _search_corpus(options) -> None:
+    r"""Search a part of a large corpus for the queries of all its test sets.
 
-    input    a SentenceTransformer folder, or `retriever` of the settings, and a corpus.parquet
-    output   a folder of embeddings; a killed run resumes from CHECKPOINTS
+    input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet of
+             the test sets, which search one corpus
+    output   a file of rankings: the best passages of the part for each query, which `tdro evaluate` reads of all parts;
+             a killed run resumes from CHECKPOINTS
 
-    accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro encode-corpus \
-      --model uniform/model --corpus results/benchmarks/nq/corpus.parquet --output embeddings/nq \
-      --checkpoints checkpoints/nq
+    accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro search-corpus \
+      --model uniform/model --part 3of17 --output rankings/nq/3of17.parquet --checkpoints checkpoints/nq/3of17 \
+      --settings '{tests: {nq: {corpus: nq/corpus.parquet, queries: nq/queries.parquet, instruction: Find pages.}}}'
     """
-    from tdro.config.commands import EncodeCorpusJob
-    from tdro.evaluation.encode_corpus import encode_corpus
+    from tdro.config.commands import SearchCorpusJob
+    from tdro.evaluation.search_corpus import portion, search_corpus
 
-    job = read_settings(options, EncodeCorpusJob)
-    encode_corpus(
-        _retriever(options, job), job.encoding, options.corpus, options.output, options.checkpoints, options.fetched
-    )
+    job = read_settings(options, SearchCorpusJob)
+    how = {"fetched": options.fetched, "dimensions": job.dimensions}
+    places = (portion(options.part), options.output, options.checkpoints)
+    search_corpus(_retriever(options, job), job.encoding, job.tests, *places, **how)
 
 
 def _retriever(options, job):
@@ -154,4 +162,4 @@ def _export(options) -> None:
     export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
 
 
-COMMANDS = (_encode_corpus, _evaluate, _export, _report, _tables, _show)
+COMMANDS = (_search_corpus, _evaluate, _export, _report, _tables, _show)

@@ -106,8 +106,8 @@ class EvalDataset(Prompted):
     """Its queries.parquet: the relevant passages or the answers of each query."""
     max_words: int | None = None
     """Its passages were cut after so many words; null: they were not."""
-    embeddings: str | None = None
-    """Folder of its passages' embeddings, by encode-corpus; null: they are made anew."""
+    rankings: list[str] = Field([])
+    """What each part of its corpus has for its queries, by search-corpus; without them its passages are encoded."""
 
 
 class Miner(Section):
@@ -125,11 +125,16 @@ class Miner(Section):
 Retriever = Literal["bm25"] | Miner | Model
 
 
-class EncodeCorpusJob(Section):
-    """``tdro encode-corpus``: how a corpus is read, and by what, unless it is a trained retriever."""
+class SearchCorpusJob(Section):
+    """``tdro search-corpus``: test sets that search one corpus, and the retriever unless it is a trained one."""
 
+    tests: dict[Name, EvalDataset] = Field(min_length=1)
+    """Test sets by name."""
     encoding: Encoding = Encoding()
     retriever: Miner | Model | None = None
+    """The miner or a base model; null takes `--model`."""
+    dimensions: Dimensions = Field([])
+    """Passages are also found by embeddings cut to these."""
 
 
 class EvaluateJob(Section):

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tdro.artifacts.files import check_columns
+from tdro.artifacts.files import check_columns, read_batches
 from tdro.artifacts.schemas import CORPUS
 from tdro.errors import UserError
 from tdro.text.relations import written
@@ -31,13 +31,14 @@ def passages(corpus: Path) -> int:
     return number
 
 
-def blocks(corpus: Path, columns: Sequence[str] = ("title", "text")) -> Iterator[tuple[int, pa.Table]]:
-    """The corpus from first to last row: the first row of each piece, and the piece."""
-    start = 0
-    with pq.ParquetFile(corpus) as file:
-        for batch in file.iter_batches(BLOCK, columns=list(columns)):
-            yield start, pa.table(batch)
-            start += len(batch)
+def blocks(
+    corpus: Path, columns: Sequence[str] = ("title", "text"), first: int = 0, end: int | None = None
+) -> Iterator[tuple[int, pa.Table]]:
+    """The corpus from row ``first`` to the one before ``end``: the first row of each piece, and the piece."""
+    schema = pa.schema([CORPUS.field(name) for name in columns])
+    for table in read_batches(corpus, schema, BLOCK, first, end):
+        yield first, table
+        first += len(table)
 
 
 def chosen(corpus: Path, rows: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:

@@ -16,7 +16,6 @@ This module reads the test sets, has the retriever rank their passages, and writ
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,31 +23,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.files import check_columns, read_table, write_json, write_table
+from tdro.artifacts.files import write_json, write_table
 from tdro.artifacts.layout import EvaluationFiles, evaluation_files
-from tdro.artifacts.schemas import METRICS, QUERIES, TEST_QUERIES, at_dimension, with_dimensions
+from tdro.artifacts.schemas import METRICS, at_dimension, with_dimensions
 from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
 from tdro.evaluation.metrics import DEPTH, answer_scores, relevance_scores
 from tdro.evaluation.runs import write_run
+from tdro.evaluation.topics import Topics, read_queries
+from tdro.retrieval.rankings import read_rankings
 from tdro.retrieval.retrievers import Rank, open_retriever
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Topics:
-    """The queries of a test set that can be scored: by the rows of relevant passages with grades, or by answers."""
-
-    ids: list[str]
-    texts: list[str]
-    positives: list[list[int]]
-    grades: list[list[int]]
-    answers: list[list[str]] | None
 
 
 def evaluate(
@@ -84,7 +74,7 @@ def evaluate(
     """
     read, wrong = _each(benchmarks, lambda benchmark: _read(benchmarks[benchmark]))
     _refuse(wrong, benchmarks)
-    rank = open_retriever(retriever, encoding, fetched, dimensions)
+    rank = _ranks(benchmarks, lambda: open_retriever(retriever, encoding, fetched, dimensions))
 
     def one(benchmark: str) -> None:
         files = evaluation_files(output, benchmark)
@@ -94,6 +84,12 @@ def evaluate(
     if done and wrong:
         log.warning("evaluated all the same: %s", ", ".join(done))
     _refuse(wrong, benchmarks)
+
+
+def _ranks(benchmarks: Mapping[str, Mapping[str, EvalDataset]], load: Callable[[], Rank]) -> Rank | None:
+    """The retriever; None where the rankings of all test sets are there, so that none is needed."""
+    searched = all(dataset.rankings for datasets in benchmarks.values() for dataset in datasets.values())
+    return None if searched else load()
 
 
 def _each(names: Iterable[str], work: Callable[[str], T]) -> tuple[dict[str, T], dict[str, UserError]]:
@@ -120,7 +116,7 @@ def _read(datasets: Mapping[str, EvalDataset]) -> dict[str, Topics]:
 
 
 def _evaluate_benchmark(
-    rank: Rank,
+    rank: Rank | None,
     benchmark: str,
     datasets: Mapping[str, EvalDataset],
     asked: Mapping[str, Topics],
@@ -142,40 +138,8 @@ def _evaluate_benchmark(
     write_json(Path(files.scores), {"benchmark": benchmark, **whole, "datasets": figures})
 
 
-def read_queries(queries: Path, corpus: Path) -> Topics:
-    """The queries of a test set that can be scored; those without a relevant passage are left out.
-
-    Raises:
-        UserError: when a file is missing or wrong, no query is left, or one names a passage that the corpus lacks.
-    """
-    number = passages(corpus)
-    judged = set(TEST_QUERIES.names) <= set(check_columns(queries, QUERIES))
-    table = read_table(queries, TEST_QUERIES if judged else QUERIES)
-    if judged and len(table) and not table["answers"].null_count:
-        empty = [[] for _ in range(len(table))]
-        return Topics(
-            table["query_id"].to_pylist(), table["query"].to_pylist(), empty, empty, table["answers"].to_pylist()
-        )
-    decides = table["grades" if judged else "positives"]  # a passage that the corpus lacks has a grade, too
-    table = table.filter(pc.greater(pc.fill_null(pc.list_value_length(decides), 0), 0))
-    if not len(table):
-        raise UserError(f"{queries} holds no query with a positive; evaluation needs at least one.")
-    rows = pc.min_max(pc.list_flatten(table["positives"])).as_py()
-    wrong = [row for row in rows.values() if row is not None and not 0 <= row < number]
-    if wrong:
-        raise UserError(
-            f"{queries} names passage {wrong[0]} as a positive, but {corpus} has rows 0 to {number - 1}; "
-            "prepare both files again."
-        )
-    positives = table["positives"].to_pylist()
-    grades = table["grades"].to_pylist() if judged else [[1] * len(rows) for rows in positives]
-    if any(len(values) < len(rows) for values, rows in zip(grades, positives, strict=True)):
-        raise UserError(f"{queries} has a query with fewer grades than positives; prepare it again.")
-    return Topics(table["query_id"].to_pylist(), table["query"].to_pylist(), positives, grades, None)
-
-
 def _evaluate_one(
-    rank: Rank, name: str, dataset: EvalDataset, asked: Topics, runs: Path | None
+    rank: Rank | None, name: str, dataset: EvalDataset, asked: Topics, runs: Path | None
 ) -> tuple[pa.Table, int | None]:
     """Scores of each query of a test set, and the dimension of the whole embeddings, if there are any."""
     corpus = Path(dataset.corpus)
@@ -183,7 +147,11 @@ def _evaluate_one(
     own = {place: row for place, row in own.items() if row not in asked.positives[place]}
     if own:
         log.info("%s: %d queries are passages themselves, which their rankings leave out", name, len(own))
-    whole, *cut = rank(name, dataset, asked.texts, DEPTH + 1)
+    if dataset.rankings:
+        whole, *cut = read_rankings(dataset.rankings, name, asked.ids, DEPTH + 1)
+    else:
+        assert rank is not None
+        whole, *cut = rank(name, dataset, asked.texts, DEPTH + 1)
     rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)

@@ -1,6 +1,6 @@
-"""Exact dense retrieval over a corpus of any size: encoded, or read as embeddings, and searched block by block."""
+"""Exact dense retrieval over a corpus of any size, which is encoded and searched block by block."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,12 +8,10 @@ import numpy as np
 
 from tdro.config.mining import Search
 from tdro.data.corpora import blocks, passages
-from tdro.errors import UserError
 from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.indices import BlockIndex
 from tdro.retrieval.nearest import Nearest
-from tdro.retrieval.shards import Embeddings
 from tdro.text.strings import passage_texts
 
 
@@ -31,57 +29,44 @@ class Ranking(NamedTuple):
     scores: np.ndarray
 
 
+def searches(asked: np.ndarray, depth: int, dimensions: Sequence[int] = ()) -> dict[int, Nearest]:
+    """What finds the passages nearest to some queries, by the numbers of an embedding that decide.
+
+    Args:
+        asked: Embeddings of the queries, float32 of shape (queries, dimension).
+        depth: Passages a query.
+        dimensions: Numbers to rank by as well, scaled to unit length anew.
+
+    Returns:
+        First the whole embeddings', then one for each of ``dimensions`` that is below theirs.
+    """
+    sizes = [asked.shape[1], *(size for size in dimensions if size < asked.shape[1])]
+    return {size: Nearest(asked, BlockIndex(Search(), size), depth) for size in sizes}
+
+
 def rank(
-    encoder: Encoder,
-    corpus: Path,
-    queries: list[str],
-    depth: int,
-    embeddings: Path | None = None,
-    dimensions: Sequence[int] = (),
+    encoder: Encoder, corpus: Path, queries: list[str], depth: int, dimensions: Sequence[int] = ()
 ) -> list[Ranking]:
     """The passages of the highest inner product with each query, by whole embeddings and by their first numbers.
 
-    Memory depends on neither corpus nor embeddings: blocks are searched one by one, on a GPU where there is one.
+    Memory does not depend on the corpus: blocks are encoded and searched one by one, on a GPU where there is one.
 
     Args:
         encoder: What embeds queries and passages.
         corpus: A ``corpus.parquet``.
         queries: Texts.
         depth: Passages a query.
-        embeddings: Folder of the corpus' embeddings; None encodes the corpus on the way.
-        dimensions: Numbers of an embedding to rank by as well, scaled to unit length anew. The corpus is encoded or
-            read once for all of them.
+        dimensions: As :func:`searches` has them. The corpus is encoded once for all of them.
 
     Returns:
-        The ranking by whole embeddings, then one for each of ``dimensions`` that is below theirs.
-
-    Raises:
-        UserError: for embeddings that cannot be read or are of another corpus.
+        As :func:`searches`.
     """
-    asked = encoder.queries(queries)
-    sizes = [asked.shape[1], *(size for size in dimensions if size < asked.shape[1])]
-    searches = [Nearest(asked, BlockIndex(Search(), size), depth) for size in sizes]
-    for start, block in _stored(embeddings, corpus) if embeddings else _encoded(encoder, corpus):
-        for search in searches:
-            search.look(start, block)
-    encoder.cuts.tell(str(corpus.parent))
-    return [Ranking(size, *search.best) for size, search in zip(sizes, searches, strict=True)]
-
-
-def _stored(folder: Path, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks of embeddings made before."""
-    embeddings = Embeddings(folder)
-    if len(embeddings) != passages(corpus):
-        raise UserError(
-            f"{folder} has {len(embeddings)} embeddings for the {passages(corpus)} passages of {corpus}; "
-            "delete it and encode again."
-        )
-    yield from embeddings.blocks()
-
-
-def _encoded(encoder: Encoder, corpus: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks of a corpus, encoded as they are asked for."""
+    found = searches(encoder.queries(queries), depth, dimensions)
     progress = Progress("encoded", "passages", passages(corpus))
     for start, table in blocks(corpus):
-        yield start, encoder.passages(passage_texts(table))
+        block = encoder.passages(passage_texts(table))
+        for search in found.values():
+            search.look(start, block)
         progress.add(len(table))
+    encoder.cuts.tell(str(corpus.parent))
+    return [Ranking(size, *search.best) for size, search in found.items()]

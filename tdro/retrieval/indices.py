@@ -18,6 +18,8 @@ _TRAINING_ROWS = 64
 _FEWEST_ROWS = 39
 #: Below so many vectors, those of a quantizer of 256 codes, exact search takes no time worth saving.
 _FEW = _FEWEST_ROWS * 256
+#: Passages a query that faiss finds on a GPU at most.
+_GPU_DEPTH = 2048
 
 
 def check_index(search: Search) -> None:
@@ -163,8 +165,29 @@ class BlockIndex:
         self._search, self._rows = _on_gpus(index), index.ntotal
 
     def search(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and rows within the block of the best ``depth``; row -1 where there are fewer."""
-        return self._search.search(queries, min(depth, self._rows))
+        """Scores and rows within the block of the best ``depth``; row -1 where there are fewer.
+
+        Where an exact search finds equal scores at the end of a list, the first rows are kept.
+        """
+        depth = min(depth, self._rows)
+        if self._name != "Flat":
+            return self._search.search(queries, depth)
+        return self._first_rows(queries, depth, min(depth + 1, self._rows))
+
+    def _first_rows(self, queries: np.ndarray, depth: int, deeper: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same by a list of ``deeper`` rows, and a longer one for queries whose equal scores it may cut.
+
+        faiss drops the first of equal scores when a better one comes, so that a list as long as it is asked for would
+        depend on the order of the others.
+        """
+        most = self._rows if self._search is self._index else min(self._rows, _GPU_DEPTH)
+        scores, rows = self._search.search(queries, max(depth, min(deeper, most)))
+        order = np.lexsort((rows, -scores))[:, :depth]
+        cut = np.flatnonzero(scores[:, depth - 1] == scores[:, -1]) if scores.shape[1] < most else np.empty(0, int)
+        scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+        if cut.size and deeper > depth:
+            scores[cut], rows[cut] = self._first_rows(queries[cut], depth, 2 * deeper)
+        return scores, rows
 
 
 def _centroids(index) -> int:

@@ -12,6 +12,23 @@ from tdro.retrieval.indices import BlockIndex
 from tdro.retrieval.shards import Embeddings
 
 
+def merged(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], depth: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best of two rankings of the same queries: rows and scores of shape (queries, up to ``depth``).
+
+    Equal scores are in the order of the rows. Both rankings are rows and scores, of any number of columns.
+    """
+    rows, scores = (np.hstack(pair) for pair in zip(one, other, strict=True))
+    order = np.lexsort((rows, -scores))[:, :depth]
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def none_yet(queries: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """A ranking without a passage: row -1 and a score below all others, each of shape (queries, depth)."""
+    return np.full((queries, depth), -1, dtype=np.int64), np.full((queries, depth), -np.inf, np.float32)
+
+
 class Nearest:
     """The passages nearest to some queries among the blocks seen so far.
 
@@ -29,11 +46,7 @@ class Nearest:
     def __init__(self, asked: np.ndarray, index: BlockIndex, depth: int) -> None:
         self._index, self._depth = index, depth
         self._asked = self._cut(asked)
-        shape = len(asked), depth
-        self.best: tuple[np.ndarray, np.ndarray] = (
-            np.full(shape, -1, dtype=np.int64),
-            np.full(shape, -np.inf, np.float32),
-        )
+        self.best = none_yet(len(asked), depth)
 
     def look(self, start: int, block: np.ndarray | None) -> None:
         """Search a block, whose first row is number ``start`` of the corpus; None is the one that the index holds."""
@@ -41,9 +54,7 @@ class Nearest:
             self._index.hold(self._cut(block))
         scores, rows = self._index.search(self._asked, self._depth)
         rows[rows >= 0] += start
-        rows, scores = (np.hstack(pair) for pair in zip(self.best, (rows, scores), strict=True))
-        order = np.lexsort((rows, -scores))[:, : self._depth]
-        self.best = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        self.best = merged(self.best, (rows, scores), self._depth)
 
     def _cut(self, vectors: np.ndarray) -> np.ndarray:
         if self._index.dimension == vectors.shape[1]:

@@ -33,7 +33,7 @@ def open_retriever(
         dimensions: Numbers of its embeddings to rank by as well, where it has more.
 
     Raises:
-        UserError: for a model or embeddings that cannot be loaded.
+        UserError: for a model that cannot be loaded.
     """
     if retriever == "bm25":
         return _bm25
@@ -41,8 +41,7 @@ def open_retriever(
 
     def ranked(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
         encoder.read_as(name, dataset, prompts)
-        embeddings = Path(dataset.embeddings) if dataset.embeddings else None
-        return rank(encoder, Path(dataset.corpus), queries, depth, embeddings, dimensions)
+        return rank(encoder, Path(dataset.corpus), queries, depth, dimensions)
 
     return ranked
 

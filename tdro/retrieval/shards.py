@@ -102,7 +102,7 @@ class Workspace:
         dtype: Of the numbers on disk.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], dtype: type = np.float16) -> None:
+    def __init__(self, folder: Path, identity: Mapping[str, Any], dtype: type | np.dtype = np.float16) -> None:
         self.folder, self.identity, self._dtype = folder, dict(identity), dtype
         self._claims = folder / _CLAIMS
 
@@ -155,9 +155,17 @@ class Workspace:
         """A finished shard."""
         return np.load(self._path(number))
 
+    def counts(self, number: int) -> dict[str, int]:
+        """What was written beside a finished shard."""
+        return read_json(self._path(number).with_suffix(".json"))
+
+    def remove(self) -> None:
+        """Delete the folder, whose shards are of no more use."""
+        shutil.rmtree(self.folder)
+
     def publish(self, output: Path, shards: int, rows: int, shard_size: int) -> dict[str, Any]:
         """Move the finished shards to ``output``, with their manifest, which is returned."""
-        counts = [read_json(self._path(number).with_suffix(".json")) for number in range(shards)]
+        counts = [self.counts(number) for number in range(shards)]
         totals = {name: sum(count[name] for count in counts) for name in counts[0]}
         padding = {"padding": round(1 - totals["tokens"] / totals.pop("padded"), 4)} if "padded" in totals else {}
         manifest = {
@@ -173,7 +181,7 @@ class Workspace:
         for number in range(shards):
             shutil.move(self._path(number), output / self._path(number).name)
         write_json(output / MANIFEST, manifest)
-        shutil.rmtree(self.folder)
+        self.remove()
         return manifest
 
     def _path(self, number: int) -> Path:

@@ -17,7 +17,7 @@ READ = """
 import json, sys
 from tdro.cli.main import COMMANDS
 from tdro.artifacts import versions
-modules = ("training.train", "dro.reference", "dro.optimize", "mining.encode", "evaluation.encode_corpus")
+modules = ("training.train", "dro.reference", "dro.optimize", "mining.encode", "evaluation.search_corpus")
 stages = {name.rpartition(".")[2]: versions.of_stage(f"tdro.{name}") for name in modules}
 found = stages | {f"command {name}": versions.of_command(command.run) for name, command in COMMANDS.items()}
 assert "torch" not in sys.modules

@@ -20,11 +20,10 @@ from tdro.config.commands import EvalDataset, Miner
 from tdro.config.mining import Search
 from tdro.config.models import Encoding, Model
 from tdro.data import corpora
-from tdro.evaluation.encode_corpus import encode_corpus
 from tdro.evaluation.evaluate import evaluate
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
-from tdro.retrieval import exact, shards
+from tdro.retrieval import exact
 from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.indices import BlockIndex
 from tdro.retrieval.nearest import Nearest
@@ -64,9 +63,8 @@ def dataset(tmp_path):
     return save_dataset(tmp_path / "ds", [rng.choice(WORDS, 4, replace=False).tolist() for _ in range(40)])
 
 
-def run(tmp_path, retriever, dataset, embeddings=None, **more):
+def run(tmp_path, retriever, dataset, **more):
     """What an evaluation leaves: its JSON, and its table as a dictionary."""
-    dataset = dataset.model_copy(update={"embeddings": embeddings and str(embeddings)})
     evaluate(retriever, {"b": {"d": dataset}}, ENCODING, tmp_path / "out", **more)
     queries = pq.read_table(tmp_path / "out/b.queries.parquet").to_pydict()
     return json.loads((tmp_path / "out/b.json").read_text()), queries
@@ -104,16 +102,6 @@ def test_a_corpus_is_encoded_once_whatever_the_dimensions_and_blocks(tmp_path, v
     monkeypatch.setattr(corpora, "BLOCK", 7)
     assert run(tmp_path, model, dataset, dimensions=[7, 3]) == expected
     assert read == [f"w{i}" for i in range(WORDS)]
-
-
-def test_stored_embeddings_serve_every_dimension(tmp_path, vectors, dataset, monkeypatch):
-    model = save(tmp_path / "m", vectors)
-    expected = run(tmp_path, model, dataset, dimensions=[7, 3])[0]["datasets"]["d"]
-    encode_corpus(model, ENCODING, Path(dataset.corpus), tmp_path / "stored", tmp_path / "checkpoints")
-    monkeypatch.setattr(Encoder, "passages", None)  # nothing is encoded again
-    monkeypatch.setattr(shards, "BLOCK_BYTES", 4 * 12 * 25)
-    found = run(tmp_path, model, dataset, dimensions=[7, 3], embeddings=tmp_path / "stored")[0]["datasets"]["d"]
-    assert found == pytest.approx(expected, abs=1e-3)  # they are float16, which may turn round two near neighbours
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5))

@@ -12,7 +12,6 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from testsets import (
     ENCODING,
-    encoded,
     one_hot,
     planted,
     random_dataset,
@@ -20,6 +19,7 @@ from testsets import (
     save_dataset,
     save_letters,
     scores_of,
+    searched,
 )
 from tinymodels import save_words
 
@@ -272,22 +272,24 @@ def test_blocks_do_not_change_a_ranking(tmp_path, monkeypatch):
 
 
 def several(tmp_path, runs=False):
-    """Three benchmarks of one retriever: one of two test sets, one by stored embeddings, and another."""
+    """Three benchmarks of one retriever: one of two test sets, one whose corpus was searched before, and another."""
     model, planted_one = planted(tmp_path)
     texts = [f"t{i}" for i in range(12)]
     second = save_dataset(tmp_path / "second", texts, texts[::-1], [[i] for i in range(12)])
-    stored = planted_one.model_copy(update={"embeddings": str(encoded(tmp_path, model, planted_one))})
-    return model, {"both": {"x": planted_one, "y": second}, "stored": {"s": stored}, "wrong": {"w": second}}
+    stored = searched(tmp_path, model, {"s": planted_one}, parts=2)
+    return model, {"both": {"x": planted_one, "y": second}, "stored": stored, "wrong": {"w": second}}
 
 
 def test_benchmarks_together_give_the_files_of_each_alone_from_one_load_of_the_retriever(tmp_path, monkeypatch):
     from tdro.evaluation import evaluate as module
 
     model, benchmarks = several(tmp_path)
-    for name, datasets in benchmarks.items():
-        evaluate(model, {name: datasets}, ENCODING, tmp_path / "alone", runs=True)
     opened, open_retriever = [], module.open_retriever
     monkeypatch.setattr(module, "open_retriever", lambda *a: opened.append(1) or open_retriever(*a))
+    for name, datasets in benchmarks.items():
+        evaluate(model, {name: datasets}, ENCODING, tmp_path / "alone", runs=True)
+    assert len(opened) == 2  # none for rankings
+    opened.clear()
     evaluate(model, benchmarks, ENCODING, tmp_path / "together", runs=True)
     files = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*") if path.is_file())
     assert len(files) == 3 + 3 + 4
@@ -308,7 +310,7 @@ def test_a_benchmark_that_cannot_be_read_is_told_before_the_retriever_is_loaded(
 
 def test_a_benchmark_that_fails_does_not_lose_the_others(tmp_path, caplog):
     model, benchmarks = several(tmp_path)
-    bad = benchmarks["stored"]["s"].model_copy(update={"embeddings": str(tmp_path / "nowhere")})
+    bad = benchmarks["stored"]["s"].model_copy(update={"rankings": [str(tmp_path / "nowhere")]})
     with pytest.raises(UserError, match=r"^benchmark stored: .*nowhere"):
         evaluate(model, benchmarks | {"stored": {"s": bad}}, ENCODING, tmp_path / "out")
     assert "evaluated all the same: both, wrong" in caplog.messages

@@ -16,7 +16,7 @@ from minings import embed, encoded, shards, true_scores, write_data
 from tinymodels import WORDS, save_words
 from waits import waiting
 
-from tdro.config.commands import Miner
+from tdro.config.commands import EvalDataset, Miner
 from tdro.config.mining import Encode
 from tdro.config.models import Encoding
 from tdro.errors import UserError
@@ -199,23 +199,24 @@ def test_two_folders_of_one_name_are_refused(miner, tmp_path):
         encode([tmp_path / "a/same", tmp_path / "b/same"], tmp_path / "c", Encode(model=miner))
 
 
-@pytest.mark.parametrize("stage", ["mining.encode", "evaluation.encode_corpus"])
+@pytest.mark.parametrize("stage", ["mining.encode", "evaluation.search_corpus"])
 def test_shards_of_another_version_are_made_anew(data, miner, tmp_path, monkeypatch, caplog, stage):
     caplog.set_level("INFO", "tdro")
     module = importlib.import_module(f"tdro.{stage}")
-    _, _, corpus, _ = data
-    folders = (tmp_path / "embeddings", tmp_path / "checkpoints")
+    _, _, corpus, queries = data
+    test = EvalDataset(corpus=str(corpus), queries=str(queries), instruction="Find it.")
 
     def run():
         if stage == "mining.encode":
-            module.encode([tmp_path], folders[1], Encode(model=miner))
+            module.encode([tmp_path], tmp_path / "checkpoints", Encode(model=miner))
         else:
-            module.encode_corpus(Miner(model=miner), Encoding(precision="fp32"), corpus, *folders)
+            whole, places = module.Portion(1, 1), (tmp_path / "1of1.parquet", tmp_path / "checkpoints")
+            module.search_corpus(Miner(model=miner), Encoding(precision="fp32"), {"d": test}, whole, *places)
 
     version = module.of_stage
     with monkeypatch.context() as patch:
         patch.setattr(module, "of_stage", lambda name: version(name)._replace(libraries={"torch": "1.0.0"}))
-        patch.setattr(Workspace, "publish", lambda *arguments: _stop())
+        patch.setattr(Workspace, "publish" if stage == "mining.encode" else "remove", lambda *arguments: _stop())
         with pytest.raises(KeyboardInterrupt):
             run()
     run()

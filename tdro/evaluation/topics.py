@@ -1,0 +1,54 @@
+"""The queries of a test set, with what decides whether a passage is relevant."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from tdro.artifacts.files import check_columns, read_table
+from tdro.artifacts.schemas import QUERIES, TEST_QUERIES
+from tdro.data.corpora import passages
+from tdro.errors import UserError
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The queries of a test set that can be scored: by the rows of relevant passages with grades, or by answers."""
+
+    ids: list[str]
+    texts: list[str]
+    positives: list[list[int]]
+    grades: list[list[int]]
+    answers: list[list[str]] | None
+
+
+def read_queries(queries: Path, corpus: Path) -> Topics:
+    """The queries of a test set that can be scored; those without a relevant passage are left out.
+
+    Raises:
+        UserError: when a file is missing or wrong, no query is left, or one names a passage that the corpus lacks.
+    """
+    number = passages(corpus)
+    judged = set(TEST_QUERIES.names) <= set(check_columns(queries, QUERIES))
+    table = read_table(queries, TEST_QUERIES if judged else QUERIES)
+    if judged and len(table) and not table["answers"].null_count:
+        empty = [[] for _ in range(len(table))]
+        return Topics(
+            table["query_id"].to_pylist(), table["query"].to_pylist(), empty, empty, table["answers"].to_pylist()
+        )
+    decides = table["grades" if judged else "positives"]  # a passage that the corpus lacks has a grade, too
+    table = table.filter(pc.greater(pc.fill_null(pc.list_value_length(decides), 0), 0))
+    if not len(table):
+        raise UserError(f"{queries} holds no query with a positive; evaluation needs at least one.")
+    rows = pc.min_max(pc.list_flatten(table["positives"])).as_py()
+    wrong = [row for row in rows.values() if row is not None and not 0 <= row < number]
+    if wrong:
+        raise UserError(
+            f"{queries} names passage {wrong[0]} as a positive, but {corpus} has rows 0 to {number - 1}; "
+            "prepare both files again."
+        )
+    positives = table["positives"].to_pylist()
+    grades = table["grades"].to_pylist() if judged else [[1] * len(rows) for rows in positives]
+    if any(len(values) < len(rows) for values, rows in zip(grades, positives, strict=True)):
+        raise UserError(f"{queries} has a query with fewer grades than positives; prepare it again.")
+    return Topics(table["query_id"].to_pylist(), table["query"].to_pylist(), positives, grades, None)

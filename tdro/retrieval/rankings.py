@@ -1,0 +1,74 @@
+"""Rankings on disk: of a corpus that is searched in parts, what each part has for every query, and the best of all."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tdro.artifacts.files import read_table, table_writer
+from tdro.artifacts.schemas import RANKINGS
+from tdro.errors import UserError
+from tdro.retrieval.exact import Ranking
+from tdro.retrieval.nearest import merged, none_yet
+
+
+def write_rankings(path: Path, rankings: Mapping[str, tuple[Sequence[str], Sequence[Ranking]]]) -> None:
+    """Write what a part of a corpus has for the queries of its test sets; nothing of a part without a passage.
+
+    Args:
+        path: File to write.
+        rankings: Of each test set by name, the identifiers of the queries, and rankings at one dimension or more.
+    """
+    with table_writer(path, RANKINGS) as file:
+        for name, (ids, found) in rankings.items():
+            for ranking in found:
+                file.append(_table(name, ids, ranking))
+                file.flush()  # a group of rows a test set and dimension, so that others are not read with it
+
+
+def _table(name: str, ids: Sequence[str], ranking: Ranking) -> pa.Table:
+    there = ranking.rows >= 0
+    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    kept = {"rows": ranking.rows[there].astype(np.int32), "scores": ranking.scores[there]}
+    lists = {key: pa.ListArray.from_arrays(offsets, pa.array(values)) for key, values in kept.items()}
+    columns = {"dataset": [name] * len(ids), "dimension": [ranking.dimension] * len(ids), "query_id": ids}
+    return pa.table(columns | lists, schema=RANKINGS)
+
+
+def read_rankings(parts: Sequence[str], name: str, ids: Sequence[str], depth: int) -> list[Ranking]:
+    """The best passages of each query of a test set, among those of all parts of a corpus.
+
+    Args:
+        parts: The files of :func:`write_rankings`, of every part.
+        name: The test set.
+        ids: Identifiers of the queries, in their order.
+        depth: Passages a query.
+
+    Returns:
+        The ranking by whole embeddings, then those by their first numbers, the largest dimension first.
+
+    Raises:
+        UserError: for a file that is missing, or of other queries.
+    """
+    best: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for part in parts:
+        table = read_table(part, RANKINGS, pc.field("dataset") == name)
+        for dimension in pc.unique(table["dimension"]).to_pylist():
+            found = table.filter(pc.field("dimension") == dimension)
+            if found["query_id"].to_pylist() != list(ids):
+                raise UserError(f"{part} is of other queries of {name} than are asked now; delete it and search again.")
+            best[dimension] = merged(best.get(dimension, none_yet(len(ids), depth)), _arrays(found, depth), depth)
+    if not best:
+        raise UserError(f"{', '.join(parts)}: no passage was searched for {name}; delete them and search again.")
+    return [Ranking(dimension, *best[dimension]) for dimension in sorted(best, reverse=True)]
+
+
+def _arrays(table: pa.Table, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and scores of shape (queries, depth), row -1 where there are fewer."""
+    rows, scores = none_yet(len(table), depth)
+    lengths = pc.list_value_length(table["rows"]).to_numpy()
+    there = np.arange(depth) < lengths[:, None]
+    rows[there], scores[there] = (pc.list_flatten(table[key]).to_numpy() for key in ("rows", "scores"))
+    return rows, scores
