@@ -84,11 +84,13 @@ def random_dataset(tmp_path, seed=3):
 
 def searched(tmp_path, model, tests, parts=1, name="rankings", **more):
     """The test sets with the rankings of their corpus, as the rule makes them, in so many parts."""
-    from tdro.evaluation.search_corpus import Portion, search_corpus
+    from tdro.evaluation.search_corpus import KEPT, Portion, search_corpus
+    from tdro.retrieval.rankings import merge_rankings
 
+    whole = tmp_path / f"{name}.parquet"
     files = [tmp_path / name / f"{n}of{parts}.parquet" for n in range(1, parts + 1)]
     for number, file in enumerate(files, 1):
         folder = tmp_path / "checkpoints" / name / file.stem
         search_corpus(model, ENCODING, tests, Portion(number, parts), file, folder, **more)
-    found = {"rankings": [str(file) for file in files]}
-    return {test: dataset.model_copy(update=found) for test, dataset in tests.items()}
+    merge_rankings(files[::-1], whole, KEPT)  # in any order
+    return {test: dataset.model_copy(update={"rankings": str(whole)}) for test, dataset in tests.items()}

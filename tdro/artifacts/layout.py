@@ -131,13 +131,18 @@ class Layout:
         """The same of a retriever that nothing was trained for."""
         return evaluation_files(self.untrained_evaluation(name), dataset).runs
 
-    def embeddings(self, model: str, seed: int | str, mixture: str, corpus: str) -> str:
-        """Folder of the embeddings of a corpus that several test sets search."""
-        return self.run(model, seed, f"{mixture}/embeddings/{corpus}")
+    def rankings(self, model: str, seed: int | str, mixture: str, corpus: str) -> str:
+        """What a retriever finds in a corpus that is searched ahead of the evaluations, for all queries of these."""
+        return self.run(model, seed, f"{mixture}/rankings/{corpus}.parquet")
 
-    def untrained_embeddings(self, name: str, corpus: str) -> str:
+    def untrained_rankings(self, name: str, corpus: str) -> str:
         """The same of a retriever that nothing was trained for."""
-        return f"{self.results}/untrained/{name}/embeddings/{corpus}"
+        return f"{self.results}/untrained/{name}/rankings/{corpus}.parquet"
+
+    @staticmethod
+    def part(rankings: str, part: str) -> str:
+        """What it finds in a part of the corpus, such as ``3of17``."""
+        return f"{rankings.removesuffix('.parquet')}/{part}.parquet"
 
     @staticmethod
     def evaluated(benchmark: str, dataset: str) -> str:

@@ -212,19 +212,20 @@ ANSWER_METRICS = ("acc_at_100", "acc_at_20", "acc_at_10")
 METRICS = RELEVANCE_METRICS + ANSWER_METRICS
 
 RANKINGS = _edge(
-    "RUN/{mixture}/rankings/{corpus}/{part}.parquet, results/untrained/{name}/rankings/{corpus}/{part}.parquet; "
-    "{part} is 3of17 (temporary)",
-    "search_corpus, search_corpus_untrained -> evaluate, score, evaluate_untrained, score_untrained",
+    "RUN/{mixture}/rankings/{corpus}/{part}.parquet, RUN/{mixture}/rankings/{corpus}.parquet, and the same in "
+    "results/untrained/{name}/; temporary; {part} is such as 3of17",
+    "search_corpus, search_corpus_untrained -> merge_rankings -> score, score_untrained, or evaluate, "
+    "evaluate_untrained",
     [
         Column("dataset", pa.string(), says="a benchmark or a part of it that searches the corpus"),
         Column("dimension", pa.int32(), says="numbers of an embedding that decided"),
         Column(
             "query_id", pa.string(), says="that of queries.parquet, in its order, without queries that are not scored"
         ),
-        Column("rows", _ROWS, says="rows of the corpus, the best 101 of the part; equal scores by row"),
+        Column("rows", _ROWS, says="rows of the corpus, the best 101; equal scores by row"),
         Column("scores", _SCORES, says="of these, inner products of unit vectors"),
     ],
-    says="What a part of a large corpus has for the queries of all its test sets; no row where the part is empty.",
+    says="What a retriever finds in a part of a large corpus, or in all of it, for the queries of all its test sets.",
 )
 
 QUERY_SCORES = _edge(

@@ -55,7 +55,7 @@ def _search_corpus(options) -> None:
 
     input    a SentenceTransformer folder, or `retriever` of the settings, and corpus.parquet and queries.parquet of
              the test sets, which search one corpus
-    output   a file of rankings: the best passages of the part for each query, which `tdro evaluate` reads of all parts;
+    output   a file of rankings: the best passages of the part for each query, for `tdro merge-rankings`;
              a killed run resumes from CHECKPOINTS
 
     accelerate launch --config_file config/accelerate/ddp.yaml --num_processes 8 -m tdro search-corpus \
@@ -69,6 +69,21 @@ def _search_corpus(options) -> None:
     how = {"fetched": options.fetched, "dimensions": job.dimensions}
     places = (portion(options.part), options.output, options.checkpoints)
     search_corpus(_retriever(options, job), job.encoding, job.tests, *places, **how)
+
+
+@command("merge-rankings", argument("parts", metavar="FILE", type=Path, nargs="+"), paths("output"), settings=False)
+def _merge_rankings(options) -> None:
+    """Find the best passages of each query among those of all parts of a corpus.
+
+    input    the files of `tdro search-corpus`, of every part
+    output   a file of rankings of the same columns, which `tdro evaluate` scores
+
+    tdro merge-rankings rankings/nq/*.parquet --output rankings/nq.parquet
+    """
+    from tdro.evaluation.search_corpus import KEPT
+    from tdro.retrieval.rankings import merge_rankings
+
+    merge_rankings(options.parts, options.output, KEPT)
 
 
 def _retriever(options, job):
@@ -162,4 +177,4 @@ def _export(options) -> None:
     export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
 
 
-COMMANDS = (_search_corpus, _evaluate, _export, _report, _tables, _show)
+COMMANDS = (_search_corpus, _merge_rankings, _evaluate, _export, _report, _tables, _show)

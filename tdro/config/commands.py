@@ -106,8 +106,8 @@ class EvalDataset(Prompted):
     """Its queries.parquet: the relevant passages or the answers of each query."""
     max_words: int | None = None
     """Its passages were cut after so many words; null: they were not."""
-    rankings: list[str] = Field([])
-    """What each part of its corpus has for its queries, by search-corpus; without them its passages are encoded."""
+    rankings: str | None = None
+    """The passages that its queries find, by search-corpus and merge-rankings; null: its passages are encoded."""
 
 
 class Miner(Section):

@@ -48,7 +48,7 @@ class Model(Section):
     accelerate: Annotated[Name, Unwatched] = "auto"
     """Launch configuration: `auto` (one process a GPU of the job, or the CPU where there is none), or a file of
     config/accelerate without `.yaml`. `cpu` leaves GPUs alone, also in what reads texts with the model (`reference`,
-    `encode_corpus`, `evaluate`)."""
+    `search_corpus`, `evaluate`)."""
     attention: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None = None
     """Attention implementation of transformers; null lets it choose (`sdpa`). Flash attention needs a GPU and its own
     package; texts are then padded no more."""

@@ -116,12 +116,15 @@ class BenchmarkRows(Section):
 
 
 class ExpectedRows(Section):
-    """How much of a dataset is expected, for a forecast that is made before it is prepared. It changes no result."""
+    """How much of a dataset is expected before it is prepared: for a forecast, and for the number of jobs that search
+    a large corpus. It changes no result."""
 
     queries: int | None = Field(None, ge=1)
     """Queries, of all parts together; of a task those that are trained on."""
     passages: int | None = Field(None, ge=1)
     """Passages of its own corpus, likewise."""
+    part_passages: dict[Name, int] = Field({})
+    """Passages of parts with corpora of their own, by part; the others share the rest of `passages`."""
     query_words: float | None = Field(None, gt=0)
     """Mean words of a query; a Chinese or Japanese character is a word."""
     passage_words: float | None = Field(None, gt=0)
@@ -134,7 +137,8 @@ class Described(Prompted):
     language: Text
     """ISO 639 codes, comma separated, or `multilingual`; for the report."""
     expected_rows: ExpectedRows = ExpectedRows()
-    """What `tdro forecast` counts with until the dataset is prepared; what is left out it assumes, and says so."""
+    """What `tdro forecast` counts with until the dataset is prepared; what is left out it assumes, and says so. Of a
+    benchmark, `passages` also decide by how many jobs it is searched (`evaluation.scatter`)."""
 
 
 class Task(Described, TaskRows):
@@ -156,6 +160,16 @@ class Benchmark(Described, BenchmarkRows):
     suite: Name | None = None
     """Benchmarks of one suite are averaged under its name; `BEIR`, `MIRACL` and `MKQA` are those of the paper's
     tables."""
+
+    def expected_passages(self, part: str | None) -> int | None:
+        """Passages that a corpus of its own is expected to have: a part's, or, for None, that of all parts."""
+        total, known = self.expected_rows.passages, self.expected_rows.part_passages
+        if part in known:
+            return known[part]
+        others = [other for other in self.parts if other not in known] if part else []
+        if total is None or not others:
+            return total
+        return max(1, -(-(total - sum(known.values())) // len(others)))
 
     def datasets(self, name: str) -> dict[str, str | None]:
         """Names of what is evaluated, each with its part: the benchmark itself, or its parts one by one."""

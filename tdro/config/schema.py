@@ -35,6 +35,10 @@ class Evaluation(Section):
     """With `[256, 64]` every retriever that embeds is also scored by the first 256 and the first 64 numbers of its
     embeddings alone, the largest first; the corpus is encoded once. The report shows what is kept of the whole
     embeddings' score. A retriever with fewer numbers is left out there, with a warning."""
+    scatter: int = Field(2_000_000, ge=1)
+    """A corpus that the registry expects to have more passages (`expected_rows`) is searched by several jobs, one for
+    about so many passages, each on GPUs of its own. Scores do not depend on it, but another number of jobs searches
+    the corpus anew."""
     run_files: bool = False
     """Keep the rankings themselves in TREC's format, in `eval/{dataset}.runs/` beside the scores."""
 

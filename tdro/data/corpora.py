@@ -34,9 +34,9 @@ def passages(corpus: Path) -> int:
 def blocks(
     corpus: Path, columns: Sequence[str] = ("title", "text"), first: int = 0, end: int | None = None
 ) -> Iterator[tuple[int, pa.Table]]:
-    """The corpus from row ``first`` to the one before ``end``: the first row of each piece, and the piece."""
-    schema = pa.schema([CORPUS.field(name) for name in columns])
-    for table in read_batches(corpus, schema, BLOCK, first, end):
+    """Texts of a corpus from row ``first`` to the one before ``end``: the first row of each piece, and the piece."""
+    texts = pa.schema([(name, pa.string()) for name in columns])
+    for table in read_batches(corpus, texts, BLOCK, first, end):
         yield first, table
         first += len(table)
 

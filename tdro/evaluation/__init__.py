@@ -2,7 +2,8 @@
 
 In: a model and the Parquet files of benchmarks. Out: ``eval/{benchmark}.json``, ``.queries.parquet`` and ``.runs/``.
 
-``encode_corpus`` embeds a corpus that several test sets search; ``evaluate`` ranks and scores. ``metrics`` scores a
-ranking, ``runs`` writes it in TREC's format, ``statistics`` compares two retrievers on the same queries (bootstrap,
-sign flips, Holm).
+``topics`` reads the queries of a test set. ``search_corpus`` finds what a part of a corpus has for those of all its
+test sets, where it is large or several search it; ``evaluate`` ranks, or takes what was found, and scores. ``metrics``
+scores a ranking, ``runs`` writes it in TREC's format, ``statistics`` compares two retrievers on the same queries
+(bootstrap, sign flips, Holm).
 """

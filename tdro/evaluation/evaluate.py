@@ -148,7 +148,7 @@ def _evaluate_one(
     if own:
         log.info("%s: %d queries are passages themselves, which their rankings leave out", name, len(own))
     if dataset.rankings:
-        whole, *cut = read_rankings(dataset.rankings, name, asked.ids, DEPTH + 1)
+        whole, *cut = read_rankings([Path(dataset.rankings)], name, asked.ids, DEPTH + 1)
     else:
         assert rank is not None
         whole, *cut = rank(name, dataset, asked.texts, DEPTH + 1)

@@ -10,7 +10,7 @@ there are, and are those of one pass.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,10 +170,10 @@ def _hits(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 def _best(
     asked: Mapping[str, Topics], workspace: Workspace, shards: int, dimensions: Sequence[int]
-) -> dict[str, tuple[list[str], list[Ranking]]]:
-    """The best passages of a part by its shards: of each test set the identifiers of its queries, and rankings."""
+) -> Iterator[tuple[str, list[str], list[Ranking]]]:
+    """The best passages of a part by its shards: each test set with the identifiers of its queries, and rankings."""
     if not shards:
-        return {}
+        return
     whole = workspace.counts(0)["dimension"]
     sizes = [whole, *(size for size in dimensions if size < whole)]
     best = [none_yet(sum(len(topics.ids) for topics in asked.values()), KEPT) for _ in sizes]
@@ -183,12 +183,11 @@ def _best(
             merged(so_far, (found["row"].astype(np.int64), found["score"]), KEPT)
             for so_far, found in zip(best, hits, strict=True)
         ]
-    rankings, start = {}, 0
+    start = 0
     for name, topics in asked.items():
         own = slice(start, start := start + len(topics.ids))
         found = [Ranking(size, rows[own], scores[own]) for size, (rows, scores) in zip(sizes, best, strict=True)]
-        rankings[name] = (topics.ids, found)
-    return rankings
+        yield name, topics.ids, found
 
 
 def _identity(

@@ -19,7 +19,7 @@ import numpy as np
 from tdro.artifacts.files import write_json, write_table
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES
-from tdro.config.commands import EncodeCorpusJob, TrainJob
+from tdro.config.commands import EvalDataset, SearchCorpusJob, TrainJob
 from tdro.config.models import Model
 from tdro.config.registry import Prompted
 from tdro.config.sections import Section
@@ -137,6 +137,8 @@ def _make(folder: Path, query: float, passage: float, machine: Machine) -> _Text
     ids = [str(i) for i in range(len(made.queries))]
     asked = {"query_id": ids, "query": made.queries, "positives": [[0]] * len(ids), "negatives": [[]] * len(ids)}
     write_table(folder / "data/probe/queries.parquet", asked, QUERIES)
+    one = {"query_id": ids[:1], "query": made.queries[:1], "positives": [[0]], "negatives": [[]]}
+    write_table(folder / "data/one.parquet", one, QUERIES)
     return made
 
 
@@ -190,10 +192,14 @@ def _encoding(jobs: Jobs, model: Model, reader: Reader, texts: _Texts, machine: 
     seconds, tokens = [], []
     for name in ("short", "probe"):
         folder = texts.folder / f"encoding-{name}"
-        corpus = texts.folder / "data" / name / "corpus.parquet"
-        command = ["encode-corpus", "--corpus", str(corpus), "--output", str(folder / "out")]
+        files = {
+            "corpus": texts.folder / "data" / name / "corpus.parquet",
+            "queries": texts.folder / "data/one.parquet",
+        }
+        test = EvalDataset(**{key: str(file) for key, file in files.items()}, instruction=_TASK["probe"].instruction)
+        command = ["search-corpus", "--output", str(folder / "out.parquet")]
         command += ["--checkpoints", str(folder / "checkpoints")]
-        job = EncodeCorpusJob(encoding=jobs.config.encoding, retriever=model)
+        job = SearchCorpusJob(tests={"probe": test}, encoding=jobs.config.encoding, retriever=model)
         used = threads.encoding(machine.cores) if not machine.gpus else 8
         seconds.append(_launched("auto", command, job, folder, min(1, len(machine.gpus)), used))
         number = len(texts.passages) if name == "probe" else len(texts.passages) // 25

@@ -68,7 +68,7 @@ START, START_TRAINING = 7.0, 12.0
 LIGHT = {
     "fetch": 2.0, "prepare_task": 1.2, "prepare_benchmark": 0.7, "prepare_corpus": 0.7, "prepare_queries": 0.7,
     "search": 0.5, "select": 0.5, "dedup": 0.9, "leaks": 1.0, "plan": 0.5, "derive": 0.3, "report": 3.0,
-    "evaluate_bm25": 1.4,
+    "evaluate_bm25": 1.4, "merge_rankings": 0.5, "score": 1.4,
 }  # fmt: skip
 #: What such a job does a second (docs/performance.md): pairs prepared, queries deduplicated, bytes compared for leaks,
 #: rows planned. Of `select` and BM25 assumed.

@@ -101,8 +101,8 @@ class Sizes:
     def _corpus(self, name: str) -> Texts:
         test = self._jobs.tests.corpora[name]
         found = _read(self._layout.benchmark(name, "corpus.parquet"), ("title", "text"), self._sample)
-        shared = {t.corpus for t in self._jobs.tests.known.values() if t.benchmark == test.benchmark}
-        return found or _told(test.entry.expected_rows, "passage", parts=len(shared))
+        own = {"passages": self._jobs.tests.expected_passages(name)}
+        return found or _told(test.entry.expected_rows.model_copy(update=own), "passage")
 
     def _queries(self, name: str) -> Texts:
         test = self._jobs.tests.chosen[name]

@@ -1,6 +1,7 @@
 """What each rule of a configuration does: its jobs, with the tokens, operations, disk and memory of all of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
@@ -17,6 +18,15 @@ from tdro.pipeline.jobs import Jobs
 
 # Parquet with its compression, beside the texts as they are; and bytes of an English word with its space.
 _COMPRESSED, _WORD = 0.5, 6
+
+
+@dataclass
+class _Reading:
+    """Texts that are read, and what comparing their embeddings takes."""
+
+    tokens: float = 0.0
+    texts: int = 0
+    compared: float = 0.0
 
 
 class Works:
@@ -137,11 +147,8 @@ class Works:
         config, tests = self._config, self.jobs.tests
         of_retriever = 1 if config.jobs == "one" else len(tests.evaluated)
         each = len(config.seeds) * len(config.mixtures)
-        shared = sorted(tests.shared_corpora)
         for model in config.models:
-            yield from self._scores(
-                "", self.readers.bases[model.name], each, of_retriever, shared, self.readers.on_cpu(model)
-            )
+            yield from self._scores("", self.readers.bases[model.name], each, self.readers.on_cpu(model))
         for name, retriever in self.jobs.untrained.items():
             if name == "bm25":
                 yield self._bm25(of_retriever)
@@ -149,39 +156,62 @@ class Works:
                 reader, on_cpu = self.readers.miner, self._gpus == 0
                 if isinstance(retriever, Model):
                     reader, on_cpu = self.readers.bases[retriever.name], self.readers.on_cpu(retriever)
-                yield from self._scores("_untrained", reader, 1, of_retriever, shared, on_cpu)
+                yield from self._scores("_untrained", reader, 1, on_cpu)
+        yield from self._without_models(len(config.models) * each, len(set(self.jobs.untrained) - {"bm25"}))
 
-    def _scores(
-        self, suffix: str, reader: Reader, retrievers: int, of_retriever: int, shared: list[str], on_cpu: bool
-    ) -> Iterator[Work]:
-        """Corpora that are encoded for several test sets, then the test sets, of retrievers that read alike."""
-        if shared:
-            corpora = {name: (self._sizes.corpus(name), self.jobs.tests.corpora[name].entry) for name in shared}
-            tokens = sum(reader.of_passages(texts, name, entry) for name, (texts, entry) in corpora.items())
-            number = retrievers * sum(texts.number for texts, _ in corpora.values())
-            work = self.readers.reads(
-                f"encode_corpus{suffix}", retrievers * len(shared), reader, retrievers * tokens, number
-            )
-            yield work._replace(cpu=on_cpu)
-        tokens, compared, number = 0.0, 0.0, 0
+    def _without_models(self, trained: int, untrained: int) -> Iterator[Work]:
+        """What is done with the rankings of so many retrievers in corpora that are searched ahead."""
+        tests = self.jobs.tests
+        if not tests.searched:
+            return
+        merged = (trained + untrained) * len(tests.searched)
+        yield Work("merge_rankings", merged, light=merged * LIGHT["merge_rankings"])
+        if self._config.jobs != "one":
+            sets = sum(map(tests.is_searched, tests.evaluated))
+            yield Work("score", trained * sets, light=trained * sets * LIGHT["score"])
+            if untrained:
+                yield Work("score_untrained", untrained * sets, light=untrained * sets * LIGHT["score"])
+
+    def _scores(self, suffix: str, reader: Reader, retrievers: int, on_cpu: bool) -> Iterator[Work]:
+        """Corpora that are searched ahead, in parts, then the test sets, of retrievers that read alike."""
+        tests, one = self.jobs.tests, self._config.jobs == "one"
         width = reader.network.width if reader.network else 0
-        for name, queries, passages, prompted, stored in self._searched():
-            tokens += reader.of_queries(queries, name, prompted)
-            tokens += 0 if stored else reader.of_passages(passages, name, prompted)
-            number += queries.number + (0 if stored else passages.number)
-            compared += cost.search(queries.number, passages.number, width)
-        jobs = retrievers * of_retriever
-        work = self.readers.reads(f"evaluate{suffix}", jobs, reader, retrievers * tokens, retrievers * number)
-        yield work._replace(search=retrievers * compared, cpu=on_cpu)
+        ahead, here = _Reading(), _Reading()
+        for name, queries, passages, prompted, searched in self._searched():
+            found = ahead if searched else here
+            times = tests.searched[tests.chosen[name].corpus] if searched else 1  # every part reads all queries
+            found.tokens += times * reader.of_queries(queries, name, prompted)
+            found.texts += times * queries.number
+            found.compared += cost.search(queries.number, passages.number, width)
+            if not searched:
+                found.tokens += reader.of_passages(passages, name, prompted)
+                found.texts += passages.number
+        for corpus in tests.searched:
+            texts, entry = self._sizes.corpus(corpus), tests.corpora[corpus].entry
+            ahead.tokens += reader.of_passages(texts, corpus, entry)
+            ahead.texts += texts.number
+        if tests.searched:
+            parts = retrievers * sum(tests.searched.values())
+            work = self.readers.reads(
+                f"search_corpus{suffix}", parts, reader, retrievers * ahead.tokens, retrievers * ahead.texts
+            )
+            yield work._replace(search=retrievers * ahead.compared, cpu=on_cpu)
+        read = [name for name in tests.evaluated if not tests.is_searched(name)]
+        if read or one:
+            jobs = retrievers * (1 if one else len(read))
+            work = self.readers.reads(
+                f"evaluate{suffix}", jobs, reader, retrievers * here.tokens, retrievers * here.texts
+            )
+            yield work._replace(search=retrievers * here.compared, cpu=on_cpu)
 
     def _searched(self) -> Iterator[tuple[str, Texts, Texts, Prompted, bool]]:
-        """Name, queries, corpus and prompts of everything that a retriever is scored on, and whether that is stored."""
+        """What a retriever is scored on: name, queries, corpus, prompts, and whether the corpus is searched ahead."""
         tests = self.jobs.tests
         for dataset in tests.evaluated:
             if dataset != IN_DOMAIN:
                 test = tests.chosen[dataset]
                 queries, passages = self._sizes.queries(dataset), self._sizes.corpus(test.corpus)
-                yield dataset, queries, passages, test.entry, tests.reads_shared(dataset)
+                yield dataset, queries, passages, test.entry, tests.is_searched(dataset)
                 continue
             for name in tests.datasets(IN_DOMAIN):
                 task = self._sizes.task(name)

@@ -11,7 +11,6 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import (
     Content,
     CorpusJob,
-    EncodeCorpusJob,
     EvalDataset,
     EvaluateJob,
     OptimizeJob,
@@ -19,6 +18,7 @@ from tdro.config.commands import (
     PrepareJob,
     QueriesJob,
     ReferenceJob,
+    SearchCorpusJob,
     TablesJob,
     TrainJob,
 )
@@ -150,40 +150,42 @@ class Jobs:
             model=self.model(model), encoding=self.config.encoding, tdro=tdro, tasks=self._prompts, seed=seed
         )
 
-    def encode_corpus(self, untrained: str | None = None) -> EncodeCorpusJob:
-        """Of a corpus, with a trained retriever or the untrained one of that name."""
-        return EncodeCorpusJob(
-            encoding=self.config.encoding, retriever=self.untrained[untrained] if untrained else None
+    def search_corpus(self, corpus: str, layout: Layout, untrained: str | None = None) -> SearchCorpusJob:
+        """Of one of :attr:`TestSets.searched`, with a trained retriever or the untrained one of that name."""
+        return SearchCorpusJob(
+            tests={name: self._eval_dataset(name, name, layout) for name in self.tests.searching(corpus)},
+            encoding=self.config.encoding,
+            retriever=self.untrained[untrained] if untrained else None,
+            dimensions=self.config.evaluation.dimensions,
         )
 
     def evaluate(
-        self, evaluated: Iterable[str], layout: Layout, embeddings: Mapping[str, str], untrained: str | None = None
+        self, evaluated: Iterable[str], layout: Layout, rankings: Mapping[str, str], untrained: str | None = None
     ) -> EvaluateJob:
         """Of a trained retriever, or the untrained one of that name, on test sets or in-domain.
 
         Args:
             evaluated: Some of :attr:`TestSets.evaluated`.
             layout: Where their files are.
-            embeddings: Folders of those corpora that are embedded once for several test sets, by corpus.
+            rankings: What was found in those corpora that are searched ahead, by corpus.
             untrained: One of :attr:`untrained`.
         """
         return EvaluateJob(
-            benchmarks={name: self._eval_datasets(name, layout, embeddings) for name in evaluated},
+            benchmarks={name: self._eval_datasets(name, layout, rankings) for name in evaluated},
             encoding=self.config.encoding,
             retriever=self.untrained[untrained] if untrained else None,
             dimensions=[] if untrained == "bm25" else self.config.evaluation.dimensions,
         )
 
-    def _eval_datasets(self, name: str, layout: Layout, embeddings: Mapping[str, str]) -> dict[str, EvalDataset]:
+    def _eval_datasets(self, name: str, layout: Layout, rankings: Mapping[str, str]) -> dict[str, EvalDataset]:
         if name == IN_DOMAIN:
             return {task: self._eval_dataset(IN_DOMAIN, task, layout) for task in self.tests.datasets(IN_DOMAIN)}
-        stored = embeddings.get(self.tests.known[name].corpus) if self.tests.reads_shared(name) else None
-        return {name: self._eval_dataset(name, name, layout, stored)}
+        return {name: self._eval_dataset(name, name, layout, rankings.get(self.tests.known[name].corpus))}
 
-    def _eval_dataset(self, benchmark: str, name: str, layout: Layout, embeddings: str | None = None) -> EvalDataset:
+    def _eval_dataset(self, benchmark: str, name: str, layout: Layout, rankings: str | None = None) -> EvalDataset:
         entry = self.tasks[name] if benchmark == IN_DOMAIN else self.tests.known[name].entry
         corpus, queries = self.tests.files(benchmark, name, layout)
-        read = {"instruction": entry.instruction[:1], "symmetric": entry.symmetric, "embeddings": embeddings}
+        read = {"instruction": entry.instruction[:1], "symmetric": entry.symmetric, "rankings": rankings}
         return EvalDataset(corpus=corpus, queries=queries, max_words=self.config.data.max_words, **read)
 
     def report(self) -> Content:

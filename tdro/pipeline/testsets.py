@@ -82,19 +82,29 @@ class TestSets:
         """Corpora that are prepared whole, as a task is; of the others, corpus and query sets are apart."""
         return [name for name, test in self.corpora.items() if not is_testset(test.entry.source)]
 
-    @cached_property
-    def shared_corpora(self) -> set[str]:
-        """Corpora that several test sets search whose passages carry no instruction: each is encoded once."""
-        named = Counter(test.corpus for test in self.chosen.values() if not test.entry.symmetric)
-        return {name for name, number in named.items() if number > 1}
+    def expected_passages(self, corpus: str) -> int | None:
+        """Passages that a corpus is expected to have; None where the registry does not say."""
+        test = self.corpora[corpus]
+        return test.entry.expected_passages(None if corpus == test.benchmark else test.part)
 
-    def reads_shared(self, dataset: str) -> bool:
-        """Whether a test set reads the embeddings that were made for several."""
-        test = self.chosen.get(dataset)
-        apart = [model.prompts.tasks[dataset] for model in self._config.models if dataset in model.prompts.tasks]
-        if test is None or test.entry.symmetric or any(prompts.passage is not None for prompts in apart):
-            return False
-        return test.corpus in self.shared_corpora
+    @cached_property
+    def searched(self) -> dict[str, int]:
+        """Corpora that are searched ahead of the evaluations, each with the number of its parts.
+
+        Those are the ones that several test sets search, and those with more passages than a job should read. How many
+        there are is what the registry expects, not what is prepared: a run's jobs are known before anything is made.
+        """
+        limit, times = self._config.evaluation.scatter, Counter(test.corpus for test in self.chosen.values())
+        parts = {name: -(-(self.expected_passages(name) or 1) // limit) for name in self.corpora}
+        return {name: number for name, number in parts.items() if number > 1 or times[name] > 1}
+
+    def is_searched(self, dataset: str) -> bool:
+        """Whether an evaluation reads what was found ahead; the in-domain benchmark never does."""
+        return dataset in self.chosen and self.chosen[dataset].corpus in self.searched
+
+    def searching(self, corpus: str) -> list[str]:
+        """The test sets that search a corpus; another order of the registry is no reason to rerun."""
+        return sorted(name for name, test in self.chosen.items() if test.corpus == corpus)
 
     def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
         """Corpus and queries of a dataset."""

@@ -165,13 +165,13 @@ class BlockIndex:
         self._search, self._rows = _on_gpus(index), index.ntotal
 
     def search(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and rows within the block of the best ``depth``; row -1 where there are fewer.
+        """Scores and rows within the block of the best ``depth``, equal scores by row; row -1 where there are fewer.
 
         Where an exact search finds equal scores at the end of a list, the first rows are kept.
         """
         depth = min(depth, self._rows)
         if self._name != "Flat":
-            return self._search.search(queries, depth)
+            return _by_row(*self._search.search(queries, depth))
         return self._first_rows(queries, depth, min(depth + 1, self._rows))
 
     def _first_rows(self, queries: np.ndarray, depth: int, deeper: int) -> tuple[np.ndarray, np.ndarray]:
@@ -181,13 +181,21 @@ class BlockIndex:
         depend on the order of the others.
         """
         most = self._rows if self._search is self._index else min(self._rows, _GPU_DEPTH)
-        scores, rows = self._search.search(queries, max(depth, min(deeper, most)))
-        order = np.lexsort((rows, -scores))[:, :depth]
-        cut = np.flatnonzero(scores[:, depth - 1] == scores[:, -1]) if scores.shape[1] < most else np.empty(0, int)
-        scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
-        if cut.size and deeper > depth:
+        scores, rows = _by_row(*self._search.search(queries, max(depth, min(deeper, most))))
+        cut = np.flatnonzero(scores[:, depth - 1] == scores[:, -1]) if depth < scores.shape[1] < most else []
+        scores, rows = scores[:, :depth], rows[:, :depth]
+        if len(cut):
             scores[cut], rows[cut] = self._first_rows(queries[cut], depth, 2 * deeper)
         return scores, rows
+
+
+def _by_row(scores: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same lists, which are best first, with equal scores in the order of the rows."""
+    some = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
+    order = np.lexsort((rows[some], -scores[some]))
+    scores[some] = np.take_along_axis(scores[some], order, axis=1)
+    rows[some] = np.take_along_axis(rows[some], order, axis=1)
+    return scores, rows
 
 
 def _centroids(index) -> int:

@@ -1,28 +1,28 @@
 """Rankings on disk: of a corpus that is searched in parts, what each part has for every query, and the best of all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.files import read_table, table_writer
+from tdro.artifacts.files import count_rows, read_batches, read_table, table_writer
 from tdro.artifacts.schemas import RANKINGS
 from tdro.errors import UserError
 from tdro.retrieval.exact import Ranking
 from tdro.retrieval.nearest import merged, none_yet
 
 
-def write_rankings(path: Path, rankings: Mapping[str, tuple[Sequence[str], Sequence[Ranking]]]) -> None:
-    """Write what a part of a corpus has for the queries of its test sets; nothing of a part without a passage.
+def write_rankings(path: Path, rankings: Iterable[tuple[str, Sequence[str], Sequence[Ranking]]]) -> None:
+    """Write the rankings of several test sets.
 
     Args:
         path: File to write.
-        rankings: Of each test set by name, the identifiers of the queries, and rankings at one dimension or more.
+        rankings: Name of each test set, identifiers of its queries, and its rankings at one dimension or more.
     """
     with table_writer(path, RANKINGS) as file:
-        for name, (ids, found) in rankings.items():
+        for name, ids, found in rankings:
             for ranking in found:
                 file.append(_table(name, ids, ranking))
                 file.flush()  # a group of rows a test set and dimension, so that others are not read with it
@@ -37,11 +37,42 @@ def _table(name: str, ids: Sequence[str], ranking: Ranking) -> pa.Table:
     return pa.table(columns | lists, schema=RANKINGS)
 
 
-def read_rankings(parts: Sequence[str], name: str, ids: Sequence[str], depth: int) -> list[Ranking]:
-    """The best passages of each query of a test set, among those of all parts of a corpus.
+def merge_rankings(parts: Sequence[Path], output: Path, depth: int) -> None:
+    """Write the best passages of each query among those of all parts of a corpus, test set by test set.
 
     Args:
-        parts: The files of :func:`write_rankings`, of every part.
+        parts: The files of :func:`write_rankings`, of every part, in any order; one of a part without a passage has no
+            row.
+        output: File to write.
+        depth: Passages a query.
+
+    Raises:
+        UserError: for a file that is missing, or of other queries than the others.
+    """
+    parts = sorted((part for part in parts if count_rows(part)), key=_any_row)
+    if not parts:
+        raise UserError(f"no part holds a ranking for {output}; search the corpus again.")
+    first = parts[0]
+
+    def all_of_them() -> Iterator[tuple[str, Sequence[str], Sequence[Ranking]]]:
+        for name in pc.unique(read_table(first, pa.schema([RANKINGS.field("dataset")]))["dataset"]).to_pylist():
+            of_first = read_table(first, RANKINGS, pc.field("dataset") == name)
+            ids = of_first.filter(pc.field("dimension") == of_first["dimension"][0].as_py())["query_id"].to_pylist()
+            yield name, ids, read_rankings(parts, name, ids, depth)
+
+    write_rankings(output, all_of_them())
+
+
+def _any_row(part: Path) -> int:
+    """A row of a part, whose rows are all below those of the next part."""
+    return next(read_batches(part, pa.schema([RANKINGS.field("rows")]), 1))["rows"][0][0].as_py()
+
+
+def read_rankings(parts: Sequence[Path], name: str, ids: Sequence[str], depth: int) -> list[Ranking]:
+    """The best passages of each query of a test set, among those of all files.
+
+    Args:
+        parts: Files of :func:`write_rankings`, those of a corpus' first rows first.
         name: The test set.
         ids: Identifiers of the queries, in their order.
         depth: Passages a query.
@@ -61,7 +92,7 @@ def read_rankings(parts: Sequence[str], name: str, ids: Sequence[str], depth: in
                 raise UserError(f"{part} is of other queries of {name} than are asked now; delete it and search again.")
             best[dimension] = merged(best.get(dimension, none_yet(len(ids), depth)), _arrays(found, depth), depth)
     if not best:
-        raise UserError(f"{', '.join(parts)}: no passage was searched for {name}; delete them and search again.")
+        raise UserError(f"{parts[0]} has no ranking of {name}; delete it and search again.")
     return [Ranking(dimension, *best[dimension]) for dimension in sorted(best, reverse=True)]
 
 

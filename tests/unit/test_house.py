@@ -26,7 +26,8 @@ PROVED_BY = {
     "data/test_collection.py": "data/identifiers",
     "dro/test_optimize.py": "dro/heaviest",
     "evaluation/test_dimensions.py": "retrieval/exact retrieval/nearest",
-    "evaluation/test_evaluate.py": "retrieval/retrievers",
+    "evaluation/test_evaluate.py": "evaluation/topics retrieval/retrievers",
+    "evaluation/test_search_corpus.py": "retrieval/rankings",
     "forecast/test_forecast.py": """
         cli/forecast forecast/learning forecast/readers forecast/table forecast/work forecast/works pipeline/threads
     """,
@@ -34,7 +35,7 @@ PROVED_BY = {
     "forecast/test_sizes.py": "forecast/tokens",
     "mining/test_encode.py": "mining/queries retrieval/encoder retrieval/makeshards",
     "mining/test_filters.py": "mining/ranks",
-    "mining/test_search.py": "mining/candidates retrieval/indices",
+    "mining/test_search.py": "mining/candidates",
     "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",
     "models/test_room.py": "models/cuts",

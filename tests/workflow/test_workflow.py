@@ -29,8 +29,9 @@ WORDINGS = [
 
 
 AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
-AFTER_MINING |= {"derive", "encode_corpus", "evaluate", "report"}
-OF_MINER = {"encode_corpus_untrained", "evaluate_untrained"}
+OF_MODELS = {"search_corpus", "merge_rankings", "score", "evaluate"}
+AFTER_MINING |= {"derive", "report", *OF_MODELS}
+OF_MINER = {"search_corpus_untrained", "merge_rankings", "score_untrained", "evaluate_untrained"}
 UNTRAINED = {"evaluate_bm25", *OF_MINER}
 
 
@@ -99,7 +100,11 @@ def project(tiny_base, tmp_path_factory):
         },
         "benchmarks": {
             "web": benchmark,
-            "beir": folders | {"source": {"reader": "beir", "path": str(write_beir(folder / "beir"))}},
+            "beir": folders
+            | {
+                "source": {"reader": "beir", "path": str(write_beir(folder / "beir"))},
+                "expected_rows": {"passages": 30},
+            },
             "mkqa": folders
             | {"source": {"reader": "mkqa", "path": str(write_mkqa(folder))}, "parts": ["ar", "th"], "corpus": "beir"},
         },
@@ -123,7 +128,7 @@ def project(tiny_base, tmp_path_factory):
         "dedup": {"queries": [str(folder / "known.txt")]},
         "mining": {"encode": {"model": str(folder / "miner")}, "select": {"ranks": [0, 20], "samples": 4}},
         "encoding": encoding,
-        "evaluation": {"untrained": ["bm25", "miner"], "run_files": True},
+        "evaluation": {"untrained": ["bm25", "miner"], "run_files": True, "scatter": 10},
         "training": steps | {"steps": 4},
         "tdro": steps | {"steps": 3, "negatives": 2, "accumulation": 2},
         "report": {"bootstrap_samples": 200},
@@ -266,12 +271,16 @@ def test_a_second_run_does_nothing(project):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
+        ("tdro={step_size: 0.1}", {"optimize", "derive", "plan", "train", *OF_MODELS, "report"}),
         ("report={title: Another}", {"report"}),
+        (
+            "evaluation={untrained: [bm25, miner], run_files: true, scatter: 20}",
+            {"search_corpus", "score", "report", *OF_MINER} - {"evaluate_untrained"},
+        ),
         ("mining={encode: {prompts: {query: 'query: '}}}", {"encode", "search", "select", *AFTER_MINING, *OF_MINER}),
         (
             "training={temperature: 0.1}",
-            {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
+            {"train", "reference", "optimize", "derive", "plan", *OF_MODELS, "report"},
         ),
         (
             "mining={select: {samples: 3}}",
@@ -289,9 +298,9 @@ def test_a_changed_key_reruns_what_depends_on_it(project, change, expected):
         ("miner/config.json", {"encode", "search", "select", *AFTER_MINING, *OF_MINER}),
         (
             "base/config.json",
-            {"train", "reference", "optimize", "derive", "plan", "encode_corpus", "evaluate", "report"},
+            {"train", "reference", "optimize", "derive", "plan", *OF_MODELS, "report"},
         ),
-        ("ours.json", {"derive", "plan", "train", "encode_corpus", "evaluate", "report"}),
+        ("ours.json", {"derive", "plan", "train", *OF_MODELS, "report"}),
         ("given.jsonl", {"prepare_task", *AFTER_MINING}),
         ("web.jsonl", {"prepare_benchmark", "evaluate_untrained", "evaluate_bm25", *AFTER_MINING}),
         ("beir/corpus.jsonl", {"prepare_corpus", "prepare_queries", *AFTER_MINING, *UNTRAINED}),
@@ -328,7 +337,8 @@ def _without_times(file):
 def test_one_job_for_all_makes_the_files_that_a_job_each_makes(project, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(project, folder, symlinks=True)
-    rules = ["encode", "encode_corpus", "evaluate", "encode_corpus_untrained", "evaluate_untrained", "evaluate_bm25"]
+    rules = ["encode", "merge_rankings", "evaluate_bm25"]
+    rules += [f"{rule}{kind}" for rule in ("search_corpus", "evaluate") for kind in ("", "_untrained")]
 
     def together(*keys):
         return ["--config", "jobs=one", *keys, "--allowed-rules", *rules]

@@ -98,7 +98,10 @@ wildcard_constraints:
     corpus=one_of(set(TESTS.corpora) - set(TESTS.of_rows)),
     dataset=one_of(TESTS.evaluated),
     untrained=one_of(JOBS.untrained),
-    shared=one_of(TESTS.shared_corpora),
+    searched=one_of(TESTS.searched),
+    part=r"\d+of\d+",
+    retriever=one_of(f"untrained/{name}" for name in JOBS.untrained)
+    + f"|({'|'.join(re.escape(m.name) for m in JOBS.config.models)})/seed\\d+/({mixturenames.NAMES})",
     model="|".join(m.name for m in JOBS.config.models),
     mixture=mixturenames.NAMES,
     course=one_of(JOBS.courses),

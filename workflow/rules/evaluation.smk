@@ -8,26 +8,28 @@ OF_DATASET, ON_DATASET = (
 )
 # A single test set is soon done with one.
 EVALUATION_THREADS = ENCODING_THREADS if ONE else 1
+# Test sets that need no model any more where each has a job of its own, as their corpus has been searched.
+SEARCHED = set() if ONE else set(filter(TESTS.is_searched, TESTS.evaluated))
 
 
-# A corpus that several test sets search.
-SHARED = PATHS.benchmark("{shared}", "corpus.parquet")
-
-
-rule encode_corpus:
+# A part of a corpus that is searched ahead of the evaluations, because it is large or several test sets search it: what is
+# found for the queries of all of them. Any number of these jobs run side by side, and of GPUs in each.
+rule search_corpus:
     input:
         model=rules.train.output.model,
-        corpus=ancient(SHARED),
-        seen=past("prepared", "deduplicated", files=[SHARED]),
+        datasets=kept(searched_files),
+        seen=past("prepared", "deduplicated", files=searched_files),
     output:
-        # Large, and of no use once every test set is evaluated.
-        embeddings=temp(
-            directory(PATHS.embeddings("{model}", "{seed}", "{mixture}", "{shared}"))
+        rankings=temp(
+            PATHS.part(
+                PATHS.rankings("{model}", "{seed}", "{mixture}", "{searched}"),
+                "{part}",
+            )
         ),
     log:
-        "logs/encode_corpus/{model}.seed{seed}.{mixture}.{shared}.log",
+        "logs/search_corpus/{model}.seed{seed}.{mixture}.{searched}.{part}.log",
     benchmark:
-        "logs/encode_corpus/{model}.seed{seed}.{mixture}.{shared}.tsv"
+        "logs/search_corpus/{model}.seed{seed}.{mixture}.{searched}.{part}.tsv"
     conda:
         "../../envs/evaluation.yaml"
     threads: ENCODING_THREADS
@@ -35,33 +37,32 @@ rule encode_corpus:
         gpu=0,
         nodes=1,
     params:
-        **settings(JOBS.encode_corpus()),
+        **settings(searching),
         accelerate=inference_config,
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
-        checkpoints="checkpoints/embeddings/{model}/seed{seed}/{mixture}/{shared}",
+        checkpoints="checkpoints/rankings/{model}/seed{seed}/{mixture}/{searched}/{part}",
     message:
-        "Encoding {wildcards.shared} with {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
+        "Searching {wildcards.searched}, {wildcards.part}, with {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
     shell:
         launch(
-            "encode-corpus --model {input.model} --corpus {input.corpus} --output {output.embeddings}"
+            "search-corpus --model {input.model} --part {wildcards.part} --output {output.rankings}"
             " --checkpoints {params.checkpoints}",
         )
 
 
-rule encode_corpus_untrained:
+rule search_corpus_untrained:
     input:
-        corpus=ancient(SHARED),
-        seen=past("prepared", files=[SHARED]),
+        datasets=kept(searched_files),
+        seen=past("prepared", files=searched_files),
         fetched=lambda wildcards: manifest("untrained", wildcards.untrained),
     output:
-        # Large, and of no use once every test set is evaluated.
-        embeddings=temp(
-            directory(PATHS.untrained_embeddings("{untrained}", "{shared}"))
+        rankings=temp(
+            PATHS.part(PATHS.untrained_rankings("{untrained}", "{searched}"), "{part}")
         ),
     log:
-        "logs/encode_corpus_untrained/{untrained}.{shared}.log",
+        "logs/search_corpus_untrained/{untrained}.{searched}.{part}.log",
     benchmark:
-        "logs/encode_corpus_untrained/{untrained}.{shared}.tsv"
+        "logs/search_corpus_untrained/{untrained}.{searched}.{part}.tsv"
     conda:
         "../../envs/evaluation.yaml"
     threads: ENCODING_THREADS
@@ -69,19 +70,38 @@ rule encode_corpus_untrained:
         gpu=0,
         nodes=1,
     params:
-        **settings(lambda wildcards: JOBS.encode_corpus(wildcards.untrained)),
+        **settings(searching),
         accelerate=inference_config,
         model=states(untrained_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
-        checkpoints="checkpoints/embeddings/untrained/{untrained}/{shared}",
+        checkpoints="checkpoints/rankings/untrained/{untrained}/{searched}/{part}",
         fetched=option("fetched"),
     message:
-        "Encoding {wildcards.shared} with {wildcards.untrained}"
+        "Searching {wildcards.searched}, {wildcards.part}, with {wildcards.untrained}"
     shell:
         launch(
-            "encode-corpus --corpus {input.corpus} --output {output.embeddings}"
+            "search-corpus --part {wildcards.part} --output {output.rankings}"
             " --checkpoints {params.checkpoints} {params.fetched}",
         )
+
+
+# A job of its own: the test sets of a corpus read what is found, not every part each.
+rule merge_rankings:
+    input:
+        parts=parts_of_corpus,
+    output:
+        # Of no use once every test set is evaluated.
+        rankings=temp(f"{PATHS.results}/{{retriever}}/rankings/{{searched}}.parquet"),
+    log:
+        "logs/merge_rankings/{retriever}/{searched}.log",
+    benchmark:
+        "logs/merge_rankings/{retriever}/{searched}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    message:
+        "Merging what {wildcards.retriever} has found in the parts of {wildcards.searched}"
+    shell:
+        stage("merge-rankings {input.parts} --output {output.rankings}", settings=False)
 
 
 rule evaluate:
@@ -89,7 +109,7 @@ rule evaluate:
         model=rules.train.output.model,
         datasets=kept(test_files),
         seen=past("prepared", "deduplicated", files=test_files),
-        embeddings=stored_embeddings,
+        rankings=found_ahead,
     output:
         **run_files(lambda d: PATHS.runs("{model}", "{seed}", "{mixture}", d)),
         scores=ensure(
@@ -106,6 +126,8 @@ rule evaluate:
         f"logs/evaluate/{{model}}.seed{{seed}}.{{mixture}}{OF_DATASET}.log",
     benchmark:
         f"logs/evaluate/{{model}}.seed{{seed}}.{{mixture}}{OF_DATASET}.tsv"
+    wildcard_constraints:
+        dataset=one_of(set(TESTS.evaluated) - SEARCHED),
     conda:
         "../../envs/evaluation.yaml"
     threads: EVALUATION_THREADS
@@ -128,7 +150,7 @@ rule evaluate_untrained:
     input:
         datasets=kept(test_files),
         seen=past("prepared", files=test_files),
-        embeddings=stored_embeddings,
+        rankings=found_ahead,
         fetched=lambda wildcards: manifest("untrained", wildcards.untrained),
     output:
         **run_files(lambda d: PATHS.untrained_runs("{untrained}", d)),
@@ -146,6 +168,7 @@ rule evaluate_untrained:
         f"logs/evaluate_untrained/{{untrained}}{OF_DATASET}.tsv"
     wildcard_constraints:
         untrained=one_of(set(JOBS.untrained) - {"bm25"}),
+        dataset=one_of(set(TESTS.evaluated) - SEARCHED),
     conda:
         "../../envs/evaluation.yaml"
     threads: EVALUATION_THREADS
@@ -166,7 +189,27 @@ rule evaluate_untrained:
         )
 
 
-# A rule of its own, so that no profile asks for a GPU for it.
+# Rules of their own, so that no profile asks for a GPU for them.
 use rule evaluate_untrained as evaluate_bm25 with:
     wildcard_constraints:
         untrained="bm25",
+
+
+if not ONE:
+
+    use rule evaluate as score with:
+        log:
+            "logs/score/{model}.seed{seed}.{mixture}.{dataset}.log",
+        benchmark:
+            "logs/score/{model}.seed{seed}.{mixture}.{dataset}.tsv"
+        wildcard_constraints:
+            dataset=one_of(SEARCHED),
+
+    use rule evaluate_untrained as score_untrained with:
+        log:
+            "logs/score_untrained/{untrained}.{dataset}.log",
+        benchmark:
+            "logs/score_untrained/{untrained}.{dataset}.tsv"
+        wildcard_constraints:
+            untrained=one_of(set(JOBS.untrained) - {"bm25"}),
+            dataset=one_of(SEARCHED),

@@ -201,27 +201,46 @@ def test_files(wildcards):
     return list(dict.fromkeys(file for name in names for file in files[name]))
 
 
-def stored(wildcards):
-    """Embeddings of those corpora that several test sets search, by corpus; BM25 has none."""
+def searching(wildcards):
+    """Settings of a search of a corpus ahead of the evaluations."""
+    return JOBS.search_corpus(wildcards.searched, PATHS, wildcards.get("untrained"))
+
+
+def searched_files(wildcards):
+    """The corpus, and the queries of all test sets that search it."""
+    tests = searching(wildcards).tests.values()
+    return [next(iter(tests)).corpus, *(test.queries for test in tests)]
+
+
+def parts_of_corpus(wildcards):
+    """What was found in each part of a corpus."""
+    number = TESTS.searched[wildcards.searched]
+    whole = (
+        f"{PATHS.results}/{wildcards.retriever}/rankings/{wildcards.searched}.parquet"
+    )
+    return [PATHS.part(whole, f"{n}of{number}") for n in range(1, number + 1)]
+
+
+def rankings(wildcards):
+    """What was found ahead of an evaluation, by corpus; BM25 finds all itself."""
     if wildcards.get("untrained") == "bm25":
         return {}
-    shared = [name for name in evaluated(wildcards) if TESTS.reads_shared(name)]
-    corpora = dict.fromkeys(TESTS.chosen[name].corpus for name in shared)
-    if "untrained" in wildcards.keys():
-        return {c: PATHS.untrained_embeddings(wildcards.untrained, c) for c in corpora}
-    w = wildcards
-    return {c: PATHS.embeddings(w.model, w.seed, w.mixture, c) for c in corpora}
+    names = filter(TESTS.is_searched, evaluated(wildcards))
+    corpora, w = dict.fromkeys(TESTS.chosen[name].corpus for name in names), wildcards
+    if "untrained" in w.keys():
+        return {c: PATHS.untrained_rankings(w.untrained, c) for c in corpora}
+    return {c: PATHS.rankings(w.model, w.seed, w.mixture, c) for c in corpora}
 
 
-def stored_embeddings(wildcards):
+def found_ahead(wildcards):
     """The same as inputs."""
-    return list(stored(wildcards).values())
+    return list(rankings(wildcards).values())
 
 
 def evaluation(wildcards):
     """Settings of an evaluation."""
     names, untrained = evaluated(wildcards), wildcards.get("untrained")
-    return JOBS.evaluate(names, PATHS, stored(wildcards), untrained)
+    return JOBS.evaluate(names, PATHS, rankings(wildcards), untrained)
 
 
 def run_files(path):

@@ -310,7 +310,7 @@ def test_a_benchmark_that_cannot_be_read_is_told_before_the_retriever_is_loaded(
 
 def test_a_benchmark_that_fails_does_not_lose_the_others(tmp_path, caplog):
     model, benchmarks = several(tmp_path)
-    bad = benchmarks["stored"]["s"].model_copy(update={"rankings": [str(tmp_path / "nowhere")]})
+    bad = benchmarks["stored"]["s"].model_copy(update={"rankings": str(tmp_path / "nowhere")})
     with pytest.raises(UserError, match=r"^benchmark stored: .*nowhere"):
         evaluate(model, benchmarks | {"stored": {"s": bad}}, ENCODING, tmp_path / "out")
     assert "evaluated all the same: both, wrong" in caplog.messages

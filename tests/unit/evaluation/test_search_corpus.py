@@ -52,7 +52,7 @@ def test_parts_have_the_rankings_of_one_pass_with_ties_by_row(tmp_path, parts):
     model, dataset, vectors = whole_numbers(tmp_path, passages := 250, queries := 30)
     found = searched(tmp_path, model, {"d": dataset}, parts, dimensions=[2])["d"]
     ids = [f"q{i}" for i in range(queries)]
-    rankings = read_rankings(found.rankings, "d", ids, KEPT)
+    rankings = read_rankings([Path(found.rankings)], "d", ids, KEPT)
     assert [ranking.dimension for ranking in rankings] == [4, 2]
     for ranking in rankings:
         rows, scores = one_pass(*(v[:, : ranking.dimension] for v in (vectors[passages:], vectors[:passages])))
@@ -119,12 +119,12 @@ def test_a_killed_search_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
     monkeypatch.setattr(Encoder, "passages", counted)
     with pytest.raises(KeyboardInterrupt):
         searched(tmp_path, model, {"d": dataset})
-    assert not (tmp_path / "rankings").exists()
+    assert not (tmp_path / "rankings/1of1.parquet").exists()
     read.clear()
     monkeypatch.setattr(Encoder, "passages", lambda self, texts: read.append(len(texts)) or encode(self, texts))
     found = searched(tmp_path, model, {"d": dataset})["d"]
     assert read == [5] * 22
-    assert Path(found.rankings[0]).read_bytes() == Path(whole.rankings[0]).read_bytes()
+    assert Path(found.rankings).read_bytes() == Path(whole.rankings).read_bytes()
     assert not (tmp_path / "checkpoints/rankings/1of1").exists()
 
 
@@ -142,7 +142,7 @@ def test_shards_of_other_queries_or_settings_are_made_anew(tmp_path, monkeypatch
     elif change == "prompt":
         dataset = dataset.model_copy(update={"instruction": ["Another"]})
     elif change == "encoding":
-        monkeypatch.setattr("testsets.ENCODING", Encoding(precision="fp32", batch_size=3))
+        monkeypatch.setattr("testsets.ENCODING", Encoding(precision="fp32", query_length=9))
     else:
         more = {"dimensions": [3]}
     searched(tmp_path, model, {"d": dataset}, **more)
@@ -154,9 +154,9 @@ def test_rankings_of_other_queries_or_of_none_are_refused(tmp_path):
     found = searched(tmp_path, model, {"d": dataset})["d"]
     fewer = save_dataset(tmp_path / "fewer", ["-"], ["t0"], [[0]]).model_copy(update={"corpus": dataset.corpus})
     fewer = fewer.model_copy(update={"rankings": found.rankings})
-    with pytest.raises(UserError, match=r"1of1.parquet is of other queries of d than are asked now"):
+    with pytest.raises(UserError, match=r"rankings\.parquet is of other queries of d than are asked now"):
         run(tmp_path, model, {"d": fewer})
-    with pytest.raises(UserError, match="no passage was searched for e"):
+    with pytest.raises(UserError, match=r"rankings\.parquet has no ranking of e; delete it"):
         run(tmp_path, model, {"e": found})
 
 
@@ -178,7 +178,7 @@ def test_two_processes_make_the_rankings_of_one(tmp_path, monkeypatch):
     count = 2 * search_corpus.BLOCKS * corpora.BLOCK + 10
     model = save_words(tmp_path / "model", one_hot(9))
     dataset = save_dataset(tmp_path / "ds", [f"t{i % 9}" for i in range(count)], ["t0", "t5"], [[0], [1]])
-    alone = searched(tmp_path, model, {"d": dataset})["d"]
+    searched(tmp_path, model, {"d": dataset})
     command = [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_processes", "2", "--config_file"]
     command += [str(Path(__file__).parents[3] / "config/accelerate/ddp.yaml"), "-m", "tdro", "search-corpus"]
     command += ["--model", str(model), "--output", str(tmp_path / "two"), "--checkpoints", str(tmp_path / "work")]
@@ -186,4 +186,4 @@ def test_two_processes_make_the_rankings_of_one(tmp_path, monkeypatch):
     subprocess.run([*command, "--settings", yaml.safe_dump(settings)], check=True, capture_output=True)
     rows = read_table(tmp_path / "two", RANKINGS)["rows"].to_pylist()
     assert rows == [list(range(first, 9 * KEPT, 9)) for first in (0, 5)]
-    assert (tmp_path / "two").read_bytes() == Path(alone.rankings[0]).read_bytes()
+    assert (tmp_path / "two").read_bytes() == (tmp_path / "rankings/1of1.parquet").read_bytes()

@@ -60,12 +60,17 @@ def by_rule(found):
 
 #: The other ways to name mixtures and to group jobs, with a cross-encoder and runs of the sweep.
 OTHERWISE = CONFIG.replace("[uniform, curr, proportional]", "[uniform, doremi, loss, top70@ratio-0.05]") + (
-    "jobs: one\nsweep: {measure: [ratio], step_size: [0.05, 0.1]}\nevaluation: {untrained: [bm25, miner]}\n"
+    "jobs: one\nsweep: {measure: [ratio], step_size: [0.05, 0.1]}\n"
+    "evaluation: {untrained: [bm25, miner], scatter: 200}\n"
 )
 OTHERWISE = OTHERWISE.replace("mining: {", "mining: {rescore: {model: ./base}, ")
 
 
-@pytest.mark.parametrize("config", [CONFIG, OTHERWISE], ids=["each", "one"])
+#: A corpus that is searched by five jobs a retriever.
+SCATTERED = CONFIG + "evaluation: {scatter: 120}\n"
+
+
+@pytest.mark.parametrize("config", [CONFIG, OTHERWISE, SCATTERED], ids=["each", "one", "scattered"])
 def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config):
     made = read_in(tmp_path, monkeypatch, config, REGISTRY)
     listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", snakemake(tmp_path, "--dry-run"), re.MULTILINE | re.DOTALL)

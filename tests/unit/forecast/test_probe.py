@@ -37,12 +37,12 @@ def test_rates_are_work_by_the_time_that_more_of_it_takes(made, tmp_path, monkey
     def told(command):
         """The first training and the first encoding are run, all others take times that are told."""
         started.append(command)
-        kind = next((name for name in ("train", "encode-corpus") if name in command), "import")
+        kind = next((name for name in ("train", "search-corpus") if name in command), "import")
         number = sum(kind in before for before in started)
         if kind != "import" and number == 1:
             assert seconds(command) > 0
         # A start of 10 s and 0.5 s a step; a start of 6 s, and 12 s for all passages beyond the first of each 25.
-        return {"train": [99, 12, 22], "encode-corpus": [6.5, 18.5], "import": [0.6]}[kind][number - 1]
+        return {"train": [99, 12, 22], "search-corpus": [6.5, 18.5], "import": [0.6]}[kind][number - 1]
 
     monkeypatch.setattr(probe, "_seconds", told)
     found = probe.probe(made, ROOT, Layout("results"))

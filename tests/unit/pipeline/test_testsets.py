@@ -50,7 +50,21 @@ def test_an_unknown_corpus_is_named():
         wrong.tests.corpus("gone")
 
 
-def test_corpora_of_several_test_sets_are_encoded_once():
-    assert jobs().tests.shared_corpora == {"mkqa", "nq"}
-    assert jobs().tests.reads_shared("nq") and jobs().tests.reads_shared("mkqa-ar")
-    assert not jobs().tests.reads_shared("cqa-a") and not jobs().tests.reads_shared("in_domain")
+def test_corpora_of_several_test_sets_are_searched_ahead_whatever_their_size():
+    assert jobs().tests.searched == {"mkqa": 1, "nq": 1}
+    assert jobs().tests.is_searched("nq") and jobs().tests.is_searched("mkqa-ar")
+    assert not jobs().tests.is_searched("cqa-a") and not jobs().tests.is_searched("in_domain")
+
+
+def test_corpora_of_many_passages_are_searched_by_a_job_for_about_so_many():
+    rows = {"reader": "miracl", "path": "m"}
+    known = {
+        "large": ENTRY | {"source": {"reader": "beir", "path": "l"}, "expected_rows": {"passages": 100}},
+        "languages": ENTRY
+        | {"source": rows, "parts": ["en", "ar", "sw"]}
+        | {"expected_rows": {"passages": 170, "part_passages": {"en": 121}}},
+    }
+    all_of_them = jobs(known, evaluation={"scatter": 40})
+    tests = Jobs(all_of_them.config.model_copy(update={"benchmarks": [*known]}), registry_of(all_of_them)).tests
+    assert tests.searched == {"large": 3, "languages-en": 4}
+    assert tests.expected_passages("languages-ar") == 25
