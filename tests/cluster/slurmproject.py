@@ -114,12 +114,12 @@ def dataset(path: Path, **keys) -> dict:
 
 def make_project(folder: Path, base: Path, **changes) -> Project:
     """Two tasks with negatives of their own and a benchmark; configuration keys may be changed."""
-    for name in ("red", "blue", "web"):
+    for name in ("red", "blue", "web", "news"):
         write_rows(folder / f"{name}.jsonl", 40)
     task = {"category": "toy", "negatives": "provided"}
     registry = {
         "tasks": {name: dataset(folder / f"{name}.jsonl", **task) for name in ("red", "blue")},
-        "benchmarks": {"web": dataset(folder / "web.jsonl")},
+        "benchmarks": {name: dataset(folder / f"{name}.jsonl") for name in ("web", "news")},
     }
     (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
     steps = {"batch_size": 8, "warmup_steps": 1, "learning_rate": 0.001, "temperature": 0.5, "save_steps": 5}

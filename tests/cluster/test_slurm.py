@@ -113,6 +113,21 @@ def test_bad_data_stops_its_own_branch_only(tiny_base, tmp_path):
     print("the other task was finished:", re.findall(r"tdro prepare: error:.*", output)[0])
 
 
+def test_one_more_benchmark_trains_nothing(whole, tmp_path):
+    """Near-duplicates apart, which the made rows of the new benchmark have none of."""
+    project = whole.copy(tmp_path / "project")
+    config = yaml.safe_load((project.folder / "config.yaml").read_text())
+    rows = [{"query": f"who wrote opus {n * n} in which key?", "positive": f"a composer, in {n}"} for n in range(30)]
+    (whole.folder / "news.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(config | {"benchmarks": ["web", "news"]}))
+    project.run()
+    ran = {re.sub("^rule_|_.*", "", job["Comment"].removeprefix("rule_")) for job in project.jobs()}
+    assert ran & {"train", "optimize", "reference", "plan"} == set()
+    assert {"prepare", "dedup", "evaluate", "report"} <= ran
+    assert "Nothing to be done" in project.run()
+    print(f"jobs of {sorted(ran)}")
+
+
 def test_a_killed_snakemake_neither_loses_nor_duplicates_work(learning, whole):
     snakemake = learning.start_and_wait(WEIGHTS)
     job = learning.running("optimize")
