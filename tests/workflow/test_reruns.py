@@ -130,7 +130,7 @@ def test_a_model_stays_until_the_next_one_takes_its_place(project):
     config = yaml.safe_load((project / "config.yaml").read_text())
     model = project / "results/tiny/seed1/uniform/model/model.safetensors"
     before = model.read_bytes()
-    change(project, {"training": config["training"] | {"learning_rate": 1e30, "log_steps": 1}})
+    change(project, {"training": config["training"] | {"learning_rate": 1e30, "steps": 6, "log_steps": 1}})
     output = snakemake(project, check=False)
     assert "is not finite" in output
     assert model.read_bytes() == before
