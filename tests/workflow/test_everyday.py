@@ -212,7 +212,7 @@ def test_make_unlocks_what_a_kill_has_left_and_nothing_else(killed):
 
 
 def test_the_recipes_that_run_the_workflow_unlock_its_folder_first():
-    recipes = ["make", "-n", "-o", ".venv/installed", "demo", "demo-llm", "study"]
+    recipes = ["make", "--no-print-directory", "-n", "-o", ".venv/installed", "demo", "demo-llm", "study"]
     lines = subprocess.run(recipes, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) == 6
     for first, run in zip(lines[::2], lines[1::2], strict=True):

@@ -6,6 +6,7 @@ A finished project gets another benchmark, rows that say nothing new, and keys t
 import json
 import random
 import re
+import shutil
 
 import pytest
 import yaml
@@ -33,19 +34,20 @@ def questions(name, number):
     return [(f"{text}?", f"{name} answer {i}") for i, text in enumerate(made)]
 
 
-@pytest.fixture
-def project(tiny_base, tmp_path):
+@pytest.fixture(scope="module")
+def finished(tiny_base, tmp_path_factory):
     """A folder with two tasks and a benchmark, in which the whole workflow has run."""
+    folder = tmp_path_factory.mktemp("finished")
     entry = {"language": "en", "instruction": "Find it."}
     registry = {"tasks": {}, "benchmarks": {}}
     for kind, name in (("tasks", "first"), ("tasks", "second"), ("benchmarks", "web"), ("benchmarks", "news")):
-        write_rows(tmp_path / f"{name}.jsonl", questions(name, 30))
+        write_rows(folder / f"{name}.jsonl", questions(name, 30))
         limits = {"negatives": "provided", "category": "toy", "held_out": 3} if kind == "tasks" else {}
-        registry[kind][name] = entry | limits | {"source": {"reader": "jsonl", "path": str(tmp_path / f"{name}.jsonl")}}
-    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(registry))
+        registry[kind][name] = entry | limits | {"source": {"reader": "jsonl", "path": f"{name}.jsonl"}}
+    (folder / "registry.yaml").write_text(yaml.safe_dump(registry))
     steps = {"batch_size": 4, "negatives": 1, "warmup_steps": 1, "learning_rate": 0.001, "steps": 2}
     config = {
-        "registry": str(tmp_path / "registry.yaml"),
+        "registry": "registry.yaml",
         "benchmarks": ["in_domain", "web"],
         "models": [{"name": "tiny", "base": str(tiny_base)}],
         "proxy": "tiny",
@@ -57,9 +59,15 @@ def project(tiny_base, tmp_path):
         "tdro": steps | {"accumulation": 2},
         "report": {"bootstrap_samples": 100},
     }
-    change(tmp_path, config)
-    snakemake(tmp_path)
-    return tmp_path
+    change(folder, config)
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """The same in a folder that a test may change; data and registry are named relative to it."""
+    return shutil.copytree(finished, tmp_path / "project")
 
 
 def change(folder, keys):

@@ -28,11 +28,23 @@ WORDINGS = [
 ]
 
 
-AFTER_MINING = {"dedup", "leaks", "uniform_weights", "plan", "plan_tdro", "train", "reference", "optimize"}
+AFTER_MINING = {
+    "dedup",
+    "deduplicated",
+    "leaks",
+    "uniform_weights",
+    "plan",
+    "plan_tdro",
+    "train",
+    "reference",
+    "optimize",
+}
 OF_MODELS = {"search_corpus", "merge_rankings", "score", "evaluate"}
 AFTER_MINING |= {"derive", "report", *OF_MODELS}
 OF_MINER = {"search_corpus_untrained", "merge_rankings", "score_untrained", "evaluate_untrained"}
 UNTRAINED = {"evaluate_bm25", *OF_MINER}
+# What a dry run lists where data have to be prepared anew: whether they differ is known when they are there.
+BEHIND_DATA = {"prepared", "encode", "search", "select", *AFTER_MINING, *UNTRAINED}
 
 
 def sentence(rng, words, tag):
@@ -301,10 +313,10 @@ def test_a_changed_key_reruns_what_depends_on_it(project, change, expected):
             {"train", "reference", "optimize", "derive", "plan", *OF_MODELS, "report"},
         ),
         ("ours.json", {"derive", "plan", "train", *OF_MODELS, "report"}),
-        ("given.jsonl", {"prepare_task", *AFTER_MINING}),
-        ("web.jsonl", {"prepare_benchmark", "evaluate_untrained", "evaluate_bm25", *AFTER_MINING}),
-        ("beir/corpus.jsonl", {"prepare_corpus", "prepare_queries", *AFTER_MINING, *UNTRAINED}),
-        ("mkqa.jsonl", {"prepare_queries", *AFTER_MINING, *UNTRAINED}),
+        ("given.jsonl", {"prepare_task", *BEHIND_DATA}),
+        ("web.jsonl", {"prepare_benchmark", *BEHIND_DATA}),
+        ("beir/corpus.jsonl", {"prepare_corpus", "prepare_queries", *BEHIND_DATA}),
+        ("mkqa.jsonl", {"prepare_queries", *BEHIND_DATA}),
         ("known.txt", AFTER_MINING),
     ],
 )
