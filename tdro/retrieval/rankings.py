@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tdro.artifacts.files import count_rows, read_batches, read_table, table_writer
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import RANKINGS
 from tdro.errors import UserError
 from tdro.retrieval.exact import Ranking
@@ -30,9 +31,8 @@ def write_rankings(path: Path, rankings: Iterable[tuple[str, Sequence[str], Sequ
 
 def _table(name: str, ids: Sequence[str], ranking: Ranking) -> pa.Table:
     there = ranking.rows >= 0
-    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
     kept = {"rows": ranking.rows[there].astype(np.int32), "scores": ranking.scores[there]}
-    lists = {key: pa.ListArray.from_arrays(offsets, pa.array(values)) for key, values in kept.items()}
+    lists = {key: Lists.of(values, there.sum(axis=1)).arrow() for key, values in kept.items()}
     columns = {"dataset": [name] * len(ids), "dimension": [ranking.dimension] * len(ids), "query_id": ids}
     return pa.table(columns | lists, schema=RANKINGS)
 
@@ -99,7 +99,7 @@ def read_rankings(parts: Sequence[Path], name: str, ids: Sequence[str], depth: i
 def _arrays(table: pa.Table, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and scores of shape (queries, depth), row -1 where there are fewer."""
     rows, scores = none_yet(len(table), depth)
-    lengths = pc.list_value_length(table["rows"]).to_numpy()
-    there = np.arange(depth) < lengths[:, None]
-    rows[there], scores[there] = (pc.list_flatten(table[key]).to_numpy() for key in ("rows", "scores"))
+    found, told = Lists.from_arrow(table["rows"]), Lists.from_arrow(table["scores"])
+    there = np.arange(depth) < found.lengths[:, None]
+    rows[there], scores[there] = found.values, told.values
     return rows, scores
