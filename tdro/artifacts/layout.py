@@ -6,6 +6,9 @@ from typing import NamedTuple
 #: The benchmark made of the held-out rows of the training tasks.
 IN_DOMAIN = "in_domain"
 
+#: What a dataset is once it is prepared.
+TEXTS = ("corpus.parquet", "queries.parquet")
+
 
 class ReportFiles(NamedTuple):
     """The report as a page and as a table."""

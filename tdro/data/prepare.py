@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tdro.artifacts.digests import write_digests
+from tdro.artifacts.layout import TEXTS
 from tdro.config.data import Data
 from tdro.config.registry import BenchmarkRows, TaskRows
 from tdro.data.collection import ECHOES, Collection
@@ -28,8 +29,6 @@ from tdro.readers.files import NOT_UTF8, TO_UTF8
 
 _LOG = logging.getLogger(__name__)
 
-# What a dataset is once it is prepared.
-_FILES = ("corpus.parquet", "queries.parquet")
 # Malformed rows that are quoted.
 _QUOTED = 5
 # Share of a task's positives that repeat their query from which on it is warned of.
@@ -54,7 +53,7 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: P
         _collect(f"task {name}", name, rows(task.source, "train", fetched), data, output, filtered=True)
     ) as collection:
         _write_task(name, task, data, collection, output)
-    write_digests(folder / file for folder in (output, output / "heldout") for file in _FILES)
+    write_digests(folder / file for folder in (output, output / "heldout") for file in TEXTS)
     _LOG.info("%s: %s", name, _listed(collection.counts))
 
 
@@ -134,7 +133,7 @@ def prepare_benchmark(
         chosen = np.sort(sample(np.arange(collection.queries), benchmark.queries, random))
         counts["queries"], counts["passages"] = len(chosen), collection.passages
         collection.write(output, chosen, np.arange(collection.passages), counts=dict(counts))
-    write_digests(output / file for file in _FILES)
+    write_digests(output / file for file in TEXTS)
     _LOG.info("%s: %s", name, _listed(counts))
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tdro.artifacts.layout import Layout
+from tdro.artifacts.layout import TEXTS, Layout
 from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.errors import UserError
@@ -86,7 +86,7 @@ class Texts:
 def files_of(plan: pa.Table, results: str | Path) -> list[Path]:
     """The files that the texts of a plan are read from."""
     layout, tasks = Layout(results), plan["task"].unique().to_pylist()
-    return [Path(layout.task(task, file)) for task in tasks for file in ("corpus.parquet", "queries.parquet")]
+    return [Path(layout.task(task, file)) for task in tasks for file in TEXTS]
 
 
 def columns(negatives: int) -> list[str]:

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
-from tdro.artifacts.layout import Layout
+from tdro.artifacts.layout import TEXTS, Layout
 from tdro.config import mixturenames
 from tdro.pipeline import start, threads
 

@@ -43,7 +43,7 @@ rule prepare_task:
         digests=[
             PATHS.digest(place("{task}", file))
             for place in (PATHS.task, PATHS.held_out)
-            for file in ("corpus.parquet", "queries.parquet")
+            for file in TEXTS
         ],
     log:
         "logs/prepare_task/{task}.log",
@@ -71,10 +71,7 @@ rule prepare_benchmark:
         queries=ensure(
             PATHS.benchmark("{benchmark}", "queries.parquet"), non_empty=True
         ),
-        digests=[
-            PATHS.digest(PATHS.benchmark("{benchmark}", file))
-            for file in ("corpus.parquet", "queries.parquet")
-        ],
+        digests=[PATHS.digest(PATHS.benchmark("{benchmark}", file)) for file in TEXTS],
     log:
         "logs/prepare_benchmark/{benchmark}.log",
     benchmark:

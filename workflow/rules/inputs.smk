@@ -115,7 +115,7 @@ def prepared_files():
         place(task, file)
         for task in JOBS.tasks
         for place in (PATHS.task, PATHS.held_out)
-        for file in ("corpus.parquet", "queries.parquet")
+        for file in TEXTS
     ]
     others = [file for files in evaluation_files().values() for file in files]
     return list(dict.fromkeys([*own, *others]))
@@ -133,11 +133,7 @@ def scored_files(wildcards):
 
 def task_texts(wildcards):
     """Corpus and queries of every task."""
-    return [
-        PATHS.task(task, file)
-        for task in JOBS.tasks
-        for file in ("corpus.parquet", "queries.parquet")
-    ]
+    return [PATHS.task(task, file) for task in JOBS.tasks for file in TEXTS]
 
 
 def trained_files(wildcards):

@@ -6,8 +6,8 @@ ENCODED_AS = "tasks" if ONE else "{task}"
 
 
 # Corpus and queries of a task that is mined.
-TEXTS = [PATHS.task("{task}", file) for file in ("corpus.parquet", "queries.parquet")]
-MINED_TEXTS = [file.replace("{task}", task) for task in ENCODED for file in TEXTS]
+TASK_TEXTS = [PATHS.task("{task}", file) for file in TEXTS]
+MINED_TEXTS = [file.replace("{task}", task) for task in ENCODED for file in TASK_TEXTS]
 
 
 rule encode:
@@ -46,9 +46,9 @@ rule encode:
 rule search:
     input:
         embeddings=PATHS.task("{task}", "embeddings"),
-        corpus=ancient(TEXTS[0]),
-        queries=ancient(TEXTS[1]),
-        seen=past("prepared", files=TEXTS),
+        corpus=ancient(TASK_TEXTS[0]),
+        queries=ancient(TASK_TEXTS[1]),
+        seen=past("prepared", files=TASK_TEXTS),
     output:
         candidates=ensure(PATHS.task("{task}", "candidates.parquet"), non_empty=True),
     log:
@@ -76,9 +76,9 @@ if JOBS.config.mining.rescore:
     rule rescore:
         input:
             candidates=rules.search.output.candidates,
-            corpus=ancient(TEXTS[0]),
-            queries=ancient(TEXTS[1]),
-            seen=past("prepared", files=TEXTS),
+            corpus=ancient(TASK_TEXTS[0]),
+            queries=ancient(TASK_TEXTS[1]),
+            seen=past("prepared", files=TASK_TEXTS),
             fetched=manifest("mining", "rescore"),
         output:
             candidates=ensure(PATHS.task("{task}", "rescored.parquet"), non_empty=True),
@@ -107,9 +107,9 @@ if JOBS.config.mining.rescore:
 rule select:
     input:
         candidates=PATHS.task("{task}", CANDIDATES),
-        corpus=ancient(TEXTS[0]),
-        queries=ancient(TEXTS[1]),
-        seen=past("prepared", files=TEXTS),
+        corpus=ancient(TASK_TEXTS[0]),
+        queries=ancient(TASK_TEXTS[1]),
+        seen=past("prepared", files=TASK_TEXTS),
     output:
         negatives=ensure(PATHS.task("{task}", "negatives.parquet"), non_empty=True),
     log:
