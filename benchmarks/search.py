@@ -124,8 +124,9 @@ def _whole(folder: Path, name: str) -> np.ndarray:
     from tdro.retrieval.shards import Embeddings
 
     index = faiss.IndexFlatIP(DIMENSION)
-    for _, block in Embeddings(folder / "embeddings" / "corpus").blocks():
-        index.add(block)
+    passages = Embeddings(folder / "embeddings" / "corpus")
+    for start, end in passages.bounds():
+        index.add(passages.slice(start, end))
     queries = Embeddings(folder / "embeddings" / "queries")
     return index.search(queries.slice(0, len(queries)), DEPTH)[1]
 

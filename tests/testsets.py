@@ -84,7 +84,8 @@ def random_dataset(tmp_path, seed=3):
 
 def searched(tmp_path, model, tests, parts=1, name="rankings", **more):
     """The test sets with the rankings of their corpus, as the rule makes them, in so many parts."""
-    from tdro.evaluation.search_corpus import KEPT, Portion, search_corpus
+    from tdro.evaluation.metrics import RANKED
+    from tdro.evaluation.search_corpus import Portion, search_corpus
     from tdro.retrieval.rankings import merge_rankings
 
     whole = tmp_path / f"{name}.parquet"
@@ -92,5 +93,5 @@ def searched(tmp_path, model, tests, parts=1, name="rankings", **more):
     for number, file in enumerate(files, 1):
         folder = tmp_path / "checkpoints" / name / file.stem
         search_corpus(model, ENCODING, tests, Portion(number, parts), file, folder, **more)
-    merge_rankings(files[::-1], whole, KEPT)  # in any order
+    merge_rankings(files[::-1], whole, RANKED)  # in any order
     return {test: dataset.model_copy(update={"rankings": str(whole)}) for test, dataset in tests.items()}

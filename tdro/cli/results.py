@@ -80,10 +80,10 @@ def _merge_rankings(options) -> None:
 
     tdro merge-rankings rankings/nq/*.parquet --output rankings/nq.parquet
     """
-    from tdro.evaluation.search_corpus import KEPT
+    from tdro.evaluation.metrics import RANKED
     from tdro.retrieval.rankings import merge_rankings
 
-    merge_rankings(options.parts, options.output, KEPT)
+    merge_rankings(options.parts, options.output, RANKED)
 
 
 def _retriever(options, job):

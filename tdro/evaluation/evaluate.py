@@ -30,9 +30,9 @@ from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
-from tdro.evaluation.metrics import DEPTH, answer_scores, relevance_scores
+from tdro.evaluation.metrics import RANKED, answer_scores, relevance_scores
 from tdro.evaluation.runs import write_run
-from tdro.evaluation.topics import Topics, read_queries
+from tdro.evaluation.topics import Topics, read_topics
 from tdro.retrieval.rankings import read_rankings
 from tdro.retrieval.retrievers import Rank, open_retriever
 
@@ -72,7 +72,7 @@ def evaluate(
         UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent; of several
             benchmarks that fail, a line each.
     """
-    read, wrong = _each(benchmarks, lambda benchmark: _read(benchmarks[benchmark]))
+    read, wrong = _each(benchmarks, lambda benchmark: read_topics(benchmarks[benchmark]))
     _refuse(wrong, benchmarks)
     rank = _ranks(benchmarks, lambda: open_retriever(retriever, encoding, fetched, dimensions))
 
@@ -111,10 +111,6 @@ def _refuse(wrong: Mapping[str, UserError], benchmarks: Mapping) -> None:
         raise UserError("\n".join(f"benchmark {name}: {error}" for name, error in wrong.items()))
 
 
-def _read(datasets: Mapping[str, EvalDataset]) -> dict[str, Topics]:
-    return {name: read_queries(Path(dataset.queries), Path(dataset.corpus)) for name, dataset in datasets.items()}
-
-
 def _evaluate_benchmark(
     rank: Rank | None,
     benchmark: str,
@@ -148,10 +144,10 @@ def _evaluate_one(
     if own:
         log.info("%s: %d queries are passages themselves, which their rankings leave out", name, len(own))
     if dataset.rankings:
-        whole, *cut = read_rankings([Path(dataset.rankings)], name, asked.ids, DEPTH + 1)
+        whole, *cut = read_rankings([Path(dataset.rankings)], name, asked.ids, RANKED)
     else:
         assert rank is not None
-        whole, *cut = rank(name, dataset, asked.texts, DEPTH + 1)
+        whole, *cut = rank(name, dataset, asked.texts, RANKED)
     rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)

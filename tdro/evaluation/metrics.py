@@ -17,6 +17,8 @@ from tdro.text.strings import passage_texts
 
 #: Passages a query that every metric is content with.
 DEPTH = 100
+#: Passages of a ranking: one more than is scored, as a query that is a passage itself leaves it.
+RANKED = DEPTH + 1
 
 
 def relevance_scores(

@@ -22,8 +22,8 @@ from tdro.config.commands import EvalDataset, Miner
 from tdro.config.models import Encoding, Model
 from tdro.data import corpora
 from tdro.errors import UserError
-from tdro.evaluation.metrics import DEPTH
-from tdro.evaluation.topics import Topics, read_queries
+from tdro.evaluation.metrics import RANKED
+from tdro.evaluation.topics import Topics, read_topics
 from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.exact import Ranking, searches
@@ -37,8 +37,6 @@ from tdro.text.strings import passage_texts
 #: Blocks of a shard, which is what a killed run loses at most: 32,768 passages, minutes of a model of 8 billion
 #: parameters on a GPU. More of them make fewer files, each with the best passages of every query.
 BLOCKS = 4
-#: Passages a query: one more than is scored, as a query that is a passage itself leaves its ranking.
-KEPT = DEPTH + 1
 #: What is kept of a passage that is among the best.
 _HIT = np.dtype([("row", np.int32), ("score", np.float32)])
 
@@ -119,7 +117,7 @@ def _read(tests: Mapping[str, EvalDataset]) -> tuple[Path, dict[str, Topics]]:
     corpus, *others = sorted({test.corpus for test in tests.values()})
     if others:
         raise UserError(f"`tests` search {corpus} and {others[0]}; give those that search one corpus.")
-    return Path(corpus), {name: read_queries(Path(test.queries), Path(corpus)) for name, test in tests.items()}
+    return Path(corpus), read_topics(tests)
 
 
 class _Searcher:
@@ -144,7 +142,7 @@ class _Searcher:
     def search(self, corpus: Path, first: int, end: int, progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
         """The best of some passages, of shape (dimensions, queries of all test sets, depth), and the dimension."""
         nearest = {
-            name: searches(embeddings, KEPT, self._dimensions)
+            name: searches(embeddings, RANKED, self._dimensions)
             for alike in self._asked.values()
             for name, embeddings in alike.items()
         }
@@ -176,11 +174,11 @@ def _best(
         return
     whole = workspace.counts(0)["dimension"]
     sizes = [whole, *(size for size in dimensions if size < whole)]
-    best = [none_yet(sum(len(topics.ids) for topics in asked.values()), KEPT) for _ in sizes]
+    best = [none_yet(sum(len(topics.ids) for topics in asked.values()), RANKED) for _ in sizes]
     for number in range(shards):
         hits = workspace.read(number)
         best = [
-            merged(so_far, (found["row"].astype(np.int64), found["score"]), KEPT)
+            merged(so_far, (found["row"].astype(np.int64), found["score"]), RANKED)
             for so_far, found in zip(best, hits, strict=True)
         ]
     start = 0

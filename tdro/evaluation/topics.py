@@ -1,5 +1,6 @@
 """The queries of a test set, with what decides whether a passage is relevant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pyarrow.compute as pc
 
 from tdro.artifacts.files import check_columns, read_table
 from tdro.artifacts.schemas import QUERIES, TEST_QUERIES
+from tdro.config.commands import EvalDataset
 from tdro.data.corpora import passages
 from tdro.errors import UserError
 
@@ -20,6 +22,15 @@ class Topics:
     positives: list[list[int]]
     grades: list[list[int]]
     answers: list[list[str]] | None
+
+
+def read_topics(tests: Mapping[str, EvalDataset]) -> dict[str, Topics]:
+    """The queries of each test set.
+
+    Raises:
+        UserError: as :func:`read_queries`.
+    """
+    return {name: read_queries(Path(test.queries), Path(test.corpus)) for name, test in tests.items()}
 
 
 def read_queries(queries: Path, corpus: Path) -> Topics:

@@ -84,11 +84,6 @@ class Embeddings:
         for start in range(0, len(self), rows):
             yield start, min(start + rows, len(self))
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Number of the first row, and float32 rows, of one block after the other."""
-        for start, end in self.bounds():
-            yield start, self.slice(start, end)
-
 
 class Workspace:
     """Where shards are made until all are there; survives a kill.

@@ -19,7 +19,8 @@ from tdro.data import corpora
 from tdro.errors import UserError
 from tdro.evaluation import search_corpus
 from tdro.evaluation.evaluate import evaluate
-from tdro.evaluation.search_corpus import KEPT, Portion, portion
+from tdro.evaluation.metrics import RANKED
+from tdro.evaluation.search_corpus import Portion, portion
 from tdro.retrieval.encoder import Encoder, unit
 from tdro.retrieval.rankings import read_rankings
 
@@ -43,7 +44,7 @@ def whole_numbers(tmp_path, passages, queries, seed=0):
 def one_pass(asked, passages):
     """The best passages of each query: all scores at once, equal ones by row."""
     scores = unit(asked) @ unit(passages).T
-    rows = np.argsort(-scores, axis=1, kind="stable")[:, :KEPT]
+    rows = np.argsort(-scores, axis=1, kind="stable")[:, :RANKED]
     return rows, np.take_along_axis(scores, rows, axis=1)
 
 
@@ -52,7 +53,7 @@ def test_parts_have_the_rankings_of_one_pass_with_ties_by_row(tmp_path, parts):
     model, dataset, vectors = whole_numbers(tmp_path, passages := 250, queries := 30)
     found = searched(tmp_path, model, {"d": dataset}, parts, dimensions=[2])["d"]
     ids = [f"q{i}" for i in range(queries)]
-    rankings = read_rankings([Path(found.rankings)], "d", ids, KEPT)
+    rankings = read_rankings([Path(found.rankings)], "d", ids, RANKED)
     assert [ranking.dimension for ranking in rankings] == [4, 2]
     for ranking in rankings:
         rows, scores = one_pass(*(v[:, : ranking.dimension] for v in (vectors[passages:], vectors[:passages])))
@@ -185,5 +186,5 @@ def test_two_processes_make_the_rankings_of_one(tmp_path, monkeypatch):
     settings = {"tests": {"d": dataset.model_dump()}, "encoding": {"precision": "fp32"}}
     subprocess.run([*command, "--settings", yaml.safe_dump(settings)], check=True, capture_output=True)
     rows = read_table(tmp_path / "two", RANKINGS)["rows"].to_pylist()
-    assert rows == [list(range(first, 9 * KEPT, 9)) for first in (0, 5)]
+    assert rows == [list(range(first, 9 * RANKED, 9)) for first in (0, 5)]
     assert (tmp_path / "two").read_bytes() == (tmp_path / "rankings/1of1.parquet").read_bytes()
