@@ -16,7 +16,7 @@ from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
-from tdro.report.scores import forest, gains, queries, reading, rows, tables, terminal
+from tdro.report.scores import controls, forest, gains, queries, reading, rows, tables, terminal
 from tdro.report.stages import counts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, heaviest, shares, stability, sweep
 
@@ -45,9 +45,9 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     retrievers = queries.read(settings, layout)
     results = rows.collect(settings, retrievers)
     log.info("compared %d scores", len(results.rows))
-    gained = gains.collect(settings, retrievers)
+    gained, controlled = gains.collect(settings, retrievers), controls.collect(settings, retrievers)
     view = (
-        _about_scores(settings, results, gained)
+        _about_scores(settings, results, gained, controlled)
         | _about_weights(settings, layout)
         | _about_stages(settings, layout, logs)
     )
@@ -56,7 +56,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
     asked = askline.command(settings, layout)
-    shown = terminal.scores(settings, results) + terminal.gains(settings, gained)
+    shown = terminal.scores(settings, results) + terminal.gains(settings, gained) + terminal.controls(controlled)
     return f"{shown}Report: {html}" + (f"\nAsk a model: {asked}" if asked else "")
 
 
@@ -73,7 +73,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _about_scores(settings: Content, results: rows.Results, gained: list[gains.Gain]) -> dict:
+def _about_scores(
+    settings: Content, results: rows.Results, gained: list[gains.Gain], controlled: list[controls.Controlled]
+) -> dict:
     """What the template shows of scores."""
     main = (tables.main_metrics(settings, results), tables.by_mixture(settings, results))
     others = [
@@ -86,7 +88,11 @@ def _about_scores(settings: Content, results: rows.Results, gained: list[gains.G
         "metrics": [main, *others],
         "forests": [(model, forest.forest(settings, results, model)) for model in compared],
         "cuts": tables.by_dimension(settings, results),
-        "findings": [*reading.of_gains(gained), *reading.findings(settings, results)],
+        "findings": [
+            *reading.of_controls(controlled),
+            *reading.of_gains(gained),
+            *reading.findings(settings, results),
+        ],
         "cautions": reading.cautions(settings, results),
         "seeds": tables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
         "datasets": tables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],

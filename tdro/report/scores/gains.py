@@ -31,7 +31,7 @@ def collect(settings: Content, retrievers: Mapping[Name, Retriever]) -> list[Gai
     found = []
     for model in settings.models:
         runs = retrievers[model, BASELINE].whole
-        about = _averages(settings, runs[ALL_SEEDS])
+        about = averages(settings, runs[ALL_SEEDS])
         judged = judge(settings, about, {n: compare(settings, about, runs, anchor) for n, anchor in anchors.items()})
         for place, subject in enumerate(about):
             for name, anchor in anchors.items():
@@ -40,7 +40,7 @@ def collect(settings: Content, retrievers: Mapping[Name, Retriever]) -> list[Gai
     return found
 
 
-def _averages(settings: Content, scores: Scored) -> list[Subject]:
+def averages(settings: Content, scores: Scored) -> list[Subject]:
     """The two averages by their main metric, as far as there are such."""
     found: dict[str, Subject] = {}
     for subject in subjects(settings, scores):

@@ -10,6 +10,7 @@ from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import BASELINE, Content
 from tdro.formats import listed, percent, plural, signed
 from tdro.report.scores.comparison import Judged, bounds
+from tdro.report.scores.controls import Controlled, named
 from tdro.report.scores.gains import Gain
 from tdro.report.scores.rows import Results, Row
 from tdro.report.scores.subjects import OUT_OF_DOMAIN
@@ -25,6 +26,25 @@ _VERDICTS = {
     "gain": "a distinguishable gain",
     "loss": "a distinguishable loss",
     "unclear": "not distinguishable from zero",
+}
+
+# What it means that a mixture beats its controls, that they beat it, and that neither can be told.
+_MEANT = {
+    "shuffled": {
+        "gain": "which task gets which weight mattered",
+        "loss": "the weights did better on other tasks than on those they were learnt for",
+        "unclear": "that it matters which task gets which weight cannot be told",
+    },
+    "random": {
+        "gain": "which tasks are kept mattered",
+        "loss": "tasks chosen by chance did better",
+        "unclear": "that it matters which tasks are kept cannot be told",
+    },
+    "longer": {
+        "gain": "learning the weights paid more than training longer",
+        "loss": "training longer would have paid more than learning the weights",
+        "unclear": "that learning the weights paid more than training longer cannot be told",
+    },
 }
 
 
@@ -43,6 +63,25 @@ def findings(settings: Content, results: Results) -> list[Finding]:
         for model in settings.models
         for mixture in settings.challengers
     ]
+
+
+def of_controls(found: Sequence[Controlled]) -> list[Finding]:
+    """Whether learning the weights was worth it, a finding a model: what must be known before any gain is quoted."""
+    by_model: dict[str, list[str]] = {}
+    for one in found:
+        by_model.setdefault(one.model, []).append(_against_controls(one))
+    return [
+        Finding(f"Whether learning the weights paid: against controls, {model}", sentences)
+        for model, sentences in by_model.items()
+    ]
+
+
+def _against_controls(one: Controlled) -> str:
+    gain, pooled = (f"{signed(found.mean)} {bounds(found)}" for found in (one.gain, one.pooled))
+    return (
+        f"{one.heading.capitalize()}, against {BASELINE}: {one.control.mixture} {gain}; {named(one.control)} {pooled}. "
+        f"Between them {_said(one.judged)}: {_MEANT[one.control.kind][one.judged.verdict]}."
+    )
 
 
 def of_gains(gains: Sequence[Gain]) -> list[Finding]:

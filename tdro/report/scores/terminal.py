@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from tdro.config.commands import BASELINE, Content
-from tdro.formats import count, percent, plural, signed
+from tdro.formats import count, listed, percent, plural, signed
 from tdro.report.plain import plain, plain_table
 from tdro.report.scores.comparison import bounds
+from tdro.report.scores.controls import Controlled
 from tdro.report.scores.gains import HEADINGS, Gain
 from tdro.report.scores.queries import UNTRAINED
 from tdro.report.scores.rows import Results, Row
@@ -81,6 +82,22 @@ def gains(settings: Content, found: Sequence[Gain]) -> str:
     return plain(*parts)
 
 
-def _gain(gain: Gain) -> str:
+def controls(found: Sequence[Controlled]) -> str:
+    """A table a model: a line a mixture and kind of control, a column an average."""
+    parts: list[str | Table] = []
+    for model in dict.fromkeys(one.model for one in found):
+        mine = [one for one in found if one.model == model]
+        table = plain_table()
+        table.add_column("mixture against", overflow="fold")
+        for heading in dict.fromkeys(one.heading for one in mine):
+            table.add_column(heading, no_wrap=True)
+        for control in dict.fromkeys(one.control for one in mine):
+            cells = [_gain(one) for one in mine if one.control == control]
+            table.add_row(f"{control.mixture} against {listed(list(control.pooled))}", *cells)
+        parts += [f"{model}, against controls", table]
+    return plain(*parts)
+
+
+def _gain(gain: Gain | Controlled) -> str:
     mark = "" if gain.judged.verdict == "unclear" else " *"
     return f"{signed(gain.judged.difference.mean)} {bounds(gain.judged.difference)}{mark}"
