@@ -50,6 +50,7 @@ def _optimize(options) -> None:
     argument("source", type=Path, nargs="+"),
     argument("--mixture", required=True),
     argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN"),
+    argument("--seed", type=int, help="seed of the run, for shuffled-N and randomP-N"),
     paths("output"),
     settings=False,
 )
@@ -65,10 +66,14 @@ def _derive(options) -> None:
       proportional   by the number of rows
       temperatureT   by the number of rows to the power 1/T
       unimaxN        as uniform as at most N passes over each task allow, for --rows in all
+      longer         as uniform, for a training of more steps
     learnt mixtures
       curr           the last weights of a trajectory; mean, ema: averages over its steps
       topP, bottomP  the heaviest or lightest P % of the tasks, alike; from a weights JSON as well
       loss           as curr, to scale the loss of tasks that are sampled alike (tdro train --loss-weights)
+    controls, drawn from N and --seed
+      shuffled-N     the weights of curr given to other tasks; the log says which gets whose
+      randomP-N      as many tasks as topP keeps, whichever, alike
     others
       file-NAME      the weights of a JSON, with the training rows there are here
 
@@ -77,7 +82,7 @@ def _derive(options) -> None:
     from tdro.mixtures.derive import derive
     from tdro.mixtures.weights import write_weights
 
-    write_weights(options.output, derive(options.source, options.mixture, options.rows))
+    write_weights(options.output, derive(options.source, options.mixture, options.rows, options.seed))
 
 
 COMMANDS = (_reference, _optimize, _derive)

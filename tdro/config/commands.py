@@ -165,6 +165,8 @@ class Content(Section):
     """Datasets of each benchmark: tasks with held-out rows for `in_domain`, else the benchmark itself."""
     training_rows: int | None = Field(None, ge=1)
     """Rows that one training draws (steps x batch size); null hides passes over a dataset."""
+    other_rows: dict[Mixture, int] = Field({})
+    """Rows of those trainings that draw others, such as that of `longer`."""
     courses: list[str] = Field([])
     """Runs of tDRO: their folders' names (mixturenames.Mixture.course)."""
     suites: dict[Name, list[Name]] = Field({})
@@ -186,6 +188,10 @@ class Content(Section):
         if strays:
             raise ValueError(f"suite {strays[0][0]!r} lists {strays[0][1]!r}, which is no benchmark of the report")
         return self
+
+    def rows_of(self, mixture: str) -> int | None:
+        """Rows that the training of a mixture draws; None where passes are hidden."""
+        return self.other_rows.get(mixture, self.training_rows) if self.training_rows else None
 
     @property
     def challengers(self) -> list[str]:

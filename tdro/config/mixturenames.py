@@ -3,6 +3,10 @@
 Mixtures of sizes (``uniform``, ``proportional``, ``temperatureT``, ``unimaxN``) need the number of
 rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``, ``loss``, ``doremi``)
 need tDRO, and ``curr@VARIANT`` and the like a run of the sweep; ``file-NAME`` is a weights JSON of whatever origin.
+
+Controls are what a learnt mixture has to beat: ``shuffled-N`` (the weights of ``curr`` given to other tasks),
+``randomP-N`` (as many tasks as ``topP`` keeps, whichever) and ``longer`` (``uniform`` with the steps that learning the
+weights would have bought).
 """
 
 import math
@@ -16,6 +20,7 @@ from tdro.errors import UserError
 _NUMBER = r"(?:0\.\d*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
 _PERCENT = r"(?:[1-9]\d?|100)"
 _VARIANT = r"(?:@[a-z]+-[0-9.e-]+)?"
+_DRAW = r"-(?:0|[1-9]\d*)"
 _PATTERNS = {
     "uniform": "",
     "proportional": "",
@@ -28,10 +33,18 @@ _PATTERNS = {
     "bottom": _PERCENT + _VARIANT,
     "loss": _VARIANT,
     "doremi": "",
+    "shuffled": _DRAW + _VARIANT,
+    "random": _PERCENT + _DRAW,
+    "longer": "",
     "file": r"-[A-Za-z0-9_]+",
 }
-_EXAMPLES = {"temperature": "2", "unimax": "2", "top": "70", "bottom": "70"}
-_LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss", "doremi")
+#: What stands behind a kind that never stands alone; N is the number in the misspelt name.
+_EXAMPLES = {"temperature": "2", "unimax": "2", "top": "70", "bottom": "70", "shuffled": "-1", "random": "70-1"}
+_LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss", "doremi", "shuffled")
+#: Kinds that keep some of the tasks and weigh them alike.
+_SELECTING = ("top", "bottom", "random")
+#: Which mixture a control is for: that of the same number and variant.
+_CONTROLLED = {"shuffled": "curr", "random": "top"}
 
 #: Every name, as a regular expression without groups.
 NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
@@ -39,15 +52,16 @@ NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100), loss, doremi, "
-    "file-NAME (letters, digits and _); learnt ones also with @VARIANT of the sweep"
+    "shuffled-N, randomP-N, longer, file-NAME (letters, digits and _); learnt ones and shuffled-N also with "
+    "@VARIANT of the sweep"
 )
 
 
 class Mixture(NamedTuple):
     """A mixture's name, taken apart.
 
-    ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``; ``curr@ratio-0.05`` kind ``curr``,
-    variant ``ratio-0.05``.
+    ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``; ``random70-2`` kind ``random``,
+    number 70, name ``2``; ``curr@ratio-0.05`` kind ``curr``, variant ``ratio-0.05``.
     """
 
     kind: str
@@ -66,6 +80,22 @@ class Mixture(NamedTuple):
         if self.kind == "doremi":
             return "tdro-doremi"
         return f"tdro-{self.variant}" if self.variant else "tdro"
+
+    @property
+    def selects(self) -> bool:
+        """Whether it keeps some of the tasks and weighs them alike."""
+        return self.kind in _SELECTING
+
+    @property
+    def drawn(self) -> bool:
+        """Whether chance decides it: its number N and the seed of the run."""
+        return self.kind in _CONTROLLED
+
+    @property
+    def controlled(self) -> "Mixture | None":
+        """The mixture that it is the control of, by drawing; None for all others."""
+        kind = _CONTROLLED.get(self.kind)
+        return self._replace(kind=kind, name="") if kind else None
 
     @property
     def reweights(self) -> bool:
@@ -89,18 +119,19 @@ def _meant(name: str) -> str:
     """The name probably meant by one that is none: ``top-70`` and ``tpo70`` are nearest to ``top70``."""
     plain, at, variant = name.partition("@")
     number = re.search(r"\d+(?:\.\d+)?", plain)
-    forms = [f"{kind}{number[0] if number else _EXAMPLES[kind]}" if kind in _EXAMPLES else kind for kind in _PATTERNS]
-    found = nearest(plain, [form for form in forms if re.fullmatch(NAMES, form)])
+    endings = [end + number[0] if number else "" for end in ("", "-")]
+    forms = [kind + end for kind in _PATTERNS for end in ("", *endings, _EXAMPLES.get(kind, ""))]
+    found = nearest(plain, [form for form in dict.fromkeys(forms) if re.fullmatch(NAMES, form)])
     return f" (did you mean {found + at + variant!r}?)" if found else ""
 
 
 def kept(mixture: Mixture, tasks: int) -> int:
-    """How many of ``tasks`` tasks ``topP`` or ``bottomP`` keeps: floor(k P / 100) (paper, section on top-k)."""
+    """How many of ``tasks`` tasks ``topP`` and its like keep: floor(k P / 100) (paper, section on top-k)."""
     return tasks * int(mixture.number) // 100
 
 
 def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
-    """A sentence on each mixture that keeps one task, and on each that must equal one before it.
+    """A sentence on each mixture that keeps one task, each that must equal one before it, each control of none.
 
     ``top100`` is ``uniform``, ``temperature1`` is ``proportional``, and of three tasks ``top70`` and ``top99`` keep the
     same two.
@@ -108,13 +139,25 @@ def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
     first: dict[Mixture, str] = {}
     for name in names:
         mixture = parse(name)
-        number = kept(mixture, tasks) if mixture.kind in ("top", "bottom") else 0
+        number = kept(mixture, tasks) if mixture.selects else 0
         if number == 1:
-            way = f"{mixture.kind}{math.ceil(200 / tasks)} keeps two" if tasks > 2 else "leave it out or add tasks"
+            draw = f"-{mixture.name}" if mixture.name else ""
+            way = (
+                f"{mixture.kind}{math.ceil(200 / tasks)}{draw} keeps two" if tasks > 2 else "leave it out or add tasks"
+            )
             yield f"mixture {name} keeps 1 of {tasks} tasks, so that it trains on that task alone; {way}"
         same = _plainest(mixture, number, tasks)
         if first.setdefault(same, name) != name:
             yield f"mixtures {first[same]} and {name} are the same for {tasks} tasks; leave one of them out"
+        if mixture.controlled and mixture.controlled not in map(parse, names):
+            plain = written(mixture.controlled)
+            yield f"mixture {name} is a control of {plain}, which is not among the mixtures; add {plain}"
+
+
+def written(mixture: Mixture) -> str:
+    """The name of a mixture; :func:`parse` undoes it."""
+    number, name = f"{mixture.number:g}" if mixture.number else "", f"-{mixture.name}" if mixture.name else ""
+    return f"{mixture.kind}{number}{name}" + (f"@{mixture.variant}" if mixture.variant else "")
 
 
 def _plainest(mixture: Mixture, number: int, tasks: int) -> Mixture:
@@ -129,7 +172,7 @@ def _plainest(mixture: Mixture, number: int, tasks: int) -> Mixture:
 def of_sizes(mixture: Mixture, sizes: Mapping[str, int], rows: int | None = None) -> dict[str, float]:
     """Weights of a mixture that follows from the number of rows of each task; they sum to 1.
 
-    - ``uniform``: the same for every task.
+    - ``uniform``, ``longer``: the same for every task.
     - ``proportional``: n_g / sum(n).
     - ``temperatureT``: n_g^(1/T), normalised; T = 1 is proportional, a large T nearly uniform
       (Devlin's smoothing of mBERT; Arivazhagan et al. 2019).
@@ -143,7 +186,7 @@ def of_sizes(mixture: Mixture, sizes: Mapping[str, int], rows: int | None = None
     """
     if mixture.kind == "unimax":
         return _unimax(sizes, mixture.number, rows)
-    exponent = {"uniform": 0.0, "proportional": 1.0}.get(mixture.kind)
+    exponent = {"uniform": 0.0, "longer": 0.0, "proportional": 1.0}.get(mixture.kind)
     if exponent is None:
         exponent = 1 / mixture.number
     largest = max(sizes.values())  # powers of shares cannot overflow

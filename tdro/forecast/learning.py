@@ -34,7 +34,8 @@ class Learning:
         config = self._config
         names, seeds = config.mixtures, len(config.seeds)
         courses, planned = len(self._jobs.run_courses), len(config.models) * seeds * len(names)
-        rows = planned * self._jobs.training_rows
+        drawn = [self._jobs.training_rows(name) for name in names]
+        rows = len(config.models) * seeds * sum(drawn)
         asked = config.tdro.steps * config.tdro.batch_size
         rows += seeds * asked if courses else 0
         plans = planned + (seeds if courses else 0)
@@ -42,11 +43,11 @@ class Learning:
         weights = seeds * (len(config.models) + len(derived))
         yield Work("derive", weights, light=weights * LIGHT["derive"])
         width = config.training.negatives + 5
-        memory = cost.LIGHT + 60 * max(self._jobs.training_rows, asked if courses else 0)
+        memory = cost.LIGHT + 60 * max(*drawn, asked if courses else 0)
         light = plans * LIGHT["plan"] + rows / ROWS["plan"]
         yield Work("plan", plans, light=light, disk=rows * width * 4, memory=memory)
         for model in config.models:
-            work = self._trains("train", model, config.training, seeds * len(names))
+            work = self._trains("train", model, config.training, seeds * len(names), rows=seeds * sum(drawn))
             parameters = self._readers.bases[model.name].network
             yield work._replace(disk=work.jobs * cost.FLOAT * parameters.parameters if parameters else 0)
         if courses:
@@ -58,16 +59,20 @@ class Learning:
                 "reference", seeds, self._readers.bases[proxy.name], seeds * asked * tokens, number, number
             )
             yield reads._replace(cpu=self._readers.on_cpu(proxy))
-            yield self._trains("optimize", proxy, config.tdro, seeds * courses, config.tdro.accumulation)
+            optimized, micro = seeds * courses, config.tdro.accumulation
+            yield self._trains("optimize", proxy, config.tdro, optimized, micro, rows=optimized * asked)
 
-    def _trains(self, rule: str, model: Model, settings: Optimisation, jobs: int, accumulation: int = 1) -> Work:
+    def _trains(
+        self, rule: str, model: Model, settings: Optimisation, jobs: int, accumulation: int = 1, *, rows: int
+    ) -> Work:
+        """Jobs that train on so many rows, all of them together."""
         reader = self._readers.bases[model.name]
         network, on_cpu = reader.network, self._readers.on_cpu(model)
         if network is None:
             return self._readers.unknown(rule, jobs, reader)
         of_row, length = self.of_rows(reader, settings.negatives)
         adapters = cost.adapters(network, model.lora.rank) if model.lora else 0
-        tokens = settings.steps * settings.batch_size * of_row
+        tokens = rows * of_row
         flops = cost.training(
             network,
             tokens,
@@ -79,7 +84,7 @@ class Learning:
         memory = self.memory(model, settings, accumulation)
         # An allocator of a CPU keeps what was freed, in two types under autocast.
         total = memory.total + (cost.LIBRARIES + (cost.ON_CPU - 1) * memory.activations if on_cpu else 0)
-        return Work(rule, jobs, reader.base, jobs * tokens, jobs * flops, trains=True, memory=total, cpu=on_cpu)
+        return Work(rule, jobs, reader.base, tokens, flops, trains=True, memory=total, cpu=on_cpu)
 
     def memory(self, model: Model, settings: Optimisation, accumulation: int = 1) -> cost.Memory:
         """Bytes of one process of a training."""

@@ -1,8 +1,11 @@
 """A mixture out of what is known of the tasks: their sizes, the trajectory of tDRO, or another file of weights."""
 
+import logging
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,11 +15,13 @@ from tdro.config import mixturenames
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, read_weights
 
+log = logging.getLogger(__name__)
+
 #: Columns of a trajectory that are mixtures.
 _COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema", "loss": "weight", "doremi": "mean"}
 
 
-def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> Weights:
+def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed: int | None = None) -> Weights:
     """Make a mixture out of what is known about the tasks.
 
     Args:
@@ -25,8 +30,9 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
             training rows of the tasks there are.
         mixture: One of :data:`tdro.config.mixturenames.KNOWN`. Those of sizes are made from any source; ``curr``,
             ``mean``, ``ema``, ``loss`` and ``doremi`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
-            heaviest or lightest of k tasks with equal weights, need a trajectory or a weights JSON.
+            heaviest or lightest of k tasks with equal weights, and ``shuffled-N`` need a trajectory or a weights JSON.
         rows: Rows that a training draws, for ``unimaxN``.
+        seed: Of the run, for ``shuffled-N`` and ``randomP-N``, which are drawn from N and this.
 
     Raises:
         UserError: when ``sources`` do not hold what ``mixture`` needs.
@@ -34,6 +40,12 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None) -> We
     parsed = mixturenames.parse(mixture)
     if parsed.kind == "file":
         return _of_file(sources)
+    if parsed.drawn and seed is None:
+        raise UserError(f"mixture {mixture} is drawn at random, from its number and the seed of the run; give --seed.")
+    if parsed.kind == "random":
+        return _random(_sizes(sources), parsed, mixture, seed)
+    if parsed.kind == "shuffled":
+        return _shuffled(_learnt(sources, "curr"), parsed, seed)
     if not parsed.learnt:
         sizes = _sizes(sources)
         return Weights(mixturenames.of_sizes(parsed, sizes, rows), sizes)
@@ -59,11 +71,41 @@ def _of_file(sources: Sequence[Path]) -> Weights:
 
 def _selected(weights: Weights, mixture: mixturenames.Mixture, name: str) -> Weights:
     """The heaviest or lightest tasks, all alike."""
-    keep = mixturenames.kept(mixture, len(weights.weights))
-    if keep < 1:
-        raise UserError(f"mixture {name} keeps none of {len(weights.weights)} tasks; choose a larger percentage.")
     ordered = sorted(weights.weights, key=weights.weights.__getitem__, reverse=mixture.kind == "top")
-    return uniform({task: weights.sizes[task] for task in ordered[:keep]})
+    return _first(weights.sizes, ordered, mixture, name)
+
+
+def _first(sizes: dict[str, int], ordered: Sequence[str], mixture: mixturenames.Mixture, name: str) -> Weights:
+    """As many tasks as a mixture keeps, the first of an order, all alike."""
+    keep = mixturenames.kept(mixture, len(ordered))
+    if keep < 1:
+        raise UserError(f"mixture {name} keeps none of {len(ordered)} tasks; choose a larger percentage.")
+    return uniform({task: sizes[task] for task in ordered[:keep]})
+
+
+def _random(sizes: dict[str, int], mixture: mixturenames.Mixture, name: str, seed: int) -> Weights:
+    """As many tasks as ``topP`` keeps, chosen by chance; of one N, a smaller P keeps some of those of a larger."""
+    tasks = list(sizes)
+    ordered = [tasks[place] for place in _draws(mixture, seed).permutation(len(tasks))]
+    return _first(sizes, ordered, mixture, name)
+
+
+def _shuffled(weights: Weights, mixture: mixturenames.Mixture, seed: int) -> Weights:
+    """The same weights given to other tasks: a permutation that moves at least one task, said in the log."""
+    tasks, draws = list(weights.weights), _draws(mixture, seed)
+    if len(tasks) < 2:
+        raise UserError(f"{mixturenames.written(mixture)} has one task, whose weight no other can take; add tasks.")
+    order = draws.permutation(len(tasks))
+    while (order == np.arange(len(tasks))).all():
+        order = draws.permutation(len(tasks))
+    givers = {task: tasks[place] for task, place in zip(tasks, order, strict=True)}
+    for task, giver in givers.items():
+        log.info("%s gets the weight of %s: %.4f", task, giver, weights.weights[giver])
+    return Weights({task: weights.weights[giver] for task, giver in givers.items()}, weights.sizes)
+
+
+def _draws(mixture: mixturenames.Mixture, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, int(mixture.name), zlib.crc32(mixture.kind.encode())])
 
 
 def uniform(sizes: dict[str, int]) -> Weights:

@@ -52,7 +52,7 @@ def _check_mixtures(jobs: Jobs) -> None:
     """Raises UserError: for a mixture that keeps no task."""
     for name in jobs.config.mixtures:
         mixture = mixturenames.parse(name)
-        if mixture.kind in ("top", "bottom") and not mixturenames.kept(mixture, len(jobs.tasks)):
+        if mixture.selects and not mixturenames.kept(mixture, len(jobs.tasks)):
             raise UserError(f"config: mixture {name!r} keeps none of {len(jobs.tasks)} tasks; raise its percentage.")
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.config import mixturenames
 from tdro.config.commands import (
+    BASELINE,
     Content,
     CorpusJob,
     EvalDataset,
@@ -28,7 +30,8 @@ from tdro.config.models import Model
 from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, Task, TaskRows
 from tdro.config.schema import Config, select
 from tdro.config.sections import cut
-from tdro.pipeline import courses
+from tdro.config.training import Training
+from tdro.pipeline import courses, equalcompute
 from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
 from tdro.pipeline.testsets import TestSets
@@ -48,7 +51,6 @@ class Jobs:
         untrained: Retrievers that nothing is trained for, by name.
         courses: Settings of the runs of tDRO that there may be, by the name of their folder.
         run_courses: Names of those that are asked for.
-        training_rows: Rows that one training draws.
         tests: What is evaluated.
         fetches: What is fetched, by its kind and name.
     """
@@ -60,7 +62,6 @@ class Jobs:
         self.own_negatives = [name for name, task in self.tasks.items() if not task.in_batch]
         self.untrained = untrained(config, bool(self.mined))
         self.courses, self.run_courses = courses.courses(config), courses.asked_for(config)
-        self.training_rows = config.training.steps * config.training.batch_size
         self.tests = TestSets(config, registry, self.tasks, self.benchmarks)
         datasets: dict[str, Task | Benchmark] = {**self.tasks, **self.benchmarks}
         sources = {name: entry.source for name, entry in datasets.items()}
@@ -80,6 +81,18 @@ class Jobs:
     def model(self, name: str) -> Model:
         """The model of that name."""
         return next(m for m in self.config.models if m.name == name)
+
+    def training(self, mixture: str) -> Training:
+        """How a mixture is trained: `longer` over more steps than all others."""
+        training = self.config.training
+        if mixturenames.parse(mixture).kind != "longer":
+            return training
+        return equalcompute.lengthened(training, equalcompute.steps_of_longer(training, self.config.tdro))
+
+    def training_rows(self, mixture: str = BASELINE) -> int:
+        """Rows that the training of a mixture draws."""
+        training = self.training(mixture)
+        return training.steps * training.batch_size
 
     def inference_launch(self, model: str | None = None, untrained: str | None = None) -> str:
         """Launch configuration of what only reads texts with a model, or with an untrained retriever of that name.
@@ -120,17 +133,17 @@ class Jobs:
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Of the training on a mixture, or, for None, of tDRO."""
-        source, layout = (self.config.training, "homogeneous") if mixture else (self.config.tdro, "mixed")
+        source, layout = (self.training(mixture), "homogeneous") if mixture else (self.config.tdro, "mixed")
         shape = {key: getattr(source, key) for key in ("steps", "batch_size", "negatives")}
         return PlanJob(layout=layout, seed=seed, rows="same" if mixture else self.config.tdro.rows, **shape)
 
-    def train(self, model: str, seed: int) -> TrainJob:
-        """Of a retriever."""
+    def train(self, model: str, seed: int, mixture: str = BASELINE) -> TrainJob:
+        """Of a retriever on a mixture."""
         config = self.config
         return TrainJob(
             model=self.model(model),
             encoding=config.encoding,
-            training=config.training,
+            training=self.training(mixture),
             tasks=self._prompts,
             own_negatives=self.own_negatives,
             seed=seed,
@@ -199,7 +212,8 @@ class Jobs:
             tasks=list(self.tasks),
             kinds={name: f"{task.category}, {task.language}" for name, task in self.tasks.items()},
             benchmarks={b: self.tests.datasets(b) for b in config.benchmarks},
-            training_rows=self.training_rows,
+            training_rows=self.training_rows(),
+            other_rows={m: rows for m in config.mixtures if (rows := self.training_rows(m)) != self.training_rows()},
             courses=self.run_courses,
             suites=self.tests.suites(),
             untrained=list(self.untrained),

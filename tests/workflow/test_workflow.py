@@ -399,8 +399,12 @@ def test_a_step_size_leaves_the_baseline_alone(project):
 
 def test_another_mixture_of_the_same_trajectory_trains_nothing(project):
     assert rules_to_run(project, f"{RUN}/weights/top40.json") == {"derive"}
-    snakemake(project, f"{RUN}/weights/top40.json", f"{RUN}/weights/ema.json")
-    assert len(read_weights(project / RUN / "weights/top40.json").weights) == 1
+    made = ("top40", "ema", "curr", "shuffled-1")
+    snakemake(project, *(f"{RUN}/weights/{mixture}.json" for mixture in made))
+    top, _, curr, shuffled = (read_weights(project / RUN / f"weights/{mixture}.json").weights for mixture in made)
+    assert len(top) == 1
+    assert sorted(curr.values()) == sorted(shuffled.values()) and curr != shuffled
+    assert "gets the weight of" in (project / "logs/derive/tiny.seed1.shuffled-1.log").read_text()
 
 
 def test_a_sweep_and_doremi_reuse_plan_and_reference_losses(project):
@@ -427,7 +431,7 @@ def test_tdro_may_sample_and_start_by_other_mixtures(project):
 
 
 def test_a_mixture_of_sizes_needs_no_learning(project):
-    mixtures = ("proportional", "temperature2", "unimax3")
+    mixtures = ("proportional", "temperature2", "unimax3", "random50-1", "longer")
     files = [f"{RUN}/weights/{mixture}.json" for mixture in mixtures]
     assert rules_to_run(project, *files, "--forcerun", "optimize") == {"derive"}
     snakemake(project, *files)

@@ -290,13 +290,12 @@ def mixture_data(wildcards):
     return [JOBS.weights_file(mixture.name)] if mixture.kind == "file" else []
 
 
-def mixture_rows(wildcards):
-    """Rows of a training, for the mixture that depends on them."""
-    return (
-        f"--rows {JOBS.training_rows}"
-        if mixturenames.parse(wildcards.mixture).kind == "unimax"
-        else ""
-    )
+def mixture_options(wildcards):
+    """What some mixtures depend on beside their source: the rows of a training, or the seed."""
+    mixture = mixturenames.parse(wildcards.mixture)
+    if mixture.kind == "unimax":
+        return f"--rows {JOBS.training_rows(wildcards.mixture)}"
+    return f"--seed {wildcards.seed}" if mixture.drawn else ""
 
 
 def shown_texts(wildcards):

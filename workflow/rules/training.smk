@@ -48,7 +48,11 @@ rule train:
         gpu=0,
         nodes=1,
     params:
-        **settings(lambda wildcards: JOBS.train(wildcards.model, wildcards.seed)),
+        **settings(
+            lambda wildcards: JOBS.train(
+                wildcards.model, wildcards.seed, wildcards.mixture
+            )
+        ),
         base=states(base_data),
         accelerate=accelerate_config,
         fetched=option("fetched"),

@@ -142,12 +142,12 @@ rule derive:
         "../../envs/data.yaml"
     params:
         file=states(mixture_data),
-        rows=mixture_rows,
+        options=mixture_options,
     message:
         "Deriving the weights {wildcards.mixture}"
     shell:
         stage(
-            "derive {input.source:q} --mixture {wildcards.mixture} {params.rows} --output {output.weights}",
+            "derive {input.source:q} --mixture {wildcards.mixture} {params.options} --output {output.weights}",
             settings=False,
         )
 

@@ -74,7 +74,7 @@ def shares(settings: Content, files: Mapping[str, Sequence[Weights]]) -> list[Ta
 
 def _rows(settings: Content, mixture: str) -> int | None:
     """Rows that a mixture's weights share out; none where they scale the loss."""
-    return None if parse(mixture).reweights else settings.training_rows
+    return None if parse(mixture).reweights else settings.rows_of(mixture)
 
 
 def _bar(weight: float, largest: float, task: str, runs: Sequence[Weights], rows: int | None) -> Bar:

@@ -47,7 +47,7 @@ def repetitions(settings: Content, files: Mapping[str, Sequence[Weights]]) -> li
     for mixture in sampled if settings.training_rows else []:
         most: dict[str, float] = {}
         for weights in files[mixture]:
-            seen = weights.passes(settings.training_rows)
+            seen = weights.passes(settings.rows_of(mixture))
             most |= {task: max(most.get(task, 0.0), count) for task, count in seen.items()}
         often = sorted(((n, task) for task, n in most.items() if n > settings.report.max_passes), reverse=True)
         if often:

@@ -59,7 +59,10 @@ def by_rule(found):
 
 
 #: The other ways to name mixtures and to group jobs, with a cross-encoder and runs of the sweep.
-OTHERWISE = CONFIG.replace("[uniform, curr, proportional]", "[uniform, doremi, loss, top70@ratio-0.05]") + (
+OTHERWISE = CONFIG.replace(
+    "[uniform, curr, proportional]",
+    "[uniform, doremi, loss, top70@ratio-0.05, shuffled-1@ratio-0.05, random50-1, longer]",
+) + (
     "jobs: one\nsweep: {measure: [ratio], step_size: [0.05, 0.1]}\n"
     "evaluation: {untrained: [bm25, miner], scatter: 200}\n"
 )
@@ -100,6 +103,15 @@ def test_operations_and_times_are_those_of_arithmetic(made):
     assert found["train"].disk == 6 * 4 * tiny.parameters
     # A forward pass of each planned row, a third of a training.
     assert found["reference"].flops * 3 == pytest.approx(found["optimize"].flops)
+
+
+def test_a_longer_training_counts_with_its_steps(made, tmp_path, monkeypatch):
+    before = by_rule(forecast(made))["train"]
+    # 5 steps of 8 rows of 5 texts, each 4: 800 units, of 8 x 3 x 3 a step: 10 steps become 22.
+    longer = read_in(tmp_path, monkeypatch, CONFIG.replace("curr,", "curr, longer,"), REGISTRY)
+    after = by_rule(forecast(longer))["train"]
+    assert after.tokens == pytest.approx(before.tokens * (3 * 10 + 22) / (3 * 10))
+    assert after.flops == pytest.approx(before.flops * (3 * 10 + 22) / (3 * 10))
 
 
 def test_training_is_compared_with_the_queries_that_it_must_not_repeat(made, tmp_path, monkeypatch):

@@ -63,6 +63,7 @@ def trajectory(path, steps=(0, 1)):
         ("mean", {"a": 0.4, "b": 0.35, "c": 0.25}),
         ("ema", {"a": 0.36, "b": 0.33, "c": 0.31}),
         ("uniform", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
+        ("longer", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
         ("top70", {"a": 0.5, "b": 0.5}),
         ("top34", {"a": 1.0}),
         ("loss", {"a": 0.5, "b": 0.3, "c": 0.2}),
@@ -77,6 +78,46 @@ def test_mixtures_of_a_trajectory(mixture, expected, tmp_path):
     weights = derive([trajectory(tmp_path / "trajectory.parquet")], mixture)
     assert weights.weights == pytest.approx(expected)
     assert weights.sizes == {t: {"a": 10, "b": 20, "c": 70}[t] for t in expected}
+
+
+DRAWN = {"a": 0.5, "b": 0.3, "c": 0.2}
+
+
+@pytest.mark.parametrize("source", ["trajectory.parquet", "w.json"])
+def test_shuffled_weights_are_those_of_curr_on_other_tasks(source, tmp_path, caplog):
+    caplog.set_level("INFO")
+    trajectory(tmp_path / "trajectory.parquet")
+    write_weights(tmp_path / "w.json", Weights(DRAWN, {"a": 10, "b": 20, "c": 70}))
+    found = {}
+    for number in range(40):
+        for seed in (1, 2):
+            caplog.clear()
+            weights = derive([tmp_path / source], f"shuffled-{number}", seed=seed)
+            assert weights == derive([tmp_path / source], f"shuffled-{number}", seed=seed)
+            assert sorted(weights.weights.values()) == sorted(DRAWN.values()) and list(weights.weights) == [
+                "a",
+                "b",
+                "c",
+            ]
+            assert weights.weights != DRAWN and weights.sizes == {"a": 10, "b": 20, "c": 70}
+            said = [line.split(" gets the weight of ") for line in caplog.messages]
+            givers = {task: rest.split(":")[0] for task, rest in said}
+            assert weights.weights == {task: DRAWN[giver] for task, giver in givers.items()}
+            found[number, seed] = tuple(weights.weights.values())
+    counts = [list(found.values()).count(one) for one in set(found.values())]
+    assert len(counts) == 5 and min(counts) >= 5  # every permutation but the one that moves nothing
+    assert any(found[number, 1] != found[number, 2] for number in range(40))
+
+
+def test_random_tasks_are_as_many_as_top_keeps(tmp_path):
+    write_weights(tmp_path / "uniform.json", uniform(dict.fromkeys("abcdefg", 10)))
+    draws = [derive([tmp_path / "uniform.json"], f"random60-{n}", seed=s) for n in range(30) for s in (1, 2)]
+    assert {len(one.weights) for one in draws} == {4}
+    assert all(weight == 1 / 4 for one in draws for weight in one.weights.values())
+    often = [sum(task in one.weights for one in draws) for task in "abcdefg"]
+    assert min(often) > 20 and max(often) < 48  # 34 each on average, standard deviation 4
+    fewer = derive([tmp_path / "uniform.json"], "random30-7", seed=1)
+    assert set(fewer.weights) < set(derive([tmp_path / "uniform.json"], "random60-7", seed=1).weights)
 
 
 def test_weights_of_a_file_with_the_rows_there_are_here(tmp_path):
@@ -185,5 +226,9 @@ def test_what_a_source_cannot_give_is_said(tmp_path):
         derive([tmp_path / "w.json"], "top10")
     with pytest.raises(UserError, match="give --rows"):
         derive([tmp_path / "w.json"], "unimax4")
+    with pytest.raises(UserError, match="give --seed"):
+        derive([tmp_path / "w.json"], "shuffled-1")
+    with pytest.raises(UserError, match="random10-1 keeps none of 2 tasks"):
+        derive([tmp_path / "w.json"], "random10-1", seed=1)
     with pytest.raises(UserError, match="cannot be read"):
         derive([tmp_path / "missing.json"], "top50")
