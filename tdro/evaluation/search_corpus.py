@@ -28,7 +28,7 @@ from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.exact import Ranking, searches
 from tdro.retrieval.makeshards import Part, make_shards
-from tdro.retrieval.nearest import merged, none_yet
+from tdro.retrieval.merging import merged, none_yet
 from tdro.retrieval.rankings import write_rankings
 from tdro.retrieval.retrievers import open_encoder
 from tdro.retrieval.shards import Workspace

@@ -4,8 +4,11 @@ Every part that puts something on a device asks here: libraries that look for th
 launch configuration says `use_cpu`.
 """
 
+import ctypes
 import os
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 #: How long a process waits for the others. One may be at a large checkpoint or move the shards of a corpus meanwhile; a
@@ -19,10 +22,24 @@ def told_cpu() -> bool:
 
 
 def on_cpu() -> bool:
-    """Whether this job computes on the CPU, because it is told to or because there is no GPU."""
+    """Whether this job computes on the CPU, because it is told to or because there is no GPU.
+
+    torch says so; it is not loaded for that, a second or two, where no driver of a GPU is installed.
+    """
+    if told_cpu() or not ("torch" in sys.modules or _has_driver()):
+        return True
     import torch
 
-    return told_cpu() or not torch.cuda.is_available()
+    return not torch.cuda.is_available()
+
+
+def _has_driver() -> bool:
+    """Whether there is what torch talks to: NVIDIA's library, or the device file of AMD's driver."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True
 
 
 def device():

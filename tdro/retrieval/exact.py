@@ -10,8 +10,7 @@ from tdro.config.mining import Search
 from tdro.data.corpora import blocks, passages
 from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
-from tdro.retrieval.indices import BlockIndex
-from tdro.retrieval.nearest import Nearest
+from tdro.retrieval.nearest import Nearest, open_index
 from tdro.text.strings import passage_texts
 
 
@@ -41,7 +40,7 @@ def searches(asked: np.ndarray, depth: int, dimensions: Sequence[int] = ()) -> d
         First the whole embeddings', then one for each of ``dimensions`` that is below theirs.
     """
     sizes = [asked.shape[1], *(size for size in dimensions if size < asked.shape[1])]
-    return {size: Nearest(asked, BlockIndex(Search(), size), depth) for size in sizes}
+    return {size: Nearest(asked, open_index(Search(), size), depth) for size in sizes}
 
 
 def rank(

@@ -9,17 +9,18 @@ from tdro.artifacts.files import replacing
 from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
+from tdro.retrieval.merging import merged
 
 log = logging.getLogger(__name__)
 
+#: The index that compares each query with all passages.
+EXACT = Search().index
 #: Vectors a list that an IVF index is trained on.
 _TRAINING_ROWS = 64
 #: Vectors a list, or a code of a product quantizer, that faiss asks for at least.
 _FEWEST_ROWS = 39
 #: Below so many vectors, those of a quantizer of 256 codes, exact search takes no time worth saving.
 _FEW = _FEWEST_ROWS * 256
-#: Passages a query that faiss finds on a GPU at most.
-_GPU_DEPTH = 2048
 
 
 def check_index(search: Search) -> None:
@@ -59,7 +60,7 @@ def _set_parameters(index, search: Search) -> None:
 
 
 class BlockIndex:
-    """An inner-product index that holds one block of the corpus at a time.
+    """An inner-product index of faiss that holds one block of the corpus at a time.
 
     It searches exactly where there are fewer vectors than the index asks for. What has to be trained is trained when it
     first holds a block.
@@ -74,10 +75,13 @@ class BlockIndex:
         dimension: Length of a vector.
         exact: Why the search is exact although another index was asked for; None otherwise, or as long as it has held
             no block.
+        takes: The numbers of a block as it is read from disk.
 
     Raises:
         UserError: when faiss cannot make the index.
     """
+
+    takes = np.float32
 
     def __init__(self, search: Search, dimension: int, sample=None, rows: int = 0) -> None:
         import faiss
@@ -146,7 +150,7 @@ class BlockIndex:
             self._write(file)
             self.open(file)
         else:
-            self._search = _on_gpus(self._index)
+            self._search = self._index
 
     def _write(self, file: Path) -> None:
         import faiss
@@ -164,13 +168,28 @@ class BlockIndex:
         _set_parameters(index, self._settings)
         self._search, self._rows = _on_gpus(index), index.ntotal
 
+    def better(
+        self, best: tuple[np.ndarray, np.ndarray], start: int, queries: np.ndarray, depth: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The best of a ranking and of the block.
+
+        Args:
+            best: Rows and scores so far, of passages before the block, shape (queries, depth).
+            start: Number of the block's first row in the corpus.
+            queries: Float32 of shape (queries, dimension).
+            depth: Passages a query.
+        """
+        scores, rows = self.search(queries, depth)
+        rows[rows >= 0] += start
+        return merged(best, (rows, scores), depth)
+
     def search(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores and rows within the block of the best ``depth``, equal scores by row; row -1 where there are fewer.
 
         Where an exact search finds equal scores at the end of a list, the first rows are kept.
         """
         depth = min(depth, self._rows)
-        if self._name != "Flat":
+        if self._name != EXACT:
             return _by_row(*self._search.search(queries, depth))
         return self._first_rows(queries, depth, min(depth + 1, self._rows))
 
@@ -180,9 +199,8 @@ class BlockIndex:
         faiss drops the first of equal scores when a better one comes, so that a list as long as it is asked for would
         depend on the order of the others.
         """
-        most = self._rows if self._search is self._index else min(self._rows, _GPU_DEPTH)
-        scores, rows = _by_row(*self._search.search(queries, max(depth, min(deeper, most))))
-        cut = np.flatnonzero(scores[:, depth - 1] == scores[:, -1]) if depth < scores.shape[1] < most else []
+        scores, rows = _by_row(*self._search.search(queries, min(deeper, self._rows)))
+        cut = np.flatnonzero(scores[:, depth - 1] == scores[:, -1]) if depth < scores.shape[1] < self._rows else []
         scores, rows = scores[:, :depth], rows[:, :depth]
         if len(cut):
             scores[cut], rows[cut] = self._first_rows(queries[cut], depth, 2 * deeper)

@@ -3,32 +3,42 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tdro.config.mining import Search
+from tdro.models.processes import device, on_cpu
 from tdro.retrieval.encoder import unit
-from tdro.retrieval.indices import BlockIndex
+from tdro.retrieval.indices import EXACT, BlockIndex
+from tdro.retrieval.merging import none_yet
 from tdro.retrieval.shards import Embeddings
 
+if TYPE_CHECKING:
+    from tdro.retrieval.ondevice import DeviceIndex
 
-def merged(
-    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], depth: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The best of two rankings of the same queries: rows and scores of shape (queries, up to ``depth``).
 
-    Both are rows and scores of any number of columns, best first, equal scores by row, and so is what is returned. All
-    rows of the first are below those of the second, so that a stable sort keeps equal scores in order; it merges two
-    lists that are sorted in a third of the time that a sort by score and row takes.
+def open_index(
+    search: Search, dimension: int, sample: Callable[[int], np.ndarray] | None = None, rows: int = 0
+) -> "BlockIndex | DeviceIndex":
+    """What searches a block: torch on this process's GPU where the search is exact and there is one, else faiss.
+
+    Args:
+        search: The validated section ``mining.search``.
+        dimension: Length of a vector.
+        sample: Gives vectors to train on, as :class:`tdro.retrieval.indices.BlockIndex` takes them.
+        rows: Vectors of the whole corpus.
+
+    Raises:
+        UserError: when faiss cannot make the index.
     """
-    rows, scores = (np.hstack(pair) for pair in zip(one, other, strict=True))
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    if search.index != EXACT or on_cpu():
+        return BlockIndex(search, dimension, sample, rows)
+    from tdro.retrieval.ondevice import DeviceIndex
 
-
-def none_yet(queries: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
-    """A ranking without a passage: row -1 and a score below all others, each of shape (queries, depth)."""
-    return np.full((queries, depth), -1, dtype=np.int64), np.full((queries, depth), -np.inf, np.float32)
+    return DeviceIndex(dimension, device())
 
 
 class Nearest:
@@ -36,27 +46,30 @@ class Nearest:
 
     Args:
         asked: Embeddings of the queries, float32 of shape (queries, dimension).
-        index: What searches a block. One of a lower dimension searches by the first numbers of the embeddings alone,
-            scaled to unit length anew.
+        index: What searches a block, as :func:`open_index` gives it. One of a lower dimension searches by the first
+            numbers of the embeddings alone, scaled to unit length anew.
         depth: Passages a query.
-
-    Attributes:
-        best: Rows and scores, best first, each of shape (queries, depth); row -1 where there are fewer. Equal scores
-            are in the order of the rows.
     """
 
-    def __init__(self, asked: np.ndarray, index: BlockIndex, depth: int) -> None:
+    def __init__(self, asked: np.ndarray, index: "BlockIndex | DeviceIndex", depth: int) -> None:
         self._index, self._depth = index, depth
         self._asked = self._cut(asked)
-        self.best = none_yet(len(asked), depth)
+        self._best: tuple[Any, Any] = none_yet(len(asked), depth)
+
+    @property
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and scores, best first, each of shape (queries, depth); row -1 where there are fewer.
+
+        Equal scores are in the order of the rows.
+        """
+        rows, scores = (found if isinstance(found, np.ndarray) else found.numpy(force=True) for found in self._best)
+        return rows, scores
 
     def look(self, start: int, block: np.ndarray | None) -> None:
         """Search a block, whose first row is number ``start`` of the corpus; None is the one that the index holds."""
         if block is not None:
             self._index.hold(self._cut(block))
-        scores, rows = self._index.search(self._asked, self._depth)
-        rows[rows >= 0] += start
-        self.best = merged(self.best, (rows, scores), self._depth)
+        self._best = self._index.better(self._best, start, self._asked, self._depth)
 
     def _cut(self, vectors: np.ndarray) -> np.ndarray:
         if self._index.dimension == vectors.shape[1]:
@@ -85,8 +98,8 @@ class Finder:
     def __init__(self, passages: Embeddings, search: Search | None = None) -> None:
         search = search or Search()
         self.passages, self._held = passages, -1
-        self.index = BlockIndex(search, passages.dimension, self._sample, len(passages))
-        self._kept = None if search.index == Search().index else passages.folder / f"index-{_key(passages, search)}"
+        self.index = open_index(search, passages.dimension, self._sample, len(passages))
+        self._kept = None if search.index == EXACT else passages.folder / f"index-{_key(passages, search)}"
 
     def best(self, asked: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the passages nearest to each query, as :class:`Nearest` has them.
@@ -103,18 +116,19 @@ class Finder:
     def _hold(self, start: int, end: int) -> None:
         if start == self._held:  # a corpus of one block
             return
-        file = self._kept / f"{start}.faiss" if self._kept else None
-        if file and file.is_file():
-            self.index.open(file)
+        if self._kept and isinstance(self.index, BlockIndex):
+            self._hold_kept(self.index, self._kept / f"{start}.faiss", start, end)
         else:
-            self._remove_others()
-            self.index.hold(self.passages.slice(start, end), file)
+            self.index.hold(self.passages.slice(start, end, self.index.takes))
         self._held = start
 
-    def _remove_others(self) -> None:
-        for folder in self.passages.folder.glob("index-*") if self._kept else ():
-            if folder != self._kept:
-                shutil.rmtree(folder)
+    def _hold_kept(self, index: BlockIndex, file: Path, start: int, end: int) -> None:
+        if file.is_file():
+            index.open(file)
+            return
+        for folder in set(self.passages.folder.glob("index-*")) - {file.parent}:
+            shutil.rmtree(folder)
+        index.hold(self.passages.slice(start, end), file)
 
     def _sample(self, number: int) -> np.ndarray:
         rows = np.random.default_rng(0).permutation(len(self.passages))[:number]

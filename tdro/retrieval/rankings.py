@@ -12,7 +12,7 @@ from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import RANKINGS
 from tdro.errors import UserError
 from tdro.retrieval.exact import Ranking
-from tdro.retrieval.nearest import merged, none_yet
+from tdro.retrieval.merging import merged, none_yet
 
 
 def write_rankings(path: Path, rankings: Iterable[tuple[str, Sequence[str], Sequence[Ranking]]]) -> None:

@@ -58,9 +58,9 @@ class Embeddings:
     def __len__(self) -> int:
         return self.manifest["rows"]
 
-    def slice(self, start: int, end: int) -> np.ndarray:
-        """Rows ``start`` to ``end`` as float32, shape (end - start, dimension)."""
-        rows = np.empty((end - start, self.dimension), dtype=np.float32)
+    def slice(self, start: int, end: int, dtype: type[np.floating] = np.float32) -> np.ndarray:
+        """Rows ``start`` to ``end`` as float32, or as they are stored, float16; shape (end - start, dimension)."""
+        rows = np.empty((end - start, self.dimension), dtype=dtype)
         done = start
         while done < end:
             shard, offset = divmod(done, self._size)

@@ -25,7 +25,7 @@ PROVED_BY = {
     """,
     "data/test_collection.py": "data/identifiers",
     "dro/test_optimize.py": "dro/heaviest",
-    "evaluation/test_dimensions.py": "retrieval/exact retrieval/nearest",
+    "evaluation/test_dimensions.py": "retrieval/exact",
     "evaluation/test_evaluate.py": "evaluation/topics retrieval/retrievers",
     "evaluation/test_search_corpus.py": "retrieval/rankings",
     "forecast/test_forecast.py": """
@@ -57,6 +57,7 @@ PROVED_BY = {
     "report/scores/test_comparison.py": "report/scores/subjects",
     "report/scores/test_tables.py": "report/scores/forest",
     "report/test_report.py": "formats report/figures report/plain",
+    "retrieval/test_nearest.py": "retrieval/merging retrieval/ondevice",
     "text/test_relations.py": "data/echoes",
     "training/test_forward.py": "models/features training/meter",
     "training/test_matryoshka.py": "config/dimensions",

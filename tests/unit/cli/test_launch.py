@@ -24,6 +24,7 @@ from tdro.config.mining import Search
 from tdro.models import processes
 from tdro.pipeline.start import read
 from tdro.retrieval.indices import BlockIndex
+from tdro.retrieval.nearest import open_index
 
 ROOT = Path(__file__).parents[3]
 
@@ -208,12 +209,16 @@ def test_processes_wait_hours_for_one_another(monkeypatch):
     assert asked["timeout"].total_seconds() >= 3600
 
 
-def test_an_index_stays_in_memory_where_the_job_leaves_gpus_alone(monkeypatch):
+def test_an_index_stays_in_memory_where_the_job_leaves_gpus_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
-    index = BlockIndex(Search(), 4)
-    index.hold(np.eye(4, dtype=np.float32))
-    assert index.search(np.eye(4, dtype=np.float32), 1)[1].ravel().tolist() == [0, 1, 2, 3]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    block = np.eye(40, dtype=np.float32)
+    for name in ("Flat", "IVF1,Flat"):
+        index = open_index(Search(index=name), 40, lambda number: block, 40)
+        assert isinstance(index, BlockIndex)
+        index.hold(block, tmp_path / f"{name}.faiss")
+        assert index.search(block, 1)[1].ravel().tolist() == list(range(40))
 
 
 def test_the_commands_hide_gpus_from_all_libraries_where_they_are_to_leave_them_alone():
