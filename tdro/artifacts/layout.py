@@ -41,7 +41,7 @@ class Layout:
         return f"{self.results}/data/{task}"
 
     def task(self, task: str, file: str) -> str:
-        """A file of a training task: corpus, queries, negatives, train or duplicates (.parquet)."""
+        """A file of a training task: corpus, queries, negatives, train, dev or duplicates (.parquet)."""
         return f"{self.task_folder(task)}/{file}"
 
     def fetched(self, key: str) -> str:
@@ -51,6 +51,10 @@ class Layout:
     def held_out(self, task: str, file: str) -> str:
         """A file of a task's in-domain benchmark: corpus.parquet or queries.parquet."""
         return f"{self.results}/data/{task}/heldout/{file}"
+
+    def dev_queries(self, task: str) -> str:
+        """The queries of a task that choices are made on, with their rows in its queries.parquet."""
+        return f"{self.results}/data/{task}/dev/queries.parquet"
 
     def benchmark(self, benchmark: str, file: str) -> str:
         """A file of an out-of-domain benchmark or a part of it: corpus.parquet or queries.parquet."""

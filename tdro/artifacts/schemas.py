@@ -70,6 +70,13 @@ QUERIES = _edge(
     _QUERIES,
     says="Each query once.",
 )
+DEV_QUERIES = _edge(
+    "results/data/{task}/dev/queries.parquet",
+    "prepare_task -> dedup",
+    [*_QUERIES, Column("row", pa.int32(), says="row of the task's queries.parquet, where the query stands as well")],
+    says="The queries of the task that choices are made on, in the order of their rows; none without dev in the "
+    "registry. Positives and negatives are rows of the task's corpus.parquet.",
+)
 _TEST_QUERIES = [
     Column(
         "grades", _ROWS, says="of the positives; behind them those of relevant passages outside the corpus; or null"
@@ -132,13 +139,26 @@ SCORED_TRAIN = _edge(
     "the source provides the negatives.",
 )
 
+DEV_ROWS = _edge(
+    "results/data/{task}/dev.parquet",
+    "dedup -> plan_tdro where tdro.rows is dev",
+    _TRAIN,
+    says="The same of the task's dev queries, which never stand in train.parquet; those that nearly equal an "
+    "evaluation query are left out.",
+)
+
 DUPLICATES = _edge(
     "results/data/{task}/duplicates.parquet",
     "dedup -> report",
     [
         Column("query", pa.int32(), says="row of the training query"),
         Column("text", pa.string(), says="its text"),
-        Column("source", pa.string(), says="the evaluation dataset, the file of dedup.queries, or (itself): the task"),
+        Column(
+            "source",
+            pa.string(),
+            says="the evaluation dataset, the file of dedup.queries, the dev queries of a task as TASK (dev), or "
+            "(itself): the task",
+        ),
         Column("matched", pa.string(), says="the query of the source that is too near"),
         Column("distance", pa.int8(), says="bits between the two SimHashes"),
     ],

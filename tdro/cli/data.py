@@ -36,7 +36,8 @@ def _prepare(options) -> None:
     r"""Read one dataset into a corpus and queries.
 
     input    what `dataset.source` of the settings names
-    output   OUTPUT/corpus.parquet, OUTPUT/queries.parquet, and of a task the same in OUTPUT/heldout/
+    output   OUTPUT/corpus.parquet, OUTPUT/queries.parquet, and of a task the same in OUTPUT/heldout/ and
+             OUTPUT/dev/queries.parquet
 
     tdro prepare mine --output results/data/mine --settings \
       '{task: {source: {reader: jsonl, path: rows.jsonl}, held_out: 100}}'
@@ -95,6 +96,9 @@ def _prepare_queries(options) -> None:
     argument("--evaluation", type=named_path, nargs="*", default=[], metavar="NAME=PATH"),
     argument("--train", type=Path, required=True, help="train.parquet to write"),
     argument("--duplicates", type=Path, required=True, help="duplicates.parquet to write"),
+    argument("--dev", type=named_path, nargs="*", default=[], metavar="TASK=PATH"),
+    argument("--own-dev", type=Path, help="dev/queries.parquet of this task; its rows are not trained on"),
+    argument("--dev-rows", type=Path, help="dev.parquet to write"),
     argument("--scores", action="store_true", help="write the scores of positives and negatives, too"),
     made=lambda options: options.train,
 )
@@ -102,8 +106,9 @@ def _dedup(options) -> None:
     r"""Remove training queries that nearly equal an evaluation query (64-bit SimHash).
 
     input    queries.parquet, negatives.parquet (without it, the negatives that the source provides),
-             the queries.parquet of every benchmark as NAME=PATH, and the files that the settings name
-    output   train.parquet, duplicates.parquet
+             the queries.parquet of every benchmark as NAME=PATH, the dev/queries.parquet of every task that has
+             one as TASK=PATH, and the files that the settings name
+    output   train.parquet, duplicates.parquet; with --dev-rows the rows of --own-dev, of the same columns
     settings section `dedup` of the config
 
     With --scores, train.parquet also has the scores of negatives.parquet, which a training that distils reads.
@@ -114,13 +119,14 @@ def _dedup(options) -> None:
     """
     from tdro.config.data import Dedup
     from tdro.data.contrast import check_training_rows
-    from tdro.data.dedup import dedup
+    from tdro.data.dedup import Dev, dedup
 
     evaluation = _named(options.evaluation, "--evaluation")
     settings = read_settings(options, Dedup)
     threads = options.threads or len(os.sched_getaffinity(0))
     outputs = (options.train, options.duplicates)
-    dedup(options.queries, options.negatives, evaluation, *outputs, settings, threads, options.scores)
+    dev = Dev(options.dev_rows, options.own_dev, _named(options.dev, "--dev"))
+    dedup(options.queries, options.negatives, evaluation, *outputs, settings, threads, options.scores, dev)
     check_training_rows(options.train)
 
 

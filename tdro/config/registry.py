@@ -101,6 +101,10 @@ class TaskRows(Section):
     """Queries kept out of training, for the in-domain benchmark: one for each passage that is held out."""
     held_out_corpus: int = Field(1000, ge=1)
     """Size of the corpus that these queries are searched in, in passages."""
+    dev: int = Field(0, ge=0)
+    """Queries kept out of training and out of `in_domain`, for what is chosen rather than reported: one for each
+    passage that is set apart. Their passages stay in the task's corpus, and hard negatives are mined for them as for
+    all others (docs/algorithm.md)."""
 
 
 class BenchmarkRows(Section):

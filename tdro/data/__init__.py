@@ -1,11 +1,11 @@
 """From raw rows to texts that are stored once, and to training rows that repeat no evaluation query.
 
 In: what ``tdro.readers`` yields. Out: ``corpus.parquet`` and ``queries.parquet`` of each dataset, later
-``train.parquet``, ``duplicates.parquet`` and ``leaks.parquet``.
+``train.parquet``, ``dev.parquet``, ``duplicates.parquet`` and ``leaks.parquet``.
 
 1. ``prepare`` reads a dataset (``collection``, which asks ``spool``, ``keys``, ``identifiers`` and ``echoes``) and
-   keeps queries for evaluation apart (``heldout``); ``prepare_corpus`` and ``prepare_queries`` read benchmarks in
-   their own formats.
+   keeps queries apart, for evaluation (``heldout``) and for choices (``devrows``); ``prepare_corpus`` and
+   ``prepare_queries`` read benchmarks in their own formats.
 2. Negatives are mined (``tdro.mining``).
 3. ``dedup`` writes training rows without near-duplicates of evaluation queries (``nearduplicates``), ``contrast`` says
    whether learning is possible from them.

@@ -4,7 +4,8 @@ A passage is stored once and a query that comes again gets further positives (:m
 texts are the same).
 Negatives that a source provides are listed beside their query where the task asks for them; where
 negatives are to be mined, those passages are candidates like all others.
-A training task may keep some queries out of training, for the in-domain benchmark (:mod:`tdro.data.heldout`).
+A training task may keep some queries out of training, for the in-domain benchmark (:mod:`tdro.data.heldout`) and for
+what choices are made on (:mod:`tdro.data.devrows`).
 """
 
 import logging
@@ -21,6 +22,7 @@ from tdro.artifacts.layout import TEXTS
 from tdro.config.data import Data
 from tdro.config.registry import BenchmarkRows, TaskRows
 from tdro.data.collection import ECHOES, Collection
+from tdro.data.devrows import set_apart, write_dev_queries
 from tdro.data.heldout import hold_out, sample
 from tdro.errors import UserError
 from tdro.progress import Progress
@@ -43,17 +45,18 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: P
         task: its entry of the registry.
         data: limits on text length, seed of the split and of the choice of rows.
         output: folder for ``corpus.parquet``, ``queries.parquet`` (with the counts of what was
-            dropped and why) and the same two below ``heldout/``.
+            dropped and why), the same two below ``heldout/``, and ``dev/queries.parquet``.
         fetched: manifest of what was fetched ahead; null fetches on demand.
 
     Raises:
-        UserError: when the source cannot be read, or nothing is left to train on or to hold out.
+        UserError: when the source cannot be read, or nothing is left to train on, to hold out or to set apart.
     """
     with closing(
         _collect(f"task {name}", name, rows(task.source, "train", fetched), data, output, filtered=True)
     ) as collection:
         _write_task(name, task, data, collection, output)
-    write_digests(folder / file for folder in (output, output / "heldout") for file in TEXTS)
+    texts = [folder / file for folder in (output, output / "heldout") for file in TEXTS]
+    write_digests([*texts, output / "dev" / "queries.parquet"])
     _LOG.info("%s: %s", name, _listed(collection.counts))
 
 
@@ -80,14 +83,17 @@ def _write_task(name: str, task: TaskRows, data: Data, collection: Collection, o
             f"task {name}: holding {task.held_out} queries out leaves {len(split.training)} to train on "
             f"and finds {len(split.held_out)}; lower `held_out` ({_listed(counts)})."
         )
+    training, dev = set_apart(name, task.dev, data.seed, collection.positives, split.training, counts)
     others = sample(np.flatnonzero(~drawn), task.held_out_corpus, random)
     distractors = others[: max(0, task.held_out_corpus - len(split.passages))]
     searched = np.union1d(split.passages, distractors) if task.held_out else split.passages
     collection.write(output / "heldout", np.sort(split.held_out), searched)
-    chosen = np.sort(sample(split.training, task.rows, random))
-    passages = np.flatnonzero(_used(collection, chosen) & ~drawn)
+    chosen = sample(training, task.rows, random)
+    asked = np.union1d(chosen, dev)
+    passages = np.flatnonzero(_used(collection, asked) & ~drawn)
     counts["training queries"], counts["training passages"] = len(chosen), len(passages)
-    collection.write(output, chosen, passages, negatives=provided, counts=dict(counts))
+    collection.write(output, asked, passages, negatives=provided, counts=dict(counts))
+    write_dev_queries(output, np.searchsorted(asked, dev))
 
 
 def _check_echoes(name: str, collection: Collection, data: Data) -> None:

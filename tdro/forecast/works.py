@@ -123,7 +123,7 @@ class Works:
     def _rows(self) -> Iterator[Work]:
         tasks = [self._sizes.task(name) for name in self.jobs.tasks]
         asked = sum(queries.number for _, queries, *_ in self._searched())
-        compared = sum(map(self._queries_of, self.jobs.compared))
+        compared = sum(map(self._queries_of, self.jobs.compared)) + sum(t.dev for t in self.jobs.tasks.values())
         queries = sum(task.queries.number for task in tasks)
         samples = self._config.mining.select.samples
         # Each job reads the fingerprints of all evaluation queries anew.

@@ -47,6 +47,7 @@ class Jobs:
         tasks: The tasks that it trains on, by name.
         benchmarks: The benchmarks that it evaluates, by name, without ``in_domain``.
         mined: Names of the tasks whose hard negatives are mined.
+        dev_tasks: Names of the tasks with queries that choices are made on.
         own_negatives: Names of the tasks whose rows are compared with no passage of other rows.
         untrained: Retrievers that nothing is trained for, by name.
         courses: Settings of the runs of tDRO that there may be, by the name of their folder.
@@ -59,6 +60,7 @@ class Jobs:
         self.config, self.registry, self._root = config, registry, root or Path()
         self.tasks, self.benchmarks = select(config, registry)
         self.mined = [name for name, task in self.tasks.items() if task.negatives == "mined"]
+        self.dev_tasks = [name for name, task in self.tasks.items() if task.dev]
         self.own_negatives = [name for name, task in self.tasks.items() if not task.in_batch]
         self.untrained = untrained(config, bool(self.mined))
         self.courses, self.run_courses = courses.courses(config), courses.asked_for(config)

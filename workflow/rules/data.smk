@@ -40,10 +40,14 @@ rule prepare_task:
         heldout_queries=ensure(
             PATHS.held_out("{task}", "queries.parquet"), non_empty=True
         ),
+        dev_queries=ensure(PATHS.dev_queries("{task}"), non_empty=True),
         digests=[
-            PATHS.digest(place("{task}", file))
-            for place in (PATHS.task, PATHS.held_out)
-            for file in TEXTS
+            *(
+                PATHS.digest(place("{task}", file))
+                for place in (PATHS.task, PATHS.held_out)
+                for file in TEXTS
+            ),
+            PATHS.digest(PATHS.dev_queries("{task}")),
         ],
     log:
         "logs/prepare_task/{task}.log",
@@ -157,11 +161,14 @@ rule dedup:
         queries=ancient(rules.prepare_task.output.queries),
         negatives=negatives,
         evaluation=kept(lambda wildcards: evaluation_queries(JOBS.compared).values()),
+        dev=kept(lambda wildcards: dev_queries().values()),
         seen=past("prepared", files=compared_queries),
         files=inputs(dedup_data),
     output:
         train=ensure(PATHS.task("{task}", "train.parquet"), non_empty=True),
         digest=PATHS.digest(PATHS.task("{task}", "train.parquet")),
+        dev_rows=ensure(PATHS.task("{task}", "dev.parquet"), non_empty=True),
+        dev_digest=PATHS.digest(PATHS.task("{task}", "dev.parquet")),
         duplicates=ensure(PATHS.task("{task}", "duplicates.parquet"), non_empty=True),
     log:
         "logs/dedup/{task}.log",
@@ -176,6 +183,12 @@ rule dedup:
             f"{name}={path}"
             for name, path in evaluation_queries(JOBS.compared).items()
         ],
+        dev=[f"{name}={path}" for name, path in dev_queries().items()],
+        own_dev=lambda wildcards: (
+            f"--own-dev {dev_queries()[wildcards.task]}"
+            if wildcards.task in dev_queries()
+            else ""
+        ),
         negatives=option("negatives"),
         scores="--scores" if JOBS.config.training.distill else "",
     message:
@@ -183,14 +196,15 @@ rule dedup:
     shell:
         stage(
             "dedup --queries {input.queries} {params.negatives} --evaluation {params.evaluation}"
-            " --train {output.train} --duplicates {output.duplicates} {params.scores}"
+            " --dev {params.dev} {params.own_dev} --train {output.train} --dev-rows {output.dev_rows}"
+            " --duplicates {output.duplicates} {params.scores}"
         )
 
 
 # Behind `prepared` this runs whenever it may have to: what waits for it is decided when it has run.
 checkpoint deduplicated:
     input:
-        [PATHS.digest(file) for file in train_files(None)],
+        [PATHS.digest(file) for file in [*train_files(None), *dev_files(None)]],
     output:
         touch(PATHS.passed("deduplicated")),
     message:

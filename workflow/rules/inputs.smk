@@ -118,7 +118,17 @@ def prepared_files():
         for file in TEXTS
     ]
     others = [file for files in evaluation_files().values() for file in files]
-    return list(dict.fromkeys([*own, *others]))
+    return list(dict.fromkeys([*own, *dev_queries().values(), *others]))
+
+
+def dev_queries():
+    """The queries that choices are made on, of every task that has some."""
+    return {task: PATHS.dev_queries(task) for task in JOBS.dev_tasks}
+
+
+def dev_files(wildcards):
+    """Rows of those queries."""
+    return [PATHS.task(task, "dev.parquet") for task in JOBS.dev_tasks]
 
 
 def train_files(wildcards):
@@ -160,7 +170,8 @@ def evaluation_files():
 def compared_queries(wildcards):
     """A task's queries and those that they are compared with."""
     own = PATHS.task(wildcards.task, "queries.parquet")
-    return [own, *evaluation_queries(JOBS.compared).values()]
+    others = [evaluation_queries(JOBS.compared), dev_queries()]
+    return [own, *(file for files in others for file in files.values())]
 
 
 def evaluation_queries(benchmarks):

@@ -4,9 +4,9 @@ import pytest
 from simhash import Simhash, SimhashIndex
 
 from tdro.artifacts.files import read_counts, read_table, write_table
-from tdro.artifacts.schemas import DUPLICATES, NEGATIVES, QUERIES, TRAIN
+from tdro.artifacts.schemas import DEV_QUERIES, DUPLICATES, NEGATIVES, QUERIES, TRAIN
 from tdro.config.data import Dedup
-from tdro.data.dedup import dedup
+from tdro.data.dedup import NO_DEV, Dev, dedup
 from tdro.errors import UserError
 from tdro.text.fingerprints import normalise
 
@@ -32,7 +32,7 @@ class Stage:
         self.folder = folder
         self.train, self.duplicates = folder / "train.parquet", folder / "duplicates.parquet"
 
-    def run(self, queries, evaluation, mined=None, distance=2, within=False, files=()):
+    def run(self, queries, evaluation, mined=None, distance=2, within=False, files=(), dev=NO_DEV):
         negatives = None
         if mined is not None:
             negatives = self.folder / "negatives.parquet"
@@ -40,11 +40,21 @@ class Stage:
             write_table(negatives, columns | {"positive_scores": [[0.9]] * len(mined)}, NEGATIVES)
         path = write_queries(self.folder / "queries.parquet", queries, negatives=[7, 8])
         tests = {name: write_queries(self.folder / f"{name}.parquet", texts) for name, texts in evaluation.items()}
-        dedup(
-            path, negatives, tests, self.train, self.duplicates, Dedup(distance=distance, within=within, queries=files)
-        )
+        settings = Dedup(distance=distance, within=within, queries=files)
+        dedup(path, negatives, tests, self.train, self.duplicates, settings, dev=dev)
         train, duplicates = read_table(self.train, TRAIN), read_table(self.duplicates, DUPLICATES)
         return train.to_pylist(), duplicates.to_pylist()
+
+    def dev(self, own, others=()):
+        """Dev queries of this task, by row, and of another one."""
+        for name, texts in (("own", own), ("other", dict(enumerate(others)))):
+            columns = {"query_id": map(str, texts), "query": texts.values(), "row": texts}
+            rows = {name: list(values) for name, values in columns.items()} | dict.fromkeys(
+                ("positives", "negatives"), [[]] * len(texts)
+            )
+            write_table(self.folder / f"{name}-dev.parquet", rows, DEV_QUERIES)
+        queries = {name: self.folder / f"{name}-dev.parquet" for name in ("own", "other")}
+        return Dev(self.folder / "dev.parquet", queries["own"], queries)
 
 
 @pytest.fixture
@@ -141,6 +151,37 @@ def test_within_a_task_the_first_row_that_is_left_stays(stage):
         (3, "(itself)", "who wrote it"),
         (4, "(itself)", "who wrote it"),
     ]
+
+
+def test_dev_rows_stand_in_a_file_of_their_own_and_take_what_is_near_out_of_training(stage):
+    queries = ["where is rome", "who wrote it", "Where is Rome?", "one fish", "two birds", "three cows", "four pigs"]
+    dev = stage.dev({0: queries[0], 5: queries[5]}, ["one fish!", "four dogs"])
+    train, duplicates = stage.run(queries, {"a": ["three cows!", "Two birds"]}, dev=dev)
+    assert [row["query"] for row in train] == [1, 6]
+    assert read_table(dev.rows, TRAIN).to_pylist() == [{"query": 0, "positives": [0], "negatives": [7, 8]}]
+    assert [(row["query"], row["source"], row["matched"]) for row in duplicates] == [
+        (2, "own (dev)", "where is rome"),
+        (3, "other (dev)", "one fish!"),
+        (4, "a", "Two birds"),
+    ]
+    counts = read_counts(stage.train)
+    assert counts == {
+        "queries": 7,
+        "dropped by mining": 0,
+        "near-duplicates of evaluation queries": 1,
+        "near-duplicates of dev queries": 2,
+        "near-duplicates within the task": 0,
+        "training rows": 2,
+        "training rows without a negative": 0,
+        "dev rows near an evaluation query": 1,
+        "dev rows": 1,
+    }
+
+
+def test_without_dev_queries_dev_rows_are_an_empty_file(stage):
+    train, _ = stage.run(["where is rome", "who wrote it"], {}, dev=Dev(stage.folder / "dev.parquet"))
+    assert [row["query"] for row in train] == [0, 1]
+    assert len(read_table(stage.folder / "dev.parquet", TRAIN)) == 0
 
 
 def test_query_files_of_every_kind(stage):

@@ -118,6 +118,10 @@ def test_training_is_compared_with_the_queries_that_it_must_not_repeat(made, tmp
     everything = by_rule(forecast(made))["dedup"].seconds
     config = f"{CONFIG}dedup: {{against: [in_domain]}}\n"
     some = by_rule(forecast(read_in(tmp_path, monkeypatch, config, REGISTRY)))["dedup"].seconds
+    apart = by_rule(
+        forecast(read_in(tmp_path, monkeypatch, CONFIG, REGISTRY.replace("held_out: 10", "dev: 50, held_out: 10")))
+    )["dedup"].seconds
+    assert apart - everything == pytest.approx(2 * 50 / ROWS_A_SECOND["dedup"])
     assert everything - some == pytest.approx(2 * 1000 / ROWS_A_SECOND["dedup"])  # two tasks, the queries of `web`
 
 
