@@ -120,7 +120,7 @@ def _ours(folder: Path, batch_size: int) -> dict:
     with _timed(parts, "encode"):
         encode([folder], folder / "checkpoints", settings)
     with _timed(parts, "search"):
-        search(embeddings, corpus, queries, candidates, Search())
+        search(embeddings, corpus, queries, candidates, folder / "kept", Search())
     with _timed(parts, "select"):
         select_negatives(candidates, corpus, queries, negatives, Select(margin=0.05))
     again = {}

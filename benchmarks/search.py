@@ -1,17 +1,20 @@
 """Memory and time of `tdro search`, beside a faiss index that holds the whole corpus.
 
     python benchmarks/search.py                    # 1,000,000 x 384, 2,000 queries; 0.8 GB in a temporary folder
+    python benchmarks/search.py --queries 20000 --sides tdro faiss "tdro torch"
     python benchmarks/search.py --passages 100000 --queries 20000 --block 64
 
 The embeddings are made for the run: unit vectors around 1,000 centres, a query near each of some passages. `tdro`
-searches the float16 shards exactly (`Flat`), block by block; `faiss` loads them as float32 into one `IndexFlatIP`;
-`tdro IVF` is the same stage with `IVF1024,Flat` and 32 probes, `tdro HNSW` with `HNSW16`; `again` finds the index that
-the one before has built. Each is a process of its own. Memory is the peak of
+searches the float16 shards exactly (`Flat`), block by block, with faiss also where there is a GPU; `faiss` loads them
+as float32 into one `IndexFlatIP`; `tdro torch` is what a GPU searches with, on torch's CPU device; `tdro IVF` is the
+same stage with `IVF1024,Flat` and 32 probes, `tdro HNSW` with `HNSW16`; `again` finds the index that the one before has
+built. Each is a process of its own; seconds are told of the clock and of the processors. Memory is the peak of
 resident memory above that of the process after its imports, memory-mapped pages included.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -32,13 +35,14 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         _write_data(Path(folder), options.passages, options.queries)
-        sides = {name: _subprocess(name, folder, options.block) for name in _SIDES}
-        found = {name: np.load(Path(folder) / f"{name}.npy") for name in _SIDES}
+        sides = {name: _subprocess(name, folder, options.block) for name in options.sides}
+        found = {name: np.load(Path(folder) / f"{name}.npy") for name in options.sides}
     whole = sides["faiss"]
     for name, side in sides.items():
         print(
-            f"{name}: {side['seconds']:.1f} s, {side['memory_mb']:.0f} MB above the imports; against faiss "
-            f"{side['seconds'] / whole['seconds']:.2f}x the time, {side['memory_mb'] / whole['memory_mb']:.2f}x the "
+            f"{name}: {side['seconds']:.1f} s, of the processors {side['cpu']:.1f} s, {side['memory_mb']:.0f} MB above "
+            f"the imports; against faiss {side['seconds'] / whole['seconds']:.2f}x the time, "
+            f"{side['cpu'] / whole['cpu']:.2f}x of the processors, {side['memory_mb'] / whole['memory_mb']:.2f}x the "
             f"memory; {100 * _overlap(found[name], found['faiss']):.2f} % of its {DEPTH} nearest"
         )
 
@@ -48,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=2_000)
     parser.add_argument("--block", type=int, default=256, help="MB of the corpus searched at a time")
+    parser.add_argument("--sides", nargs="+", choices=_SIDES, default=list(_SIDES), help="faiss must be among them")
     parser.add_argument("--side", choices=_SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -111,7 +116,7 @@ def _ours(folder: Path, name: str, **settings) -> np.ndarray:
     from tdro.mining.search import search
 
     files = (folder / "embeddings", folder / "corpus.parquet", folder / "queries.parquet", folder / f"{name}.parquet")
-    search(*files, Search(depth=DEPTH, **settings))
+    search(*files, folder / f"{name}-kept", Search(depth=DEPTH, **settings))
     import pyarrow.parquet as pq
 
     lists = pq.read_table(files[-1], columns=["candidates"])["candidates"]
@@ -131,6 +136,15 @@ def _whole(folder: Path, name: str) -> np.ndarray:
     return index.search(queries.slice(0, len(queries)), DEPTH)[1]
 
 
+def _torch(folder: Path, name: str) -> np.ndarray:
+    import torch
+
+    from tdro.retrieval import nearest
+
+    nearest.on_cpu, nearest.device = lambda: False, lambda: torch.device("cpu")
+    return _ours(folder, name)
+
+
 def _inverted(folder: Path, name: str) -> np.ndarray:
     return _ours(folder, name, index="IVF1024,Flat", nprobe=32)
 
@@ -142,6 +156,7 @@ def _graph(folder: Path, name: str) -> np.ndarray:
 _SIDES = {
     "tdro": _ours,
     "faiss": _whole,
+    "tdro torch": _torch,
     "tdro IVF": _inverted,
     "tdro IVF again": _inverted,
     "tdro HNSW": _graph,
@@ -150,7 +165,9 @@ _SIDES = {
 
 
 def _run_side(side: str, folder: Path, block: int) -> dict:
-    import faiss  # noqa: F401 (so that both sides start from the same imports)
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    import faiss  # noqa: F401 (so that all sides start from the same imports)
+    import torch  # noqa: F401
 
     import tdro.mining.search  # noqa: F401
     from tdro.retrieval import shards
@@ -158,12 +175,12 @@ def _run_side(side: str, folder: Path, block: int) -> dict:
     shards.BLOCK_BYTES = block * 2**20
 
     resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    before, started = int(resident.split()[1]), time.monotonic()
+    before, started, worked = int(resident.split()[1]), time.monotonic(), time.process_time()
     rows = _SIDES[side](folder, side)
-    seconds = time.monotonic() - started
+    seconds, cpu = time.monotonic() - started, time.process_time() - worked
     np.save(folder / f"{side}.npy", rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "memory_mb": (peak - before) / 1024}
+    return {"seconds": seconds, "cpu": cpu, "memory_mb": (peak - before) / 1024}
 
 
 if __name__ == "__main__":

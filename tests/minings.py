@@ -57,6 +57,13 @@ def made_embeddings(folder, vectors, size=64):
 
 
 def mine(folder, corpus, asked, miner, **settings):
-    search(encoded(folder, corpus, asked, model=miner), corpus, asked, folder / "candidates", Search(depth=200))
+    search(
+        encoded(folder, corpus, asked, model=miner),
+        corpus,
+        asked,
+        folder / "candidates",
+        folder / "kept",
+        Search(depth=200),
+    )
     select_negatives(folder / "candidates", corpus, asked, folder / "out", Select(**settings))
     return read_table(folder / "out", NEGATIVES).to_pylist()

@@ -30,22 +30,23 @@ def _encode(options) -> None:
     encode(options.folders, options.checkpoints, read_settings(options, Encode), options.fetched)
 
 
-@command("search", paths("embeddings", "corpus", "queries", "output"))
+@command("search", paths("embeddings", "corpus", "queries", "output", "checkpoints"))
 def _search(options) -> None:
     r"""Find the passages nearest to each query.
 
     input    embeddings/ of `tdro encode`, corpus.parquet, queries.parquet
-    output   candidates.parquet, with scores
+    output   candidates.parquet, with scores; a killed run resumes from CHECKPOINTS
     settings section `mining.search` of the config
 
     tdro search --embeddings results/data/nq/embeddings --corpus results/data/nq/corpus.parquet \
-      --queries results/data/nq/queries.parquet --output candidates.parquet --settings '{index: Flat, depth: 100}'
+      --queries results/data/nq/queries.parquet --output candidates.parquet \
+      --checkpoints checkpoints/candidates/nq --settings '{index: Flat, depth: 100}'
     """
     from tdro.config.mining import Search
     from tdro.mining.search import search
 
     settings = read_settings(options, Search)
-    search(options.embeddings, options.corpus, options.queries, options.output, settings)
+    search(options.embeddings, options.corpus, options.queries, options.output, options.checkpoints, settings)
 
 
 @command("rescore", paths("candidates", "corpus", "queries", "output"), FETCHED)

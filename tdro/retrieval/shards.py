@@ -85,6 +85,23 @@ class Embeddings:
             yield start, min(start + rows, len(self))
 
 
+def begin(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Make a folder in which a killed run leaves what the next one goes on with; throw away what is of another run.
+
+    Args:
+        folder: The folder.
+        identity: What its content depends on, as JSON has it.
+    """
+    path = folder / _IDENTITY
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if before != identity:
+        if before:
+            other = ", ".join(key for key, value in identity.items() if before.get(key) != value)
+            log.info("%s belongs to a run with other %s; starting afresh", folder, other)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(path, identity)
+
+
 class Workspace:
     """Where shards are made until all are there; survives a kill.
 
@@ -107,20 +124,10 @@ class Workspace:
         Claims are of one run. Those of a run that was killed stand for shards that nobody makes any more.
         """
         if processes().is_main_process:
-            self._make()
+            begin(self.folder, self.identity)
             shutil.rmtree(self.folder / _CLAIMS, ignore_errors=True)
         self._claims = self.folder / _CLAIMS / agreed(uuid.uuid4().hex)
         self._claims.mkdir(parents=True, exist_ok=True)
-
-    def _make(self) -> None:
-        path = self.folder / _IDENTITY
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if before != self.identity:
-            if before:
-                other = ", ".join(key for key, value in self.identity.items() if before.get(key) != value)
-                log.info("%s belongs to a run with other %s; starting afresh", self.folder, other)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            write_json(path, self.identity)
 
     def claim(self, number: int) -> bool:
         """Whether this process is to make a shard: it is not there, and no process of this run has claimed it."""

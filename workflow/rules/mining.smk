@@ -62,12 +62,14 @@ rule search:
         gpu=0,
     params:
         **settings(JOBS.config.mining.search),
+        # As in `encode`.
+        checkpoints="checkpoints/candidates/{task}",
     message:
         "Searching the passages nearest to the queries of {wildcards.task}"
     shell:
         stage(
             "search --embeddings {input.embeddings} --corpus {input.corpus} --queries {input.queries}"
-            " --output {output.candidates}"
+            " --output {output.candidates} --checkpoints {params.checkpoints}"
         )
 
 

@@ -78,7 +78,7 @@ def test_cut_texts_are_counted_up_to_the_negatives_that_the_report_reads(miner, 
     encode([tmp_path], tmp_path / "checkpoints", Encode(model=miner, max_length=8, shard_size=3, batch_size=2))
     found = [Embeddings(tmp_path / "embeddings" / side).manifest["cut"] for side in ("corpus", "queries")]
     assert found == [1, 1]
-    search(tmp_path / "embeddings", corpus, asked, tmp_path / "candidates", Search(depth=3))
+    search(tmp_path / "embeddings", corpus, asked, tmp_path / "candidates", tmp_path / "kept", Search(depth=3))
     choice = Select(ranks=(0, 3), samples=1)
     select_negatives(tmp_path / "candidates", corpus, asked, tmp_path / "negatives", choice)
     counts = read_counts(tmp_path / "negatives")
