@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import yaml
-from training import MALLOC, embed_as_released, timed
+from training import MALLOC, as_released, timed
 
 ROOT = Path(__file__).parents[1]
 WAYS = ("ours", "cached", "released")
@@ -37,24 +37,27 @@ def released_loss(model, reference, weights, task_ids, temperature: float):
     """Loss of the proxy as the released code computes it, the reference model beside it."""
     import torch
 
+    from tdro.training import collate
+    from tdro.training.forward import embed
     from tdro.training.losses import own_negatives_loss
+
+    collate.batch_of = as_released
 
     class Released(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.model, self.seen = model, []
 
-        def losses(self, encoder, features):
-            queries, *passages = embed_as_released(encoder, features)
+        def losses(self, encoder, batch):
+            queries, *passages = embed(encoder, batch)
             return own_negatives_loss(queries, torch.stack(passages, 1), temperature)
 
-        def forward(self, features, labels):
-            features = list(features)
+        def forward(self, batch, rows):
             with torch.no_grad():
-                known = self.losses(reference, features)
-            losses = self.losses(self.model, features)
+                known = self.losses(reference, batch)
+            losses = self.losses(self.model, batch)
             self.seen.append(losses.detach().mean().item())
-            return (weights.observe(task_ids[labels], losses, known) * losses).sum()
+            return (weights.observe(task_ids[torch.as_tensor(rows)], losses, known) * losses).sum()
 
     return Released()
 

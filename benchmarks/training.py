@@ -29,8 +29,18 @@ WARM_UP = 4
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
 
 
-def embed_as_released(model, columns):
-    """Embeddings of each column; one pass for the queries, one for the passages, padded to the longest of all."""
+def by_column(columns, *others):
+    """A batch with a pass a column, as sentence-transformers' loss has it."""
+    import torch
+
+    from tdro.training.collate import Batch
+
+    texts, tokens = len(columns[0]["input_ids"]), sum(int(column["attention_mask"].sum()) for column in columns)
+    return Batch(columns, torch.arange(len(columns) * texts).reshape(len(columns), -1), {}, tokens, cached=False)
+
+
+def as_released(columns, *others):
+    """A batch with a pass for the queries and one for the passages, padded to the longest of all."""
     import torch
 
     longest = max(column["attention_mask"].shape[1] for column in columns)
@@ -40,9 +50,8 @@ def embed_as_released(model, columns):
         pad = torch.nn.functional.pad
         return {n: torch.cat([pad(c[n], (0, longest - c[n].shape[1])) for c in columns]) for n in names}
 
-    queries = model(columns[0] | widened(columns[:1]))["sentence_embedding"]
-    passages = model(columns[1] | widened(columns[1:]))["sentence_embedding"]
-    return [queries, *passages.reshape(len(columns) - 1, *queries.shape).unbind(0)]
+    passes = [columns[0] | widened(columns[:1]), columns[1] | widened(columns[1:])]
+    return by_column(columns)._replace(passes=passes)
 
 
 def run(way: str, config: Path, results: Path, steps: int, length: int | None) -> dict:
@@ -55,17 +64,15 @@ def run(way: str, config: Path, results: Path, steps: int, length: int | None) -
     from tdro.artifacts.schemas import PLAN
     from tdro.models.bases import base_prompts, load_retriever
     from tdro.pipeline.start import read
-    from tdro.training import forward, losses
+    from tdro.training import collate, losses
     from tdro.training.batches import Texts
     from tdro.training.kepttexts import keep_texts
     from tdro.training.meter import Meter
 
-    embed = {
-        "ours": forward.embed_columns,
-        "sentence-transformers": lambda model, columns, *others: merged_forward.embed_columns(model, columns),
-        "released": lambda model, columns, *others: embed_as_released(model, columns),
-    }[way]
-    losses.embed_columns = embed
+    if way != "ours":
+        collate.batch_of = as_released if way == "released" else by_column
+    if way == "sentence-transformers":
+        losses.embed = lambda model, batch, meter: merged_forward.embed_columns(model, batch.passes)
     jobs = read(yaml.safe_load(config.read_text()), ROOT)
     job = jobs.train(jobs.config.proxy, jobs.config.seeds[0])
     settings = job.training.model_copy(update={"steps": steps, "log_steps": 1, "save_steps": 10 * steps})

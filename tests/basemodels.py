@@ -12,6 +12,7 @@ from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
 from tdro.models.networks import network_of
 from tdro.models.weights import freeze_unused
+from tdro.training.collate import batch_of
 from tdro.training.losses import ContrastiveLoss
 
 ENCODING = Encoding(query_length=24, passage_length=32, precision="fp32")
@@ -79,7 +80,7 @@ def train(retriever, steps=2):
     for _ in range(steps):
         columns = [retriever.preprocess(queries, task="query"), retriever.preprocess(passages, task="document")]
         optimizer.zero_grad()
-        loss(columns, torch.arange(len(TEXTS))).backward()
+        loss(batch_of(columns), range(len(TEXTS))).backward()
         assert all(p.grad is not None for p in trained)
         optimizer.step()
     return retriever.eval()

@@ -1,14 +1,18 @@
 """The loss of the proxy: it weighs the rows of a batch by the weights of their tasks, and moves the weights."""
 
+from collections.abc import Sequence
+
 import torch
 from accelerate.utils import gather
 from torch import Tensor
 
 from tdro.config.training import Tdro
 from tdro.dro.update import TaskWeights
-from tdro.models.processes import processes
-from tdro.training.forward import embed_columns
-from tdro.training.losses import check_finite, own_negatives_loss
+from tdro.models.processes import processes, sent
+from tdro.training.collate import Batch, rows_of_all
+from tdro.training.finite import check_finite
+from tdro.training.forward import embed
+from tdro.training.losses import own_negatives_loss
 from tdro.training.meter import Meter
 
 
@@ -20,7 +24,7 @@ class RobustLoss(torch.nn.Module):
         weights: The task weights, which see each micro-batch and say what its rows weigh.
         task_ids: Task of each row of the plan, shape (rows,).
         reference: Reference loss of each row of the plan, shape (rows,).
-        tdro: Temperature, micro-batches between two updates, and tokens of a forward pass.
+        tdro: Temperature, and micro-batches between two updates.
         meter: Is told tokens and losses.
     """
 
@@ -28,7 +32,7 @@ class RobustLoss(torch.nn.Module):
         self, model, weights: TaskWeights, task_ids: Tensor, reference: Tensor, tdro: Tdro, meter: Meter
     ) -> None:
         super().__init__()
-        self._mini_batch_tokens, self._meter = tdro.mini_batch_tokens, meter
+        self._meter = meter
         self.model, self.weights = model, weights
         self.task_ids, self.reference = task_ids, reference
         self.temperature, self.accumulation = tdro.temperature, tdro.accumulation
@@ -38,21 +42,21 @@ class RobustLoss(torch.nn.Module):
         #: What each finished step did, as columns of shape (k,).
         self.history: list[dict[str, list]] = []
 
-    def forward(self, features: list[dict[str, Tensor]], labels: Tensor) -> Tensor:
+    def forward(self, batch: Batch, rows: Sequence[int]) -> Tensor:
         """The weighted loss of a micro-batch, a scalar.
 
         Args:
-            features: Tokens of the queries, the positives and each column of negatives.
-            labels: Number of each row in the plan, shape (n,).
+            batch: The queries, the positives and each column of negatives.
+            rows: Number of each row in the plan, n of them.
         """
-        queries, *passages = embed_columns(self.model, features, self._mini_batch_tokens, self._meter)
+        queries, *passages = embed(self.model, batch, self._meter)
         losses = own_negatives_loss(queries, torch.stack(passages, dim=1), self.temperature)
-        rows, all_losses = gather(labels).cpu(), gather(losses.detach()).cpu()
-        check_finite(all_losses[:, None], rows)
-        self._meter.add_losses(rows, all_losses)
-        row_weights = self._observe(rows, all_losses)
+        everyone, all_losses = rows_of_all(rows), _on_host(losses)
+        check_finite(all_losses[:, None], everyone)
+        self._meter.add_losses(everyone, all_losses)
+        row_weights = self._observe(torch.as_tensor(everyone), all_losses)
         state = processes()
-        own = row_weights.view(state.num_processes, -1)[state.process_index].to(losses.device)
+        own = sent(row_weights.view(state.num_processes, -1)[state.process_index], losses.device)
         # Gradients are averaged over processes, the weights are shares of all rows: hence the factor.
         return state.num_processes * (own * losses).sum()
 
@@ -82,6 +86,15 @@ class RobustLoss(torch.nn.Module):
             "mean": weights.mean.tolist(),
             "ema": weights.ema.tolist(),
         }
+
+
+def _on_host(losses: Tensor) -> Tensor:
+    """The losses of all processes' rows, shape (N,), on the CPU: the one time that a micro-batch waits for its device.
+
+    The update of the weights is a few numbers a task, in the very operations of the released code, and the weights
+    scale the loss of this same micro-batch: they must be known before its backward pass.
+    """
+    return gather(losses.detach()).cpu()
 
 
 def _means(tasks: Tensor, values: Tensor, rows: Tensor) -> list[float | None]:

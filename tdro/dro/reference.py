@@ -30,9 +30,10 @@ from tdro.progress import Progress
 from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.shards import Workspace
 from tdro.training.batches import Text, Texts, files_of
-from tdro.training.forward import passes
+from tdro.training.collate import passes
+from tdro.training.finite import check_finite
 from tdro.training.kepttexts import keep_texts
-from tdro.training.losses import check_finite, own_negatives_loss
+from tdro.training.losses import own_negatives_loss
 
 #: Rows whose texts are held as embeddings at once, each distinct one encoded once; what a killed run loses at most.
 BLOCK = 8192
@@ -105,7 +106,7 @@ class Judge:
         """Losses of some rows of the plan, from the row with that number on, shape (n,), as a shard."""
         start, table = block
         losses = self.losses([self._texts.of_row(row) for row in table.to_pylist()])
-        check_finite(losses[:, None], start + torch.arange(len(losses)))
+        check_finite(losses[:, None], range(start, start + len(losses)))
         progress.add(len(losses))
         return losses.numpy(), {}
 

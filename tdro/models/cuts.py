@@ -6,7 +6,7 @@ fill the limit; these are tokenised again, uncut, to tell those that are cut fro
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tdro.models.room import length_of
@@ -47,33 +47,6 @@ class CutCounter:
         say(what, self.cut.total(), self.read.total())
         self.read.clear()
         self.cut.clear()
-
-
-class CountingCollator:
-    """A trainer's collator that counts the texts of each row.
-
-    Args:
-        collator: sentence-transformers' own.
-        model: The retriever.
-        tell: Gets the labels of some rows, and which of their texts of one column are cut, by place.
-    """
-
-    def __init__(self, collator, model, tell: Callable[[list[int], list[int]], None]) -> None:
-        self._collator, self._model, self._tell = collator, model, tell
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._collator, name)
-
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """What the collator makes of some rows."""
-        batch = self._collator(rows)
-        labels = [int(row["label"]) for row in rows]
-        for column in (name for name in rows[0] if name != "label"):
-            start = f"{column}_"
-            features = {name.removeprefix(start): value for name, value in batch.items() if name.startswith(start)}
-            texts = [row[column] for row in rows]
-            self._tell(labels, cut_places(self._model, texts, features, features.get("task")))
-        return batch
 
 
 def say(what: str, cut: int, read: int) -> None:

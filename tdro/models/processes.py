@@ -7,7 +7,9 @@ launch configuration says `use_cpu`.
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +70,30 @@ def agreed(value: Any) -> Any:
 
     processes()
     return broadcast_object_list([value])[0]
+
+
+def most(numbers: Sequence[int]) -> list[int]:
+    """The largest of each number over all processes; all call it. Hosts ask hosts, and wait for no device."""
+    import torch
+    import torch.distributed
+
+    if processes().num_processes == 1:
+        return list(numbers)
+    found = torch.tensor(numbers)
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX, group=_hosts())
+    return found.tolist()
+
+
+@cache
+def _hosts():
+    """A group of all processes that leaves devices alone."""
+    import torch.distributed
+
+    return torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def sent(values, device):
+    """A tensor of the host on a device, a tensor; the host does not wait until it is there."""
+    if device.type == "cuda":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)

@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-from accelerate.utils import gather
 from transformers import TrainerCallback
 
 from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.versions import of_stage
 from tdro.config.sections import Section
 from tdro.errors import UserError
-from tdro.models.processes import agreed, processes
+from tdro.models.processes import agreed, most, processes
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +91,7 @@ class _SaveInTime(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
         # One process may see the signal, or the time, a step before the others: all must do so after the same step.
-        told = [self._asked, time.monotonic() - self._saved >= self._SECONDS]
-        asked, due = gather(torch.tensor([told], dtype=torch.int32, device=args.device)).any(dim=0).tolist()
+        asked, due = most([self._asked, time.monotonic() - self._saved >= self._SECONDS])
         if asked:
             control.should_save = control.should_training_stop = True
         elif due:

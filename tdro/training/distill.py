@@ -1,9 +1,12 @@
 """Distillation: a retriever learns how a cross-encoder ranks the passages of a row (docs/algorithm.md)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from tdro.config.training import Distill
+from tdro.models.processes import sent
 
 # Stands for minus infinity: its exponential is 0, and times 0 it is 0.
 _LOWEST = torch.finfo(torch.float32).min / 2
@@ -21,15 +24,15 @@ class Distillation:
     def __init__(self, scores: Tensor, settings: Distill) -> None:
         self._scores, self._weight, self._temperature = scores, settings.weight, settings.temperature
 
-    def blended(self, contrastive: Tensor, own: Tensor, labels: Tensor) -> Tensor:
+    def blended(self, contrastive: Tensor, own: Tensor, rows: Sequence[int]) -> Tensor:
         """The losses of some rows. A row that is not distilled (:func:`usable`) keeps its contrastive loss.
 
         Args:
             contrastive: The contrastive loss of each row, shape (n,).
             own: Logits of its positive and negatives, shape (n, 1 + m); -inf where one is left out of the loss.
-            labels: Number of each row in the plan, shape (n,).
+            rows: Number of each row in the plan, n of them.
         """
-        teacher = self._scores[labels.to(self._scores.device)].to(own.device)
+        teacher = sent(self._scores[torch.as_tensor(rows)], own.device)
         counted = usable(teacher) & torch.isfinite(own)
         distilled = counted[:, 0] & counted[:, 1:].any(dim=1)
         weight = self._weight * distilled

@@ -1,16 +1,13 @@
-"""A batch's texts through a model, with little computed on padding and nothing twice.
+"""A batch's texts through a model.
 
-A batch of rows has texts of many lengths: queries are short, passages long, code longer than headlines. Padded to its
-longest text, a third of a mixed batch is padding. Here all texts of a batch, whatever their column, are sorted by
-length and go through the model in groups of similar length; a text that stands in the batch several times goes once.
-The embeddings, and so loss and gradients, are the same.
+The embeddings, and so loss and gradients, are those of each column by itself, whatever the passes that a batch is
+dealt out to (:mod:`tdro.training.collate`).
 
-Where nothing is padded (flash attention, :mod:`tdro.models.features`), all texts go through the model together: there
-is nothing to group.
+With a limit of tokens a pass, gradients are cached (Gao et al. 2021, GradCache): all passes are embedded without a
+graph, the loss is differentiated with respect to the embeddings, and each pass is embedded again with a graph for its
+part of the gradient. Memory then holds the activations of one pass, whatever the batch.
 
-With a limit of tokens a pass, gradients are cached (Gao et al. 2021, GradCache): all groups are embedded without a
-graph, the loss is differentiated with respect to the embeddings, and each group is embedded again with a graph for its
-part of the gradient. Memory then holds the activations of one group, whatever the batch.
+Nothing here reads what a device has computed: the host goes ahead and hands it work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,81 +19,50 @@ from sentence_transformers.base.losses.gradcache import RandContext
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tdro.models.features import distinct, merged, padded, positions, rows_of, text_lengths
-from tdro.models.lengths import groups, packs
-from tdro.models.processes import processes
+from tdro.models.processes import most
+from tdro.training.collate import Batch
 from tdro.training.meter import Meter
 
-#: What a forward and backward pass costs beside its tokens, in tokens, by the type of device. Measured on two cores
-#: (docs/performance.md); for GPUs an estimate, from some 10 ms to launch the kernels of a pass.
-COST = {"cpu": 64, "cuda": 1024}
 
-
-def embed_columns(
-    model, columns: Sequence[Mapping[str, Any]], mini_batch_tokens: int | None = None, meter: Meter | None = None
-) -> list[Tensor]:
+def embed(model, batch: Batch, meter: Meter | None = None) -> list[Tensor]:
     """Embeddings of each column's texts.
 
     Args:
         model: A SentenceTransformer, maybe wrapped for several processes.
-        columns: Tokens of the queries, the positives and each column of negatives, n texts each, in any of the forms
-            of :mod:`tdro.models.features`.
-        mini_batch_tokens: Tokens of a forward pass at most, padding included, unless one text is longer; the gradients
-            are cached then. None sets no limit and caches nothing.
+        batch: The texts.
         meter: Is told the tokens.
 
     Returns:
         A tensor of shape (n, d) a column.
     """
-    features, places = distinct(merged(columns))
-    lengths = text_lengths(features)
-    parts = passes(features, lengths, mini_batch_tokens)
-    batches = [rows_of(features, part) for part in _as_many_everywhere(parts)]
     if meter:
-        meter.add_tokens(sum(lengths), sum(map(positions, batches)))
-    cached = mini_batch_tokens is not None and torch.is_grad_enabled()
-    embeddings = _embed_cached(model, batches) if cached else torch.cat([_embed(model, batch) for batch in batches])
-    order = {place: at for at, place in enumerate(place for part in parts for place in part)}
-    at = torch.tensor([order[place] for place in places.tolist()], device=embeddings.device)
-    return list(embeddings[at].reshape(len(columns), -1, embeddings.shape[-1]).unbind(0))
+        meter.add_tokens(batch.tokens, batch.computed)
+    passes = _as_many_everywhere(model, batch)
+    cached = batch.cached and torch.is_grad_enabled()
+    embeddings = _embed_cached(model, passes) if cached else torch.cat([_embed(model, texts) for texts in passes])
+    return list(embeddings[batch.places].unbind(0))
 
 
-def passes(
-    features: Mapping[str, Any], lengths: list[int], most: int | None, kind: str | None = None
-) -> list[list[int]]:
-    """The groups of texts that go through the model together: of like length where there is padding.
-
-    Args:
-        features: Tokens of the texts.
-        lengths: Tokens of each.
-        most: Tokens of a group at most, padding included, unless one text is longer; None sets no limit.
-        kind: Type of the device that computes; that of ``features`` unless they are still to go there.
-    """
-    if padded(features):
-        return groups(lengths, COST.get(kind or features["input_ids"].device.type, 64), most)
-    return packs(lengths, most)
+def _embed(model, texts: Mapping[str, Any]) -> Tensor:
+    return model(dict(texts))["sentence_embedding"]
 
 
-def _embed(model, batch: Mapping[str, Any]) -> Tensor:
-    return model(dict(batch))["sentence_embedding"]
-
-
-def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
-    """Embeddings without a graph, whose gradient, once it is known, is carried into the model group by group."""
+def _embed_cached(model, passes: Sequence[dict[str, Any]]) -> Tensor:
+    """Embeddings without a graph, whose gradient, once it is known, is carried into the model pass by pass."""
     states, found = [], []
     with torch.no_grad():
-        for batch in batches:
-            states.append(RandContext(*batch.values()))  # dropout draws the same masks again
-            found.append(_embed(model, batch))
+        for texts in passes:
+            states.append(RandContext(*texts.values()))  # dropout draws the same masks again
+            found.append(_embed(model, texts))
     embeddings = torch.cat(found).requires_grad_()
 
     def replay(gradient: Tensor) -> None:
         start = 0
-        for number, (batch, state) in enumerate(zip(batches, states, strict=True), start=1):
-            # Gradients are exchanged once, with the last group.
-            apart = isinstance(model, DistributedDataParallel) and number < len(batches)
+        for number, (texts, state) in enumerate(zip(passes, states, strict=True), start=1):
+            # Gradients are exchanged once, with the last pass.
+            apart = isinstance(model, DistributedDataParallel) and number < len(passes)
             with torch.enable_grad(), model.no_sync() if apart else nullcontext(), state:
-                again = _embed(model, batch)
+                again = _embed(model, texts)
                 again.backward(gradient[start : start + len(again)].to(again.dtype))
             start += len(again)
 
@@ -104,18 +70,13 @@ def _embed_cached(model, batches: Sequence[dict[str, Any]]) -> Tensor:
     return embeddings
 
 
-def _as_many_everywhere(parts: list[list[int]]) -> list[list[int]]:
-    """The groups, the largest of them halved until every process has the same number; ``parts`` is changed.
+def _as_many_everywhere(model, batch: Batch) -> list[dict[str, Any]]:
+    """The passes of a batch, with spare ones until every process has the same number.
 
-    A model that lies sharded over the processes is gathered at each forward pass, so all must make as many.
+    A model that lies sharded over the processes is gathered at each pass, so all must make as many. What a spare pass
+    embeds stands in no place of the batch, and its gradient is zero.
     """
-    state = processes()
-    if state.num_processes > 1:
-        number = torch.tensor(len(parts), device=state.device)
-        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
-        while len(parts) < number:
-            largest = max(range(len(parts)), key=lambda at: len(parts[at]))
-            part, half = parts[largest], len(parts[largest]) // 2
-            # A single text goes a second time; its gradient is that of the last time, and zero before.
-            parts[largest : largest + 1] = [part[:half], part[half:]] if half else [part, part]
-    return parts
+    if isinstance(model, DistributedDataParallel):  # each process has all of it
+        return batch.passes
+    (number,) = most([len(batch.passes)])
+    return batch.passes + [batch.spare] * (number - len(batch.passes))

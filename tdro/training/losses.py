@@ -1,17 +1,17 @@
 """The two contrastive losses, both computed in float32 whatever the precision of the encoder."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
-from accelerate.utils import gather
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.util import all_gather_with_grad, cos_sim, get_rank, pairwise_cos_sim
 from torch import Tensor
 
-from tdro.errors import UserError
+from tdro.models.processes import sent
+from tdro.training.collate import Batch, rows_of_all
 from tdro.training.distill import Distillation
-from tdro.training.forward import embed_columns
+from tdro.training.forward import embed
 from tdro.training.masks import KnownPositives
 from tdro.training.meter import Meter
 
@@ -34,8 +34,7 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         known: Known positives of each row of the plan; None leaves no passage out.
         factors: What the loss of each row of the plan is scaled by, shape (rows,); None scales nothing. The rows of a
             batch share a task, hence a factor.
-        mini_batch_tokens: Tokens of a forward pass, see :func:`tdro.training.forward.embed_columns`.
-        meter: Is told tokens and losses.
+        meter: Is told tokens and losses, and stops the training where something is not finite.
         dimensions: The loss is the sum of those of the embeddings cut to each of these dimensions (Kusupati et al.
             2022), as sentence-transformers' ``MatryoshkaLoss``; with none it is that of the whole embeddings.
         alone: Whether the rows of a batch are compared with no passage of other rows, a bool a row of the plan, shape
@@ -49,7 +48,6 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         temperature: float,
         known: KnownPositives | None = None,
         factors: Tensor | None = None,
-        mini_batch_tokens: int | None = None,
         meter: Meter | None = None,
         dimensions: Sequence[int] = (),
         alone: Tensor | None = None,
@@ -58,56 +56,56 @@ class ContrastiveLoss(MultipleNegativesRankingLoss):
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         super().__init__(model, scale=1 / temperature, gather_across_devices=several)
         self._known, self._factors = known, factors
-        self._mini_batch_tokens, self._meter = mini_batch_tokens, meter
+        self._meter = meter
         self._dimensions = tuple(dimensions) or (None,)  # None keeps all
         self._alone, self._distillation = alone, distillation
 
-    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-        """As the parent class, the texts sorted by length (:mod:`tdro.training.forward`).
+    def forward(self, batch: Batch, rows: Sequence[int]) -> Tensor:
+        """As the parent class, of a batch that is dealt out to passes (:mod:`tdro.training.collate`).
 
         Args:
-            sentence_features: Tokens of the queries, the positives and each column of negatives.
-            labels: Number of each row in the plan, shape (n,).
-
-        Raises:
-            UserError: naming the rows whose embeddings are not finite.
+            batch: The queries, the positives and each column of negatives.
+            rows: Number of each row in the plan, n of them.
         """
-        embeddings = embed_columns(self.model, list(sentence_features), self._mini_batch_tokens, self._meter)
-        check_finite(torch.stack([e.detach().sum(dim=1) for e in embeddings], dim=1), labels)
-        loss = self.compute_loss_from_embeddings(embeddings, labels)
+        embeddings = embed(self.model, batch, self._meter)
+        loss = self.compute_loss_from_embeddings(embeddings, rows)
         if self._meter:
-            self._meter.add_losses(labels, loss.expand(len(labels)))
-        return loss if self._factors is None else loss * self._factors[int(labels[0])].item()
+            losses = loss.detach().expand(len(rows))
+            self._meter.add_losses(rows, losses)
+            sums = [embedding.detach().sum(dim=1) for embedding in embeddings]
+            self._meter.add_values(rows, torch.stack([*sums, losses], dim=1))
+        return loss if self._factors is None else loss * float(self._factors[rows[0]])
 
-    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor | None) -> Tensor:
+    def compute_loss_from_embeddings(self, embeddings: list[Tensor], rows: Sequence[int] | None) -> Tensor:
         """Mean loss of this process's queries, a scalar; of several dimensions their sum.
 
         Args:
             embeddings: Of the queries, the positives and each column of negatives, shape (n, d) each.
-            labels: Number of each row in the plan, shape (n,); not read where nothing depends on the row.
+            rows: Number of each row in the plan; not read where nothing depends on the row.
         """
         with torch.autocast(embeddings[0].device.type, enabled=False):
             queries, *passages = [e.float() for e in embeddings]
-            alone = self._alone is not None and self._alone[int(labels[0])].item()
-            logits, own = self._own(queries, passages) if alone else self._in_batch(queries, passages, labels)
-            return torch.stack([self._loss(logits(size), own, labels) for size in self._dimensions]).sum()
+            alone = self._alone is not None and bool(self._alone[rows[0]])
+            logits, own = self._own(queries, passages) if alone else self._in_batch(queries, passages, rows)
+            return torch.stack([self._loss(logits(size), own, rows) for size in self._dimensions]).sum()
 
-    def _loss(self, scores: Tensor, own: Tensor, labels: Tensor | None) -> Tensor:
+    def _loss(self, scores: Tensor, own: Tensor, rows: Sequence[int] | None) -> Tensor:
         """Mean loss of rows by their logits, shape (n, N), and the places of their own passages, shape (n, 1 + m)."""
         if self._distillation is None:
             return torch.nn.functional.cross_entropy(scores, own[:, 0])
         losses = torch.nn.functional.cross_entropy(scores, own[:, 0], reduction="none")
-        return self._distillation.blended(losses, scores.gather(1, own), labels).mean()
+        return self._distillation.blended(losses, scores.gather(1, own), rows).mean()
 
-    def _in_batch(self, queries: Tensor, passages: list[Tensor], labels: Tensor | None) -> tuple[Logits, Tensor]:
+    def _in_batch(self, queries: Tensor, passages: list[Tensor], rows: Sequence[int] | None) -> tuple[Logits, Tensor]:
         """Logits of the passages of all processes, shape (n, N), and the places of each row's own, shape (n, 1 + m)."""
         first = 0
         if self.gather_across_devices:
             passages = [all_gather_with_grad(column) for column in passages]
             first = get_rank() * len(queries)
-        rows = torch.arange(first, first + len(queries), device=queries.device)
-        own = rows[:, None] + torch.arange(len(passages), device=queries.device) * len(passages[0])
-        mask = self._known.mask(gather(labels), first, len(queries)).to(own.device) if self._known else None
+        places = torch.arange(first, first + len(queries), device=queries.device)
+        own = places[:, None] + torch.arange(len(passages), device=queries.device) * len(passages[0])
+        left_out = self._known.mask(rows_of_all(rows), first, len(queries)) if self._known else None
+        mask = None if left_out is None else sent(left_out, queries.device)
         everything = torch.cat(passages)
 
         def logits(size: int | None) -> Tensor:
@@ -142,23 +140,3 @@ def own_negatives_loss(queries: Tensor, passages: Tensor, temperature: float) ->
     with torch.autocast(queries.device.type, enabled=False):
         scores = torch.einsum("nd,nmd->nm", queries.float(), passages.float()) / temperature
         return torch.logsumexp(scores, dim=1) - scores[:, 0]
-
-
-def check_finite(values: Tensor, rows: Tensor) -> None:
-    """Stop before a step that would spoil the model.
-
-    Args:
-        values: What was computed of each row, shape (n, ...).
-        rows: Number of each row in the plan, shape (n,).
-
-    Raises:
-        UserError: naming the first rows with a value that is not finite.
-    """
-    bad = rows[~torch.isfinite(values).flatten(1).all(dim=1)].tolist()
-    if bad:
-        first = ", ".join(map(str, bad[:5]))
-        raise UserError(
-            f"the loss is not finite for {len(bad)} of {len(rows)} rows, in the plan row {first}. "
-            "Lower `learning_rate` or raise `temperature`, and look at the texts of these rows. "
-            "Checkpoints of earlier steps are kept."
-        )

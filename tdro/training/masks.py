@@ -4,7 +4,7 @@ Many questions may have one answer. Where two of them meet in a batch, the answe
 other. A plan names every passage by its row in the corpus, so those pairs are known before anything is encoded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -40,11 +40,11 @@ class KnownPositives:
             before += len(column)
         self._known = Lists.from_arrow(pa.chunked_array(lists))
 
-    def mask(self, batch: Tensor, first: int, number: int) -> Tensor:
+    def mask(self, batch: Sequence[int], first: int, number: int) -> Tensor:
         """Where a passage of the batch is a positive of a row, but stands for another one.
 
         Args:
-            batch: Numbers in the plan of the rows of all processes, shape (N,).
+            batch: Numbers in the plan of the rows of all processes, N of them.
             first: Place of this process's first row among them.
             number: How many rows this process has, n.
 
@@ -53,7 +53,7 @@ class KnownPositives:
             rows, then all first negatives, and so on. A row's own positive is false where it stands for the row itself,
             and true in every other place.
         """
-        rows = batch.cpu().numpy()
+        rows = np.asarray(batch)
         passages = self._passages[rows].T.reshape(-1)
         order = np.argsort(passages, kind="stable")
         known = self._known.take(self._list_of[rows[first : first + number]])

@@ -10,6 +10,7 @@ from accelerate.utils import gather
 from torch import Tensor
 
 from tdro.models.processes import processes
+from tdro.training.finite import check_finite
 
 
 class Meter:
@@ -24,6 +25,7 @@ class Meter:
         self._names = sorted(set(tasks))
         self._read: Counter[str] = Counter()
         self._cut: Counter[str] = Counter()
+        self._values: list[tuple[Sequence[int], Tensor]] = []
         self._start()
 
     def add_tokens(self, tokens: int, computed: int) -> None:
@@ -31,19 +33,34 @@ class Meter:
         self._tokens += tokens
         self._computed += computed
 
-    def add_losses(self, rows: Tensor, losses: Tensor) -> None:
-        """Losses of some rows.
+    def add_losses(self, rows: Sequence[int], losses: Tensor) -> None:
+        """Losses of some rows; nobody looks at them before :meth:`read`.
 
         Args:
-            rows: Number of each row in the plan, shape (n,).
+            rows: Number of each row in the plan, n of them.
             losses: Loss of each row, shape (n,).
         """
-        self._losses.append((rows.detach(), losses.detach()))
+        self._losses.append((rows, losses))
 
-    def add_cuts(self, rows: Sequence[int], cut: Sequence[int]) -> None:
-        """Texts of some rows, one a row, and which of them are cut, by place."""
-        self._read.update(self._tasks[row] for row in rows)
-        self._cut.update(self._tasks[rows[place]] for place in cut)
+    def add_values(self, rows: Sequence[int], values: Tensor) -> None:
+        """What was computed of some rows, shape (n, ...), for :meth:`check`."""
+        self._values.append((rows, values))
+
+    def add_cuts(self, rows: Sequence[int], cuts: Sequence[Sequence[int]]) -> None:
+        """Texts of some rows, as many a row as there are ``cuts``: which are cut, by place, a list a column."""
+        for cut in cuts:
+            self._read.update(self._tasks[row] for row in rows)
+            self._cut.update(self._tasks[rows[place]] for place in cut)
+
+    def check(self) -> None:
+        """Check what was computed since the last time; it waits for the device, so it is not asked in every step.
+
+        Raises:
+            UserError: naming the first rows with a value that is not finite.
+        """
+        for rows, values in self._values:
+            check_finite(values, rows)
+        self._values = []
 
     def cuts(self) -> dict[str, tuple[int, int]]:
         """Cut texts and all texts of each task since the start, over all processes; a collective call."""
@@ -52,12 +69,13 @@ class Meter:
         return {name: tuple(pair) for name, pair in zip(self._names, total.tolist(), strict=True)}
 
     def read(self) -> dict[str, float]:
-        """What is counted, by name; a collective call. Counting starts anew.
+        """What is counted, by name; a collective call, which also checks (:meth:`check`). Counting starts anew.
 
         ``task_loss/NAME`` is the mean loss of the task's rows that this process has seen, ``tokens_per_second`` and
         ``padding`` (share of the positions computed) are of all processes, ``memory_gb`` is the most a process has held
         so far: of its GPU, or resident where there is none.
         """
+        self.check()
         state = processes()
         memory = _memory(state.device)
         counts = torch.tensor([[self._tokens, self._computed, memory]], dtype=torch.float64, device=state.device)
@@ -75,12 +93,12 @@ class Meter:
     def _start(self) -> None:
         self._started = time.monotonic()
         self._tokens = self._computed = 0
-        self._losses: list[tuple[Tensor, Tensor]] = []
+        self._losses: list[tuple[Sequence[int], Tensor]] = []
 
     def _means(self) -> dict[str, float]:
         sums: dict[str, list[float]] = defaultdict(list)
         for rows, losses in self._losses:
-            for row, loss in zip(rows.tolist(), losses.tolist(), strict=True):
+            for row, loss in zip(rows, losses.tolist(), strict=True):
                 sums[self._tasks[row]].append(loss)
         return {task: sum(values) / len(values) for task, values in sorted(sums.items())}
 

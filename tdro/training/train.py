@@ -73,7 +73,6 @@ def _loss(learner: Learner, job: TrainJob, scored: dict[str, Path], loss_weights
         training.temperature,
         KnownPositives(rows, _positives(rows, learner.places.results)),
         _factors(rows, loss_weights),
-        training.mini_batch_tokens,
         learner.meter,
         dimensions=training.matryoshka,
         alone=_alone(rows, job.own_negatives),

@@ -2,6 +2,10 @@
 
 The trainer runs under ``accelerate launch``, which starts one process a GPU. The batch of step s is
 the plan's rows of step s, whatever the number of processes.
+
+Beside a GPU, workers look texts up and tokenise them ahead of the steps. In a step the host hands its device work and
+waits for nothing that the device has computed; what is to be known of it, such as whether a loss is finite, is looked
+at every few steps and before a checkpoint. (The weights of tDRO are the exception: :mod:`tdro.dro.loss`.)
 """
 
 import logging
@@ -9,27 +13,30 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
-from torch.utils.data import SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from tdro.artifacts.fulldisk import naming
 from tdro.config.training import Optimisation
 from tdro.errors import Unfinished, UserError
-from tdro.models.cuts import CountingCollator, say
+from tdro.models.cuts import say
 from tdro.models.networks import network_of
 from tdro.models.precision import supports_bf16
 from tdro.models.processes import PATIENCE, device
 from tdro.models.weights import freeze_unused
 from tdro.training import checkpoints
-from tdro.training.batches import columns, dataset
+from tdro.training.batches import dataset
+from tdro.training.collate import Batch, Collator
 from tdro.training.learner import Learner
 from tdro.training.meter import Meter
+from tdro.training.workers import WORKERS, begin
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +77,7 @@ def run(
         meter,
         model=model,
         args=_arguments(learner, optimisation, accumulation),
+        data_collator=Collator(model, optimisation.mini_batch_tokens, device().type),
         train_dataset=dataset(learner.rows, learner.texts),
         loss=loss,
         callbacks=[*callbacks, _Progress(), *checkpoints.callbacks()],
@@ -77,11 +85,11 @@ def run(
     if trainer.args.n_gpu > 1:
         raise UserError("several GPUs need one process each; start this command through `accelerate launch`.")
     trainer.remove_callback(PrinterCallback)
-    trainer.data_collator = CountingCollator(trainer.data_collator, model, meter.add_cuts)
     newest = checkpoints.newest_checkpoint(learner.places.checkpoints)
     if newest:
         log.info("resuming from %s", newest)
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    meter.check()  # the steps behind the last that was logged
     for task, (cut, read) in meter.cuts().items():
         say(task, cut, read)
     if trainer.state.global_step < optimisation.steps:
@@ -101,7 +109,7 @@ class _Arguments(SentenceTransformerTrainingArguments):
 
 
 class _Trainer(SentenceTransformerTrainer):
-    """Logs what the meter has counted; its checkpoints hold the trained weights alone."""
+    """Trains on whole batches, logs what the meter has counted; its checkpoints hold the trained weights alone."""
 
     training_args_class = _Arguments
 
@@ -121,6 +129,18 @@ class _Trainer(SentenceTransformerTrainer):
         """Whether the weights lie in parts on the processes."""
         return self.is_fsdp_enabled or self.is_deepspeed_enabled
 
+    def _build_dataloader(self, *arguments, **others) -> DataLoader:
+        loader = super()._build_dataloader(*arguments, **others)
+        if loader.num_workers:
+            loader.multiprocessing_context = "fork"  # texts are looked up by functions that cannot be pickled
+            loader.worker_init_fn = begin
+        return loader
+
+    def collect_features(self, inputs: dict[str, Any]) -> tuple[Batch, list[int]]:
+        """A batch and the numbers of its rows, out of what :class:`Collator` has made."""
+        self._meter.add_cuts(inputs["rows"], inputs["cuts"])
+        return Batch(**{name: inputs[name] for name in Batch._fields}), inputs["rows"]
+
     def compute_loss(self, model, inputs, *arguments, **others):
         """As the parent class, which leaves the bare model in the loss where FSDP has wrapped it."""
         if self.is_fsdp_enabled:
@@ -133,6 +153,7 @@ class _Trainer(SentenceTransformerTrainer):
         super().log(logs, start_time)
 
     def _save_checkpoint(self, *arguments, **others) -> None:
+        self._meter.check()
         with naming(self.args.output_dir):
             super()._save_checkpoint(*arguments, **others)
 
@@ -167,9 +188,11 @@ def _arguments(learner: Learner, optimisation: Optimisation, accumulation: int) 
         activation_checkpointing=optimisation.gradient_checkpointing,
         bf16=learner.job.encoding.precision == "bf16" and supports_bf16(kind),
         dataloader_pin_memory=kind != "cpu",  # pinning takes memory of a GPU even where none is used
+        dataloader_num_workers=(workers := WORKERS.get(kind, 0)),
+        dataloader_prefetch_factor=2 if workers else None,
+        accelerator_config={"non_blocking": kind != "cpu"},
         ddp_timeout=int(PATIENCE.total_seconds()),
         batch_sampler=_in_plan_order,
-        router_mapping={name: "query" if name == "query" else "document" for name in columns(optimisation.negatives)},
         seed=learner.job.seed,
         save_steps=optimisation.save_steps,
         save_total_limit=2,

@@ -60,6 +60,7 @@ PROVED_BY = {
     "retrieval/test_nearest.py": "retrieval/merging retrieval/ondevice",
     "text/test_relations.py": "data/echoes",
     "training/test_forward.py": "models/features training/meter",
+    "training/test_hostwaits.py": "training/finite",
     "training/test_matryoshka.py": "config/dimensions",
 }
 

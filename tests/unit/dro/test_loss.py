@@ -19,6 +19,7 @@ from tdro.dro.loss import RobustLoss
 from tdro.dro.update import TaskWeights
 from tdro.mixtures.plan import make_plan
 from tdro.mixtures.weights import Weights, write_weights
+from tdro.training.collate import batch_of
 from tdro.training.losses import ContrastiveLoss, own_negatives_loss
 from tdro.training.meter import Meter
 from tdro.training.train import _factors as loss_factors
@@ -106,7 +107,7 @@ def learn(reference):
         loss = RobustLoss(model, weights, world.tasks, losses, settings, Meter([TASKS[t] for t in world.tasks]))
         optimizer = torch.optim.Adam(model.map.parameters(), lr=0.005)
         for rows in every.split(3 * ROWS):
-            step(optimizer, loss(world.features(rows), rows))
+            step(optimizer, loss(batch_of(world.features(rows)), rows.tolist()))
         return {name: np.array([record[name] for record in loss.history]) for name in loss.history[0]}
 
     return run
@@ -231,7 +232,7 @@ def mean_gradient(plan, tokens, factors):
     steps = torch.arange(len(tokens)).split(SIZE)
     for rows in steps:
         columns = [{"input_ids": t[:, None], "attention_mask": torch.ones(SIZE, 1).long()} for t in tokens[rows].T]
-        (loss(columns, rows) / len(steps)).backward()
+        (loss(batch_of(columns), rows.tolist()) / len(steps)).backward()
     return model.vectors.weight.grad
 
 

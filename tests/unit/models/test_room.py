@@ -12,7 +12,7 @@ from tdro.config.registry import Prompted
 from tdro.errors import UserError
 from tdro.mining.encode import open_miner
 from tdro.models.bases import load_retriever
-from tdro.models.cuts import CountingCollator, CutCounter, cut_places
+from tdro.models.cuts import CutCounter, cut_places
 from tdro.models.room import check_model, length_of, look_at_prompts
 
 INSTRUCTED = TaskPrompts(query=INSTRUCT)
@@ -108,22 +108,3 @@ def test_encoding_counts_and_says_it(tiny_base, caplog):
         cuts.tell("web")
     assert "web: 2 of 7 texts were longer than the model reads, and cut" in caplog.text
     assert not cuts.read.total()
-
-
-def test_training_counts_the_texts_of_each_row(tiny_base):
-    from sentence_transformers.sentence_transformer.data_collator import SentenceTransformerDataCollator
-
-    model = retriever(tiny_base, query_length=16, passage_length=24)
-    sides = {"query": "query", "positive": "document", "negative_1": "document", "negative_10": "document"}
-    seen = []
-    collator = CountingCollator(
-        SentenceTransformerDataCollator(model.preprocess, router_mapping=sides), model,
-        lambda labels, cut: seen.append((labels, cut)),
-    )  # fmt: skip
-    long, short = "x" * 30, "x"
-    rows = [
-        {"query": long, "positive": short, "negative_1": long, "negative_10": short, "label": 7},
-        {"query": short, "positive": long, "negative_1": long, "negative_10": short, "label": 3},
-    ]
-    assert set(collator(rows)) == set(SentenceTransformerDataCollator(model.preprocess, router_mapping=sides)(rows))
-    assert seen == [([7, 3], [0]), ([7, 3], [1]), ([7, 3], [0, 1]), ([7, 3], [])]

@@ -13,6 +13,7 @@ from sentence_transformers.util import pairwise_cos_sim
 from tdro.config.models import Encoding, Model
 from tdro.config.training import Distill
 from tdro.models.bases import load_retriever
+from tdro.training.collate import batch_of
 from tdro.training.distill import Distillation
 from tdro.training.losses import ContrastiveLoss
 
@@ -127,12 +128,11 @@ def test_cached_gradients_are_those_of_the_whole_batch(tiny_base, alone):
         loss = ContrastiveLoss(
             retriever,
             0.1,
-            mini_batch_tokens=limit,
             alone=torch.full((6,), alone),
             distillation=Distillation(teacher, Distill()),
         )
         retriever.zero_grad()
-        value = loss(features, torch.arange(6))
+        value = loss(batch_of(features, limit), range(6))
         value.backward()
         found.append((value.item(), torch.cat([p.grad.flatten() for p in retriever.parameters()])))
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)

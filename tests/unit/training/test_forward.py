@@ -17,7 +17,9 @@ from tdro.config.models import Encoding, Lora, Model
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
 from tdro.models.features import text_lengths
-from tdro.training.forward import COST, embed_columns
+from tdro.training.collate import COST, batch_of
+from tdro.training.finite import check_finite
+from tdro.training.forward import embed
 from tdro.training.losses import ContrastiveLoss
 from tdro.training.meter import Meter
 
@@ -43,7 +45,7 @@ def test_embeddings_loss_and_gradients_are_those_of_each_column_by_itself(retrie
     retriever.tokenizer.padding_side = side
     features = columns(retriever)
     alone = [retriever(dict(column))["sentence_embedding"] for column in features]
-    for ours, expected in zip(embed_columns(retriever, features), alone, strict=True):
+    for ours, expected in zip(embed(retriever, batch_of(features)), alone, strict=True):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 
     ours = gradients(retriever, ContrastiveLoss(retriever, 0.05), features)
@@ -60,9 +62,10 @@ def test_each_text_goes_through_the_model_once_in_groups(retriever, monkeypatch)
     assert sum(int(mask.sum()) for mask in masks) >= 0.85 * sum(mask.numel() for mask in masks)
 
 
-def gradients(retriever, loss, features):
+def gradients(retriever, loss, features, limit=None):
     retriever.zero_grad()
-    value = loss([dict(column) for column in features], torch.arange(8))
+    ours = isinstance(loss, ContrastiveLoss)
+    value = loss(batch_of(features, limit), range(8)) if ours else loss(list(map(dict, features)), torch.arange(8))
     value.backward()
     return value.item(), torch.cat([p.grad.flatten() for p in retriever.parameters() if p.grad is not None])
 
@@ -71,7 +74,7 @@ def gradients(retriever, loss, features):
 def test_cached_gradients_are_those_of_sentence_transformers_cached_loss_and_of_the_plain_one(retriever, side):
     retriever.tokenizer.padding_side = side
     features = columns(retriever)
-    ours = gradients(retriever, ContrastiveLoss(retriever, 0.05, mini_batch_tokens=40), features)
+    ours = gradients(retriever, ContrastiveLoss(retriever, 0.05), features, 40)
     peer = CachedMultipleNegativesRankingLoss(retriever, 20, mini_batch_size=3)
     for expected in (
         gradients(retriever, peer, features),
@@ -95,23 +98,23 @@ def test_cached_gradients_replay_dropout(tiny_base):
         torch.manual_seed(5)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(COST, "cpu", 100_000)
-            found.append(gradients(retriever, ContrastiveLoss(retriever, 0.05, mini_batch_tokens=limit), features))
+            found.append(gradients(retriever, ContrastiveLoss(retriever, 0.05), features, limit))
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-5, rtol=1e-4)
 
 
-def passes(retriever, features, **keys):
+def passes(retriever, features, limit=None):
     """Attention masks of the forward passes that a batch takes."""
     seen = []
     handle = retriever[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]["attention_mask"]))
-    embed_columns(retriever, features, **keys)
+    embed(retriever, batch_of(features, limit))
     handle.remove()
     return seen
 
 
 @pytest.mark.parametrize("limit", [20, 40, 100])
 def test_a_pass_holds_no_more_tokens_than_allowed(retriever, limit):
-    masks = passes(retriever, columns(retriever), mini_batch_tokens=limit)
+    masks = passes(retriever, columns(retriever), limit)
     assert all(mask.numel() <= limit or len(mask) == 1 for mask in masks)
     assert sum(len(mask) for mask in masks) == len({*QUERIES, *POSITIVES, *NEGATIVES})
 
@@ -120,7 +123,7 @@ def test_a_text_that_stands_in_a_batch_several_times_is_embedded_once(retriever)
     texts = [QUERIES[0], QUERIES[1], QUERIES[0], QUERIES[0]]
     features = [retriever.preprocess(texts, task="query"), retriever.preprocess(texts[::-1], task="query")]
     assert sum(len(mask) for mask in passes(retriever, features)) == 2
-    first, second = embed_columns(retriever, features)
+    first, second = embed(retriever, batch_of(features))
     torch.testing.assert_close(first, retriever(features[0])["sentence_embedding"], atol=1e-6, rtol=0)
     assert torch.equal(second, first.flip(0))
 
@@ -128,7 +131,7 @@ def test_a_text_that_stands_in_a_batch_several_times_is_embedded_once(retriever)
 def test_the_meter_hears_of_every_token(retriever):
     features = columns(retriever)
     meter = Meter(["red"] * 8 + ["blue"] * 8)
-    loss = ContrastiveLoss(retriever, 0.05, meter=meter)(features, torch.arange(8, 16))
+    loss = ContrastiveLoss(retriever, 0.05, meter=meter)(batch_of(features), range(8, 16))
     found = meter.read()
     assert set(found) == {"tokens_per_second", "padding", "memory_gb", "task_loss/blue"}
     masks = passes(retriever, features)
@@ -138,15 +141,20 @@ def test_the_meter_hears_of_every_token(retriever):
     assert "task_loss/blue" not in meter.read()
 
 
-def test_rows_that_are_not_finite_are_named(retriever):
+def test_rows_that_are_not_finite_are_named_when_somebody_asks(retriever):
     features = columns(retriever)
     broken = features[2]["input_ids"][3, 0]
     with torch.no_grad():
         retriever[0].auto_model.embed_tokens.weight[broken] = float("nan")
     rows = [i for i in range(8) if any((column["input_ids"][i] == broken).any() for column in features)]
-    numbers = torch.arange(100, 108)
+    values = torch.stack([e.sum(dim=1) for e in embed(retriever, batch_of(features))], dim=1)
+    numbers, meter = range(100, 108), Meter(["red"] * 108)
     with pytest.raises(UserError, match=rf"not finite for {len(rows)} of 8 rows, in the plan row {100 + rows[0]}"):
-        ContrastiveLoss(retriever, 0.05)(features, numbers)
+        check_finite(values, numbers)
+    ContrastiveLoss(retriever, 0.05, meter=meter)(batch_of(features), numbers)
+    for ask in (meter.check, meter.read):
+        with pytest.raises(UserError, match="not finite for 8 of 8 rows, in the plan row 100"):  # they share the loss
+            ask()
 
 
 def collated(retriever):
@@ -173,7 +181,7 @@ def test_flattened_texts_have_the_embeddings_of_padded_ones(retriever, flat):
     features = collated(flat)
     assert all("cu_seq_lens_q" in column and "attention_mask" not in column for column in features)
     for ours, expected in zip(
-        embed_columns(flat, features), embed_columns(retriever, collated(retriever)), strict=True
+        embed(flat, batch_of(features)), embed(retriever, batch_of(collated(retriever))), strict=True
     ):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
     for column, texts in zip(features, (QUERIES, POSITIVES, NEGATIVES), strict=True):
@@ -184,7 +192,7 @@ def test_flattened_texts_have_the_embeddings_of_padded_ones(retriever, flat):
 
 @pytest.mark.parametrize("limit", [None, 20, 40, 10_000])
 def test_flattened_texts_give_the_gradients_of_padded_ones(retriever, flat, limit):
-    ours = gradients(flat, ContrastiveLoss(flat, 0.05, mini_batch_tokens=limit), collated(flat))
+    ours = gradients(flat, ContrastiveLoss(flat, 0.05), collated(flat), limit)
     expected = gradients(retriever, ContrastiveLoss(retriever, 0.05), collated(retriever))
     assert ours[0] == pytest.approx(expected[0], abs=1e-5)
     torch.testing.assert_close(ours[1], expected[1], atol=1e-4, rtol=1e-4)
@@ -195,11 +203,11 @@ def test_flattened_texts_go_through_once_without_padding(flat):
     seen = []
     flat[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     meter = Meter(["red"])
-    embed_columns(flat, collated(flat), meter=meter)
+    embed(flat, batch_of(collated(flat)), meter)
     assert [len(batch["cu_seq_lens_q"]) - 1 for batch in seen] == [len(texts)]
     assert meter.read()["padding"] == 0
     seen.clear()
-    embed_columns(flat, collated(flat), mini_batch_tokens=40)
+    embed(flat, batch_of(collated(flat), 40))
     assert sum(len(batch["cu_seq_lens_q"]) - 1 for batch in seen) == len(texts)
     assert len(seen) > 1
     assert all(batch["input_ids"].numel() <= 40 or len(batch["cu_seq_lens_q"]) == 2 for batch in seen)
@@ -216,23 +224,22 @@ def test_positions_of_flattened_texts_start_where_the_model_wants_them(kind, tmp
     padded = SentenceTransformer(str(save_bare(kind, tmp_path)), device="cpu")
     pretend_flash_attention(monkeypatch)
     flat = flatten(copy.deepcopy(padded))
-    for ours, expected in zip(embed_columns(flat, columns(flat)), embed_columns(padded, columns(padded)), strict=True):
-        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+    found, expected = (embed(model, batch_of(columns(model))) for model in (flat, padded))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-def test_processes_with_fewer_groups_halve_theirs_whatever_the_form(flat, monkeypatch):
-    """Several processes must make as many passes; here the others are pretended to make six."""
+@pytest.mark.parametrize("limit", [None, 40])
+def test_a_process_with_fewer_passes_makes_spare_ones_whose_gradient_is_zero(flat, monkeypatch, limit):
+    """Several processes must make as many passes; here another is pretended to make nine."""
     from tdro.training import forward
 
-    class Two:
-        num_processes, device = 2, torch.device("cpu")
-
-    monkeypatch.setattr(forward, "processes", lambda: Two)
-    monkeypatch.setattr(torch.distributed, "all_reduce", lambda number, operation: number.fill_(6))
+    alone = gradients(flat, ContrastiveLoss(flat, 0.05), collated(flat), limit)
     seen = []
-    flat[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    found = embed_columns(flat, collated(flat))
-    assert len(seen) == 6
-    monkeypatch.undo()
-    for ours, column in zip(found, collated(flat), strict=True):
-        torch.testing.assert_close(ours, flat(column)["sentence_embedding"], atol=1e-5, rtol=0)
+    flat[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]["input_ids"].numel()))
+    monkeypatch.setattr(forward, "most", lambda numbers: [9])
+    found = gradients(flat, ContrastiveLoss(flat, 0.05), collated(flat), limit)
+    assert len(seen) == (18 if limit else 9)  # with cached gradients each is made again
+    assert min(seen) == seen[8]
+    assert found[0] == alone[0]
+    torch.testing.assert_close(found[1], alone[1], atol=1e-6, rtol=0)

@@ -15,6 +15,7 @@ from tdro.config.dimensions import check_trained
 from tdro.config.models import Encoding, Model
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
+from tdro.training.collate import batch_of
 from tdro.training.losses import ContrastiveLoss
 from tdro.training.meter import Meter
 
@@ -36,9 +37,11 @@ def columns(retriever):
     return [retriever.preprocess(texts) for texts in TEXTS]
 
 
-def gradients(retriever, loss):
+def gradients(retriever, loss, limit=None):
     retriever.zero_grad()
-    value = loss([dict(column) for column in columns(retriever)], torch.arange(6))
+    features = [dict(column) for column in columns(retriever)]
+    ours = isinstance(loss, ContrastiveLoss)
+    value = loss(batch_of(features, limit), range(6)) if ours else loss(features, torch.arange(6))
     value.backward()
     return value.item(), torch.cat([p.grad.flatten() for p in retriever.parameters() if p.grad is not None])
 
@@ -46,8 +49,7 @@ def gradients(retriever, loss):
 @pytest.mark.parametrize("limit", [None, 40])
 @pytest.mark.parametrize("dimensions", [DIMENSIONS, [32], [16, 4]])
 def test_loss_and_gradients_are_those_of_sentence_transformers(retriever, dimensions, limit):
-    ours = ContrastiveLoss(retriever, 0.05, mini_batch_tokens=limit, dimensions=dimensions)
-    found = gradients(retriever, ours)
+    found = gradients(retriever, ContrastiveLoss(retriever, 0.05, dimensions=dimensions), limit)
     for plain in (
         MultipleNegativesRankingLoss(retriever, 20),
         CachedMultipleNegativesRankingLoss(retriever, 20, mini_batch_size=4),

@@ -212,9 +212,9 @@ def test_a_training_distils_the_scores_of_its_plan_and_no_others(results, tiny_b
     plan, seen = planned(root, tmp_path), []
 
     class Watched(train_stage.Distillation):
-        def blended(self, contrastive, own, labels):
-            blended = super().blended(contrastive, own, labels)
-            seen.append((labels, self._scores[labels], own.detach(), contrastive.detach(), blended.detach()))
+        def blended(self, contrastive, own, rows):
+            blended = super().blended(contrastive, own, rows)
+            seen.append((rows, self._scores[rows], own.detach(), contrastive.detach(), blended.detach()))
             return blended
 
     monkeypatch.setattr(train_stage, "Distillation", Watched)
@@ -228,12 +228,12 @@ def test_a_training_distils_the_scores_of_its_plan_and_no_others(results, tiny_b
         own_negatives=["code"],
     )
     train(Places(tmp_path / "plan.parquet", root, *(tmp_path / name for name in ("model", "c", "tb"))), job)
-    assert [row for labels, *_ in seen for row in labels.tolist()] == list(range(plan.num_rows))
+    assert [row for rows, *_ in seen for row in rows] == list(range(plan.num_rows))
     scores, tasks = plan_scores(plan, scored_files(plan, root)), plan["task"].to_pylist()
-    for labels, teacher, own, contrastive, blended in seen:
-        assert np.array_equal(teacher, scores[labels], equal_nan=True)
+    for rows, teacher, own, contrastive, blended in seen:
+        assert np.array_equal(teacher, scores[rows], equal_nan=True)
         alone = torch.logsumexp(own, dim=1) - own[:, 0]
-        task = tasks[labels[0]]
+        task = tasks[rows[0]]
         assert torch.allclose(contrastive, alone, atol=1e-4) == (task == "code")
         assert torch.equal(blended, contrastive) == (task == "given")
 
