@@ -33,10 +33,12 @@ def by_column(columns, *others):
     """A batch with a pass a column, as sentence-transformers' loss has it."""
     import torch
 
+    from tdro.models.features import text_lengths
     from tdro.training.collate import Batch
 
-    texts, tokens = len(columns[0]["input_ids"]), sum(int(column["attention_mask"].sum()) for column in columns)
-    return Batch(columns, torch.arange(len(columns) * texts).reshape(len(columns), -1), {}, tokens, cached=False)
+    lengths = [length for column in columns for length in text_lengths(column)]
+    places = torch.arange(len(lengths)).reshape(len(columns), -1)
+    return Batch(list(columns), places, {}, sum(lengths), cached=False)
 
 
 def as_released(columns, *others):
