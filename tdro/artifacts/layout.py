@@ -6,6 +6,9 @@ from typing import NamedTuple
 #: The benchmark made of the held-out rows of the training tasks.
 IN_DOMAIN = "in_domain"
 
+#: The dev queries of the training tasks, where choices are made on them.
+DEV_ROWS = "dev_rows"
+
 #: What a dataset is once it is prepared.
 TEXTS = ("corpus.parquet", "queries.parquet")
 
@@ -55,6 +58,10 @@ class Layout:
     def dev_queries(self, task: str) -> str:
         """The queries of a task that choices are made on, with their rows in its queries.parquet."""
         return f"{self.results}/data/{task}/dev/queries.parquet"
+
+    def dev_pool(self, dataset: str) -> str:
+        """The dev queries of a task or benchmark, each with the passages that it is ranked among."""
+        return f"{self.results}/dev/{dataset}.parquet"
 
     def benchmark(self, benchmark: str, file: str) -> str:
         """A file of an out-of-domain benchmark or a part of it: corpus.parquet or queries.parquet."""
@@ -109,6 +116,10 @@ class Layout:
     def evaluation(self, model: str, seed: int | str, mixture: str) -> str:
         """Folder of a retriever's scores (:func:`evaluation_files`)."""
         return self.run(model, seed, f"{mixture}/eval")
+
+    def dev_scores(self, model: str, seed: int | str, mixture: str) -> str:
+        """What choices between retrievers are made on: loss and rank of each dev query."""
+        return self.run(model, seed, f"{mixture}/dev.parquet")
 
     def untrained_evaluation(self, name: str) -> str:
         """The same of a retriever that nothing was trained for, such as ``bm25``."""

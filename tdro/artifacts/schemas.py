@@ -141,7 +141,7 @@ SCORED_TRAIN = _edge(
 
 DEV_ROWS = _edge(
     "results/data/{task}/dev.parquet",
-    "dedup -> plan_tdro where tdro.rows is dev",
+    "dedup -> dev_pool; plan_tdro where tdro.rows is dev",
     _TRAIN,
     says="The same of the task's dev queries, which never stand in train.parquet; those that nearly equal an "
     "evaluation query are left out.",
@@ -271,6 +271,36 @@ def with_dimensions(dimensions: Iterable[int]) -> pa.Schema:
     cut = [(at_dimension(metric, size), pa.float64()) for size in dimensions for metric in METRICS]
     return pa.schema([*QUERY_SCORES, *cut])
 
+
+DEV_POOL = _edge(
+    "results/dev/{dataset}.parquet",
+    "dev_pool -> dev_scores",
+    [
+        Column("query", pa.int32(), says="row of the dataset's queries"),
+        Column(
+            "candidates",
+            _ROWS,
+            says="rows of its corpus: the positive that is to be found, up to 7 own hard negatives, up to 255 passages "
+            "of a pool that all its queries share; no known positive but the first",
+        ),
+    ],
+    says="A dataset that choices are made on, a task or a benchmark: what each dev query is ranked among, the same for "
+    "every model.",
+)
+
+DEV_SCORES = _edge(
+    "RUN/{mixture}/dev.parquet",
+    "dev_scores -> whatever chooses",
+    [
+        Column("dataset", pa.string(), says="a task, a benchmark or a part of it"),
+        Column("query", pa.int32(), says="row of its queries"),
+        Column("loss", pa.float64(), says="minus the log of the positive's share in the softmax over the candidates"),
+        Column(
+            "reciprocal_rank", pa.float64(), says="1 / the positive's rank among them, behind those that tie with it"
+        ),
+    ],
+    says="What choices between retrievers are made on, a row a dev query; no report shows it.",
+)
 
 _LEAK = pa.struct(
     [

@@ -16,7 +16,7 @@ def _plan(options) -> None:
     r"""Decide every row of every batch.
 
     input    a weights JSON, and RESULTS/data/{task}/train.parquet of each weighted task; for tDRO the plan of the
-             baseline, whose rows `rows: fresh` leaves for last
+             baseline, whose rows `rows: fresh` leaves for last; `rows: dev` reads dev.parquet instead
     output   plan.parquet: step, slot, task, query, positive, negatives
 
     tdro plan --weights resources/released_weights/curr.json --results results --output plan.parquet \

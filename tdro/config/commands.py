@@ -43,8 +43,8 @@ class PlanJob(Section):
     batch_size: int = Field(ge=2)
     negatives: int = Field(ge=0)
     seed: Seed
-    rows: Literal["fresh", "same"] = "same"
-    """`fresh`: first rows that `--baseline` has not drawn."""
+    rows: Literal["fresh", "same", "dev"] = "same"
+    """`fresh`: first rows that `--baseline` has not drawn; `dev`: those that no training draws."""
 
 
 class TextsJob(Section):
@@ -147,6 +147,32 @@ class EvaluateJob(Section):
     """`bm25`, the miner or a base model; null takes `--model`."""
     dimensions: Dimensions = Field([])
     """Embeddings are also scored cut to these."""
+
+
+class DevPoolJob(Section):
+    """``tdro dev-pool``."""
+
+    seed: Seed = 42
+    """Decides which passages all queries of the dataset are ranked among."""
+
+
+class DevDataset(Prompted):
+    """A dataset that choices are made on."""
+
+    corpus: str
+    """Its corpus.parquet."""
+    queries: str
+    """Its queries.parquet."""
+    candidates: str
+    """What its dev queries are ranked among, by dev-pool."""
+
+
+class DevScoresJob(Section):
+    """``tdro dev-scores``."""
+
+    datasets: dict[Name, DevDataset] = Field(min_length=1)
+    encoding: Encoding = Encoding()
+    temperature: float = Field(gt=0)
 
 
 class Content(Section):

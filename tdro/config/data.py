@@ -40,9 +40,9 @@ class Dedup(Section):
     """Also remove a query that is so near an earlier one of its task that stays; row by row, in the order of the
     file."""
     against: list[Name] | None = None
-    """Benchmarks whose queries training must not repeat (`in_domain` is one); null takes all that are evaluated on. On
-    one that is left out a retriever can be evaluated later without another training. The leak check looks at all of
-    them and tells what that costs."""
+    """Benchmarks whose queries training must not repeat (`in_domain` is one); null takes all that are evaluated on or
+    named under `dev`. On one that is left out a retriever can be evaluated later without another training. The leak
+    check looks at all that are evaluated on and tells what that costs. Dev rows of tasks are always compared."""
     queries: list[LocalPath] = Field([])
     """Local files of further queries to compare with: `.txt` (a query a line), `.tsv` (identifier, tab, query),
     `.jsonl` (text under `query`, `question` or `text`), `.parquet` (column `query`). A file goes by its name, so no two

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tdro.artifacts.layout import IN_DOMAIN
+from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN
 from tdro.config.complaints import PATTERNS
 from tdro.config.localpaths import expanded
 from tdro.config.sections import Checksum, Name, Section, Text
@@ -186,13 +186,15 @@ class Registry(Section):
     tasks: dict[Name, Task] = Field(min_length=1)
     """Training tasks."""
     benchmarks: dict[Name, Benchmark] = Field({})
-    """Evaluation sets. No name may be that of a task, nor `in_domain`."""
+    """Evaluation sets. No name may be that of a task, nor `in_domain` or `dev_rows`."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN} & set(self.benchmarks)))
+        shared = sorted((set(self.tasks) & set(self.benchmarks)) | ({IN_DOMAIN, DEV_ROWS} & set(self.benchmarks)))
         if shared:
-            raise ValueError(f"benchmark {shared[0]!r} has the name of a task or of the in-domain benchmark; rename it")
+            raise ValueError(
+                f"benchmark {shared[0]!r} has the name of a task, of the in-domain benchmark or of dev rows; rename it"
+            )
         if kept := sorted({QUERY, DOCUMENT} & set(self.tasks)):
             raise ValueError(f"task {kept[0]!r} has the name of a prompt that every model keeps; rename it")
         suites = {entry.suite for entry in self.benchmarks.values()} & {*self.benchmarks, "out_of_domain"}

@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tdro.artifacts.layout import IN_DOMAIN
+from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN
 from tdro.config import mixturenames
 from tdro.config.data import Data, Dedup
 from tdro.config.dimensions import Dimensions
@@ -68,6 +68,10 @@ class Config(Section):
     """Training tasks out of the registry; null takes all."""
     benchmarks: list[Name] = Field(min_length=1)
     """Benchmarks out of the registry; `in_domain` stands for the held-out rows of the tasks."""
+    dev: list[Name] = Field([])
+    """What choices are made on and nothing is reported of: benchmarks out of the registry, none of which is among
+    `benchmarks` or shares passages or a source with one that is; `dev_rows` stands for the dev rows of the tasks
+    (docs/algorithm.md). Only what chooses computes anything for it."""
     models: list[Model] = Field(min_length=1)
     """The base models to train."""
     proxy: Name
@@ -99,6 +103,7 @@ class Config(Section):
         for key, values in (
             ("tasks", self.tasks or []),
             ("benchmarks", self.benchmarks),
+            ("dev", self.dev),
             ("seeds", self.seeds),
             ("mixtures", self.mixtures),
             ("models", [m.name for m in self.models]),
@@ -109,9 +114,10 @@ class Config(Section):
         if self.proxy not in [m.name for m in self.models]:
             names = [m.name for m in self.models]
             raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, names)} is none of the models: {', '.join(names)}")
+        compared = [*self.benchmarks, *self.dev_benchmarks]
         for name in self.dedup.against or ():
-            if name not in self.benchmarks:
-                meant, known = hint(name, self.benchmarks), ", ".join(self.benchmarks)
+            if name not in compared:
+                meant, known = hint(name, compared), ", ".join(compared)
                 raise ValueError(f"dedup.against: {name!r}{meant} is none of the benchmarks: {known}")
         variants = self.sweep.variants(self.tdro)
         named = [("mixtures", name) for name in self.mixtures]
@@ -130,6 +136,20 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _choices_are_made_elsewhere(self) -> Self:
+        if both := [name for name in self.dev if name in (*self.benchmarks, IN_DOMAIN)]:
+            raise ValueError(
+                f"dev names {both[0]!r}, which is reported: what is chosen on a benchmark is not measured by it; name "
+                "another under `dev`, or take it out of `benchmarks`"
+            )
+        return self
+
+    @property
+    def dev_benchmarks(self) -> list[str]:
+        """The benchmarks that choices are made on."""
+        return [name for name in self.dev if name != DEV_ROWS]
+
+    @model_validator(mode="after")
     def _something_to_distil(self) -> Self:
         if self.training.distill and not self.mining.rescore:
             raise ValueError(
@@ -145,25 +165,32 @@ def select(config: Config, registry: Registry) -> tuple[dict[str, Task], dict[st
     Tasks come by name: the order in which a file lists them means nothing, so that another order reruns nothing.
 
     Raises:
-        UserError: for a name the registry does not hold, or in-domain evaluation without held-out rows.
+        UserError: for a name the registry does not hold, or in-domain evaluation without held-out rows or choices on
+            dev rows without any.
     """
-    for kind, wanted, known in (
-        ("task", config.tasks or [], registry.tasks),
-        ("benchmark", [b for b in config.benchmarks if b != IN_DOMAIN], registry.benchmarks),
+    for kind, key, wanted, known in (
+        ("task", "tasks", config.tasks or [], registry.tasks),
+        ("benchmark", "benchmarks", [b for b in config.benchmarks if b != IN_DOMAIN], registry.benchmarks),
+        ("benchmark", "dev", config.dev_benchmarks, registry.benchmarks),
     ):
         for name in wanted:
             if name not in known:
                 raise UserError(
                     f"{config.registry} has no {kind} {name!r}{hint(name, known)}; "
                     f"it has {', '.join(known) or 'none'}. "
-                    f"Correct the name under `{kind}s` of the config or add an entry to the registry."
+                    f"Correct the name under `{key}` of the config or add an entry to the registry."
                 )
     tasks = {n: t for n, t in sorted(registry.tasks.items()) if config.tasks is None or n in config.tasks}
     if IN_DOMAIN in config.benchmarks and not any(t.held_out for t in tasks.values()):
         raise UserError(
             f"benchmark {IN_DOMAIN!r} needs held-out rows, but no task of {config.registry} sets `held_out`."
         )
-    return tasks, {n: b for n, b in registry.benchmarks.items() if n in config.benchmarks}
+    if DEV_ROWS in config.dev and not any(t.dev for t in tasks.values()):
+        raise UserError(
+            f"dev names {DEV_ROWS!r}, but no task of {config.registry} sets `dev`; set it, or name benchmarks."
+        )
+    named = [*config.benchmarks, *config.dev_benchmarks]
+    return tasks, {n: b for n, b in registry.benchmarks.items() if n in named}
 
 
 def schema() -> str:

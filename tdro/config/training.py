@@ -100,9 +100,9 @@ class Tdro(Optimisation):
 
     negatives: int = Field(7, ge=1)
     """Hard negatives a row."""
-    rows: Literal["fresh", "same"] = "fresh"
-    """Which rows of a task are drawn: first those that the baseline has not drawn, or those that it drew first, as in
-    the released code (docs/algorithm.md)."""
+    rows: Literal["fresh", "same", "dev"] = "fresh"
+    """Which rows of a task are drawn: first those that the baseline has not drawn, those that it drew first, as in the
+    released code, or its dev rows, which no training draws (docs/algorithm.md)."""
     accumulation: int = Field(4, ge=1)
     """Micro-batches a step; must divide `batch_size`. The loss of the tasks is averaged over them."""
     step_size: float = Field(0.02, gt=0)

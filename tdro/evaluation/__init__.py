@@ -6,4 +6,7 @@ In: a model and the Parquet files of benchmarks. Out: ``eval/{benchmark}.json``,
 test sets, where it is large or several search it; ``evaluate`` ranks, or takes what was found, and scores. ``metrics``
 scores a ranking, ``runs`` writes it in TREC's format, ``statistics`` compares two retrievers on the same queries
 (bootstrap, sign flips, Holm).
+
+What choices are made on is measured apart: ``dev_pool`` decides what each dev query is ranked among, ``dev_scores`` how
+well a model tells the positive from the others. No report reads them.
 """

@@ -32,9 +32,9 @@ def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, base
 
     Args:
         weights: Weights JSON.
-        results: Folder with the tasks' ``data/{task}/train.parquet``.
+        results: Folder with the tasks' ``data/{task}/train.parquet``, or ``dev.parquet`` for ``rows: dev``.
         output: ``plan.parquet``; its metadata counts what it repeats (:mod:`tdro.mixtures.repetition`).
-        job: Shape, seed, and whether the rows that the baseline has drawn come last (``rows: fresh``).
+        job: Shape, seed, and which rows: whether those that the baseline has drawn come last (``fresh``), or dev rows.
         baseline: Plan of the baseline; needed for fresh rows.
 
     Raises:
@@ -43,7 +43,8 @@ def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, base
     if job.rows == "fresh" and baseline is None:
         raise UserError("`rows: fresh` means other rows than the baseline's; name its plan with --baseline.")
     shares = read_weights(weights).weights
-    tasks = read_tasks(results, (task for task, weight in shares.items() if weight > 0))
+    file = "dev.parquet" if job.rows == "dev" else "train.parquet"
+    tasks = read_tasks(results, (task for task, weight in shares.items() if weight > 0), file)
     before = read_table(baseline, PLAN) if baseline else None
     drawn = drawn_queries(before) if job.rows == "fresh" else None
     plan = make_plan(tasks, shares, drawn=drawn, **job.model_dump(exclude={"rows"}))
@@ -103,26 +104,26 @@ def make_plan(
     return _table(columns, np.array(names)[task_of], batch_size, rng)
 
 
-def read_tasks(results: str | Path, names: Iterable[str]) -> dict[str, pa.Table]:
-    """Training rows of the named tasks, tables of schema ``TRAIN``.
+def read_tasks(results: str | Path, names: Iterable[str], file: str = "train.parquet") -> dict[str, pa.Table]:
+    """Training rows of the named tasks, or their dev rows (``dev.parquet``), tables of schema ``TRAIN``.
 
     Raises:
         UserError: for a name without training rows below ``results``.
     """
-    files = {name: Path(Layout(results).task(name, "train.parquet")) for name in names}
-    for name, file in files.items():
-        if not file.is_file():
+    paths = {name: Path(Layout(results).task(name, file)) for name in names}
+    for name, path in paths.items():
+        if not path.is_file():
             raise UserError(
-                f"the weights name task {name!r}, but there is no {file}; correct the name or prepare the task."
+                f"the weights name task {name!r}, but there is no {path}; correct the name or prepare the task."
             )
-    return {name: read_table(file, TRAIN) for name, file in files.items()}
+    return {name: read_table(path, TRAIN) for name, path in paths.items()}
 
 
 def _rows(tasks: Mapping[str, pa.Table], task: str) -> TrainingRows:
     if task not in tasks:
         raise UserError(f"the weights name task {task!r}, which has no training data; known are {', '.join(tasks)}.")
     if tasks[task].num_rows < 2:
-        raise UserError(f"task {task!r} has {tasks[task].num_rows} training rows; at least 2 are needed.")
+        raise UserError(f"task {task!r} has {tasks[task].num_rows} rows to draw from; at least 2 are needed.")
     rows = tasks[task]
     if rows["query"].null_count or pc.min(pc.fill_null(pc.list_value_length(rows["positives"]), 0)).as_py() < 1:
         raise UserError(f"task {task!r} has a training row without query or positive; make its train.parquet anew.")

@@ -11,6 +11,7 @@ from tdro.config.registry import Benchmark, Task
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.testsets import TestSet
 from tdro.readers.base import check_source
 from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
 from tdro.retrieval.indices import check_index
@@ -28,6 +29,7 @@ def check(jobs: Jobs, root: Path) -> None:
     _check_losses(jobs)
     _check_launches(jobs, root)
     _check_files(jobs)
+    _check_dev(jobs)
     datasets: dict[str, Task | Benchmark] = {**jobs.tasks, **jobs.benchmarks}
     for name, dataset in datasets.items():
         try:
@@ -110,6 +112,36 @@ def _check_files(jobs: Jobs) -> None:
     for file in jobs.config.dedup.queries:
         if not Path(file).is_file():
             raise UserError(f"config: `dedup.queries`: {file} is no file; correct the path or take it out.")
+
+
+def _check_dev(jobs: Jobs) -> None:
+    """Raises UserError: where choices would be made on what is reported, or on what has no dev loss or dev rows."""
+    tests = jobs.tests.chosen.values()
+    reported = [test for test in tests if test.name not in jobs.tests.dev]
+    for test in tests:
+        if test.name not in jobs.tests.dev:
+            continue
+        if test.entry.source.reader == "mkqa":
+            raise UserError(
+                f"config: dev names {test.benchmark!r}, which has answers and no relevant passages, hence no dev loss; "
+                "name a benchmark with relevant passages."
+            )
+        if same := [other for other in reported if other.corpus == test.corpus or _source(other) == _source(test)]:
+            raise UserError(
+                f"config: dev names {test.benchmark!r}, which shares its passages or its source with the benchmark "
+                f"{same[0].benchmark!r}: what is chosen on the one is not measured by the other; take one of them out."
+            )
+    if jobs.config.tdro.rows == "dev" and (without := [name for name in jobs.tasks if name not in jobs.dev_tasks]):
+        raise UserError(
+            f"config: `tdro.rows: dev` measures every task on its dev rows, and {without[0]!r} has none; set `dev` in "
+            f"{jobs.config.registry}, or choose other rows."
+        )
+
+
+def _source(test: TestSet) -> tuple[str | None, ...]:
+    """Where a test set's rows come from, whichever of its parts it is."""
+    source = test.entry.source
+    return source.reader, source.hub, source.package, source.path
 
 
 def _check_dataset(dataset: Task | Benchmark) -> None:

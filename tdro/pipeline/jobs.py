@@ -13,6 +13,9 @@ from tdro.config.commands import (
     BASELINE,
     Content,
     CorpusJob,
+    DevDataset,
+    DevPoolJob,
+    DevScoresJob,
     EvalDataset,
     EvaluateJob,
     OptimizeJob,
@@ -31,6 +34,7 @@ from tdro.config.registry import Benchmark, BenchmarkRows, Prompted, Registry, T
 from tdro.config.schema import Config, select
 from tdro.config.sections import cut
 from tdro.config.training import Training
+from tdro.errors import UserError
 from tdro.pipeline import courses, equalcompute
 from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
@@ -45,7 +49,7 @@ class Jobs:
         config: The configuration.
         registry: Its file of datasets, as a whole.
         tasks: The tasks that it trains on, by name.
-        benchmarks: The benchmarks that it evaluates, by name, without ``in_domain``.
+        benchmarks: The benchmarks that it evaluates or makes choices on, by name, without ``in_domain``.
         mined: Names of the tasks whose hard negatives are mined.
         dev_tasks: Names of the tasks with queries that choices are made on.
         own_negatives: Names of the tasks whose rows are compared with no passage of other rows.
@@ -131,7 +135,7 @@ class Jobs:
     def compared(self) -> list[str]:
         """Benchmarks whose queries training must not repeat."""
         against = self.config.dedup.against
-        return sorted(self.config.benchmarks if against is None else against)
+        return sorted([*self.config.benchmarks, *self.config.dev_benchmarks] if against is None else against)
 
     def plan(self, mixture: str | None, seed: int) -> PlanJob:
         """Of the training on a mixture, or, for None, of tDRO."""
@@ -191,6 +195,33 @@ class Jobs:
             retriever=self.untrained[untrained] if untrained else None,
             dimensions=[] if untrained == "bm25" else self.config.evaluation.dimensions,
         )
+
+    def dev_pool(self) -> DevPoolJob:
+        """Of any dataset that choices are made on."""
+        return DevPoolJob(seed=self.config.data.seed)
+
+    def dev_scores(self, layout: Layout) -> DevScoresJob:
+        """Of any retriever; another order of the datasets is no reason to rerun.
+
+        Raises:
+            UserError: where nothing is named that choices could be made on.
+        """
+        if not self.tests.dev:
+            raise UserError(
+                "config: `dev` names nothing that choices could be made on; name benchmarks of the registry that are "
+                "not reported, or `dev_rows` for the dev rows of the tasks."
+            )
+        return DevScoresJob(
+            datasets={name: self._dev_dataset(name, layout) for name in sorted(self.tests.dev)},
+            encoding=self.config.encoding,
+            temperature=self.config.training.temperature,
+        )
+
+    def _dev_dataset(self, name: str, layout: Layout) -> DevDataset:
+        corpus, queries = self.tests.files(self.tests.dev[name], name, layout)
+        entry = self.tasks[name] if name in self.tasks else self.tests.known[name].entry
+        asked = {"corpus": corpus, "queries": queries, "candidates": layout.dev_pool(name)}
+        return DevDataset(**asked, instruction=entry.instruction, symmetric=entry.symmetric)
 
     def _eval_datasets(self, name: str, layout: Layout, rankings: Mapping[str, str]) -> dict[str, EvalDataset]:
         if name == IN_DOMAIN:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN, Layout
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Registry, Task
 from tdro.config.schema import Config
@@ -28,7 +28,8 @@ class TestSets:
 
     Attributes:
         known: All of the registry, by name.
-        chosen: Those that are evaluated, by name; the in-domain benchmark is none of them.
+        chosen: Those that are prepared, by name: to be evaluated, or for choices. The in-domain benchmark and the dev
+            rows of tasks are none of them.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class TestSets:
         self._config, self._tasks, self._benchmarks = config, tasks, benchmarks
 
     def datasets(self, benchmark: str) -> list[str]:
-        """The datasets of a benchmark: the tasks with held-out rows, the benchmark's parts, or itself."""
+        """The datasets of a benchmark: the tasks with held-out or dev rows, the benchmark's parts, or itself."""
+        if benchmark == DEV_ROWS:
+            return [name for name, task in self._tasks.items() if task.dev]
         if benchmark == IN_DOMAIN:
             return [name for name, task in self._tasks.items() if task.held_out]
         return list(self._benchmarks[benchmark].datasets(benchmark))
@@ -48,6 +51,11 @@ class TestSets:
     def evaluated(self) -> list[str]:
         """What one job evaluates each: every test set, and the in-domain benchmark as a whole."""
         return [name for b in self._config.benchmarks for name in ([b] if b == IN_DOMAIN else self.datasets(b))]
+
+    @cached_property
+    def dev(self) -> dict[str, str]:
+        """The datasets that choices are made on, each with its benchmark, or the word for the dev rows of tasks."""
+        return {name: benchmark for benchmark in self._config.dev for name in self.datasets(benchmark)}
 
     def suites(self) -> dict[str, list[str]]:
         """Benchmarks that are averaged under one name."""
@@ -74,7 +82,7 @@ class TestSets:
 
     @cached_property
     def corpora(self) -> dict[str, TestSet]:
-        """Corpora that the chosen ones search, each with a test set that it is named after."""
+        """Corpora of the chosen ones, each with a test set that it is named after."""
         return {test.corpus: self.corpus(test.corpus) for test in self.chosen.values()}
 
     @cached_property
@@ -94,8 +102,9 @@ class TestSets:
         Those are the ones that several test sets search, and those with more passages than a job should read. How many
         there are is what the registry expects, not what is prepared: a run's jobs are known before anything is made.
         """
-        limit, times = self._config.evaluation.scatter, Counter(test.corpus for test in self.chosen.values())
-        parts = {name: -(-(self.expected_passages(name) or 1) // limit) for name in self.corpora}
+        evaluated = [test.corpus for test in self.chosen.values() if test.name not in self.dev]
+        limit, times = self._config.evaluation.scatter, Counter(evaluated)
+        parts = {name: -(-(self.expected_passages(name) or 1) // limit) for name in times}
         return {name: number for name, number in parts.items() if number > 1 or times[name] > 1}
 
     def is_searched(self, dataset: str) -> bool:
@@ -108,6 +117,8 @@ class TestSets:
 
     def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
         """Corpus and queries of a dataset."""
+        if benchmark == DEV_ROWS:
+            return layout.task(dataset, "corpus.parquet"), layout.task(dataset, "queries.parquet")
         if benchmark == IN_DOMAIN:
             return layout.held_out(dataset, "corpus.parquet"), layout.held_out(dataset, "queries.parquet")
         corpus = self.known[dataset].corpus

@@ -97,6 +97,7 @@ wildcard_constraints:
     benchmark=one_of(TESTS.of_rows),
     corpus=one_of(set(TESTS.corpora) - set(TESTS.of_rows)),
     dataset=one_of(TESTS.evaluated),
+    chosen_on=one_of(TESTS.dev),
     untrained=one_of(JOBS.untrained),
     searched=one_of(TESTS.searched),
     part=r"\d+of\d+",

@@ -204,7 +204,7 @@ rule dedup:
 # Behind `prepared` this runs whenever it may have to: what waits for it is decided when it has run.
 checkpoint deduplicated:
     input:
-        [PATHS.digest(file) for file in [*train_files(None), *dev_files(None)]],
+        [PATHS.digest(file) for file in [*train_files(None), *dev_rows(None)]],
     output:
         touch(PATHS.passed("deduplicated")),
     message:

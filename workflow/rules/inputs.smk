@@ -117,7 +117,8 @@ def prepared_files():
         for place in (PATHS.task, PATHS.held_out)
         for file in TEXTS
     ]
-    others = [file for files in evaluation_files().values() for file in files]
+    tests = [*evaluation_files().values(), *dev_texts().values()]
+    others = [file for files in tests for file in files]
     return list(dict.fromkeys([*own, *dev_queries().values(), *others]))
 
 
@@ -126,14 +127,47 @@ def dev_queries():
     return {task: PATHS.dev_queries(task) for task in JOBS.dev_tasks}
 
 
-def dev_files(wildcards):
+def dev_rows(wildcards):
     """Rows of those queries."""
     return [PATHS.task(task, "dev.parquet") for task in JOBS.dev_tasks]
+
+
+@functools.cache
+def dev_texts():
+    """Corpus and queries of every dataset that choices are made on, by its name."""
+    return {
+        name: TESTS.files(benchmark, name, PATHS)
+        for name, benchmark in TESTS.dev.items()
+    }
+
+
+def dev_pool_files(wildcards):
+    """What the candidates of a dataset are chosen from."""
+    own = wildcards.chosen_on in JOBS.tasks
+    rows = [PATHS.task(wildcards.chosen_on, "dev.parquet")] if own else []
+    return [*dev_texts()[wildcards.chosen_on], *rows]
+
+
+def dev_scores_files(wildcards):
+    """Texts of all datasets that choices are made on."""
+    return [file for files in dev_texts().values() for file in files]
+
+
+def dev_pools(wildcards):
+    """What their queries are ranked among."""
+    JOBS.dev_scores(PATHS)  # says what is missing where there are none
+    return [PATHS.dev_pool(name) for name in TESTS.dev]
 
 
 def train_files(wildcards):
     """Training rows of every task."""
     return [PATHS.task(task, "train.parquet") for task in JOBS.tasks]
+
+
+def measured_files(wildcards):
+    """Rows that tDRO draws from."""
+    rows = JOBS.config.tdro.rows == "dev"
+    return dev_rows(wildcards) if rows else train_files(wildcards)
 
 
 def scored_files(wildcards):
@@ -176,7 +210,7 @@ def compared_queries(wildcards):
 
 def evaluation_queries(benchmarks):
     """The queries of some benchmarks; another order of these is no reason to rerun."""
-    files = evaluation_files()
+    files = dev_texts() | evaluation_files()  # of a task, those that are held out
     names = [name for b in sorted(benchmarks) for name in sorted(TESTS.datasets(b))]
     return {name: files[name][1] for name in names}
 

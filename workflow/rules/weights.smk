@@ -25,8 +25,8 @@ rule uniform_weights:
 rule plan_tdro:
     input:
         weights=tdro_weights("sampling"),
-        train=kept(train_files),
-        seen=past("deduplicated", files=train_files),
+        rows=kept(measured_files),
+        seen=past("deduplicated", files=measured_files),
         baseline=PATHS.run("{model}", "{seed}", "uniform/plan.parquet"),
     output:
         plan=ensure(PATHS.run("{model}", "{seed}", "tdro/plan.parquet"), non_empty=True),

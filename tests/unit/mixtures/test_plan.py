@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import PLAN, TRAIN
+from tdro.config.commands import PlanJob
 from tdro.errors import UserError
-from tdro.mixtures.plan import make_plan, read_tasks
+from tdro.mixtures.derive import uniform
+from tdro.mixtures.plan import make_plan, plan_training, read_tasks
 from tdro.mixtures.repetition import count_repetitions, drawn_queries, report_repetitions
+from tdro.mixtures.weights import write_weights
 
 
 def task(rows, passages, *, seed=0, negatives=5):
@@ -164,6 +168,18 @@ def test_fresh_rows_are_those_that_the_baseline_has_not_drawn_while_there_are_an
     assert count_repetitions(same, baseline)["a"]["drawn by the baseline, too"] == 100
 
 
+def test_dev_rows_are_drawn_again_and_again_and_counted(tmp_path):
+    for file, first in (("train", 0), ("dev", 50)):
+        rows = {"query": range(first, first + 5), "positives": [[1]] * 5, "negatives": [[2, 3]] * 5}
+        write_table(tmp_path / f"data/a/{file}.parquet", rows, TRAIN)
+    write_weights(tmp_path / "w.json", uniform({"a": 5}))
+    job = PlanJob(layout="mixed", steps=3, batch_size=4, negatives=1, seed=1, rows="dev")
+    plan_training(tmp_path / "w.json", tmp_path, tmp_path / "plan.parquet", job)
+    drawn = read_table(tmp_path / "plan.parquet", PLAN)["query"].to_pylist()
+    assert set(drawn) == {50, 51, 52, 53, 54}
+    assert read_counts(tmp_path / "plan.parquet")["a"]["drawn again"] == 7
+
+
 def test_a_task_without_fresh_rows_left_is_drawn_by_chance():
     baseline = make_plan(TASKS, {"c": 1.0}, layout="homogeneous", steps=10, batch_size=4, negatives=1, seed=3)
     assert len(drawn_queries(baseline)["c"]) == 40, "all of it"
@@ -206,7 +222,7 @@ def test_unknown_and_tiny_tasks_are_refused(tmp_path):
         plan("mixed", weights={"a": 0.5, "z": 0.5})
     with pytest.raises(UserError, match=r"name task 'z', but there is no .*z.train.parquet"):
         read_tasks(tmp_path, ["z"])
-    with pytest.raises(UserError, match="'x' has 1 training rows"):
+    with pytest.raises(UserError, match="'x' has 1 rows to draw from"):
         make_plan({"x": task(1, 2)}, {"x": 1.0}, layout="mixed", steps=1, batch_size=2, negatives=0, seed=0)
 
 

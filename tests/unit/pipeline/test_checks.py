@@ -3,6 +3,7 @@
 import pytest
 from toyjobs import CONFIG, REGISTRY, read_in
 
+from tdro.artifacts.layout import Layout
 from tdro.errors import UserError
 from tdro.pipeline.start import remarks
 
@@ -52,3 +53,57 @@ def test_distillation_says_which_tasks_no_cross_encoder_scores(tmp_path, monkeyp
         UserError, match=r"`training\.distill` learns the scores of mined negatives, and all tasks have"
     ):
         read_in(tmp_path, monkeypatch, config, REGISTRY.replace("{category", "{negatives: provided, category"))
+
+
+OTHERS = """  wiki: {language: en, instruction: Find it., source: {reader: jsonl, path: b.jsonl}}
+  twin: {language: en, instruction: Find others., source: {reader: jsonl, path: a.jsonl}}
+  open: {language: en, instruction: Find it., source: {reader: mkqa, path: mkqa}, parts: [ar]}
+  parts: {language: en, instruction: Find it., source: {reader: miracl, path: miracl}, parts: [sw]}
+  more: {language: en, instruction: Find it., source: {reader: miracl, path: miracl}, parts: [yo]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "dev", "said"),
+    [
+        ("web", "wiki, web", "dev names 'web', which is reported"),
+        ("web", "in_domain", "dev names 'in_domain', which is reported"),
+        ("web", "wiki, wiki", "dev names 'wiki' twice"),
+        ("web", "wikis", r"has no benchmark 'wikis' \(did you mean 'wiki'\?\).* under `dev` of the config"),
+        ("web", "dev_rows", r"dev names 'dev_rows', but no task of registry\.yaml sets `dev`"),
+        ("web", "twin", "dev names 'twin', which shares its passages or its source with the benchmark 'web'"),
+        ("parts", "more", "dev names 'more', which shares its passages or its source with the benchmark 'parts'"),
+        ("web", "open", "dev names 'open', which has answers and no relevant passages"),
+    ],
+)
+def test_choices_on_what_is_reported_or_has_no_loss_are_refused(tmp_path, monkeypatch, benchmarks, dev, said):
+    config = CONFIG.replace("[web]", f"[{benchmarks}]") + f"dev: [{dev}]\n"
+    with pytest.raises(UserError, match=said):
+        read_in(tmp_path, monkeypatch, config, REGISTRY + OTHERS)
+
+
+def test_what_choices_are_made_on_is_prepared_and_compared_but_not_evaluated(tmp_path, monkeypatch):
+    layout, registry = Layout("results"), (REGISTRY + OTHERS).replace("code: {", "code: {dev: 3, ")
+    plain = read_in(tmp_path, monkeypatch, CONFIG, registry)
+    made = read_in(tmp_path, monkeypatch, f"{CONFIG}dev: [wiki, dev_rows]\n", registry)
+    assert set(made.tests.chosen) == {"web", "wiki"}
+    assert (made.tests.evaluated, made.report(), made.tests.searched) == (
+        *(plain.tests.evaluated, plain.report(), plain.tests.searched),
+    )
+    assert made.compared == ["web", "wiki"]
+    job = made.dev_scores(layout)
+    assert {name: (one.corpus, one.candidates) for name, one in job.datasets.items()} == {
+        "code": ("results/data/code/corpus.parquet", "results/dev/code.parquet"),
+        "wiki": ("results/benchmarks/wiki/corpus.parquet", "results/dev/wiki.parquet"),
+    }
+    assert job.temperature == made.config.training.temperature
+    with pytest.raises(UserError, match="`dev` names nothing that choices could be made on"):
+        plain.dev_scores(layout)
+
+
+def test_weights_are_measured_on_dev_rows_only_where_every_task_has_some(tmp_path, monkeypatch):
+    config, registry = f"{CONFIG}tdro: {{rows: dev}}\n", REGISTRY.replace("code: {", "code: {dev: 3, ")
+    with pytest.raises(UserError, match=r"`tdro\.rows: dev` measures every task on its dev rows, and 'faq' has none"):
+        read_in(tmp_path, monkeypatch, config, registry)
+    made = read_in(tmp_path, monkeypatch, config, registry.replace("faq: {", "faq: {dev: 3, "))
+    assert (made.plan(None, 1).rows, made.plan("uniform", 1).rows) == ("dev", "same")

@@ -1,0 +1,70 @@
+# What choices are made on: candidates of each dev query, decided once, and how a retriever ranks them. Nothing that is
+# reported reads any of it.
+
+
+rule dev_pool:
+    input:
+        files=kept(dev_pool_files),
+        seen=past("prepared", "deduplicated", files=dev_pool_files),
+    output:
+        pool=ensure(PATHS.dev_pool("{chosen_on}"), non_empty=True),
+    log:
+        "logs/dev_pool/{chosen_on}.log",
+    benchmark:
+        "logs/dev_pool/{chosen_on}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        **settings(JOBS.dev_pool()),
+        files=lambda wildcards: " ".join(
+            f"--{option} {file}"
+            for option, file in zip(
+                ("corpus", "queries", "rows"), dev_pool_files(wildcards)
+            )
+        ),
+    message:
+        "Choosing what dev queries of {wildcards.chosen_on} are ranked among"
+    shell:
+        stage("dev-pool {wildcards.chosen_on} {params.files} --output {output.pool}")
+
+
+rule dev_scores:
+    input:
+        model=rules.train.output.model,
+        pools=dev_pools,
+        texts=kept(dev_scores_files),
+        seen=past("prepared", files=dev_scores_files),
+    output:
+        scores=ensure(
+            PATHS.dev_scores("{model}", "{seed}", "{mixture}"), non_empty=True
+        ),
+    log:
+        "logs/dev_scores/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/dev_scores/{model}.seed{seed}.{mixture}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: ENCODING_THREADS
+    resources:
+        gpu=0,
+    params:
+        **settings(lambda wildcards: JOBS.dev_scores(PATHS)),
+        device=device_variables,
+    message:
+        "Measuring {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed}) on dev queries"
+    shell:
+        stage(
+            "dev-scores --model {input.model} --output {output.scores}",
+            variables="{params.device}",
+        )
+
+
+# snakemake --cores all dev
+rule dev:
+    input:
+        [
+            PATHS.dev_scores(model.name, seed, mixture)
+            for model in JOBS.config.models
+            for seed in JOBS.config.seeds
+            for mixture in JOBS.config.mixtures
+        ],
