@@ -222,7 +222,10 @@ rule leaks:
         seen=past(
             "prepared",
             "deduplicated",
-            files=lambda wildcards: [*train_files(None), *prepared_files()],
+            files=lambda wildcards: [
+                *trained_texts(wildcards),
+                *reported_files(wildcards),
+            ],
         ),
         files=inputs(dedup_data),
     output:

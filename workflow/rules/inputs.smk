@@ -201,6 +201,17 @@ def evaluation_files():
     }
 
 
+def trained_texts(wildcards):
+    """Training rows of every task, with corpus and queries."""
+    return [*train_files(wildcards), *task_texts(wildcards)]
+
+
+def reported_files(wildcards):
+    """Corpus and queries of every dataset that is evaluated on."""
+    files = [file for pair in evaluation_files().values() for file in pair]
+    return list(dict.fromkeys(files))
+
+
 def compared_queries(wildcards):
     """A task's queries and those that they are compared with."""
     own = PATHS.task(wildcards.task, "queries.parquet")
