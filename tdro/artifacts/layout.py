@@ -92,6 +92,11 @@ class Layout:
         return f"{self.results}/leaks.parquet"
 
     @property
+    def task_means(self) -> str:
+        """The miner's mean embedding of each mined task."""
+        return f"{self.results}/task_means.parquet"
+
+    @property
     def report(self) -> ReportFiles:
         """The report's files."""
         return ReportFiles(f"{self.results}/report/index.html", f"{self.results}/report/results.csv")

@@ -92,6 +92,16 @@ TEST_QUERIES = _edge(
     "belong to the ideal ranking. Grades or answers are null.",
 )
 
+TASK_MEANS = _edge(
+    "results/task_means.parquet where chameleon is a mixture",
+    "task_means -> derive",
+    [
+        Column("task", pa.string(), says="name of a mined task"),
+        Column("mean", pa.list_(pa.float64()), says="half the mean of its queries' embeddings, half of its passages'"),
+    ],
+    says="The miner's mean embedding of each task.",
+)
+
 CANDIDATES = _edge(
     "results/data/{task}/candidates.parquet, and rescored.parquet where mining.rescore is set",
     "search -> rescore, select; rescore -> select",

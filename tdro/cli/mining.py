@@ -87,4 +87,23 @@ def _select(options) -> None:
     select_negatives(options.candidates, options.corpus, options.queries, options.output, settings)
 
 
-COMMANDS = (_encode, _search, _rescore, _select)
+@command(
+    "task-means",
+    argument("folders", metavar="FOLDER", type=Path, nargs="+", help="a task's data"),
+    paths("output"),
+    settings=False,
+)
+def _task_means(options) -> None:
+    """Average the embeddings of each task, for the mixture chameleon.
+
+    input    FOLDER/embeddings/ of `tdro encode`
+    output   task_means.parquet
+
+    tdro task-means results/data/nq results/data/msmarco --output task_means.parquet
+    """
+    from tdro.mining.task_means import task_means
+
+    task_means(options.folders, options.output)
+
+
+COMMANDS = (_encode, _search, _rescore, _select, _task_means)

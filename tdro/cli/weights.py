@@ -58,7 +58,8 @@ def _derive(options) -> None:
     """Make a mixture: the share of each task.
 
     input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task;
-             for file-NAME a weights JSON and uniform.json, which tells the training rows of the tasks
+             for file-NAME a weights JSON and uniform.json, which tells the training rows of the tasks;
+             for chameleon task_means.parquet of `tdro task-means` and uniform.json
     output   a weights JSON: domain_ids, domain_weights, size, epoch
 
     mixtures of sizes, from any input
@@ -75,6 +76,7 @@ def _derive(options) -> None:
       shuffled-N     the weights of curr given to other tasks; the log says which gets whose
       randomP-N      as many tasks as topP keeps, whichever, alike
     others
+      chameleon      more for tasks whose embeddings stand apart
       file-NAME      the weights of a JSON, with the training rows there are here
 
     tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json

@@ -2,7 +2,8 @@
 
 Mixtures of sizes (``uniform``, ``proportional``, ``temperatureT``, ``unimaxN``) need the number of
 rows of each task; learnt ones (``curr``, ``mean``, ``ema``, ``topP``, ``bottomP``, ``loss``, ``doremi``)
-need tDRO, and ``curr@VARIANT`` and the like a run of the sweep; ``file-NAME`` is a weights JSON of whatever origin.
+need tDRO, and ``curr@VARIANT`` and the like a run of the sweep; ``chameleon`` needs the miner's embeddings;
+``file-NAME`` is a weights JSON of whatever origin.
 
 Controls are what a learnt mixture has to beat: ``shuffled-N`` (the weights of ``curr`` given to other tasks),
 ``randomP-N`` (as many tasks as ``topP`` keeps, whichever) and ``longer`` (``uniform`` with the steps that learning the
@@ -36,6 +37,7 @@ _PATTERNS = {
     "shuffled": _DRAW + _VARIANT,
     "random": _PERCENT + _DRAW,
     "longer": "",
+    "chameleon": "",
     "file": r"-[A-Za-z0-9_]+",
 }
 #: What stands behind a kind that never stands alone; N is the number in the misspelt name.
@@ -52,7 +54,7 @@ NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP and bottomP (P from 1 to 100), loss, doremi, "
-    "shuffled-N, randomP-N, longer, file-NAME (letters, digits and _); learnt ones and shuffled-N also with "
+    "shuffled-N, randomP-N, longer, chameleon, file-NAME (letters, digits and _); learnt ones and shuffled-N also with "
     "@VARIANT of the sweep"
 )
 

@@ -10,7 +10,7 @@ from tdro.config.models import Model
 from tdro.config.registry import Prompted
 from tdro.forecast import cost
 from tdro.forecast.learning import Learning
-from tdro.forecast.rates import LIGHT, ROWS
+from tdro.forecast.rates import LIGHT, READ, ROWS
 from tdro.forecast.readers import Reader, Readers
 from tdro.forecast.sizes import Sizes, Texts
 from tdro.forecast.work import Work
@@ -94,6 +94,9 @@ class Works:
         yield self.readers.reads(
             "encode", 1 if self._config.jobs == "one" else jobs, self.readers.miner, tokens, texts, texts * width * 2
         )
+        if self.jobs.asks_for("chameleon"):
+            light = LIGHT["task_means"] + texts * width * 2 / READ
+            yield Work("task_means", 1, light=light, disk=jobs * width * 8, memory=cost.LIGHT + 256e6)
         queries = sum(task.queries.number for task, _ in self.mined.values())
         compared = sum(cost.search(t.queries.number, t.passages.number, width) for t, _ in self.mined.values())
         depth, light = mining.search.depth, jobs * LIGHT["search"]

@@ -8,6 +8,8 @@ In: ``corpus.parquet`` and ``queries.parquet`` of a task. Out: ``negatives.parqu
 4. ``select`` draws negatives from certain ranks (``ranks``) after filters that drop what may be an answer
    (``filters``).
 
+``task_means`` averages the embeddings of step 1 by task, for the mixture ``chameleon``.
+
 ``queries`` are those that want negatives, checked against their corpus. ``candidates`` checks the files of steps 2 and
 3 against them, and hands their counts on.
 """

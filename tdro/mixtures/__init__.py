@@ -1,6 +1,7 @@
 """Mixtures: which share of the training rows each task gets, and which rows those are.
 
-``weights`` reads and writes shares as JSON; ``derive`` makes a mixture out of sizes, of the trajectory of tDRO or of
-another file. ``plan`` decides every row of every batch from weights, sizes and a seed: ``plan.parquet``. ``draws`` says
-which rows of a task come next, ``repetition`` counts what is drawn more than once. No model and no torch.
+``weights`` reads and writes shares as JSON; ``derive`` makes a mixture out of sizes, of the trajectory of tDRO, of the
+miner's embeddings (``leverage``) or of another file. ``plan`` decides every row of every batch from weights, sizes and
+a seed: ``plan.parquet``. ``draws`` says which rows of a task come next, ``repetition`` counts what is drawn more than
+once. No model and no torch.
 """

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tdro.artifacts.files import column_names, count_rows, read_table
-from tdro.artifacts.schemas import TRAJECTORY
+from tdro.artifacts.schemas import TASK_MEANS, TRAJECTORY
 from tdro.config import mixturenames
 from tdro.errors import UserError
+from tdro.mixtures.leverage import leverage_shares
 from tdro.mixtures.weights import Weights, read_weights
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed:
     Args:
         sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
             folders name the tasks. For ``file-NAME`` two weights JSONs: the file, and one that tells the
-            training rows of the tasks there are.
+            training rows of the tasks there are; for ``chameleon`` the mean embeddings of tasks, and such a JSON.
         mixture: One of :data:`tdro.config.mixturenames.KNOWN`. Those of sizes are made from any source; ``curr``,
             ``mean``, ``ema``, ``loss`` and ``doremi`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
             heaviest or lightest of k tasks with equal weights, and ``shuffled-N`` need a trajectory or a weights JSON.
@@ -42,6 +43,8 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed:
         return _of_file(sources)
     if parsed.drawn and seed is None:
         raise UserError(f"mixture {mixture} is drawn at random, from its number and the seed of the run; give --seed.")
+    if parsed.kind == "chameleon":
+        return _apart(sources)
     if parsed.kind == "random":
         return _random(_sizes(sources), parsed, mixture, seed)
     if parsed.kind == "shuffled":
@@ -67,6 +70,17 @@ def _of_file(sources: Sequence[Path]) -> Weights:
             "the file or add the task to the registry."
         )
     return Weights(weighted, {task: here[task] for task in weighted})
+
+
+def _apart(sources: Sequence[Path]) -> Weights:
+    """Shares by how far tasks stand apart; a task without embeddings keeps its share of the uniform mixture."""
+    if len(sources) != 2 or sources[1].suffix != ".json":
+        raise UserError("chameleon takes task_means.parquet, and a weights JSON with the training rows, uniform.json.")
+    table, sizes = read_table(sources[0], TASK_MEANS), read_weights(sources[1]).sizes
+    means = {task: mean for task, mean in zip(*table.to_pydict().values(), strict=True) if task in sizes}
+    shares = leverage_shares(np.array(list(means.values()))) * len(means) / len(sizes) if means else []
+    found = dict(zip(means, map(float, shares), strict=True))
+    return Weights({task: found.get(task, 1 / len(sizes)) for task in sizes}, sizes)
 
 
 def _selected(weights: Weights, mixture: mixturenames.Mixture, name: str) -> Weights:

@@ -50,8 +50,23 @@ def undistilled(jobs: Jobs) -> Iterator[str]:
         )
 
 
+def unembedded(jobs: Jobs) -> Iterator[str]:
+    """A sentence on the tasks of which `chameleon` knows no embedding."""
+    provided = [name for name in jobs.tasks if name not in jobs.mined]
+    if jobs.asks_for("chameleon") and provided:
+        yield (
+            f"config: mixture chameleon: the miner embeds no text of {', '.join(provided)}, whose negatives are "
+            "provided; such a task keeps its share of uniform, and the others divide the rest"
+        )
+
+
 def _check_mixtures(jobs: Jobs) -> None:
-    """Raises UserError: for a mixture that keeps no task."""
+    """Raises UserError: for a mixture that keeps no task, or can tell none from another."""
+    if jobs.asks_for("chameleon") and len(jobs.mined) < 3:
+        raise UserError(
+            f"config: mixture chameleon compares the embeddings of mined tasks, and {len(jobs.mined)} of the tasks "
+            "are mined; from three on their shares can differ. Add tasks with `negatives: mined`, or remove it."
+        )
     for name in jobs.config.mixtures:
         mixture = mixturenames.parse(name)
         if mixture.selects and not mixturenames.kept(mixture, len(jobs.tasks)):

@@ -88,6 +88,10 @@ class Jobs:
         """The model of that name."""
         return next(m for m in self.config.models if m.name == name)
 
+    def asks_for(self, mixture: str) -> bool:
+        """Whether a mixture is trained on, or tDRO samples by it or starts from it."""
+        return mixture in (*self.config.mixtures, self.config.tdro.sampling, self.config.tdro.initial)
+
     def training(self, mixture: str) -> Training:
         """How a mixture is trained: `longer` over more steps than all others."""
         training = self.config.training

@@ -332,12 +332,14 @@ def trained_with(wildcards):
 
 
 def mixture_source(wildcards):
-    """What a mixture is derived from: the course of tDRO, a file, or just the sizes that the uniform weights list."""
+    """What a mixture is derived from: the course of tDRO, or the sizes that the uniform weights list and, for some, what
+    the miner knows of the tasks or a file."""
     model, seed = wildcards.model, wildcards.seed
     mixture = mixturenames.parse(wildcards.mixture)
     if mixture.learnt:
         return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
-    return [*mixture_data(wildcards), PATHS.weights(model, seed, "uniform")]
+    embedded = [PATHS.task_means] if mixture.kind == "chameleon" else []
+    return [*embedded, *mixture_data(wildcards), PATHS.weights(model, seed, "uniform")]
 
 
 def mixture_data(wildcards):

@@ -43,6 +43,25 @@ rule encode:
         )
 
 
+rule task_means:
+    input:
+        embeddings=[PATHS.task(task, "embeddings") for task in JOBS.mined],
+    output:
+        means=ensure(PATHS.task_means, non_empty=True),
+    log:
+        "logs/task_means/task_means.log",
+    benchmark:
+        "logs/task_means/task_means.tsv"
+    conda:
+        "../../envs/mining.yaml"
+    params:
+        folders=[PATHS.task_folder(task) for task in JOBS.mined],
+    message:
+        "Averaging the embeddings of each task"
+    shell:
+        stage("task-means {params.folders} --output {output.means}", settings=False)
+
+
 rule search:
     input:
         embeddings=PATHS.task("{task}", "embeddings"),

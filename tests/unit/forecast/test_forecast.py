@@ -73,9 +73,18 @@ OTHERWISE = OTHERWISE.replace("mining: {", "mining: {rescore: {model: ./base}, "
 SCATTERED = CONFIG + "evaluation: {scatter: 120}\n"
 
 
-@pytest.mark.parametrize("config", [CONFIG, OTHERWISE, SCATTERED], ids=["each", "one", "scattered"])
-def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config):
-    made = read_in(tmp_path, monkeypatch, config, REGISTRY)
+#: What needs the embeddings of three mined tasks.
+EMBEDDED = CONFIG.replace("proportional]", "chameleon]")
+THREE = REGISTRY.replace("benchmarks:", f"  more: {{category: web, {ENTRY}, {ROWS}}}\nbenchmarks:")
+
+
+@pytest.mark.parametrize(
+    ("config", "registry"),
+    [(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (EMBEDDED, THREE)],
+    ids=["each", "one", "scattered", "embedded"],
+)
+def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config, registry):
+    made = read_in(tmp_path, monkeypatch, config, registry)
     listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", snakemake(tmp_path, "--dry-run"), re.MULTILINE | re.DOTALL)
     planned = {rule: int(number) for rule, number in map(str.split, listed[1].splitlines()) if rule != "total"}
     foretold = {}

@@ -42,6 +42,24 @@ def test_a_task_without_in_batch_negatives_needs_hard_ones(tmp_path, monkeypatch
         read_in(tmp_path, monkeypatch, f"{CONFIG}training: {{negatives: 0}}\n", registry)
 
 
+def test_chameleon_wants_three_mined_tasks_and_says_which_it_knows_nothing_of(tmp_path, monkeypatch):
+    config, note = f"{CONFIG}mixtures: [uniform, chameleon]\n", tmp_path / "project.json"
+    with pytest.raises(
+        UserError, match="chameleon compares the embeddings of mined tasks, and 2 of the tasks are mined"
+    ):
+        read_in(tmp_path, monkeypatch, config)
+    task = "{category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}"
+    more = REGISTRY.replace("benchmarks:", f"  more: {task}\nbenchmarks:")
+    assert not any("chameleon" in line for line in remarks(read_in(tmp_path, monkeypatch, config, more), note))
+    registry = more.replace(
+        "benchmarks:", f"  given: {task.replace('{category', '{negatives: provided, category')}\nbenchmarks:"
+    )
+    (line,) = [
+        found for found in remarks(read_in(tmp_path, monkeypatch, config, registry), note) if "chameleon" in found
+    ]
+    assert "the miner embeds no text of given, whose negatives are provided" in line
+
+
 def test_distillation_says_which_tasks_no_cross_encoder_scores(tmp_path, monkeypatch):
     config = f"{CONFIG}mining: {{rescore: {{model: org/judge}}}}\ntraining: {{distill: {{}}}}\n"
     note = tmp_path / "project.json"
