@@ -8,5 +8,6 @@ scores a ranking, ``runs`` writes it in TREC's format, ``statistics`` compares t
 (bootstrap, sign flips, Holm).
 
 What choices are made on is measured apart: ``dev_pool`` decides what each dev query is ranked among, ``dev_scores`` how
-well a model tells the positive from the others. No report reads them.
+well a model tells the positive from the others, ``prune`` which tasks a training is better off without. No report reads
+them.
 """

@@ -4,4 +4,7 @@
 miner's embeddings (``leverage``) or of another file. ``plan`` decides every row of every batch from weights, sizes and
 a seed: ``plan.parquet``. ``draws`` says which rows of a task come next, ``repetition`` counts what is drawn more than
 once. No model and no torch.
+
+Ratios from merged experts: ``ratios`` says what is tried, ``mixinglaw`` foretells losses from those measured there,
+``bestratio`` finds the ratio of the lowest, ``transfer`` which task helps which.
 """
