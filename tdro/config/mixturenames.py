@@ -54,7 +54,8 @@ NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP, bottomP (P from 1 to 100), loss, doremi, "
-    "shuffled-N, randomP-N, longer, chameleon, file-NAME (letters, digits, _); learnt ones also with @VARIANT of the sweep"
+    "shuffled-N, randomP-N, longer, chameleon, file-NAME (letters, digits, _); learnt ones also with @VARIANT of the "
+    "sweep"
 )
 
 

@@ -45,7 +45,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     retrievers = queries.read(settings, layout)
     results = rows.collect(settings, retrievers)
     log.info("compared %d scores", len(results.rows))
-    gained, controlled = gains.collect(settings, retrievers), controls.collect(settings, retrievers)
+    gained, controlled = gains.collect(settings, retrievers), controls.collect(settings, retrievers, results)
     view = (
         _about_scores(settings, results, gained, controlled)
         | _about_weights(settings, layout)

@@ -17,6 +17,8 @@ from tdro.formats import plural
 from tdro.report.scores.comparison import Judged, compare, judge
 from tdro.report.scores.gains import HEADINGS, averages
 from tdro.report.scores.queries import ALL_SEEDS, Name, Retriever, Runs, Scored, Scores, over_seeds
+from tdro.report.scores.rows import Results
+from tdro.report.scores.subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,14 @@ def _costs(mixture: Mixture) -> bool:
     return mixture.learnt and not mixture.drawn and mixture.kind != "bottom"
 
 
-def collect(settings: Content, retrievers: Mapping[Name, Retriever]) -> list[Controlled]:
+def collect(settings: Content, retrievers: Mapping[Name, Retriever], results: Results) -> list[Controlled]:
     """All comparisons; those of a model are one family."""
-    return [found for model in settings.models for found in _of_model(settings, retrievers, model)]
+    return [found for model in settings.models for found in _of_model(settings, retrievers, results, model)]
 
 
-def _of_model(settings: Content, retrievers: Mapping[Name, Retriever], model: str) -> Iterator[Controlled]:
+def _of_model(
+    settings: Content, retrievers: Mapping[Name, Retriever], results: Results, model: str
+) -> Iterator[Controlled]:
     whole = {mixture: retrievers[model, mixture].whole for mixture in settings.mixtures}
     asked = {f"{control.mixture} {control.kind}": control for control in controls(settings.mixtures)}
     base, about = whole[BASELINE], averages(settings, whole[BASELINE][ALL_SEEDS])
@@ -90,9 +94,18 @@ def _of_model(settings: Content, retrievers: Mapping[Name, Retriever], model: st
     against = {name: compare(settings, about, whole[c.mixture], pooled[name]) for name, c in asked.items()}
     judged = judge(settings, about, against)
     for name, control in asked.items():
-        gains, others = (compare(settings, about, runs, base) for runs in (whole[control.mixture], pooled[name]))
+        gains = _gains(results, model, control.mixture, about)
+        if len(control.pooled) == 1:
+            others = _gains(results, model, control.pooled[0], about)
+        else:
+            others = compare(settings, about, pooled[name], base)
         for subject, gain, other, verdict in zip(about, gains, others, judged[name], strict=True):
             yield Controlled(model, control, HEADINGS[subject.benchmark], gain, other, verdict)
+
+
+def _gains(results: Results, model: str, mixture: str, about: Sequence[Subject]) -> list[Difference]:
+    """Of a mixture over the baseline, as the report has them."""
+    return [results.find(model, mixture, one.benchmark, metric=one.metric).difference for one in about]
 
 
 def pool(several: Sequence[Runs]) -> Runs:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from finished import Finished, content
 
-from tdro.report.scores import controls, queries
+from tdro.report.scores import controls, queries, rows
 from tdro.report.scores.controls import Control
 from tdro.report.scores.queries import ALL_SEEDS
 
@@ -34,7 +34,8 @@ def controlled(tmp_path_factory):
 
 
 def test_controls_are_pooled_by_query_and_compared_in_pairs(controlled):
-    found = controls.collect(controlled.settings, queries.read(controlled.settings, controlled.layout))
+    read = queries.read(controlled.settings, controlled.layout)
+    found = controls.collect(controlled.settings, read, rows.collect(controlled.settings, read))
     (one,) = [f for f in found if f.control.pooled[0] == "shuffled-1" and f.heading == "out of domain"]
 
     def mean(mixture, seed):
