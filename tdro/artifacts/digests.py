@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tdro.artifacts.files import replacing
+from tdro.artifacts.files import digest, replacing
 from tdro.artifacts.layout import Layout
 
 
@@ -19,6 +19,17 @@ def write_digests(files: Iterable[Path]) -> None:
     for file in files:
         with replacing(Layout.digest(str(file))) as temporary:
             temporary.write_text(content_digest(file) + "\n", encoding="utf-8")
+
+
+def known_digest(file: Path) -> str:
+    """What tells a file's content: what stands beside it if that is no older, else a digest of the file itself.
+
+    A file of gigabytes need not be read to be compared with one that was there before.
+    """
+    beside = Path(Layout.digest(str(file)))
+    if beside.is_file() and beside.stat().st_mtime_ns >= file.stat().st_mtime_ns:
+        return beside.read_text(encoding="utf-8").strip()
+    return digest(file)
 
 
 def content_digest(path: Path) -> str:

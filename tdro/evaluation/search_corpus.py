@@ -7,25 +7,31 @@ kept of a shard are the best passages of every query, not the embeddings: those 
 Shards lie among the checkpoints until the part has all of its own (:mod:`tdro.retrieval.makeshards`). They are cut into
 the blocks that :func:`tdro.retrieval.exact.rank` reads, so that rankings do not depend on how many parts and processes
 there are, and are those of one pass.
+
+The queries are shards, too, so that each is encoded by one process of a job and not by all of them.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tdro.artifacts.files import digest, stamps
+from tdro.artifacts.digests import known_digest
+from tdro.artifacts.files import stamps
 from tdro.artifacts.versions import of_stage
 from tdro.config.commands import EvalDataset, Miner
 from tdro.config.models import Encoding, Model
+from tdro.config.prompts import TaskPrompts
 from tdro.data import corpora
 from tdro.errors import UserError
 from tdro.evaluation.metrics import RANKED
 from tdro.evaluation.topics import Topics, read_topics
 from tdro.progress import Progress
-from tdro.retrieval.encoder import Encoder
+from tdro.retrieval.encoder import QUERIES, Encoder
 from tdro.retrieval.exact import Ranking, searches
 from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.merging import merged, none_yet
@@ -39,6 +45,8 @@ from tdro.text.strings import passage_texts
 BLOCKS = 4
 #: What is kept of a passage that is among the best.
 _HIT = np.dtype([("row", np.int32), ("score", np.float32)])
+#: A retriever, and what stands before texts.
+Opened = tuple[Encoder, TaskPrompts]
 
 
 class Portion(NamedTuple):
@@ -96,6 +104,10 @@ def search_corpus(
     mine = part.shards(-(-number // size))
     first, end = mine.start * size, min(mine.stop * size, number)
     identity = _identity(retriever, encoding, tests, dimensions) | {"part": f"{part.number}of{part.of}"}
+    opened = cache(lambda: open_encoder(retriever, encoding, fetched))
+    queries = _Queries(Workspace(checkpoints.with_name(f"{checkpoints.name}.queries"), identity, np.float32), asked)
+    if first < end:
+        queries.encode(opened, tests)
     workspace = Workspace(checkpoints, identity, _HIT)
     starts = range(first, end, size)
     shards = Part(f"{corpus.parent} {identity['part']}", workspace, max(0, end - first), size, lambda: starts)
@@ -106,8 +118,9 @@ def search_corpus(
     def finish() -> None:
         write_rankings(output, _best(asked, workspace, shards.shards, dimensions))
         workspace.remove()
+        queries.remove()
 
-    load = lambda: _Searcher(open_encoder(retriever, encoding, fetched), tests, asked, dimensions)  # noqa: E731
+    load = lambda: _Searcher(opened(), tests, queries, dimensions)  # noqa: E731
     if searcher := make_shards([shards], load, make, ("encoded", "passages"), finish):
         searcher.encoder.cuts.tell(shards.name)
 
@@ -120,6 +133,35 @@ def _read(tests: Mapping[str, EvalDataset]) -> tuple[Path, dict[str, Topics]]:
     return Path(corpus), read_topics(tests)
 
 
+class _Queries:
+    """The queries of all test sets, of which each process encodes some blocks."""
+
+    def __init__(self, workspace: Workspace, asked: Mapping[str, Topics]) -> None:
+        self._workspace, self._asked = workspace, asked
+        self._blocks = [(name, start) for name, of in asked.items() for start in range(0, len(of.texts), QUERIES)]
+
+    def encode(self, opened: Callable[[], Opened], tests: Mapping[str, EvalDataset]) -> None:
+        """Make the blocks that are missing; all processes call it."""
+
+        def make(loaded: Opened, _: Part, block: tuple[str, int], progress: Progress) -> tuple[np.ndarray, dict]:
+            (name, start), (encoder, prompts) = block, loaded
+            encoder.read_as(name, tests[name], prompts)
+            progress.add(1)
+            return encoder.queries(self._asked[name].texts[start : start + QUERIES]), {}
+
+        part = Part("queries", self._workspace, len(self._blocks), 1, lambda: self._blocks)
+        make_shards([part], opened, make, ("encoded", "blocks of queries"), lambda: None)
+
+    def of(self, name: str) -> np.ndarray:
+        """Embeddings of the queries of a test set, once all are made."""
+        numbers = [number for number, (other, _) in enumerate(self._blocks) if other == name]
+        return np.concatenate([self._workspace.read(number) for number in numbers])
+
+    def remove(self) -> None:
+        """Delete them."""
+        shutil.rmtree(self._workspace.folder, ignore_errors=True)
+
+
 class _Searcher:
     """A retriever, and the embeddings of all queries.
 
@@ -128,16 +170,15 @@ class _Searcher:
     """
 
     def __init__(
-        self, opened, tests: Mapping[str, EvalDataset], asked: Mapping[str, Topics], dimensions: Sequence[int]
+        self, opened: Opened, tests: Mapping[str, EvalDataset], queries: _Queries, dimensions: Sequence[int]
     ) -> None:
-        self.encoder: Encoder = opened[0]
+        self.encoder = opened[0]
         self._dimensions = dimensions
         self._asked: dict[str | None, dict[str, np.ndarray]] = {}  # by the prompt of passages
         self._names = list(tests)
         for name, test in tests.items():
             self.encoder.read_as(name, test, opened[1])
-            embeddings = self.encoder.queries(asked[name].texts)
-            self._asked.setdefault(self.encoder.passage_prompt, {})[name] = embeddings
+            self._asked.setdefault(self.encoder.passage_prompt, {})[name] = queries.of(name)
 
     def search(self, corpus: Path, first: int, end: int, progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
         """The best of some passages, of shape (dimensions, queries of all test sets, depth), and the dimension."""
@@ -207,6 +248,6 @@ def _identity(
         "encoding": encoding.watched(),
         "tests": {name: test.watched() for name, test in tests.items()},
         "dimensions": list(dimensions),
-        "texts": {file: digest(file) for file in files},
+        "texts": {file: known_digest(Path(file)) for file in files},
         **of_stage(__name__)._asdict(),
     }

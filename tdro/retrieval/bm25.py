@@ -5,6 +5,7 @@ Lucene's CJK analysis; symbols are left out and nothing is stemmed, so that one 
 """
 
 import logging
+from array import array
 from collections.abc import Iterable
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -17,11 +18,15 @@ from tdro.text.strings import passage_texts
 
 log = logging.getLogger(__name__)
 
+# Stands for every word that no query has; no word has a space.
+_OTHER = " "
+
 
 def rank(corpus: Path, queries: list[str], depth: int) -> tuple[np.ndarray, np.ndarray]:
     """The best passages of each query.
 
-    The index holds a number for each distinct word of each passage: about 1.5 GB for a million passages.
+    Of a passage only words of the queries are kept, and how many others it has: that is all that scores depend on. The
+    corpus is read piece by piece, but the index is in memory (docs/performance.md).
 
     Args:
         corpus: A ``corpus.parquet``.
@@ -35,17 +40,18 @@ def rank(corpus: Path, queries: list[str], depth: int) -> tuple[np.ndarray, np.n
     import bm25s
 
     number = passages(corpus)
-    vocabulary: dict[str, int] = {}
+    asked = [words(query) for query in queries]
+    vocabulary = {word: place for place, word in enumerate(dict.fromkeys(word for query in asked for word in query), 1)}
+    vocabulary[_OTHER] = 0
     encoded = [_encode(words(text), vocabulary) for _, table in blocks(corpus) for text in passage_texts(table)]
-    log.info("BM25: %d passages, %d distinct words", number, len(vocabulary))
+    log.info("BM25: %d passages, %d words asked for", number, len(vocabulary) - 1)
     index = bm25s.BM25()
     index.index((encoded, vocabulary), show_progress=False)
     rows = np.full((len(queries), depth), -1, dtype=np.int64)
     scores = np.zeros((len(queries), depth), dtype=np.float32)
-    for place, query in enumerate(queries):
-        known = [vocabulary[word] for word in words(query) if word in vocabulary]
-        if known:
-            found = index.get_scores_from_ids(known)
+    for place, query in enumerate(asked):
+        if query:
+            found = index.get_scores_from_ids([vocabulary[word] for word in query])
             best = _best(found, depth)
             rows[place, : len(best)], scores[place, : len(best)] = best, found[best]
     return rows, scores
@@ -68,8 +74,8 @@ def words(text: str) -> list[str]:
     return found
 
 
-def _encode(found: Iterable[str], vocabulary: dict[str, int]) -> list[int]:
-    return [vocabulary.setdefault(word, len(vocabulary)) for word in found]
+def _encode(found: Iterable[str], vocabulary: dict[str, int]) -> array:
+    return array("i", (vocabulary.get(word, 0) for word in found))
 
 
 def _best(scores: np.ndarray, depth: int) -> np.ndarray:

@@ -14,6 +14,9 @@ from tdro.models.room import check_model
 from tdro.progress import Progress
 
 Kind = Literal["query", "passage"]
+#: Queries that are encoded at a time. Blocks are the same for whoever encodes them, and so are embeddings to the last
+#: bit: how texts are batched is decided within a block.
+QUERIES = 2048
 
 
 class Encoder:
@@ -57,12 +60,13 @@ class Encoder:
         self.passage_prompt = prompts.of_passage(name, instruction, symmetric=prompted.symmetric)
 
     def queries(self, texts: list[str]) -> np.ndarray:
-        """Embeddings of unit length, float32 of shape (len(texts), dimension).
+        """Embeddings of unit length, float32 of shape (len(texts), dimension), made in blocks of :data:`QUERIES`.
 
         Raises:
             UserError: when an embedding is not finite.
         """
-        return self._encode(self.model.encode_query, texts, self.query_prompt)
+        blocks = [texts[start : start + QUERIES] for start in range(0, len(texts), QUERIES)]
+        return np.concatenate([self._encode(self.model.encode_query, block, self.query_prompt) for block in blocks])
 
     def passages(self, texts: list[str]) -> np.ndarray:
         """The same of passages."""

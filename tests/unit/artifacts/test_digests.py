@@ -1,6 +1,9 @@
+import hashlib
+import os
+
 import pytest
 
-from tdro.artifacts.digests import write_digests
+from tdro.artifacts.digests import content_digest, known_digest, write_digests
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import TRAIN
 
@@ -28,3 +31,12 @@ def test_a_digest_is_of_rows_not_of_what_a_stage_counted(tmp_path):
 )
 def test_another_order_another_list_and_no_row_have_another_digest(tmp_path, other):
     assert digest(tmp_path, ROWS) != digest(tmp_path, other)
+
+
+def test_a_file_is_known_by_what_stands_beside_it_unless_that_is_older(tmp_path):
+    told, path = digest(tmp_path, ROWS).strip(), tmp_path / "train.parquet"
+    assert known_digest(path) == told == content_digest(path)
+    os.utime(path, ns=(0, (tmp_path / "train.digest").stat().st_mtime_ns + 1))
+    assert known_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "train.digest").unlink()
+    assert known_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()

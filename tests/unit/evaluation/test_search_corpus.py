@@ -21,14 +21,17 @@ from tdro.evaluation import search_corpus
 from tdro.evaluation.evaluate import evaluate
 from tdro.evaluation.metrics import RANKED
 from tdro.evaluation.search_corpus import Portion, portion
+from tdro.retrieval import encoder
 from tdro.retrieval.encoder import Encoder, unit
 from tdro.retrieval.rankings import read_rankings
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    """Shards of 20 passages, in blocks of 5."""
+    """Shards of 20 passages, in blocks of 5, and queries in blocks of 16."""
     monkeypatch.setattr(corpora, "BLOCK", 5)
+    for module in (encoder, search_corpus):
+        monkeypatch.setattr(module, "QUERIES", 16)
 
 
 def whole_numbers(tmp_path, passages, queries, seed=0):
@@ -123,10 +126,11 @@ def test_a_killed_search_goes_on_with_the_missing_shards(tmp_path, monkeypatch):
     assert not (tmp_path / "rankings/1of1.parquet").exists()
     read.clear()
     monkeypatch.setattr(Encoder, "passages", lambda self, texts: read.append(len(texts)) or encode(self, texts))
+    monkeypatch.setattr(Encoder, "queries", None)  # they are there
     found = searched(tmp_path, model, {"d": dataset})["d"]
     assert read == [5] * 22
     assert Path(found.rankings).read_bytes() == Path(whole.rankings).read_bytes()
-    assert not (tmp_path / "checkpoints/rankings/1of1").exists()
+    assert not list((tmp_path / "checkpoints/rankings").iterdir())
 
 
 @pytest.mark.parametrize("change", ["queries", "prompt", "encoding", "dimensions"])
