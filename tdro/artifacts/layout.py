@@ -9,6 +9,10 @@ IN_DOMAIN = "in_domain"
 #: The dev queries of the training tasks, where choices are made on them.
 DEV_ROWS = "dev_rows"
 
+# Behind the name of a corpus of which a sample is searched, and of a test set that searches it. No name has an `@`, so
+# that nothing of a preview lies where a full evaluation looks.
+_SAMPLE = "@sample"
+
 #: What a dataset is once it is prepared.
 TEXTS = ("corpus.parquet", "queries.parquet")
 
@@ -31,6 +35,16 @@ class EvaluationFiles(NamedTuple):
 def evaluation_files(folder: str | Path, benchmark: str) -> EvaluationFiles:
     """Mean scores, scores of each query, and the folder of the rankings in TREC's format."""
     return EvaluationFiles(*(f"{folder}/{benchmark}{end}" for end in (".json", ".queries.parquet", ".runs")))
+
+
+def sampled(name: str) -> str:
+    """What the sample of a corpus is called, and a test set that is evaluated on it."""
+    return f"{name}{_SAMPLE}"
+
+
+def whole(name: str) -> str:
+    """The name of a corpus or test set, whether it is sampled or not."""
+    return name.removesuffix(_SAMPLE)
 
 
 class Layout:

@@ -58,6 +58,18 @@ CORPUS = _edge(
     says="Each passage once. All other files name a passage by its row in this one.",
 )
 
+#: Counted in the metadata of a sampled corpus: passages of the whole one.
+WHOLE_CORPUS = "passages of the whole corpus"
+SAMPLED_CORPUS = _edge(
+    "results/benchmarks/{corpus}@sample/corpus.parquet",
+    "sample_corpus -> those that evaluate, where evaluation.sample is set",
+    [
+        *(Column(field.name, field.type, says="as in the whole corpus") for field in CORPUS),
+        Column("whole_row", pa.int32(), says="row of the whole corpus, rising; the positives of queries name these"),
+    ],
+    says="Passages that a preview searches.",
+)
+
 _QUERIES = [
     Column("query_id", pa.string(), says="the source's identifier, or one that was made"),
     Column("query", pa.string(), says="the text, without the instruction"),

@@ -43,6 +43,23 @@ def _evaluate(options) -> None:
     evaluate(retriever, job.benchmarks, job.encoding, options.output, **options_of)
 
 
+@command("sample-corpus", paths("corpus"), argument("--queries", type=Path, nargs="+", required=True), paths("output"))
+def _sample_corpus(options) -> None:
+    r"""Sample a large corpus for previews: relevant passages, those that BM25 ranks first, and random ones.
+
+    input    corpus.parquet, and the queries.parquet of every test set that searches it
+    output   a corpus.parquet of fewer passages, and its digest
+    settings `evaluation.sample` of the config
+
+    tdro sample-corpus --corpus nq/corpus.parquet --queries nq/queries.parquet --output nq@sample/corpus.parquet \
+      --settings '{hard: 50, random: 2000}'
+    """
+    from tdro.config.schema import Sample
+    from tdro.evaluation.sample_corpus import sample_corpus
+
+    sample_corpus(options.corpus, options.queries, read_settings(options, Sample), options.output)
+
+
 @command(
     "search-corpus",
     argument("--model", type=Path),
@@ -177,4 +194,4 @@ def _export(options) -> None:
     export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
 
 
-COMMANDS = (_search_corpus, _merge_rankings, _evaluate, _export, _report, _tables, _show)
+COMMANDS = (_sample_corpus, _search_corpus, _merge_rankings, _evaluate, _export, _report, _tables, _show)

@@ -140,8 +140,8 @@ class SearchCorpusJob(Section):
 class EvaluateJob(Section):
     """``tdro evaluate``: test sets, and the retriever unless it is a trained one."""
 
-    benchmarks: dict[Name, Annotated[dict[Name, EvalDataset], Field(min_length=1)]] = Field(min_length=1)
-    """Test sets by name, of each benchmark."""
+    benchmarks: dict[str, Annotated[dict[Name, EvalDataset], Field(min_length=1)]] = Field(min_length=1)
+    """Test sets by name, of each benchmark; files are named after it (`NAME@sample`: evaluated on a sample)."""
     encoding: Encoding = Encoding()
     retriever: Retriever | None = None
     """`bm25`, the miner or a base model; null takes `--model`."""
@@ -201,6 +201,8 @@ class Content(Section):
     """Retrievers that nothing was trained for, such as `bm25`."""
     dimensions: Dimensions = Field([])
     """Dimensions that embeddings were also cut to and scored at."""
+    sampled: list[Name] = Field([])
+    """Datasets that were evaluated on a sample of their corpus."""
     report: Report = Report()
 
     @model_validator(mode="after")

@@ -22,6 +22,17 @@ from tdro.config.training import Mixture, Sweep, Tdro, Training
 from tdro.errors import UserError
 
 
+class Sample(Section):
+    """Previews: large corpora are evaluated on a sample of their passages, with all that are relevant."""
+
+    hard: int = Field(50, ge=0)
+    """Passages of each query that BM25 ranks first."""
+    random: int = Field(2000, ge=0)
+    """Passages beside them, the same whatever the order of the corpus."""
+    seed: Seed = 42
+    """Decides which."""
+
+
 class Evaluation(Section):
     """What is evaluated beside the trained retrievers, and what is kept."""
 
@@ -39,6 +50,11 @@ class Evaluation(Section):
     """A corpus that the registry expects to have more passages (`expected_rows`) is searched by several jobs, one for
     about so many passages, each on GPUs of its own. Scores do not depend on it, but another number of jobs searches
     the corpus anew."""
+    sample: Sample | None = None
+    """With a section (`{hard: 50, random: 2000}`) each corpus with more passages than `hard` and `random` together, as
+    the registry expects it, or of which the registry says nothing, is searched in a sample of them: a preview. Its
+    scores are too high, can be compared between the retrievers of one run only, and are marked wherever they are
+    shown. They lie apart from full scores (`eval/{dataset}@sample.json`), which come when the key is removed."""
     run_files: bool = False
     """Keep the rankings themselves in TREC's format, in `eval/{dataset}.runs/` beside the scores."""
 

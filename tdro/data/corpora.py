@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tdro.artifacts.files import check_columns, read_batches
-from tdro.artifacts.schemas import CORPUS
+from tdro.artifacts.files import check_columns, column_names, read_batches, read_table
+from tdro.artifacts.schemas import CORPUS, SAMPLED_CORPUS
 from tdro.errors import UserError
 from tdro.text.relations import written
 from tdro.text.strings import cut
@@ -47,6 +47,13 @@ def chosen(corpus: Path, rows: np.ndarray, columns: Sequence[str]) -> Iterator[t
         first, end = np.searchsorted(rows, [start, start + len(table)])
         if first < end:
             yield rows[first:end], table.take(rows[first:end] - start)
+
+
+def whole_rows(corpus: Path) -> np.ndarray | None:
+    """Of a sampled corpus the row of each passage in the whole one, rising; None for a whole corpus."""
+    if "whole_row" not in column_names(corpus):
+        return None
+    return read_table(corpus, pa.schema([SAMPLED_CORPUS.field("whole_row")]))["whole_row"].to_numpy()
 
 
 def own_passages(

@@ -8,6 +8,7 @@ This module reads the test sets, has the retriever rank their passages, and writ
 - ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query;
 - where scores of cut embeddings are asked for: in both, behind the others, each metric at each dimension
   (``ndcg_at_10@256``), and in the JSON ``dimension``, that of the whole embeddings;
+- where the corpus is a sample, in the JSON ``sampled_from``, passages of the whole one;
 - where asked for, ``runs``: a folder with ``{dataset}.trec``, the ranking itself in TREC's format.
 
 :func:`tdro.artifacts.layout.evaluation_files` names them.
@@ -23,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.files import write_json, write_table
+from tdro.artifacts.files import read_counts, write_json, write_table
 from tdro.artifacts.layout import EvaluationFiles, evaluation_files
-from tdro.artifacts.schemas import METRICS, at_dimension, with_dimensions
+from tdro.artifacts.schemas import METRICS, WHOLE_CORPUS, at_dimension, with_dimensions
 from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import own_passages, passages
@@ -190,7 +191,10 @@ def _figures(table: pa.Table, dataset: EvalDataset) -> dict[str, float | int]:
     """Means over the queries, of the metrics that the test set has."""
     metrics = [name for name in table.column_names if name not in ("dataset", "query_id")]
     means = {metric: pc.mean(table[metric]).as_py() for metric in metrics if not table[metric].null_count}
-    return {**means, "queries": len(table), "passages": passages(Path(dataset.corpus))}
+    corpus = Path(dataset.corpus)
+    whole = read_counts(corpus).get(WHOLE_CORPUS)
+    of_sample = {"sampled_from": whole} if whole else {}
+    return {**means, "queries": len(table), "passages": passages(corpus), **of_sample}
 
 
 def _warn(benchmark: str, dimensions: Sequence[int], dimension: int | None) -> None:
@@ -204,8 +208,10 @@ def _warn(benchmark: str, dimensions: Sequence[int], dimension: int | None) -> N
 
 
 def _report(benchmark: str, name: str, figures: Mapping[str, float | int], seconds: float) -> None:
-    means = ", ".join(f"{metric} {figures[metric]:.4f}" for metric in figures if metric not in ("queries", "passages"))
+    counted = ("queries", "passages", "sampled_from")
+    means = ", ".join(f"{metric} {figures[metric]:.4f}" for metric in figures if metric not in counted)
+    of = f" of {figures['sampled_from']}" if "sampled_from" in figures else ""
     log.info(
-        "%s/%s: %s; %d queries, %d passages, %.1f s",
-        *(benchmark, name, means, figures["queries"], figures["passages"], seconds),
+        "%s/%s: %s; %d queries, %d%s passages, %.1f s",
+        *(benchmark, name, means, figures["queries"], figures["passages"], of, seconds),
     )

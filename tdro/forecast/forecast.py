@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tdro.artifacts.layout import Layout
+from tdro.forecast.evaluating import Scoring
 from tdro.forecast.machine import Machine, this_machine
 from tdro.forecast.rates import Asked, Rates, device, probed, rates
 from tdro.forecast.sizes import ASSUMED, COUNTED, EXPECTED, NOTHING, NUMBER, Sizes
 from tdro.forecast.work import Work
 from tdro.forecast.works import Works
+from tdro.formats import duration
 from tdro.pipeline import threads
 from tdro.pipeline.jobs import Jobs
 
@@ -84,7 +86,31 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool
     speeds, said = _speeds(all_works, asked, machine)
     lines = [_line(work, speeds[work.model, work.cpu], gpus) for work in all_works if work.jobs]
     where = f"{asked.device or machine} ({gpus} GPUs a training)" if gpus else asked.device or str(machine)
-    return Forecast(where, lines, [*_known(sizes), *works.readers.said, *said, *_too_large(all_works, asked, machine)])
+    said += [*_too_large(all_works, asked, machine), *_longest(works, speeds, gpus)]
+    return Forecast(where, lines, [*_known(sizes), *works.readers.said, *said])
+
+
+def scoring_jobs(works: Works, speeds: dict[tuple[str | None, bool], Rates], gpus: int) -> list[tuple[Line, Scoring]]:
+    """What each job that scores a trained retriever takes, one by one; of those whose network is known."""
+    found = []
+    for model in works.jobs.config.models:
+        on_cpu = works.readers.on_cpu(model)
+        for job in works.evaluating.scoring(works.readers.bases[model.name]):
+            found.append((_line(job.work._replace(cpu=on_cpu), speeds[job.work.model, on_cpu], gpus), job))
+    return [(line, job) for line, job in found if line.seconds is not None]
+
+
+def _longest(works: Works, speeds: dict[tuple[str | None, bool], Rates], gpus: int) -> list[str]:
+    """A sentence on the longest of them, for a limit of time."""
+    jobs = scoring_jobs(works, speeds, gpus)
+    if not jobs:
+        return []
+    line, job = max(jobs, key=lambda one: one[0].seconds or 0)
+    parts = f", a part of {job.times}," if job.times > 1 else ""
+    return [
+        f"longest job that scores a retriever: `{job.rule}` of {job.name}{parts} with {line.model}, "
+        f"{duration(line.seconds or 0)}"
+    ]
 
 
 def _too_large(works: list[Work], asked: Asked, machine: Machine) -> list[str]:

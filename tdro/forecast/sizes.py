@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from tdro.artifacts.layout import Layout
+from tdro.artifacts.layout import Layout, whole
 from tdro.config.registry import ExpectedRows
 from tdro.pipeline.jobs import Jobs
 
@@ -19,6 +19,10 @@ from tdro.pipeline.jobs import Jobs
 ASSUMED = ExpectedRows(queries=100_000, passages=100_000, query_words=10, passage_words=80)
 #: How a size is known, the best first: counted, as the registry expects it, the number alone expected, assumed.
 COUNTED, EXPECTED, NUMBER, NOTHING = "counted", "expected", "number", "nothing"
+#: Parquet with its compression, beside the texts as they are.
+COMPRESSED = 0.5
+# Bytes of an English word with its space.
+_WORD = 6
 # Texts of a file that are read to see how long they are, at so many places; and of all files, for each tokenizer once:
 # a forecast stands at the start of every run, and must take no time.
 _SAMPLE, _PLACES, _ALL = 64, 4, 4000
@@ -99,10 +103,19 @@ class Sizes:
         )
 
     def _corpus(self, name: str) -> Texts:
+        if name not in self._jobs.tests.corpora:
+            return self._sampled(name)
         test = self._jobs.tests.corpora[name]
         found = _read(self._layout.benchmark(name, "corpus.parquet"), ("title", "text"), self._sample)
         own = {"passages": self._jobs.tests.expected_passages(name)}
         return found or _told(test.entry.expected_rows.model_copy(update=own), "passage")
+
+    def _sampled(self, name: str) -> Texts:
+        """The sample of a corpus: at most so many passages of each query, and some more."""
+        sample, corpus = self._jobs.config.evaluation.sample, self.corpus(whole(name))
+        asked = sum(self.queries(test).number for test in self._jobs.tests.searching(name))
+        expected = corpus._replace(number=min(corpus.number, sample.hard * asked + sample.random))
+        return _read(self._layout.benchmark(name, "corpus.parquet"), ("title", "text"), self._sample) or expected
 
     def _queries(self, name: str) -> Texts:
         test = self._jobs.tests.chosen[name]
@@ -148,3 +161,10 @@ def _read(file: str, columns: tuple[str, ...], number: int) -> Texts | None:
             taken = rows.take(list(range(0, rows.num_rows, step))[:each]).to_pylist()
             sample += [" ".join(filter(None, (row[column] for column in columns))) for row in taken]
         return Texts(opened.metadata.num_rows, tuple(sample))
+
+
+def bytes_of(texts: Texts) -> float:
+    """Bytes of all texts of one side of a dataset, as they are."""
+    if texts.sample:
+        return texts.number * sum(len(text.encode()) for text in texts.sample) / len(texts.sample)
+    return texts.number * texts.words * _WORD

@@ -1,32 +1,18 @@
 """What each rule of a configuration does: its jobs, with the tokens, operations, disk and memory of all of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.mining import Encode
-from tdro.config.models import Model
-from tdro.config.registry import Prompted
 from tdro.forecast import cost
+from tdro.forecast.evaluating import Evaluating
 from tdro.forecast.learning import Learning
 from tdro.forecast.rates import LIGHT, READ, ROWS
-from tdro.forecast.readers import Reader, Readers
-from tdro.forecast.sizes import Sizes, Texts
+from tdro.forecast.readers import Readers
+from tdro.forecast.sizes import COMPRESSED, Sizes, Texts, bytes_of
 from tdro.forecast.work import Work
 from tdro.pipeline.jobs import Jobs
-
-# Parquet with its compression, beside the texts as they are; and bytes of an English word with its space.
-_COMPRESSED, _WORD = 0.5, 6
-
-
-@dataclass
-class _Reading:
-    """Texts that are read, and what comparing their embeddings takes."""
-
-    tokens: float = 0.0
-    texts: int = 0
-    compared: float = 0.0
 
 
 class Works:
@@ -46,12 +32,13 @@ class Works:
         self.jobs, self._sizes, self._gpus, self._config = jobs, sizes, gpus, jobs.config
         self.readers = Readers(jobs, layout, root, gpus, local=local)
         self.learning = Learning(jobs, sizes, self.readers, root, gpus)
+        self.evaluating = Evaluating(jobs, sizes, self.readers, gpus)
         self.mined = {name: (sizes.task(name), jobs.tasks[name]) for name in jobs.mined}
 
     def all(self) -> list[Work]:
         """A row a rule and model, in the order of the walk of the data."""
         before = [*self._data(), *self._mining(), *self._rows(), *self.learning.all()]
-        return [*before, *self._evaluation(), *self._report()]
+        return [*before, *self.evaluating.all(), *self._report()]
 
     # Data.
 
@@ -77,7 +64,7 @@ class Works:
         largest = max((sum(one.number for one in dataset) for dataset in datasets), default=0)
         # What `prepare` keeps of a pair in memory (docs/performance.md: 350 MB of two million).
         memory = cost.LIGHT + 180 * largest / 2
-        return Work(rule, len(datasets), light=light, disk=_COMPRESSED * sum(map(_bytes, texts)), memory=memory)
+        return Work(rule, len(datasets), light=light, disk=COMPRESSED * sum(map(bytes_of, texts)), memory=memory)
 
     # Mining.
 
@@ -125,7 +112,7 @@ class Works:
 
     def _rows(self) -> Iterator[Work]:
         tasks = [self._sizes.task(name) for name in self.jobs.tasks]
-        asked = sum(queries.number for _, queries, *_ in self._searched())
+        asked = sum(queries.number for _, queries, *_ in self.evaluating.searched())
         compared = sum(map(self._queries_of, self.jobs.compared)) + sum(t.dev for t in self.jobs.tasks.values())
         queries = sum(task.queries.number for task in tasks)
         samples = self._config.mining.select.samples
@@ -134,7 +121,7 @@ class Works:
         memory = cost.LIGHT + 40 * (compared + max(task.queries.number for task in tasks)) + 50e6
         yield Work("dedup", len(tasks), light=light, disk=queries * (samples + 2) * 4, memory=memory)
         # Texts of the training rows: a query and a positive each.
-        read = sum(_bytes(t.queries) + _bytes(t.passages._replace(number=t.queries.number)) for t in tasks)
+        read = sum(bytes_of(t.queries) + bytes_of(t.passages._replace(number=t.queries.number)) for t in tasks)
         light = LIGHT["leaks"] + read / ROWS["leaks"]
         yield Work("leaks", 1, light=light, memory=cost.LIGHT + 2 * asked * 64 * 8 * 1.4)
 
@@ -144,98 +131,9 @@ class Works:
             return sum(self._sizes.task(name).held_out_queries.number for name in names)
         return sum(self._sizes.queries(name).number for name in names)
 
-    # Evaluation.
-
-    def _evaluation(self) -> Iterator[Work]:
-        config, tests = self._config, self.jobs.tests
-        of_retriever = 1 if config.jobs == "one" else len(tests.evaluated)
-        each = len(config.seeds) * len(config.mixtures)
-        for model in config.models:
-            yield from self._scores("", self.readers.bases[model.name], each, self.readers.on_cpu(model))
-        for name, retriever in self.jobs.untrained.items():
-            if name == "bm25":
-                yield self._bm25(of_retriever)
-            else:
-                reader, on_cpu = self.readers.miner, self._gpus == 0
-                if isinstance(retriever, Model):
-                    reader, on_cpu = self.readers.bases[retriever.name], self.readers.on_cpu(retriever)
-                yield from self._scores("_untrained", reader, 1, on_cpu)
-        yield from self._without_models(len(config.models) * each, len(set(self.jobs.untrained) - {"bm25"}))
-
-    def _without_models(self, trained: int, untrained: int) -> Iterator[Work]:
-        """What is done with the rankings of so many retrievers in corpora that are searched ahead."""
-        tests = self.jobs.tests
-        if not tests.searched:
-            return
-        merged = (trained + untrained) * len(tests.searched)
-        yield Work("merge_rankings", merged, light=merged * LIGHT["merge_rankings"])
-        if self._config.jobs != "one":
-            sets = sum(map(tests.is_searched, tests.evaluated))
-            yield Work("score", trained * sets, light=trained * sets * LIGHT["score"])
-            if untrained:
-                yield Work("score_untrained", untrained * sets, light=untrained * sets * LIGHT["score"])
-
-    def _scores(self, suffix: str, reader: Reader, retrievers: int, on_cpu: bool) -> Iterator[Work]:
-        """Corpora that are searched ahead, in parts, then the test sets, of retrievers that read alike."""
-        tests, one = self.jobs.tests, self._config.jobs == "one"
-        width = reader.network.width if reader.network else 0
-        ahead, here = _Reading(), _Reading()
-        for name, queries, passages, prompted, searched in self._searched():
-            found = ahead if searched else here
-            times = tests.searched[tests.chosen[name].corpus] if searched else 1  # every part reads all queries
-            found.tokens += times * reader.of_queries(queries, name, prompted)
-            found.texts += times * queries.number
-            found.compared += cost.search(queries.number, passages.number, width)
-            if not searched:
-                found.tokens += reader.of_passages(passages, name, prompted)
-                found.texts += passages.number
-        for corpus in tests.searched:
-            texts, entry = self._sizes.corpus(corpus), tests.corpora[corpus].entry
-            ahead.tokens += reader.of_passages(texts, corpus, entry)
-            ahead.texts += texts.number
-        if tests.searched:
-            parts = retrievers * sum(tests.searched.values())
-            work = self.readers.reads(
-                f"search_corpus{suffix}", parts, reader, retrievers * ahead.tokens, retrievers * ahead.texts
-            )
-            yield work._replace(search=retrievers * ahead.compared, cpu=on_cpu)
-        read = [name for name in tests.evaluated if not tests.is_searched(name)]
-        if read or one:
-            jobs = retrievers * (1 if one else len(read))
-            work = self.readers.reads(
-                f"evaluate{suffix}", jobs, reader, retrievers * here.tokens, retrievers * here.texts
-            )
-            yield work._replace(search=retrievers * here.compared, cpu=on_cpu)
-
-    def _searched(self) -> Iterator[tuple[str, Texts, Texts, Prompted, bool]]:
-        """What a retriever is scored on: name, queries, corpus, prompts, and whether the corpus is searched ahead."""
-        tests = self.jobs.tests
-        for dataset in tests.evaluated:
-            if dataset != IN_DOMAIN:
-                test = tests.chosen[dataset]
-                queries, passages = self._sizes.queries(dataset), self._sizes.corpus(test.corpus)
-                yield dataset, queries, passages, test.entry, tests.is_searched(dataset)
-                continue
-            for name in tests.datasets(IN_DOMAIN):
-                task = self._sizes.task(name)
-                yield name, task.held_out_queries, task.held_out_passages, self.jobs.tasks[name], False
-
-    def _bm25(self, jobs: int) -> Work:
-        found = list(self._searched())
-        light = jobs * LIGHT["evaluate_bm25"]
-        light += sum(p.number / ROWS["bm25_passages"] + q.number / ROWS["bm25_queries"] for _, q, p, _, _ in found)
-        largest = max((passages.number for _, _, passages, _, _ in found), default=0)
-        return Work("evaluate_bm25", jobs, light=light, memory=cost.LIGHT + 1500 * largest)
-
     def _report(self) -> Iterator[Work]:
-        asked = sum(queries.number for _, queries, _, _, _ in self._searched())
+        asked = sum(queries.number for _, queries, _, _, _ in self.evaluating.searched())
         compared = len(self._config.models) * len(self._config.mixtures) * asked
         # Resampling touches each query once a sample.
         light = LIGHT["report"] + compared * self._config.report.bootstrap_samples / 200e6
         yield Work("report", 1, light=light, memory=2 * cost.LIGHT)
-
-
-def _bytes(texts: Texts) -> float:
-    if texts.sample:
-        return texts.number * sum(len(text.encode()) for text in texts.sample) / len(texts.sample)
-    return texts.number * texts.words * _WORD

@@ -7,7 +7,7 @@ take their section of ``mining`` as it is.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tdro.artifacts.layout import IN_DOMAIN, Layout
+from tdro.artifacts.layout import IN_DOMAIN, Layout, whole
 from tdro.config import mixturenames
 from tdro.config.commands import (
     BASELINE,
@@ -230,11 +230,13 @@ class Jobs:
     def _eval_datasets(self, name: str, layout: Layout, rankings: Mapping[str, str]) -> dict[str, EvalDataset]:
         if name == IN_DOMAIN:
             return {task: self._eval_dataset(IN_DOMAIN, task, layout) for task in self.tests.datasets(IN_DOMAIN)}
-        return {name: self._eval_dataset(name, name, layout, rankings.get(self.tests.known[name].corpus))}
+        return {whole(name): self._eval_dataset(name, whole(name), layout, rankings.get(self.tests.corpus_of(name)))}
 
     def _eval_dataset(self, benchmark: str, name: str, layout: Layout, rankings: str | None = None) -> EvalDataset:
         entry = self.tasks[name] if benchmark == IN_DOMAIN else self.tests.known[name].entry
         corpus, queries = self.tests.files(benchmark, name, layout)
+        if benchmark != IN_DOMAIN and self.tests.is_sampled(name):
+            corpus = layout.benchmark(self.tests.corpus_of(name), "corpus.parquet")
         read = {"instruction": entry.instruction[:1], "symmetric": entry.symmetric, "rankings": rankings}
         return EvalDataset(corpus=corpus, queries=queries, max_words=self.config.data.max_words, **read)
 
@@ -255,6 +257,7 @@ class Jobs:
             suites=self.tests.suites(),
             untrained=list(self.untrained),
             dimensions=config.evaluation.dimensions,
+            sampled=[name for name in self.tests.chosen if self.tests.is_sampled(name)],
             report=config.report,
         )
 

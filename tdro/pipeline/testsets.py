@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN, Layout
+from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN, Layout, sampled, whole
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Registry, Task
 from tdro.config.schema import Config
@@ -49,8 +49,9 @@ class TestSets:
 
     @cached_property
     def evaluated(self) -> list[str]:
-        """What one job evaluates each: every test set, and the in-domain benchmark as a whole."""
-        return [name for b in self._config.benchmarks for name in ([b] if b == IN_DOMAIN else self.datasets(b))]
+        """What one job evaluates each: every test set, in a sample or not, and the in-domain benchmark as a whole."""
+        found = [name for b in self._config.benchmarks for name in ([b] if b == IN_DOMAIN else self.datasets(b))]
+        return [sampled(name) if self.is_sampled(name) else name for name in found]
 
     @cached_property
     def dev(self) -> dict[str, str]:
@@ -96,27 +97,49 @@ class TestSets:
         return test.entry.expected_passages(None if corpus == test.benchmark else test.part)
 
     @cached_property
-    def searched(self) -> dict[str, int]:
-        """Corpora that are searched ahead of the evaluations, each with the number of its parts.
+    def sampled(self) -> list[str]:
+        """Corpora of which a sample is searched: those that are larger, as far as the registry knows, or may be."""
+        sample = self._config.evaluation.sample
+        if not sample:
+            return []
+        corpora = dict.fromkeys(test.corpus for test in self.chosen.values() if test.name not in self.dev)
+        expected = {name: self.expected_passages(name) for name in corpora}
+        return [name for name, number in expected.items() if number is None or number > sample.hard + sample.random]
 
-        Those are the ones that several test sets search, and those with more passages than a job should read. How many
-        there are is what the registry expects, not what is prepared: a run's jobs are known before anything is made.
+    def is_sampled(self, dataset: str) -> bool:
+        """Whether a dataset is evaluated on a sample; held-out rows and what is chosen on never are."""
+        return dataset in self.chosen and dataset not in self.dev and self.chosen[dataset].corpus in self.sampled
+
+    def corpus_of(self, evaluated: str) -> str:
+        """The corpus that one of :attr:`evaluated` searches, or its sample."""
+        corpus = self.chosen[whole(evaluated)].corpus
+        return sampled(corpus) if corpus in self.sampled else corpus
+
+    @cached_property
+    def searched(self) -> dict[str, int]:
+        """Corpora, or samples, that are searched ahead of the evaluations, each with the number of its parts.
+
+        Those are the ones that several test sets search, and those with more passages than a job should read; a sample
+        is one part. How many there are is what the registry expects, not what is prepared: a run's jobs are known
+        before anything is made.
         """
         evaluated = [test.corpus for test in self.chosen.values() if test.name not in self.dev]
         limit, times = self._config.evaluation.scatter, Counter(evaluated)
         parts = {name: -(-(self.expected_passages(name) or 1) // limit) for name in times}
-        return {name: number for name, number in parts.items() if number > 1 or times[name] > 1}
+        parts |= dict.fromkeys(self.sampled, 1)
+        found = {name: number for name, number in parts.items() if number > 1 or times[name] > 1}
+        return {sampled(name) if name in self.sampled else name: number for name, number in found.items()}
 
-    def is_searched(self, dataset: str) -> bool:
-        """Whether an evaluation reads what was found ahead; the in-domain benchmark never does."""
-        return dataset in self.chosen and self.chosen[dataset].corpus in self.searched
+    def is_searched(self, evaluated: str) -> bool:
+        """Whether one of :attr:`evaluated` reads what was found ahead; the in-domain benchmark never does."""
+        return whole(evaluated) in self.chosen and self.corpus_of(evaluated) in self.searched
 
     def searching(self, corpus: str) -> list[str]:
-        """The test sets that search a corpus; another order of the registry is no reason to rerun."""
-        return sorted(name for name, test in self.chosen.items() if test.corpus == corpus)
+        """The test sets that search a corpus or its sample; another order of the registry is no reason to rerun."""
+        return sorted(name for name, test in self.chosen.items() if test.corpus == whole(corpus))
 
     def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
-        """Corpus and queries of a dataset."""
+        """Corpus, a whole one, and queries of a dataset."""
         if benchmark == DEV_ROWS:
             return layout.task(dataset, "corpus.parquet"), layout.task(dataset, "queries.parquet")
         if benchmark == IN_DOMAIN:

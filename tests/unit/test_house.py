@@ -29,7 +29,8 @@ PROVED_BY = {
     "evaluation/test_evaluate.py": "evaluation/topics retrieval/retrievers",
     "evaluation/test_search_corpus.py": "retrieval/rankings",
     "forecast/test_forecast.py": """
-        cli/forecast forecast/learning forecast/readers forecast/table forecast/work forecast/works pipeline/threads
+        cli/forecast forecast/evaluating forecast/learning forecast/readers forecast/table forecast/work forecast/works
+        pipeline/threads
     """,
     "forecast/test_rates.py": "forecast/machine",
     "forecast/test_sizes.py": "forecast/tokens",

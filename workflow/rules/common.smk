@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
-from tdro.artifacts.layout import TEXTS, Layout
+from tdro.artifacts.layout import TEXTS, Layout, sampled
 from tdro.config import mixturenames
 from tdro.pipeline import start, threads
 
@@ -100,6 +100,7 @@ wildcard_constraints:
     chosen_on=one_of(TESTS.dev),
     untrained=one_of(JOBS.untrained),
     searched=one_of(TESTS.searched),
+    sampled=one_of(TESTS.sampled),
     part=r"\d+of\d+",
     retriever=one_of(f"untrained/{name}" for name in JOBS.untrained)
     + f"|({'|'.join(re.escape(m.name) for m in JOBS.config.models)})/seed\\d+/({mixturenames.NAMES})",

@@ -12,6 +12,33 @@ EVALUATION_THREADS = ENCODING_THREADS if ONE else 1
 SEARCHED = set() if ONE else set(filter(TESTS.is_searched, TESTS.evaluated))
 
 
+# Once for all retrievers: what they search of a large corpus in a preview (`evaluation.sample`).
+rule sample_corpus:
+    input:
+        corpus=lambda wildcards: ancient(whole_files(wildcards)[0]),
+        queries=lambda wildcards: [ancient(file) for file in whole_files(wildcards)[1:]],
+        seen=past("prepared", files=whole_files),
+    output:
+        corpus=ensure(
+            PATHS.benchmark(sampled("{sampled}"), "corpus.parquet"), non_empty=True
+        ),
+        digest=PATHS.digest(PATHS.benchmark(sampled("{sampled}"), "corpus.parquet")),
+    log:
+        "logs/sample_corpus/{sampled}.log",
+    benchmark:
+        "logs/sample_corpus/{sampled}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        **settings(lambda wildcards: JOBS.config.evaluation.sample),
+    message:
+        "Sampling {wildcards.sampled} for previews"
+    shell:
+        stage(
+            "sample-corpus --corpus {input.corpus} --queries {input.queries} --output {output.corpus}"
+        )
+
+
 # A part of a corpus that is searched ahead of the evaluations, because it is large or several test sets search it: what is
 # found for the queries of all of them. Any number of these jobs run side by side, and of GPUs in each.
 rule search_corpus:

@@ -241,16 +241,18 @@ def evaluated(wildcards):
     return EVALUATED if ONE else [wildcards.dataset]
 
 
-def members(test):
-    """The datasets of what one job evaluates: itself, or those of the in-domain benchmark."""
-    return TESTS.datasets(IN_DOMAIN) if test == IN_DOMAIN else [test]
-
-
 def test_files(wildcards):
-    """Corpora and queries of what a job evaluates."""
+    """Corpora, whole or sampled, and queries of what a job evaluates."""
+    tests = evaluation(wildcards).benchmarks.values()
+    found = [file for of in tests for test in of.values() for file in (test.corpus, test.queries)]
+    return list(dict.fromkeys(found))
+
+
+def whole_files(wildcards):
+    """The corpus that a sample is taken of, and the queries of all test sets that search it."""
+    names = TESTS.searching(wildcards.sampled)
     files = evaluation_files()
-    names = [name for test in evaluated(wildcards) for name in members(test)]
-    return list(dict.fromkeys(file for name in names for file in files[name]))
+    return [files[names[0]][0], *(files[name][1] for name in names)]
 
 
 def searching(wildcards):
@@ -278,7 +280,7 @@ def rankings(wildcards):
     if wildcards.get("untrained") == "bm25":
         return {}
     names = filter(TESTS.is_searched, evaluated(wildcards))
-    corpora, w = dict.fromkeys(TESTS.chosen[name].corpus for name in names), wildcards
+    corpora, w = dict.fromkeys(map(TESTS.corpus_of, names)), wildcards
     if "untrained" in w.keys():
         return {c: PATHS.untrained_rankings(w.untrained, c) for c in corpora}
     return {c: PATHS.rankings(w.model, w.seed, w.mixture, c) for c in corpora}

@@ -12,10 +12,13 @@ from toyjobs import ROOT, read_in
 from tdro.artifacts.layout import Layout
 from tdro.cli.main import main
 from tdro.forecast import cost, models
-from tdro.forecast.forecast import of_jobs
+from tdro.forecast.forecast import of_jobs, scoring_jobs
+from tdro.forecast.machine import this_machine
 from tdro.forecast.rates import ROWS as ROWS_A_SECOND
-from tdro.forecast.rates import Asked
+from tdro.forecast.rates import Asked, rates
+from tdro.forecast.sizes import Sizes
 from tdro.forecast.table import as_json, line, short, spoken, table
+from tdro.forecast.works import Works
 from tdro.pipeline.start import read
 
 #: A configuration with a rule of every kind; the hub's names are not asked for.
@@ -69,8 +72,9 @@ OTHERWISE = CONFIG.replace(
 OTHERWISE = OTHERWISE.replace("mining: {", "mining: {rescore: {model: ./base}, ")
 
 
-#: A corpus that is searched by five jobs a retriever.
+#: A corpus that is searched by five jobs a retriever, and one of which a sample is searched.
 SCATTERED = CONFIG + "evaluation: {scatter: 120}\n"
+SAMPLED = CONFIG + "evaluation: {scatter: 120, sample: {hard: 2, random: 100}}\n"
 
 
 #: What needs the embeddings of three mined tasks.
@@ -80,8 +84,8 @@ THREE = REGISTRY.replace("benchmarks:", f"  more: {{category: web, {ENTRY}, {ROW
 
 @pytest.mark.parametrize(
     ("config", "registry"),
-    [(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (EMBEDDED, THREE)],
-    ids=["each", "one", "scattered", "embedded"],
+    [(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (SAMPLED, REGISTRY), (EMBEDDED, THREE)],
+    ids=["each", "one", "scattered", "sampled", "embedded"],
 )
 def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config, registry):
     made = read_in(tmp_path, monkeypatch, config, registry)
@@ -191,6 +195,37 @@ def test_table_line_and_json_hold_the_same_figures(made, capsys, monkeypatch):
 )
 def test_numbers_are_short(said, expected):
     assert said == expected
+
+
+def test_no_job_that_scores_a_retriever_of_the_paper_takes_a_working_day(tmp_path):
+    """One by one, as one corpus or one part may be far above the mean: 3.9 h of a part with Llama 3 on one H100."""
+    from tdro.artifacts import strictyaml
+
+    file, gpus, nowhere = ROOT / "config/paper.yaml", 8, Layout(tmp_path)
+    jobs = read(strictyaml.read_file(file).values, ROOT, [file])
+    works = Works(jobs, Sizes(jobs, nowhere), nowhere, ROOT, gpus, local=False)
+    stated = rates(Asked("H100", gpus), this_machine(), {"training": 8, "encoding": 8})
+    speeds = {(model.base, False): stated for model in jobs.config.models}
+    found = scoring_jobs(works, speeds, gpus)
+    times = {(line.model, job.rule, job.name): line.seconds / 3600 for line, job in found}
+    assert len(times) == 6 * (15 + 29)
+    assert max(times.values()) < 8
+    # By hand: of 2,681,468 passages half, at 79 words, and of 25 x 6,600 + 3,452 queries all, with Llama's layers.
+    llama, nq = next(
+        (line, job) for line, job in found if "Llama" in line.model and job.name == "beir-nq" and job.times == 2
+    )
+    assert nq.work.encoding == pytest.approx(2 * 6.98e9 * nq.work.tokens * cost.PADDING, rel=0.05)
+    expected = nq.work.encoding / (0.2 * 989e12) + 2 * 168_452 * 2_681_468 / 2 * 4096 / 640e9 + 7
+    assert llama.seconds == pytest.approx(expected, rel=1e-6)
+    # And the lines of the forecast are the sums of these.
+    whole = [
+        one
+        for one in of_jobs(jobs, nowhere, ROOT, Asked("H100", gpus), local=False).lines
+        if "Llama" in (one.model or "")
+    ]
+    for rule in ("search_corpus", "evaluate"):
+        each = sum(line.seconds * job.times for line, job in found if "Llama" in line.model and job.rule == rule)
+        assert next(one.seconds for one in whole if one.rule == rule) == pytest.approx(3 * each)
 
 
 @pytest.mark.parametrize("name", ["config", "llm", "study", "paper"])
