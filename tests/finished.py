@@ -91,13 +91,16 @@ class Finished:
             self._evaluation(self.layout.untrained_evaluation(name), benchmark, {d: values[d] for d in datasets})
 
     def _evaluation(self, folder, benchmark, values: dict, metrics=RELEVANCE_METRICS) -> None:
-        for job in {Layout.evaluated(benchmark, dataset) for dataset in values}:
-            of_job = {d: rows for d, rows in values.items() if Layout.evaluated(benchmark, d) == job}
+        samples = self.settings.sampled
+        for job in {Layout.evaluated(benchmark, dataset, samples) for dataset in values}:
+            of_job = {d: rows for d, rows in values.items() if Layout.evaluated(benchmark, d, samples) == job}
             names = [name for name, rows in of_job.items() for _ in rows]
             columns = {metric: [None] * len(names) for metric in (*RELEVANCE_METRICS, *ANSWER_METRICS)}
             columns |= {"dataset": names, "query_id": [f"q{n}" for rows in of_job.values() for n in range(len(rows))]}
             columns |= zip(metrics, np.concatenate(list(of_job.values())).T, strict=True)
             means = {d: dict(zip(metrics, rows.mean(0).tolist(), strict=True)) for d, rows in of_job.items()}
+            for name in set(means) & set(samples):
+                means[name] |= {"passages": 30, "sampled_from": 900}
             files = evaluation_files(folder, job)
             write_table(files.query_scores, columns, QUERY_SCORES)
             write_json(files.scores, {"benchmark": "b", "datasets": means})

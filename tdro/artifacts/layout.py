@@ -1,5 +1,6 @@
 """Where every artifact lies: the path says what it is. Used by the rules and by the report."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -182,6 +183,8 @@ class Layout:
         return f"{rankings.removesuffix('.parquet')}/{part}.parquet"
 
     @staticmethod
-    def evaluated(benchmark: str, dataset: str) -> str:
-        """What one job evaluates: a dataset, or the held-out rows of all tasks at once."""
-        return IN_DOMAIN if benchmark == IN_DOMAIN else dataset
+    def evaluated(benchmark: str, dataset: str, samples: Collection[str] = ()) -> str:
+        """What one job evaluates: a dataset, maybe on one of the samples, or the held-out rows of all tasks at once."""
+        if benchmark == IN_DOMAIN:
+            return IN_DOMAIN
+        return sampled(dataset) if dataset in samples else dataset

@@ -42,7 +42,7 @@ def export(
         raise UserError(f"{model} is no model that `tdro train` wrote: README.md or modules.json is missing.")
     if output and not output.name.endswith(".tar.gz"):
         raise UserError(f"{output} must end in .tar.gz; rename it.")
-    mixture, found = read_weights(weights), _read_scores(scores)
+    mixture, (found, previews) = read_weights(weights), _read_scores(scores)
     name = repository.rpartition("/")[2] if repository else output.name.removesuffix(".tar.gz")
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def export(
         folder = Path(temporary) / name
         shutil.copytree(model, folder, ignore=shutil.ignore_patterns(".snakemake*"))
         shutil.copyfile(weights, folder / "weights.json")
-        describe_results(folder, name, mixture, found)
+        describe_results(folder, name, mixture, found, previews)
         if output:
             with replacing(output) as archive, tarfile.open(archive, "w:gz", compresslevel=1) as packed:
                 packed.add(folder, arcname=output.name.removesuffix(".tar.gz"))
@@ -59,9 +59,9 @@ def export(
             _push(folder, repository, private)
 
 
-def _read_scores(files: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """Metric to value, by dataset."""
-    found = {}
+def _read_scores(files: Sequence[Path]) -> tuple[dict[str, dict[str, float]], dict[str, tuple[int, int]]]:
+    """Metric to value, by dataset; and of previews the passages of the sample and of the whole corpus."""
+    found, previews = {}, {}
     for file in files:
         content = read_json(file)
         datasets = content.get("datasets") if isinstance(content, dict) else None
@@ -69,7 +69,9 @@ def _read_scores(files: Sequence[Path]) -> dict[str, dict[str, float]]:
             raise UserError(f"{file} has no key `datasets` with the scores of each; name files of `tdro evaluate`.")
         for dataset, figures in datasets.items():
             found[dataset] = {metric: figures[metric] for metric in METRICS if metric in figures}
-    return found
+            if figures.get("sampled_from", 0) > figures.get("passages", 0):
+                previews[dataset] = figures["passages"], figures["sampled_from"]
+    return found, previews
 
 
 def _push(folder: Path, repository: str, private: bool) -> None:

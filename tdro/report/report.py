@@ -16,7 +16,7 @@ from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
-from tdro.report.scores import controls, forest, gains, queries, reading, rows, tables, terminal
+from tdro.report.scores import controls, forest, gains, previews, queries, reading, rows, tables, terminal
 from tdro.report.stages import counts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, heaviest, shares, stability, sweep
 
@@ -43,6 +43,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
         UserError: for a missing or wrong input, naming it.
     """
     retrievers = queries.read(settings, layout)
+    settings = settings.model_copy(update={"sampled": queries.previews(settings, layout)})
     results = rows.collect(settings, retrievers)
     log.info("compared %d scores", len(results.rows))
     gained, controlled = gains.collect(settings, retrievers), controls.collect(settings, retrievers, results)
@@ -52,7 +53,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
         | _about_stages(settings, layout, logs)
     )
     page = _environment().get_template("report.html.j2").render(settings=settings, baseline=BASELINE, **view)
-    rows.write_csv(csv, results)
+    rows.write_csv(csv, settings, results)
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
     asked = askline.command(settings, layout)
@@ -85,6 +86,7 @@ def _about_scores(
     compared = settings.models if settings.challengers else []
     return {
         "columns": tables.columns(settings),
+        "previews": previews.sentence(settings),
         "metrics": [main, *others],
         "forests": [(model, forest.forest(settings, results, model)) for model in compared],
         "cuts": tables.by_dimension(settings, results),

@@ -3,7 +3,7 @@
     results.csv (of the report), resources/paper_results.csv -> tables.md, and the same as text
 
 All figures are in percent, as in the paper. A cell is empty for what was not run; ``(2 of 15)`` stands where only a
-part of a suite was evaluated, so that its mean cannot be compared.
+part of a suite was evaluated, and ``(preview)`` where that was on a sample of a corpus: such means cannot be compared.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _MAIN = [
 ]
 _ABLATION = [("BEIR", "ndcg_at_10"), ("MIRACL", "ndcg_at_10"), ("MKQA", "acc_at_100")]
 _COLUMNS = {
-    "results": ("model", "mixture", "seed", "benchmark", "dataset", "metric", "score", "difference"),
+    "results": ("model", "mixture", "seed", "benchmark", "dataset", "metric", "score", "difference", "preview"),
     "paper": ("table", "base", "mixture", "suite", "metric", "value"),
 }
 #: A cell's place: base (lower case), mixture, suite, metric.
@@ -104,24 +104,30 @@ def _published(theirs: pl.DataFrame, table: int) -> dict[Place, float]:
     return {(r["base"].lower(), r["mixture"], r["suite"], r["metric"]): r["value"] for r in rows}
 
 
-def _measured(ours: pl.DataFrame, column: str) -> dict[Place, float]:
-    """Our means over a suite, in percent."""
+def _measured(ours: pl.DataFrame, column: str) -> dict[Place, tuple[float, bool]]:
+    """Our means over a suite, in percent, and whether they are previews."""
     rows = ours.filter(
         (pl.col("seed").cast(pl.String) == ALL_SEEDS)
         & (pl.col("dataset") == MEAN)
         & pl.col("benchmark").is_in(list(SUITES))
         & pl.col(column).cast(pl.Float64).is_not_null()
     ).iter_rows(named=True)
-    return {(r["model"].lower(), r["mixture"], r["benchmark"], r["metric"]): 100 * float(r[column]) for r in rows}
+    return {
+        (r["model"].lower(), r["mixture"], r["benchmark"], r["metric"]): (100 * float(r[column]), bool(r["preview"]))
+        for r in rows
+    }
 
 
-def _cell(ours: float | None, theirs: float | None, suite: str, evaluated: Mapping[str, int], form: str) -> str:
+def _cell(
+    ours: tuple[float, bool] | None, theirs: float | None, suite: str, evaluated: Mapping[str, int], form: str
+) -> str:
     if ours is None and theirs is None:
         return ""
-    part = ""
+    own, preview = ours or (None, False)
+    part = " (preview)" if preview else ""
     if ours is not None and evaluated.get(suite, 0) < SUITES[suite]:
-        part = f" ({evaluated.get(suite, 0)} of {SUITES[suite]})"
-    shown = [form.format(value) if value is not None else "" for value in (ours, theirs)]
+        part += f" ({evaluated.get(suite, 0)} of {SUITES[suite]})"
+    shown = [form.format(value) if value is not None else "" for value in (own, theirs)]
     return f"{shown[0]}{part} / {shown[1]}".strip()
 
 

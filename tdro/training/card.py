@@ -67,14 +67,23 @@ def public_settings(job: TrainJob) -> TrainJob:
     return job.model_copy(update={"model": job.model.model_copy(update={"base": public_base(job.model)})})
 
 
-def describe_results(folder: Path, name: str, weights: Weights, scores: Mapping[str, Mapping[str, float]]) -> None:
+def describe_results(
+    folder: Path,
+    name: str,
+    weights: Weights,
+    scores: Mapping[str, Mapping[str, float]],
+    previews: Mapping[str, tuple[int, int]],
+) -> None:
     """Add weights and results to the card, for readers and as the metadata that the hub shows.
+
+    Metadata are compared with those of other models, so previews are none.
 
     Args:
         folder: The model's folder.
         name: What the model is called.
         weights: The mixture it was trained with.
         scores: Metric to value, by dataset.
+        previews: Of datasets that were evaluated on a sample: passages of it, and of the whole corpus.
     """
     card = ModelCard.load(folder / _CARD, ignore_metadata_errors=True)
     metrics = [metric for metric in METRICS if any(metric in found for found in scores.values())]
@@ -83,9 +92,10 @@ def describe_results(folder: Path, name: str, weights: Weights, scores: Mapping[
         EvalResult("information-retrieval", dataset, dataset, metric, found[metric], metric_name=METRIC_NAMES[metric])
         for dataset, found in scores.items()
         for metric in metrics
-        if metric in found
+        if metric in found and dataset not in previews
     ]
-    rows = [[d, *(f"{found[m]:.3f}" if m in found else "" for m in metrics)] for d, found in scores.items()]
+    names = {d: f"{d} (preview)" if d in previews else d for d in scores}
+    rows = [[names[d], *(f"{found[m]:.3f}" if m in found else "" for m in metrics)] for d, found in scores.items()]
     _insert(
         card,
         f"""## Weights
@@ -96,10 +106,20 @@ def describe_results(folder: Path, name: str, weights: Weights, scores: Mapping[
 
 ## Results
 
-{_table(["test set", *(METRIC_NAMES[metric] for metric in metrics)], rows)}
+{_table(["test set", *(METRIC_NAMES[metric] for metric in metrics)], rows)}{_about_previews(previews)}
 """,
     )
     card.save(folder / _CARD)
+
+
+def _about_previews(previews: Mapping[str, tuple[int, int]]) -> str:
+    if not previews:
+        return ""
+    sizes = listed([f"{name} {count(some)} of {count(all_)}" for name, (some, all_) in previews.items()])
+    return (
+        f"\n\nA preview was evaluated on a sample of the passages ({sizes}): its scores are too high, and can be "
+        "compared with those of the same run only."
+    )
 
 
 def _on_hub(model: Model) -> bool:

@@ -149,3 +149,33 @@ def test_a_model_stays_until_the_next_one_takes_its_place(project):
     assert "train" in rules_run(project)
     assert model.read_bytes() != before
     assert rules_to_run(project) == set()
+
+
+def test_previews_lie_beside_full_scores_and_go_with_the_key(project):
+    """Of a large corpus a sample is searched, by all retrievers; nothing of it is taken for a full score."""
+    folder = project / "results/tiny/seed1/curr/eval"
+    full = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in project.glob("results/**/eval/*")}
+    change(project, {"evaluation": {"untrained": ["bm25"], "sample": {"hard": 1, "random": 2}}})
+    assert rules_run(project) == {"sample_corpus", "evaluate", "evaluate_bm25", "report"}
+    ran = (project / "logs/sample_corpus").glob("*.tsv")
+    assert [file.name for file in ran] == ["web.tsv"], "the held-out rows are searched whole"
+    assert not (folder / "in_domain@sample.json").exists()
+    stated = json.loads((folder / "web@sample.json").read_text())["datasets"]["web"]
+    whole = json.loads((folder / "web.json").read_text())["datasets"]["web"]
+    assert 30 <= stated["passages"] < stated["sampled_from"] == whole["passages"] == 90
+    assert stated["ndcg_at_10"] >= whole["ndcg_at_10"]
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in full} == full
+    assert "web (preview)" in (project / "results/report/index.html").read_text()
+    assert "web (preview)" in (project / "logs/report/report.log").read_text()
+    snakemake(project, "results/packages/tiny.seed1.curr.tar.gz")
+    snakemake(project, "--report", "captions.html", cores=None)
+    assert "evaluated on a sample of a corpus" in (project / "captions.html").read_text()
+    assert rules_run(project) == set()
+    change(project, {"evaluation": {"untrained": ["bm25"], "sample": {"hard": 0, "random": 0}}})
+    assert rules_run(project) == {"sample_corpus", "evaluate", "evaluate_bm25", "report"}
+    assert json.loads((folder / "web@sample.json").read_text())["datasets"]["web"]["passages"] == 30
+    change(project, {"evaluation": {"untrained": ["bm25"]}})
+    assert rules_run(project) == {"report"}
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in full} == full
+    assert "preview" not in (project / "results/report/results.csv").read_text().partition("\n")[2]
+    assert "(preview)" not in (project / "results/report/index.html").read_text()

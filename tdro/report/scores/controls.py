@@ -16,6 +16,7 @@ from tdro.evaluation.statistics import Difference
 from tdro.formats import plural
 from tdro.report.scores.comparison import Judged, compare, judge
 from tdro.report.scores.gains import HEADINGS, averages
+from tdro.report.scores.previews import marked
 from tdro.report.scores.queries import ALL_SEEDS, Name, Retriever, Runs, Scored, Scores, over_seeds
 from tdro.report.scores.rows import Results
 from tdro.report.scores.subjects import Subject
@@ -100,7 +101,9 @@ def _of_model(
         else:
             others = compare(settings, about, pooled[name], base)
         for subject, gain, other, verdict in zip(about, gains, others, judged[name], strict=True):
-            yield Controlled(model, control, HEADINGS[subject.benchmark], gain, other, verdict)
+            yield Controlled(
+                model, control, marked(settings, subject.benchmark, HEADINGS[subject.benchmark]), gain, other, verdict
+            )
 
 
 def _gains(results: Results, model: str, mixture: str, about: Sequence[Subject]) -> list[Difference]:

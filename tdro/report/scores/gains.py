@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import BASELINE, Content
 from tdro.report.scores.comparison import Judged, compare, judge
+from tdro.report.scores.previews import marked
 from tdro.report.scores.queries import ALL_SEEDS, UNTRAINED, Name, Retriever, Scored
 from tdro.report.scores.subjects import MEAN, OUT_OF_DOMAIN, Subject, subjects
 
@@ -36,7 +37,16 @@ def collect(settings: Content, retrievers: Mapping[Name, Retriever]) -> list[Gai
         for place, subject in enumerate(about):
             for name, anchor in anchors.items():
                 before, after = (subject.score(scored[ALL_SEEDS]) for scored in (anchor, runs))
-                found.append(Gain(model, name, HEADINGS[subject.benchmark], before, after, judged[name][place]))
+                found.append(
+                    Gain(
+                        model,
+                        name,
+                        marked(settings, subject.benchmark, HEADINGS[subject.benchmark]),
+                        before,
+                        after,
+                        judged[name][place],
+                    )
+                )
     return found
 
 

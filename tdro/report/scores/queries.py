@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from tdro.artifacts.files import read_json, read_table
-from tdro.artifacts.layout import EvaluationFiles, Layout, evaluation_files
+from tdro.artifacts.layout import EvaluationFiles, Layout, evaluation_files, sampled
 from tdro.artifacts.schemas import ANSWER_METRICS, RELEVANCE_METRICS, at_dimension, with_dimensions
 from tdro.config.commands import Content
 from tdro.errors import UserError
@@ -83,6 +83,20 @@ def read(settings: Content, layout: Layout) -> dict[Name, Retriever]:
     return found
 
 
+def previews(settings: Content, layout: Layout) -> list[str]:
+    """The datasets whose sampled corpus lacks passages; of a corpus that nobody knew to be small it may lack none."""
+    folder = next(iter(next(iter(_folders(settings, layout).values())).values()))
+    found = []
+    for name in settings.sampled:
+        path = evaluation_files(folder, sampled(name)).scores
+        figures = read_json(path).get("datasets", {}).get(name, {})
+        if "sampled_from" not in figures:
+            raise UserError(f"{path} does not say what its corpus is a sample of; delete it and evaluate again.")
+        if figures["passages"] < figures["sampled_from"]:
+            found.append(name)
+    return found
+
+
 def over_seeds(runs: Runs) -> Runs:
     """Runs of some seeds with their mean before them."""
     if ALL_SEEDS in runs:
@@ -111,7 +125,7 @@ def _folders(settings: Content, layout: Layout) -> _Folders:
 def _dimension(settings: Content, folder: str) -> int:
     """Of the whole embeddings, as an evaluation states it."""
     benchmark, datasets = next(iter(settings.benchmarks.items()))
-    path = evaluation_files(folder, Layout.evaluated(benchmark, datasets[0])).scores
+    path = evaluation_files(folder, Layout.evaluated(benchmark, datasets[0], settings.sampled)).scores
     dimension = read_json(path).get("dimension")
     if not isinstance(dimension, int):
         raise UserError(
@@ -128,7 +142,7 @@ def _read_run(
     for benchmark, datasets in settings.benchmarks.items():
         jobs: dict[str, list[str]] = {}
         for dataset in datasets:
-            jobs.setdefault(Layout.evaluated(benchmark, dataset), []).append(dataset)
+            jobs.setdefault(Layout.evaluated(benchmark, dataset, settings.sampled), []).append(dataset)
         for job, members in jobs.items():
             files = evaluation_files(folder, job)
             stated = read_json(files.scores).get("datasets", {})

@@ -12,6 +12,7 @@ from tdro.formats import listed, percent, plural, signed
 from tdro.report.scores.comparison import Judged, bounds
 from tdro.report.scores.controls import Controlled, named
 from tdro.report.scores.gains import Gain
+from tdro.report.scores.previews import marked
 from tdro.report.scores.rows import Results, Row
 from tdro.report.scores.subjects import OUT_OF_DOMAIN
 from tdro.report.scores.tables import columns
@@ -109,7 +110,9 @@ def _sentences(settings: Content, results: Results, model: str, mixture: str) ->
                 f"{column.heading.capitalize()} ({column.note}): {row.uniform:.3f} to {row.score:.3f}, "
                 f"{_said(row.judged)}{_agreement(settings, results, row)}."
             )
-    sentences += _tally("benchmark", [(row.benchmark, row) for row in _outside(settings, results, model, mixture)])
+    sentences += _tally(
+        "benchmark", [(marked(settings, row.benchmark), row) for row in _outside(settings, results, model, mixture)]
+    )
     inside = _inside(settings, results, model, mixture)
     return sentences + _tally("in-domain task", [(row.dataset, row) for row in inside])
 

@@ -15,6 +15,7 @@ from tdro.artifacts.schemas import METRICS, at_dimension
 from tdro.config.commands import BASELINE, Content
 from tdro.evaluation.statistics import Difference
 from tdro.report.scores.comparison import Judged, compare, judge
+from tdro.report.scores.previews import is_preview
 from tdro.report.scores.queries import ALL_SEEDS, UNTRAINED, Name, Retriever, Runs, Scored
 from tdro.report.scores.subjects import MEAN, Subject, subjects
 
@@ -145,14 +146,15 @@ def _cut_rows(settings: Content, name: Name, retriever: Retriever) -> list[Row]:
     ]
 
 
-def write_csv(path: Path, results: Results) -> None:
+def write_csv(path: Path, settings: Content, results: Results) -> None:
     """Every row with full precision; what is compared with nothing has no difference."""
-    frame = pl.DataFrame([_record(row) for row in (*results.rows, *results.cuts)], infer_schema_length=None)
+    records = [_record(settings, row) for row in (*results.rows, *results.cuts)]
+    frame = pl.DataFrame(records, infer_schema_length=None)
     with replacing(path) as temporary:
         frame.write_csv(temporary)
 
 
-def _record(row: Row) -> dict:
+def _record(settings: Content, row: Row) -> dict:
     names = ("model", "mixture", "seed", "benchmark", "dataset", "metric")
     return {
         **{name: str(getattr(row, name)) for name in names},
@@ -166,4 +168,5 @@ def _record(row: Row) -> dict:
         "p_holm": row.judged and row.judged.holm,
         "comparisons": row.judged and row.judged.comparisons,
         "verdict": row.verdict,
+        "preview": "yes" if is_preview(settings, row.benchmark, row.dataset) else "",
     }

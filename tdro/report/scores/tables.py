@@ -7,6 +7,7 @@ from tdro.artifacts.schemas import at_dimension
 from tdro.config.commands import BASELINE, Content
 from tdro.formats import METRIC_NAMES, plural, probability, signed
 from tdro.report.scores.comparison import bounds
+from tdro.report.scores.previews import marked
 from tdro.report.scores.queries import UNTRAINED
 from tdro.report.scores.rows import Results, Row
 from tdro.report.scores.subjects import OUT_OF_DOMAIN
@@ -56,11 +57,11 @@ def columns(settings: Content) -> list[Column]:
         shown.append(Column(IN_DOMAIN, "in domain", f"mean of {plural(len(settings.benchmarks[IN_DOMAIN]), 'task')}"))
     for name in settings.out_of_domain:
         parts = len(settings.benchmarks[name])
-        shown.append(Column(name, name, f"mean of {plural(parts, 'part')}" if parts > 1 else ""))
+        shown.append(Column(name, marked(settings, name), f"mean of {plural(parts, 'part')}" if parts > 1 else ""))
     averages = [(suite, suite, members) for suite, members in settings.suites.items()]
     averages.append((OUT_OF_DOMAIN, "out of domain", settings.out_of_domain))
     shown += [
-        Column(key, heading, f"mean of {plural(len(members), 'benchmark')}")
+        Column(key, marked(settings, key, heading), f"mean of {plural(len(members), 'benchmark')}")
         for key, heading, members in averages
         if len(members) > 1
     ]

@@ -9,7 +9,8 @@ from tdro.formats import count, listed, percent, plural, signed
 from tdro.report.plain import plain, plain_table
 from tdro.report.scores.comparison import bounds
 from tdro.report.scores.controls import Controlled
-from tdro.report.scores.gains import HEADINGS, Gain
+from tdro.report.scores.gains import Gain
+from tdro.report.scores.previews import sentence
 from tdro.report.scores.queries import UNTRAINED
 from tdro.report.scores.rows import Results, Row
 from tdro.report.scores.tables import cell, columns, main_metrics
@@ -35,7 +36,8 @@ def scores(settings: Content, results: Results) -> str:
         )
         for challengers in blocks:
             parts.append(_table(settings, results, [(model, m, m) for m in (BASELINE, *challengers)]))
-    return plain(*parts, *([_note(settings)] if settings.challengers else []))
+    notes = [_note(settings)] if settings.challengers else []
+    return plain(*parts, *notes, *filter(None, [sentence(settings)]))
 
 
 def _note(settings: Content) -> str:
@@ -74,7 +76,7 @@ def gains(settings: Content, found: Sequence[Gain]) -> str:
         table.add_column("benchmark")
         for name in settings.untrained:
             table.add_column(name, no_wrap=True)
-        for heading in HEADINGS.values():
+        for heading in dict.fromkeys(gain.heading for gain in found):
             cells = [_gain(gain) for gain in found if (gain.model, gain.heading) == (model, heading)]
             if cells:
                 table.add_row(heading, *cells)

@@ -142,3 +142,19 @@ def test_the_card_of_a_model_without_prompts_says_so_and_names_no_instruction(tm
     assert "pooling `mean`" in text
     assert "Find the red one." not in text
     assert "prompt_name" not in text
+
+
+def test_a_preview_is_marked_on_the_card_and_is_no_metadata(model, tmp_path):
+    stated = {"ndcg_at_10": 0.9, "queries": 3, "passages": 1234, "sampled_from": 8_841_823}
+    (tmp_path / "large@sample.json").write_text(
+        json.dumps({"benchmark": "large@sample", "datasets": {"large": stated}})
+    )
+    paths = ["--model", model / "model", "--weights", model / "curr.json"]
+    scores = ["--scores", model / "web.json", tmp_path / "large@sample.json"]
+    main([str(argument) for argument in ("export", *paths, *scores, "--output", tmp_path / "mine.tar.gz")])
+    with tarfile.open(tmp_path / "mine.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    card = ModelCard.load(tmp_path / "mine" / "README.md")
+    assert [result.dataset_name for result in card.data.eval_results] == ["web"]
+    assert "| large (preview) | 0.900 |" in card.text and "| web | 0.500 |" in card.text
+    assert "a sample of the passages (large 1,234 of 8,841,823): its scores are too high" in card.text

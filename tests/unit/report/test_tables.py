@@ -7,11 +7,26 @@ from tdro.errors import UserError
 from tdro.report.tables import SUITES, tables
 
 PAPER = Path(__file__).parents[3] / "resources" / "paper_results.csv"
-COLUMNS = ["model", "mixture", "seed", "benchmark", "dataset", "metric", "queries", "score", "uniform", "difference"]
+COLUMNS = [
+    *(
+        "model",
+        "mixture",
+        "seed",
+        "benchmark",
+        "dataset",
+        "metric",
+        "queries",
+        "score",
+        "uniform",
+        "difference",
+        "preview",
+    )
+]
 
 
-def row(model, mixture, suite, metric, score, difference=None, *, seed="all", dataset="(mean)"):
-    return dict(zip(COLUMNS, (model, mixture, seed, suite, dataset, metric, 10, score, None, difference), strict=True))
+def row(model, mixture, suite, metric, score, difference=None, *, seed="all", dataset="(mean)", preview=""):
+    values = (model, mixture, seed, suite, dataset, metric, 10, score, None, difference, preview)
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def made(tmp_path, rows, measure="released", evaluated=SUITES):
@@ -59,6 +74,11 @@ def test_a_part_of_a_suite_says_so(tmp_path):
     lines = made(tmp_path, RUN, evaluated={"BEIR": 2, "MKQA": 25})
     assert line(lines, "Qwen1.5-0.5B", "uniform")[4] == "47.1 (2 of 15) / 47.5"
     assert line(lines, "Qwen1.5-0.5B", "top60")[3] == "60.0 /"
+
+
+def test_a_preview_says_so(tmp_path):
+    of_sample = row("qwen1.5-0.5b", "uniform", "BEIR", "ndcg_at_10", 0.7, preview="yes")
+    assert line(made(tmp_path, [of_sample, *RUN[1:]]), "Qwen1.5-0.5B", "uniform")[4] == "70.0 (preview) / 47.5"
 
 
 def test_the_papers_figures_are_complete():
