@@ -5,6 +5,8 @@ from pathlib import Path
 from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
 from tdro.errors import UserError
 
+_COSTS = argument("--costs", type=Path, metavar="FOLDER", help="folder for time, energy and tokens")
+
 
 def _evaluated(options) -> list[Path]:
     from tdro.artifacts.layout import evaluation_files
@@ -19,6 +21,7 @@ def _evaluated(options) -> list[Path]:
     argument("--model", type=Path),
     argument("--runs", action="store_true", help="keep the rankings"),
     paths("output"),
+    _COSTS,
     FETCHED,
     made=_evaluated,
 )
@@ -39,7 +42,12 @@ def _evaluate(options) -> None:
 
     job = read_settings(options, EvaluateJob)
     retriever = _retriever(options, job)
-    options_of = {"runs": options.runs, "fetched": options.fetched, "dimensions": job.dimensions}
+    options_of = {
+        "runs": options.runs,
+        "fetched": options.fetched,
+        "dimensions": job.dimensions,
+        "costs": options.costs,
+    }
     evaluate(retriever, job.benchmarks, job.encoding, options.output, **options_of)
 
 
@@ -65,6 +73,7 @@ def _sample_corpus(options) -> None:
     argument("--model", type=Path),
     argument("--part", default="1of1", metavar="NofM"),
     paths("output", "checkpoints"),
+    _COSTS,
     FETCHED,
 )
 def _search_corpus(options) -> None:
@@ -83,7 +92,7 @@ def _search_corpus(options) -> None:
     from tdro.evaluation.search_corpus import portion, search_corpus
 
     job = read_settings(options, SearchCorpusJob)
-    how = {"fetched": options.fetched, "dimensions": job.dimensions}
+    how = {"fetched": options.fetched, "dimensions": job.dimensions, "costs": options.costs}
     places = (portion(options.part), options.output, options.checkpoints)
     search_corpus(_retriever(options, job), job.encoding, job.tests, *places, **how)
 

@@ -31,6 +31,7 @@ from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import own_passages, passages
 from tdro.errors import UserError
+from tdro.evaluation.costs import Cost, Stopwatch
 from tdro.evaluation.metrics import RANKED, answer_scores, relevance_scores
 from tdro.evaluation.runs import write_run
 from tdro.evaluation.topics import Topics, read_topics
@@ -51,6 +52,7 @@ def evaluate(
     runs: bool = False,
     fetched: Path | None = None,
     dimensions: Sequence[int] = (),
+    costs: Path | None = None,
 ) -> None:
     """Evaluate a retriever, loaded once, on every benchmark; write the rankings, then query scores, then scores.
 
@@ -68,6 +70,7 @@ def evaluate(
         runs: Whether the rankings are kept.
         fetched: Manifest of an untrained model, fetched ahead.
         dimensions: Embeddings are also scored by so many of their first numbers alone.
+        costs: Folder to write what each benchmark took to; None: nobody asks.
 
     Raises:
         UserError: for a model that cannot be loaded, or a test set that is missing, empty or inconsistent; of several
@@ -77,14 +80,32 @@ def evaluate(
     _refuse(wrong, benchmarks)
     rank = _ranks(benchmarks, lambda: open_retriever(retriever, encoding, fetched, dimensions))
 
+    tokens = rank.tokens if rank else lambda: None
+    watch = Stopwatch(embeds=tokens() is not None)
+
     def one(benchmark: str) -> None:
-        files = evaluation_files(output, benchmark)
+        files, before = evaluation_files(output, benchmark), tokens()
+        watch.lap()
         _evaluate_benchmark(rank, benchmark, benchmarks[benchmark], read[benchmark], files, runs, dimensions)
+        if costs:
+            of_it = None if before is None else (tokens() or 0) - before
+            _cost(benchmarks[benchmark], read[benchmark], watch, of_it).write(costs / f"{benchmark}.json")
 
     done, wrong = _each(benchmarks, one)
     if done and wrong:
         log.warning("evaluated all the same: %s", ", ".join(done))
     _refuse(wrong, benchmarks)
+
+
+def _cost(
+    datasets: Mapping[str, EvalDataset], asked: Mapping[str, Topics], watch: Stopwatch, tokens: int | None
+) -> Cost:
+    """What a benchmark took. What was found ahead is not read here."""
+    seconds, joules = watch.lap()
+    here = [name for name, dataset in datasets.items() if not dataset.rankings]
+    queries = sum(len(asked[name].ids) for name in here)
+    read = sum(passages(Path(datasets[name].corpus)) for name in here)
+    return Cost(list(datasets), seconds, watch.device, watch.gpus, queries, read, tokens, *joules)
 
 
 def _ranks(benchmarks: Mapping[str, Mapping[str, EvalDataset]], load: Callable[[], Rank]) -> Rank | None:
@@ -148,7 +169,7 @@ def _evaluate_one(
         whole, *cut = read_rankings([Path(dataset.rankings)], name, asked.ids, RANKED)
     else:
         assert rank is not None
-        whole, *cut = rank(name, dataset, asked.texts, RANKED)
+        whole, *cut = rank.rank(name, dataset, asked.texts, RANKED)
     rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)

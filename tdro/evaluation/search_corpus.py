@@ -13,6 +13,7 @@ The queries are shards, too, so that each is encoded by one process of a job and
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,11 @@ from tdro.config.models import Encoding, Model
 from tdro.config.prompts import TaskPrompts
 from tdro.data import corpora
 from tdro.errors import UserError
+from tdro.evaluation.costs import Cost, Stopwatch
+from tdro.evaluation.energy import Joules
 from tdro.evaluation.metrics import RANKED
 from tdro.evaluation.topics import Topics, read_topics
+from tdro.models.processes import processes
 from tdro.progress import Progress
 from tdro.retrieval.encoder import QUERIES, Encoder
 from tdro.retrieval.exact import Ranking, searches
@@ -82,6 +86,7 @@ def search_corpus(
     *,
     fetched: Path | None = None,
     dimensions: Sequence[int] = (),
+    costs: Path | None = None,
 ) -> None:
     """Write the best passages of a part of a corpus for each query, as :func:`tdro.retrieval.exact.rank` finds them.
 
@@ -94,6 +99,7 @@ def search_corpus(
         checkpoints: Folder for shards until the part has all of its own.
         fetched: Manifest of an untrained model, fetched ahead.
         dimensions: Numbers of an embedding to rank by as well.
+        costs: Folder to write what the part took to; None: nobody asks.
 
     Raises:
         UserError: for a model that cannot be loaded, test sets that search several corpora, or one that is missing,
@@ -104,6 +110,7 @@ def search_corpus(
     mine = part.shards(-(-number // size))
     first, end = mine.start * size, min(mine.stop * size, number)
     identity = _identity(retriever, encoding, tests, dimensions) | {"part": f"{part.number}of{part.of}"}
+    watch = Stopwatch(embeds=True)
     opened = cache(lambda: open_encoder(retriever, encoding, fetched))
     queries = _Queries(Workspace(checkpoints.with_name(f"{checkpoints.name}.queries"), identity, np.float32), asked)
     if first < end:
@@ -117,6 +124,9 @@ def search_corpus(
 
     def finish() -> None:
         write_rankings(output, _best(asked, workspace, shards.shards, dimensions))
+        if costs:
+            counts = [workspace.counts(number) for number in range(shards.shards)] + queries.counts()
+            _write_costs(costs, part, list(tests), counts, max(0, end - first), watch)
         workspace.remove()
         queries.remove()
 
@@ -133,6 +143,36 @@ def _read(tests: Mapping[str, EvalDataset]) -> tuple[Path, dict[str, Topics]]:
     return Path(corpus), read_topics(tests)
 
 
+class _Counted:
+    """Seconds and tokens of a shard, and when it was begun."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder, self._tokens = encoder, encoder.cuts.tokens
+        self._at, self._started = time.time(), time.monotonic()
+
+    def counts(self) -> dict[str, Any]:
+        """Them, for the file beside the shard."""
+        seconds, tokens = time.monotonic() - self._started, self._encoder.cuts.tokens - self._tokens
+        return {"began": self._at, "seconds": seconds, "tokens": tokens}
+
+
+def _write_costs(
+    folder: Path, part: Portion, tests: list[str], counts: list[dict[str, Any]], read: int, watch: Stopwatch
+) -> None:
+    """What a part took, of all starts of its job; in the place of costs of another number of parts."""
+    _, joules = watch.lap()
+    if any(count["began"] < watch.made for count in counts):
+        joules = Joules(None, None)
+    seconds = sum(count["seconds"] for count in counts) / processes().num_processes
+    queries, tokens = (sum(count.get(key, 0) for count in counts) for key in ("queries", "tokens"))
+    gpus = processes().num_processes if watch.gpus else 0
+    for other in folder.glob("*of*.json"):
+        if not other.stem.endswith(f"of{part.of}"):
+            other.unlink(missing_ok=True)
+    cost = Cost(tests, seconds, watch.device, gpus, queries, read, tokens, *joules)
+    cost.write(folder / f"{part.number}of{part.of}.json")
+
+
 class _Queries:
     """The queries of all test sets, of which each process encodes some blocks."""
 
@@ -146,8 +186,10 @@ class _Queries:
         def make(loaded: Opened, _: Part, block: tuple[str, int], progress: Progress) -> tuple[np.ndarray, dict]:
             (name, start), (encoder, prompts) = block, loaded
             encoder.read_as(name, tests[name], prompts)
+            counted = _Counted(encoder)
+            embeddings = encoder.queries(self._asked[name].texts[start : start + QUERIES])
             progress.add(1)
-            return encoder.queries(self._asked[name].texts[start : start + QUERIES]), {}
+            return embeddings, counted.counts() | {"queries": len(embeddings)}
 
         part = Part("queries", self._workspace, len(self._blocks), 1, lambda: self._blocks)
         make_shards([part], opened, make, ("encoded", "blocks of queries"), lambda: None)
@@ -156,6 +198,10 @@ class _Queries:
         """Embeddings of the queries of a test set, once all are made."""
         numbers = [number for number, (other, _) in enumerate(self._blocks) if other == name]
         return np.concatenate([self._workspace.read(number) for number in numbers])
+
+    def counts(self) -> list[dict[str, Any]]:
+        """What was counted of each block."""
+        return [self._workspace.counts(number) for number in range(len(self._blocks))]
 
     def remove(self) -> None:
         """Delete them."""
@@ -182,6 +228,7 @@ class _Searcher:
 
     def search(self, corpus: Path, first: int, end: int, progress: Progress) -> tuple[np.ndarray, dict[str, int]]:
         """The best of some passages, of shape (dimensions, queries of all test sets, depth), and the dimension."""
+        counted = _Counted(self.encoder)
         nearest = {
             name: searches(embeddings, RANKED, self._dimensions)
             for alike in self._asked.values()
@@ -198,7 +245,7 @@ class _Searcher:
         sizes = list(next(iter(nearest.values())))
         best = [[nearest[name][size].best for name in self._names] for size in sizes]
         hits = np.stack([np.concatenate([_hits(*found) for found in of_size]) for of_size in best])
-        return hits, {"dimension": sizes[0]}
+        return hits, counted.counts() | {"dimension": sizes[0]}
 
 
 def _hits(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:

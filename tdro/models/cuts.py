@@ -24,20 +24,25 @@ class CutCounter:
         model: A SentenceTransformer or CrossEncoder; its ``preprocess`` goes through this object from now on.
 
     Attributes:
-        read, cut: Texts so far, by the ``task`` they were tokenised for (``query``, ``document`` or None).
+        read, cut: Texts since :meth:`tell`, by the ``task`` they were tokenised for (``query``, ``document`` or None).
+        tokens: Of all texts so far.
     """
 
     def __init__(self, model) -> None:
         self._model, self._preprocess = model, model.preprocess
         self.read: Counter = Counter()
         self.cut: Counter = Counter()
+        self.tokens = 0
         model.preprocess = self
 
     def __call__(
         self, inputs: Sequence, prompt: str | None = None, task: str | None = None, **others
     ) -> dict[str, Any]:
         """What ``preprocess`` gives."""
+        from tdro.models.features import text_lengths
+
         features = self._preprocess(inputs, prompt=prompt, task=task, **others)
+        self.tokens += sum(text_lengths(features))
         self.read[task] += len(inputs)
         self.cut[task] += len(cut_places(self._model, inputs, features, task, prompt))
         return features

@@ -17,7 +17,7 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
 from tdro.report.scores import controls, forest, gains, previews, queries, reading, rows, tables, terminal
-from tdro.report.stages import counts, duplicates, forecasts, jobs, leaks
+from tdro.report.stages import costs, counts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, heaviest, shares, stability, sweep
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
         UserError: for a missing or wrong input, naming it.
     """
     retrievers = queries.read(settings, layout)
+    spent = costs.spent(settings, Path(logs))
     settings = settings.model_copy(update={"sampled": queries.previews(settings, layout)})
     results = rows.collect(settings, retrievers)
     log.info("compared %d scores", len(results.rows))
@@ -52,7 +53,9 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
         | _about_weights(settings, layout)
         | _about_stages(settings, layout, logs)
     )
-    page = _environment().get_template("report.html.j2").render(settings=settings, baseline=BASELINE, **view)
+    page = (
+        _environment().get_template("report.html.j2").render(settings=settings, baseline=BASELINE, costs=spent, **view)
+    )
     rows.write_csv(csv, settings, results)
     with replacing(html) as temporary:
         temporary.write_text(page, encoding="utf-8")

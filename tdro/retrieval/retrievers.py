@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tdro.config.commands import EvalDataset, Miner, Retriever
 from tdro.config.mining import Encode
@@ -11,9 +11,18 @@ from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.exact import Ranking, rank
 
-#: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever knows, then
-#: by its embeddings cut to some dimensions.
-Rank = Callable[[str, EvalDataset, list[str], int], list[Ranking]]
+
+class Rank(NamedTuple):
+    """What ranks passages.
+
+    Attributes:
+        rank: Ranks the passages of a named dataset's corpus for its queries, so many each: by all that the retriever
+            knows, then by its embeddings cut to some dimensions.
+        tokens: How many it has read so far; None where nobody counts.
+    """
+
+    rank: Callable[[str, EvalDataset, list[str], int], list[Ranking]]
+    tokens: Callable[[], int | None]
 
 
 def open_retriever(
@@ -36,14 +45,14 @@ def open_retriever(
         UserError: for a model that cannot be loaded.
     """
     if retriever == "bm25":
-        return _bm25
+        return Rank(_bm25, lambda: None)
     encoder, prompts = open_encoder(retriever, encoding, fetched)
 
     def ranked(name: str, dataset: EvalDataset, queries: list[str], depth: int) -> list[Ranking]:
         encoder.read_as(name, dataset, prompts)
         return rank(encoder, Path(dataset.corpus), queries, depth, dimensions)
 
-    return ranked
+    return Rank(ranked, lambda: encoder.cuts.tokens)
 
 
 def open_encoder(

@@ -68,12 +68,13 @@ rule search_corpus:
         accelerate=inference_config,
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/rankings/{model}/seed{seed}/{mixture}/{searched}/{part}",
+        costs="logs/costs/{model}/seed{seed}/{mixture}/search/{searched}",
     message:
         "Searching {wildcards.searched}, {wildcards.part}, with {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
     shell:
         launch(
             "search-corpus --model {input.model} --part {wildcards.part} --output {output.rankings}"
-            " --checkpoints {params.checkpoints}",
+            " --checkpoints {params.checkpoints} --costs {params.costs}",
         )
 
 
@@ -102,13 +103,14 @@ rule search_corpus_untrained:
         model=states(untrained_data),
         # No rule's output, so that Snakemake leaves it alone and a killed job resumes.
         checkpoints="checkpoints/rankings/untrained/{untrained}/{searched}/{part}",
+        costs="logs/costs/untrained/{untrained}/search/{searched}",
         fetched=option("fetched"),
     message:
         "Searching {wildcards.searched}, {wildcards.part}, with {wildcards.untrained}"
     shell:
         launch(
             "search-corpus --part {wildcards.part} --output {output.rankings}"
-            " --checkpoints {params.checkpoints} {params.fetched}",
+            " --checkpoints {params.checkpoints} --costs {params.costs} {params.fetched}",
         )
 
 
@@ -164,11 +166,12 @@ rule evaluate:
         **settings(evaluation),
         device=device_variables,
         folder=PATHS.evaluation("{model}", "{seed}", "{mixture}"),
+        costs="logs/costs/{model}/seed{seed}/{mixture}/evaluate",
     message:
         f"Evaluating {{wildcards.model}} ({{wildcards.mixture}}, seed {{wildcards.seed}}) on {ON_DATASET}"
     shell:
         stage(
-            f"evaluate --model {{input.model}} --output {{params.folder}} {KEEP_RUNS}",
+            f"evaluate --model {{input.model}} --output {{params.folder}} --costs {{params.costs}} {KEEP_RUNS}",
             variables="{params.device}",
         )
 
@@ -205,13 +208,14 @@ rule evaluate_untrained:
         **settings(evaluation),
         device=device_variables,
         folder=PATHS.untrained_evaluation("{untrained}"),
+        costs="logs/costs/untrained/{untrained}/evaluate",
         model=states(untrained_data),
         fetched=option("fetched"),
     message:
         f"Evaluating {{wildcards.untrained}}, for which nothing was trained, on {ON_DATASET}"
     shell:
         stage(
-            f"evaluate --output {{params.folder}} {KEEP_RUNS} {{params.fetched}}",
+            f"evaluate --output {{params.folder}} --costs {{params.costs}} {KEEP_RUNS} {{params.fetched}}",
             variables="{params.device}",
         )
 
