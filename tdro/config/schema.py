@@ -40,8 +40,8 @@ class Evaluation(Section):
     """Rows that anchor the table: BM25, the miner as it is, and each base that is an embedding model, before any
     training. A base that is also the miner is one row, the base's; where no task is mined, the miner is a row only if
     this key names it. A hub id or a package's folder counts as an embedding model unless `pooling`, `layers` or a GGUF
-    file say otherwise; a local folder does where it has `modules.json`. BM25 holds an index in memory, about 1 to 2 GB a
-    million passages."""
+    file say otherwise; a local folder does where it has `modules.json`. BM25 holds an index in memory, about 1 to 2 GB
+    a million passages."""
     dimensions: Dimensions = Field([])
     """With `[256, 64]` every retriever that embeds is also scored by the first 256 and the first 64 numbers of its
     embeddings alone, the largest first; the corpus is encoded once. The report shows what is kept of the whole

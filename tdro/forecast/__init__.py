@@ -10,5 +10,6 @@ and as ``logs/forecast.json``, which the report compares with what was then meas
 4. ``machine`` says what this machine is, ``rates`` how fast a device computes: as a table states, or as ``probe`` has
    measured on this machine.
 5. ``works`` puts together what each rule does, each a ``work``: ``readers`` are its models, ``learning`` is about
-   trainings, ``evaluating`` about what scores retrievers. ``forecast`` says how long all of it takes, ``table`` prints it.
+   trainings, ``evaluating`` about what scores retrievers. ``forecast`` says how long all of it takes, ``table`` prints
+   it.
 """
