@@ -244,7 +244,12 @@ def evaluated(wildcards):
 def test_files(wildcards):
     """Corpora, whole or sampled, and queries of what a job evaluates."""
     tests = evaluation(wildcards).benchmarks.values()
-    found = [file for of in tests for test in of.values() for file in (test.corpus, test.queries)]
+    found = [
+        file
+        for of in tests
+        for test in of.values()
+        for file in (test.corpus, test.queries)
+    ]
     return list(dict.fromkeys(found))
 
 
