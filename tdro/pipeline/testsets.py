@@ -136,7 +136,8 @@ class TestSets:
 
     def searching(self, corpus: str) -> list[str]:
         """The test sets that search a corpus or its sample; another order of the registry is no reason to rerun."""
-        return sorted(name for name, test in self.chosen.items() if test.corpus == whole(corpus))
+        alike = [name for name, test in self.chosen.items() if test.corpus == whole(corpus)]
+        return sorted(name for name in alike if name not in self.dev)
 
     def files(self, benchmark: str, dataset: str, layout: Layout) -> tuple[str, str]:
         """Corpus, a whole one, and queries of a dataset."""

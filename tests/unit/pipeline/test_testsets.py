@@ -68,3 +68,21 @@ def test_corpora_of_many_passages_are_searched_by_a_job_for_about_so_many():
     tests = Jobs(all_of_them.config.model_copy(update={"benchmarks": [*known]}), registry_of(all_of_them)).tests
     assert tests.searched == {"large": 3, "languages-en": 4}
     assert tests.expected_passages("languages-ar") == 25
+
+
+def test_of_large_corpora_and_of_those_that_nobody_knows_a_sample_is_searched_under_another_name():
+    small = ENTRY | {"source": {"reader": "beir", "path": "s"}, "expected_rows": {"passages": 60}}
+    large = ENTRY | {"source": {"reader": "beir", "path": "l"}, "expected_rows": {"passages": 61}}
+    sampled = jobs({"small": small, "large": large}, evaluation={"scatter": 40, "sample": {"hard": 10, "random": 50}})
+    named = {"benchmarks": ["in_domain", "small", "large", "nq", "mkqa-nq"]}
+    previews = Jobs(sampled.config.model_copy(update=named), registry_of(sampled))
+    shared = ["nq@sample", "mkqa-nq-ar@sample", "mkqa-nq-th@sample"]
+    assert previews.tests.evaluated == ["in_domain", "small", "large@sample", *shared]
+    assert previews.tests.searched == {"small": 2, "nq@sample": 1}  # a sample is one part
+    assert previews.tests.searching("nq@sample") == ["mkqa-nq-ar", "mkqa-nq-th", "nq"]
+    (dataset,) = previews.evaluate(["mkqa-nq-ar@sample"], LAYOUT, {}).benchmarks["mkqa-nq-ar@sample"].values()
+    assert dataset.corpus == "results/benchmarks/nq@sample/corpus.parquet"
+    assert dataset.queries == "results/benchmarks/mkqa-nq-ar/queries.parquet"
+    assert previews.report().sampled == ["nq", "mkqa-nq-ar", "mkqa-nq-th", "large"]
+    chosen_on = Jobs(sampled.config.model_copy(update=named | {"dev": ["cqa"]}), registry_of(sampled))
+    assert chosen_on.tests.sampled == previews.tests.sampled  # choices are made on whole corpora
