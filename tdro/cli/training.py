@@ -1,8 +1,17 @@
 """A mixture to a retriever."""
 
+import argparse
 from pathlib import Path
 
 from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers, written ``0.7,0.3``."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between, not {text!r}") from None
 
 
 @command(
@@ -55,4 +64,46 @@ def _train(options) -> None:
     train(places, read_settings(options, TrainJob), options.loss_weights)
 
 
-COMMANDS = (_plan, _train)
+@command("base", FETCHED, paths("output"))
+def _base(options) -> None:
+    r"""Write a base as the retriever that a training of it starts from, to average with trained models (merge --base).
+
+    input    a base that is itself an embedding model
+    output   a SentenceTransformer folder
+
+    tdro base --output base --settings '{model: {name: minilm, base: sentence-transformers/all-MiniLM-L6-v2}}'
+    """
+    from tdro.config.commands import BaseJob
+    from tdro.training.base import save_base
+
+    save_base(options.output, read_settings(options, BaseJob), options.fetched)
+
+
+@command(
+    "merge",
+    argument("model", type=Path, nargs="+", help="SentenceTransformer folder"),
+    argument("--weights", type=_numbers, metavar="W,W,...", help="weight of each model; default: all alike"),
+    argument(
+        "--base", type=Path, metavar="MODEL", help="the model that they were trained from, as `tdro base` writes it"
+    ),
+    argument("--share", type=float, help="part that the average of the models has beside the base, between 0 and 1"),
+    argument("--method", choices=["linear", "multislerp"], default="linear", help="default: linear"),
+    paths("output"),
+    settings=False,
+)
+def _merge(options) -> None:
+    """Average models that were trained from one base (a soup).
+
+    input    SentenceTransformer folders that differ in the values of their weights only
+    output   such a folder, with the files of the first beside the averaged weights
+
+    tdro merge seed1/curr/model seed2/curr/model --output soup
+    tdro merge curr/model --base base --share 0.5 --output half-way
+    """
+    from tdro.training.merge import merge
+
+    given = {name: getattr(options, name) for name in ("base", "share", "method")}
+    merge(options.model, options.output, options.weights, **given)
+
+
+COMMANDS = (_plan, _train, _base, _merge)

@@ -35,6 +35,15 @@ class PrepareJob(Section):
         return self
 
 
+class Bag(Section):
+    """Some of the rows of each task."""
+
+    percent: int = Field(ge=1, le=100)
+    """How many."""
+    number: Seed
+    """Which: another number draws others."""
+
+
 class PlanJob(Section):
     """``tdro plan``: the shape of the batches."""
 
@@ -45,6 +54,8 @@ class PlanJob(Section):
     seed: Seed
     rows: Literal["fresh", "same", "dev"] = "same"
     """`fresh`: first rows that `--baseline` has not drawn; `dev`: those that no training draws."""
+    bag: Bag | None = None
+    """The plan sees these rows only."""
 
 
 class TextsJob(Section):
@@ -68,6 +79,13 @@ class TrainJob(TextsJob):
         if self.own_negatives and not self.training.negatives:
             raise ValueError(f"rows of {self.own_negatives[0]!r} would have no negative; raise training.negatives")
         return self
+
+
+class BaseJob(Section):
+    """``tdro base``."""
+
+    model: Model
+    encoding: Encoding = Encoding()
 
 
 class ReferenceJob(TextsJob):

@@ -65,6 +65,16 @@ def base_prompts(model: Model, retriever) -> TaskPrompts:
     return prompts
 
 
+def is_embedding_model(model: Model, fetched: Path | None = None) -> bool:
+    """Whether a base finds something before any training, as its files say.
+
+    Raises:
+        UserError: when it cannot be had, or its files are not whole.
+    """
+    with loading(f"base {model.base} of model {model.name!r}", "correct the name, or get its files anew"):
+        return _is_embedder(base_folder(model, fetched), model)
+
+
 def _is_embedder(folder: str, model: Model) -> bool:
     from sentence_transformers.util import is_sentence_transformer_model
 

@@ -43,7 +43,7 @@ def check_model_folder(reference: str) -> None:
     folder = Path(reference).expanduser()
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise UserError(f"{reference} holds no model: expected a folder with config.json; correct the path.")
-    for part, weighted in _parts(folder):
+    for part, weighted in parts(folder):
         check_files(part)
         if weighted and not any(any(part.glob(pattern)) for pattern in _WEIGHTS):
             raise UserError(
@@ -90,7 +90,7 @@ def _looks() -> dict[str, Callable[[Path], str | None]]:
 
 def tensor_shapes(file: Path) -> dict[str, list[int]]:
     """Shape of each tensor of a safetensors file, by name, as its header has them."""
-    return {name: entry["shape"] for name, entry in _header(file).items() if name != "__metadata__"}
+    return {name: entry["shape"] for name, entry in header(file).items() if name != "__metadata__"}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def _parts(folder: Path) -> Iterator[tuple[Path, bool]]:
+def parts(folder: Path) -> Iterator[tuple[Path, bool]]:
     """The folders that make a model, each with whether it has weights: those of its modules, or itself alone."""
     modules = folder / "modules.json"
     if not modules.is_file():
@@ -143,26 +143,27 @@ def _json_problem(file: Path) -> str | None:
 def _safetensors_problem(file: Path) -> str | None:
     size = file.stat().st_size
     try:
-        header = _header(file)
-        stated = max([entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"] or [0])
+        found = header(file)
+        stated = max([entry["data_offsets"][1] for name, entry in found.items() if name != "__metadata__"] or [0])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return f"it is cut off or no safetensors file ({size} bytes)"
-    stated += _header_bytes(file)
+    stated += header_bytes(file)
     return None if size == stated else f"it has {size} bytes, its header states {stated}"
 
 
-def _header_bytes(file: Path) -> int:
+def header_bytes(file: Path) -> int:
+    """Where the tensors of a safetensors file begin."""
     with file.open("rb") as stream:
         return _HEADER + int.from_bytes(stream.read(_HEADER), "little")
 
 
-def _header(file: Path) -> dict[str, Any]:
-    """The header of a safetensors file: type, shape and place of each tensor.
+def header(file: Path) -> dict[str, Any]:
+    """The header of a safetensors file: type, shape and place behind the header of each tensor, by name.
 
     Raises:
         ValueError: when there is none.
     """
-    length = _header_bytes(file) - _HEADER
+    length = header_bytes(file) - _HEADER
     if length > min(_LONGEST_HEADER, file.stat().st_size - _HEADER):
         raise ValueError("the header is longer than the file")
     with file.open("rb") as stream:

@@ -19,6 +19,7 @@ from tdro.artifacts.schemas import METRICS
 from tdro.config.commands import TrainJob
 from tdro.config.models import Model
 from tdro.config.registry import QUERY
+from tdro.config.soups import Method
 from tdro.formats import METRIC_NAMES, count, listed, weight
 from tdro.mixtures.weights import Weights
 from tdro.models.room import length_of
@@ -55,6 +56,31 @@ def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts,
         parts.append(_examples(job, plan, texts))
     text = "\n\n".join(parts)
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n", ignore_metadata_errors=True).save(folder / _CARD)
+
+
+def describe_merge(folder: Path, first: Path, weights: Mapping[str, float], method: Method) -> None:
+    """Write the card of a model that is the average of others: that of the first, with what was averaged in it.
+
+    Args:
+        folder: The model's folder.
+        first: That of the first model; it may have no card.
+        weights: Weight of each of them, by its name.
+        method: How tensors were averaged.
+    """
+    table = _table(["model", "weight"], [[name, f"{weight:.4g}"] for name, weight in weights.items()])
+    said = f"""## What it is the average of
+
+No training made this model: its weights are those of {len(weights)} models, averaged ({method}). What is said of a
+training below is said of the first of them.
+
+{table}
+"""
+    if not (first / _CARD).is_file():
+        (folder / _CARD).write_text(f"# A merged retriever\n\n{said}", encoding="utf-8")
+        return
+    card = ModelCard.load(first / _CARD, ignore_metadata_errors=True)
+    _insert(card, said)
+    card.save(folder / _CARD)
 
 
 def public_base(model: Model) -> str:

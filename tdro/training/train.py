@@ -5,7 +5,6 @@ accelerate launch --config_file config/accelerate/cpu.yaml --num_processes 1 -m 
 
 import logging
 import shutil
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +14,6 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from tdro.artifacts.files import read_table
-from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import QUERIES
 from tdro.config.commands import TrainJob
@@ -24,6 +22,7 @@ from tdro.config.prompts import named
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import load_retriever
+from tdro.models.folders import check_output, replacing_folder
 from tdro.models.load import SETTINGS
 from tdro.models.networks import merge_adapters, network_of
 from tdro.models.processes import processes
@@ -52,7 +51,7 @@ def train(places: Places, job: TrainJob, loss_weights: Path | None = None) -> No
         Unfinished: when a signal stopped the training; the same command goes on with it.
     """
     rows = read_plan(places.plan, job.training, mixed=False)
-    _check_output(places.output)
+    check_output(places.output)
     scored = scored_files(rows, places.results) if job.training.distill else {}
     inputs = [loss_weights] if loss_weights else []
     learner = open_learner(places, job, rows, inputs, scored.values(), stage=__name__)
@@ -104,28 +103,17 @@ def _alone(rows: pa.Table, tasks: list[str]) -> Tensor | None:
     return torch.from_numpy(pc.is_in(rows["task"], pa.array(tasks)).to_numpy()) if tasks else None
 
 
-def _check_output(output: Path) -> None:
-    """Raises UserError: when a folder that is no model would be replaced."""
-    if output.exists() and not (output / "modules.json").is_file() and (output.is_file() or any(output.iterdir())):
-        raise UserError(f"{output} exists and is no SentenceTransformer folder; name another output.")
-
-
 def _save(learner: Learner, job: TrainJob, whole: dict[str, Tensor] | None) -> None:
     """Write the model, its card and the settings it was trained with, beside its place; then move it there."""
     model, output = _finished(learner, whole), learner.places.output
     # The settings hold the prompts that were used, which evaluation reads there.
     used = job.model.model_copy(update={"prompts": learner.texts.prompts})
     job = job.model_copy(update={"model": used})
-    output.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{output.name}-"
-    with naming(output), tempfile.TemporaryDirectory(dir=output.parent, prefix=prefix) as temporary:
-        folder = Path(temporary) / "model"
+    with replacing_folder(output) as folder:
         model.save_pretrained(str(folder), create_model_card=False)
         settings = public_settings(job).model_dump_json(indent=2)
         (folder / SETTINGS).write_text(f"{settings}\n", encoding="utf-8")
         describe_training(folder, job, learner.rows, learner.texts, model)
-        shutil.rmtree(output, ignore_errors=True)
-        folder.rename(output)
 
 
 def _finished(learner: Learner, whole: dict[str, Tensor] | None) -> SentenceTransformer:

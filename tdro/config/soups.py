@@ -1,0 +1,35 @@
+"""``soups``: models that are averages of trained ones."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tdro.config.sections import Section
+from tdro.config.training import Mixture
+
+#: How tensors are averaged (:mod:`tdro.models.average`).
+Method = Literal["linear", "multislerp"]
+#: The part that trained weights have beside those of the untrained base.
+TrainedShare = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Soup(Section):
+    """A model that is the average of trained ones: the mixture `soup-NAME`.
+
+    `averaged-NAME` is its control: one training on the mean of the weights that those were trained with.
+    """
+
+    of: list[Mixture] = Field(min_length=1)
+    """Mixtures whose models are averaged, all alike. They need not stand under `mixtures`: those that do not are trained
+    for the soup and not evaluated."""
+    seeds: int = Field(1, ge=1)
+    """Trainings of each of them, with other seeds. With S the largest of the configuration's seeds less the smallest,
+    plus 1, the soup of seed r is made of the seeds r, r + S, r + 2 S and so on: no two soups share a model. The further
+    seeds train on the weights of seed r."""
+    base: TrainedShare | None = None
+    """Share of that average in a mean with the base before training, where the base is itself an embedding model; null
+    leaves the base out. `soup-NAME@0.5` is the same soup with a share of 0.5: list several, and the report draws what
+    each gains in domain and costs outside of it."""
+    method: Method = "linear"
+    """`linear`: the weighted mean of every weight. `multislerp`: the mean on a sphere of the direction of each tensor,
+    and the mean of its length."""
