@@ -125,6 +125,10 @@ class Layout:
         """A file of a model and seed, such as ``tdro/trajectory.parquet``."""
         return f"{self.results}/{model}/seed{seed}/{file}"
 
+    def base(self, model: str) -> str:
+        """The base of a model as the retriever that its trainings start from, while soups are made with it."""
+        return f"{self.results}/{model}/base"
+
     def weights(self, model: str, seed: int | str, mixture: str) -> str:
         """The weights JSON of a mixture."""
         return self.run(model, seed, f"weights/{mixture}.json")

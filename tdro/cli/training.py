@@ -83,9 +83,7 @@ def _base(options) -> None:
     "merge",
     argument("model", type=Path, nargs="+", help="SentenceTransformer folder"),
     argument("--weights", type=_numbers, metavar="W,W,...", help="weight of each model; default: all alike"),
-    argument(
-        "--base", type=Path, metavar="MODEL", help="the model that they were trained from, as `tdro base` writes it"
-    ),
+    argument("--base", type=Path, metavar="MODEL", help="what they were trained from, as `tdro base` writes it"),
     argument("--share", type=float, help="part that the average of the models has beside the base, between 0 and 1"),
     argument("--method", choices=["linear", "multislerp"], default="linear", help="default: linear"),
     paths("output"),

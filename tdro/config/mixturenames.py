@@ -8,6 +8,8 @@ need tDRO, and ``curr@VARIANT`` and the like a run of the sweep; ``chameleon`` n
 Controls are what a learnt mixture has to beat: ``shuffled-N`` (the weights of ``curr`` given to other tasks),
 ``randomP-N`` (as many tasks as ``topP`` keeps, whichever) and ``longer`` (``uniform`` with the steps that learning the
 weights would have bought).
+``bagP-N`` is uniform on P % of each task's rows. ``soup-NAME`` is no training: an average of trained models, and
+``averaged-NAME`` one training on the mean of these models' weights (:class:`tdro.config.soups.Soup`).
 """
 
 import math
@@ -39,23 +41,36 @@ _PATTERNS = {
     "longer": "",
     "chameleon": "",
     "file": r"-[A-Za-z0-9_]+",
+    "bag": _PERCENT + _DRAW,
+    "averaged": r"-[A-Za-z0-9_]+",
+    "soup": r"-[A-Za-z0-9_]+(?:@0\.\d*[1-9])?",
 }
 #: What stands behind a kind that never stands alone; N is the number in the misspelt name.
-_EXAMPLES = {"temperature": "2", "unimax": "2", "top": "70", "bottom": "70", "shuffled": "-1", "random": "70-1"}
+_EXAMPLES = {
+    "temperature": "2",
+    "unimax": "2",
+    "top": "70",
+    "bottom": "70",
+    "shuffled": "-1",
+    "random": "70-1",
+    "bag": "80-1",
+}
 _LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss", "doremi", "shuffled")
 #: Kinds that keep some of the tasks and weigh them alike.
 _SELECTING = ("top", "bottom", "random")
 #: Which mixture a control is for: that of the same number and variant.
 _CONTROLLED = {"shuffled": "curr", "random": "top"}
 
-#: Every name, as a regular expression without groups.
+#: Every name, as a regular expression without groups; those of trainings; and those of averaged models.
 NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
+TRAINED = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items() if kind != "soup")
+SOUPS = f"soup{_PATTERNS['soup']}"
 
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP, bottomP (P from 1 to 100), loss, doremi, "
-    "shuffled-N, randomP-N, longer, chameleon, file-NAME (letters, digits, _); learnt ones also with @VARIANT of the "
-    "sweep"
+    "shuffled-N, randomP-N, longer, chameleon, bagP-N, file-NAME (letters, digits, _), soup-NAME, averaged-NAME; learnt "
+    "ones also with @VARIANT of the sweep, soups with @SHARE"
 )
 
 
@@ -63,13 +78,15 @@ class Mixture(NamedTuple):
     """A mixture's name, taken apart.
 
     ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``; ``random70-2`` kind ``random``,
-    number 70, name ``2``; ``curr@ratio-0.05`` kind ``curr``, variant ``ratio-0.05``.
+    number 70, name ``2``; ``curr@ratio-0.05`` kind ``curr``, variant ``ratio-0.05``; ``soup-s@0.5`` kind ``soup``, name
+    ``s``, share 0.5.
     """
 
     kind: str
     number: float = 0
     name: str = ""
     variant: str = ""
+    share: float | None = None
 
     @property
     def learnt(self) -> bool:
@@ -100,6 +117,11 @@ class Mixture(NamedTuple):
         return self._replace(kind=kind, name="") if kind else None
 
     @property
+    def of_others(self) -> bool:
+        """Whether it is made of other mixtures: their models, or their weights."""
+        return self.kind in ("soup", "averaged")
+
+    @property
     def reweights(self) -> bool:
         """Whether all tasks are sampled alike, and the weights scale the loss (paper, Table 5)."""
         return self.kind == "loss"
@@ -114,6 +136,8 @@ def parse(name: str) -> Mixture:
     if not re.fullmatch(NAMES, name):
         raise UserError(f"unknown mixture {name!r}{_meant(name)}; known are {KNOWN}.")
     kind, number, file, variant = re.fullmatch(r"([a-z]+)([0-9.]*)(?:-([^@]+))?(?:@(.+))?", name).groups()
+    if kind == "soup" and variant:
+        return Mixture(kind, name=file, share=float(variant))
     return Mixture(kind, float(number or 0), file or "", variant or "")
 
 
@@ -123,6 +147,8 @@ def _meant(name: str) -> str:
     number = re.search(r"\d+(?:\.\d+)?", plain)
     endings = [end + number[0] if number else "" for end in ("", "-")]
     forms = [kind + end for kind in _PATTERNS for end in ("", *endings, _EXAMPLES.get(kind, ""))]
+    digits, _, own = plain.lstrip("abcdefghijklmnopqrstuvwxyz").partition("-")
+    forms += [f"{kind}{digits}-{own}" for kind in _PATTERNS if own]
     found = nearest(plain, [form for form in dict.fromkeys(forms) if re.fullmatch(NAMES, form)])
     return f" (did you mean {found + at + variant!r}?)" if found else ""
 
@@ -130,6 +156,11 @@ def _meant(name: str) -> str:
 def kept(mixture: Mixture, tasks: int) -> int:
     """How many of ``tasks`` tasks ``topP`` and its like keep: floor(k P / 100) (paper, section on top-k)."""
     return tasks * int(mixture.number) // 100
+
+
+def bagged(percent: float, rows: int) -> int:
+    """How many of a task's rows ``bagP-N`` sees: P % of them, rounded up, and at least the two that a plan needs."""
+    return min(rows, max(2, math.ceil(rows * percent / 100)))
 
 
 def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
@@ -159,7 +190,8 @@ def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
 def written(mixture: Mixture) -> str:
     """The name of a mixture; :func:`parse` undoes it."""
     number, name = f"{mixture.number:g}" if mixture.number else "", f"-{mixture.name}" if mixture.name else ""
-    return f"{mixture.kind}{number}{name}" + (f"@{mixture.variant}" if mixture.variant else "")
+    behind = mixture.variant or (f"{mixture.share:g}" if mixture.share else "")
+    return f"{mixture.kind}{number}{name}" + (f"@{behind}" if behind else "")
 
 
 def _plainest(mixture: Mixture, number: int, tasks: int) -> Mixture:
@@ -188,7 +220,7 @@ def of_sizes(mixture: Mixture, sizes: Mapping[str, int], rows: int | None = None
     """
     if mixture.kind == "unimax":
         return _unimax(sizes, mixture.number, rows)
-    exponent = {"uniform": 0.0, "longer": 0.0, "proportional": 1.0}.get(mixture.kind)
+    exponent = {"uniform": 0.0, "longer": 0.0, "bag": 0.0, "proportional": 1.0}.get(mixture.kind)
     if exponent is None:
         exponent = 1 / mixture.number
     largest = max(sizes.values())  # powers of shares cannot overflow

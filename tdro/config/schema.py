@@ -18,6 +18,7 @@ from tdro.config.models import Encoding, Model
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Registry, Task
 from tdro.config.sections import LocalPath, Name, Section, Seed
+from tdro.config.soups import Soup
 from tdro.config.training import Mixture, Sweep, Tdro, Training
 from tdro.errors import UserError
 
@@ -99,6 +100,9 @@ class Config(Section):
     weights: dict[Name, LocalPath] = Field({})
     """Weights JSONs for `file-NAME` mixtures; each is relative to the working folder or to the project, and may weigh
     only tasks that are trained on."""
+    soups: dict[Name, Soup] = Field({})
+    """Averages of trained models, for `soup-NAME` and `averaged-NAME` under `mixtures`; a NAME has letters, digits and
+    _."""
     jobs: Literal["each", "one"] = "each"
     """`each`: every task with `negatives: mined` is encoded in a job of its own, and every retriever evaluated on each
     test set in one; a cluster runs them side by side. `one`: one job encodes all tasks, and one job a retriever
@@ -137,8 +141,12 @@ class Config(Section):
                 raise ValueError(f"dedup.against: {name!r}{meant} is none of the benchmarks: {known}")
         variants = self.sweep.variants(self.tdro)
         named = [("mixtures", name) for name in self.mixtures]
+        named += [(f"soups.{soup}.of", name) for soup, made in self.soups.items() for name in made.of]
         for key, name in [*named, ("tdro.sampling", self.tdro.sampling), ("tdro.initial", self.tdro.initial)]:
             mixture = mixturenames.parse(name)
+            if mixture.of_others and mixture.name not in self.soups:
+                meant, known = hint(mixture.name, self.soups), ", ".join(self.soups) or "none"
+                raise ValueError(f"{key} names {name!r}, but soups has no {mixture.name!r}{meant}; it has {known}")
             if mixture.kind == "file" and mixture.name not in self.weights:
                 meant, known = hint(mixture.name, self.weights), ", ".join(self.weights) or "none"
                 raise ValueError(
@@ -164,6 +172,29 @@ class Config(Section):
     def dev_benchmarks(self) -> list[str]:
         """The benchmarks that choices are made on."""
         return [name for name in self.dev if name != DEV_ROWS]
+
+    @model_validator(mode="after")
+    def _soups_can_be_made(self) -> Self:
+        span = max(self.seeds) - min(self.seeds) + 1
+        for name, soup in self.soups.items():
+            if nested := [m for m in soup.of if mixturenames.parse(m).of_others]:
+                raise ValueError(f"soups.{name}.of names {nested[0]!r}; a soup is made of trainings on other mixtures")
+            if twice := [m for i, m in enumerate(soup.of) if m in soup.of[:i]]:
+                raise ValueError(f"soups.{name}.of names {twice[0]!r} twice")
+            if max(self.seeds) + (soup.seeds - 1) * span >= 2**32:
+                raise ValueError(f"soups.{name}.seeds: its last seed is above {2**32 - 1}; lower `seeds`")
+        for name in self.mixtures:
+            mixture = mixturenames.parse(name)
+            soup = self.soups.get(mixture.name) if mixture.of_others else None
+            alone = soup and len(soup.of) == 1 and (mixture.kind == "averaged" or soup.seeds == 1)
+            if alone and not (mixture.kind == "soup" and (mixture.share or soup.base)):
+                raise ValueError(
+                    f"mixture {name!r} is of {soup.of[0]!r} alone; name more mixtures under soups.{mixture.name}.of"
+                    + (", or set its `seeds` or `base`" if mixture.kind == "soup" else "")
+                )
+            if soup and mixture.kind == "averaged" and any(mixturenames.parse(m).reweights for m in soup.of):
+                raise ValueError(f"mixture {name!r}: 'loss' scales the loss and draws all tasks alike; take it out")
+        return self
 
     @model_validator(mode="after")
     def _something_to_distil(self) -> Self:

@@ -20,8 +20,8 @@ class Soup(Section):
     """
 
     of: list[Mixture] = Field(min_length=1)
-    """Mixtures whose models are averaged, all alike. They need not stand under `mixtures`: those that do not are trained
-    for the soup and not evaluated."""
+    """Mixtures whose models are averaged, all alike. Those that do not stand under `mixtures` are trained for the soup
+    and not evaluated."""
     seeds: int = Field(1, ge=1)
     """Trainings of each of them, with other seeds. With S the largest of the configuration's seeds less the smallest,
     plus 1, the soup of seed r is made of the seeds r, r + S, r + 2 S and so on: no two soups share a model. The further

@@ -135,8 +135,11 @@ class Tdro(Optimisation):
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulation {self.accumulation}")
         for key in ("sampling", "initial"):
-            if mixturenames.parse(getattr(self, key)).learnt:
+            mixture = mixturenames.parse(getattr(self, key))
+            if mixture.learnt:
                 raise ValueError(f"{key} {getattr(self, key)!r} is learnt by tDRO itself; name one that is not")
+            if mixture.of_others or mixture.kind == "bag":
+                raise ValueError(f"{key} {getattr(self, key)!r} is no plain share of each task; name `uniform` or such")
         return self
 
 

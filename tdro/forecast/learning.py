@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tdro.config import launchfiles
+from tdro.config import launchfiles, mixturenames
 from tdro.config.models import Model
 from tdro.config.training import Optimisation, Tdro
 from tdro.forecast import cost
@@ -12,6 +12,7 @@ from tdro.forecast.readers import Reader, Readers
 from tdro.forecast.sizes import Sizes
 from tdro.forecast.work import Work
 from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.soups import weighed
 
 
 class Learning:
@@ -32,14 +33,14 @@ class Learning:
     def all(self) -> Iterator[Work]:
         """The work, in the order of the walk of the data."""
         config = self._config
-        names, seeds = config.mixtures, len(config.seeds)
-        courses, planned = len(self._jobs.run_courses), len(config.models) * seeds * len(names)
-        drawn = [self._jobs.training_rows(name) for name in names]
-        rows = len(config.models) * seeds * sum(drawn)
+        seeds, trained = len(config.seeds), self._jobs.soups.trainings()
+        courses, planned = len(self._jobs.run_courses), len(config.models) * len(trained)
+        drawn = [self._jobs.training_rows(mixture) for mixture, _ in trained]
+        rows = len(config.models) * sum(drawn)
         asked = config.tdro.steps * config.tdro.batch_size
         rows += seeds * asked if courses else 0
         plans = planned + (seeds if courses else 0)
-        derived = {*names, config.tdro.sampling, config.tdro.initial} - {"uniform"}
+        derived = {*weighed(config), config.tdro.sampling, config.tdro.initial} - {"uniform"}
         weights = seeds * (len(config.models) + len(derived))
         yield Work("derive", weights, light=weights * LIGHT["derive"])
         width = config.training.negatives + 5
@@ -47,9 +48,9 @@ class Learning:
         light = plans * LIGHT["plan"] + rows / ROWS["plan"]
         yield Work("plan", plans, light=light, disk=rows * width * 4, memory=memory)
         for model in config.models:
-            work = self._trains("train", model, config.training, seeds * len(names), rows=seeds * sum(drawn))
-            parameters = self._readers.bases[model.name].network
-            yield work._replace(disk=work.jobs * cost.FLOAT * parameters.parameters if parameters else 0)
+            work = self._trains("train", model, config.training, len(trained), rows=sum(drawn))
+            yield work._replace(disk=work.jobs * self._bytes_of(model))
+            yield from self._averages(model)
         if courses:
             proxy = self._jobs.model(config.proxy)
             tokens, _ = self.of_rows(self._readers.bases[proxy.name], config.tdro.negatives)
@@ -61,6 +62,23 @@ class Learning:
             yield reads._replace(cpu=self._readers.on_cpu(proxy))
             optimized, micro = seeds * courses, config.tdro.accumulation
             yield self._trains("optimize", proxy, config.tdro, optimized, micro, rows=optimized * asked)
+
+    def _bytes_of(self, model: Model) -> float:
+        """Of a trained model's weights."""
+        network = self._readers.bases[model.name].network
+        return cost.FLOAT * network.parameters if network else 0
+
+    def _averages(self, model: Model) -> Iterator[Work]:
+        """Soups: the disk's work, which reads every model that is averaged and writes one."""
+        soups, seeds, size = self._jobs.soups, self._config.seeds, self._bytes_of(model)
+        merged = [name for name in self._config.mixtures if mixturenames.parse(name).kind == "soup"]
+        with_base = [name for name in merged if soups.has_base(name)]
+        if with_base:
+            base = self._readers.bases[model.name].base
+            yield Work("base", 1, base, memory=cost.LIBRARIES + 2 * size)
+        moved = [len(soups.made_of(name, seed)) + 1 + (name in with_base) for name in merged for seed in seeds]
+        light = len(moved) * LIGHT["merge"] + sum(moved) * size / ROWS["merge"]
+        yield Work("merge", len(moved), light=light, disk=len(moved) * size, memory=cost.LIBRARIES)
 
     def _trains(
         self, rule: str, model: Model, settings: Optimisation, jobs: int, accumulation: int = 1, *, rows: int

@@ -68,13 +68,13 @@ START, START_TRAINING = 7.0, 12.0
 LIGHT = {
     "fetch": 2.0, "prepare_task": 1.2, "prepare_benchmark": 0.7, "prepare_corpus": 0.7, "prepare_queries": 0.7,
     "search": 0.5, "select": 0.5, "dedup": 0.9, "leaks": 1.0, "plan": 0.5, "derive": 0.3, "report": 3.0,
-    "evaluate_bm25": 1.4, "merge_rankings": 0.5, "score": 1.4, "task_means": 0.5,
+    "evaluate_bm25": 1.4, "merge_rankings": 0.5, "score": 1.4, "task_means": 0.5, "merge": 3.0,
 }  # fmt: skip
 #: What such a job does a second (docs/performance.md): pairs prepared, queries deduplicated, bytes compared for leaks,
-#: rows planned. Of `select` and BM25 assumed.
+#: rows planned, bytes of models read and written to average them. Of `select` and BM25 assumed.
 ROWS = {
     "prepare": 15_000, "dedup": 40_000, "leaks": 3_300_000, "plan": 240_000, "select": 20_000, "bm25_passages": 10_000,
-    "bm25_queries": 500,
+    "bm25_queries": 500, "merge": 500e6,
 }  # fmt: skip
 #: Bytes of stored embeddings that are added up in a second; assumed.
 READ = 500e6

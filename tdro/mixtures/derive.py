@@ -28,7 +28,8 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed:
     Args:
         sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
             folders name the tasks. For ``file-NAME`` two weights JSONs: the file, and one that tells the
-            training rows of the tasks there are; for ``chameleon`` the mean embeddings of tasks, and such a JSON.
+            training rows of the tasks there are; for ``chameleon`` the mean embeddings of tasks, and such a JSON. For
+            ``soup-NAME`` and ``averaged-NAME`` those of the mixtures that it is made of.
         mixture: One of :data:`tdro.config.mixturenames.KNOWN`. Those of sizes are made from any source; ``curr``,
             ``mean``, ``ema``, ``loss`` and ``doremi`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
             heaviest or lightest of k tasks with equal weights, and ``shuffled-N`` need a trajectory or a weights JSON.
@@ -49,8 +50,12 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed:
         return _random(_sizes(sources), parsed, mixture, seed)
     if parsed.kind == "shuffled":
         return _shuffled(_learnt(sources, "curr"), parsed, seed)
+    if parsed.of_others:
+        return mean([read_weights(source) for source in sources])
     if not parsed.learnt:
         sizes = _sizes(sources)
+        if parsed.kind == "bag":
+            sizes = {task: mixturenames.bagged(parsed.number, rows) for task, rows in sizes.items()}
         return Weights(mixturenames.of_sizes(parsed, sizes, rows), sizes)
     if parsed.kind in _COLUMNS:
         return _learnt(sources, parsed.kind)
@@ -125,6 +130,17 @@ def _draws(mixture: mixturenames.Mixture, seed: int) -> np.random.Generator:
 def uniform(sizes: dict[str, int]) -> Weights:
     """The same weight for every task."""
     return Weights(mixturenames.of_sizes(mixturenames.Mixture("uniform"), sizes), sizes)
+
+
+def mean(files: Sequence[Weights]) -> Weights:
+    """The mean of some weights, all alike; a task that one of them lacks has weight 0 there.
+
+    Sizes are the largest of a task: that of all its rows, where one of them is of a bag.
+    """
+    sizes: dict[str, int] = {}
+    for file in files:
+        sizes |= {task: max(size, sizes.get(task, 0)) for task, size in file.sizes.items()}
+    return Weights({task: sum(file.weights.get(task, 0) for file in files) / len(files) for task in sizes}, sizes)
 
 
 def _learnt(sources: Sequence[Path], mixture: str) -> Weights:

@@ -20,6 +20,7 @@ from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.config.commands import PlanJob
 from tdro.errors import UserError
+from tdro.mixtures.bags import in_bag
 from tdro.mixtures.draws import Draws, TrainingRows
 from tdro.mixtures.repetition import count_repetitions, drawn_queries, report_repetitions
 from tdro.mixtures.weights import read_weights
@@ -34,7 +35,8 @@ def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, base
         weights: Weights JSON.
         results: Folder with the tasks' ``data/{task}/train.parquet``, or ``dev.parquet`` for ``rows: dev``.
         output: ``plan.parquet``; its metadata counts what it repeats (:mod:`tdro.mixtures.repetition`).
-        job: Shape, seed, and which rows: whether those that the baseline has drawn come last (``fresh``), or dev rows.
+        job: Shape, seed, and which rows: all or some (``bag``), whether those that the baseline has drawn come last
+            (``fresh``), or dev rows.
         baseline: Plan of the baseline; needed for fresh rows.
 
     Raises:
@@ -45,9 +47,11 @@ def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, base
     shares = read_weights(weights).weights
     file = "dev.parquet" if job.rows == "dev" else "train.parquet"
     tasks = read_tasks(results, (task for task, weight in shares.items() if weight > 0), file)
+    if job.bag:
+        tasks = {task: in_bag(task, rows, job.bag, job.seed) for task, rows in tasks.items()}
     before = read_table(baseline, PLAN) if baseline else None
     drawn = drawn_queries(before) if job.rows == "fresh" else None
-    plan = make_plan(tasks, shares, drawn=drawn, **job.model_dump(exclude={"rows"}))
+    plan = make_plan(tasks, shares, drawn=drawn, **job.model_dump(exclude={"rows", "bag"}))
     counts = count_repetitions(plan, before)
     report_repetitions(counts, {task: rows.num_rows for task, rows in tasks.items()}, _most_rows(plan))
     write_table(output, plan, PLAN, counts)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +93,9 @@ def _difference(mine: Any, theirs: Any) -> str:
             if key not in _IGNORED and (below := _difference(one, other)):
                 return f"{key}.{below}".rstrip(".")
         return ""
-    if isinstance(mine, Sequence) and isinstance(theirs, Sequence) and not isinstance(mine, str):
-        if len(mine) == len(theirs):
-            found = (
-                f"{at}.{below}"
-                for at, both in enumerate(zip(mine, theirs, strict=True))
-                if (below := _difference(*both))
-            )
-            return next(found, "").rstrip(".")
+    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        pairs = enumerate(map(_difference, mine, theirs))
+        return next((f"{at}.{below}".rstrip(".") for at, below in pairs if below), "")
     return "" if mine == theirs else "."
 
 

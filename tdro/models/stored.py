@@ -97,8 +97,6 @@ def _places(file: Path) -> Iterator[tuple[str, Place]]:
     begin = header_bytes(file)
     for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
         if entry["dtype"] not in _TYPES:
-            raise UserError(
-                f"{file}: {name} is of type {entry['dtype']}, which cannot be averaged; save it as float32."
-            )
+            raise UserError(f"{file}: {name} is of type {entry['dtype']}, which has no average; save it as float32.")
         start, end = entry["data_offsets"]
         yield name, Place(file, begin + start, begin + end, entry["dtype"], tuple(entry["shape"]))

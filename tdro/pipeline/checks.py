@@ -10,7 +10,9 @@ from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Task
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
+from tdro.models.kinds import is_embedder
 from tdro.pipeline.jobs import Jobs
+from tdro.pipeline.soups import weighed
 from tdro.pipeline.testsets import TestSet
 from tdro.readers.base import check_source
 from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
@@ -61,16 +63,23 @@ def unembedded(jobs: Jobs) -> Iterator[str]:
 
 
 def _check_mixtures(jobs: Jobs) -> None:
-    """Raises UserError: for a mixture that keeps no task, or can tell none from another."""
+    """Raises UserError: for a mixture that keeps no task, can tell none from another, or has a base that finds nothing."""
     if jobs.asks_for("chameleon") and len(jobs.mined) < 3:
         raise UserError(
             f"config: mixture chameleon compares the embeddings of mined tasks, and {len(jobs.mined)} of the tasks "
             "are mined; from three on their shares can differ. Add tasks with `negatives: mined`, or remove it."
         )
-    for name in jobs.config.mixtures:
+    for name in weighed(jobs.config):
         mixture = mixturenames.parse(name)
         if mixture.selects and not mixturenames.kept(mixture, len(jobs.tasks)):
             raise UserError(f"config: mixture {name!r} keeps none of {len(jobs.tasks)} tasks; raise its percentage.")
+    for name in filter(jobs.soups.has_base, jobs.config.mixtures):
+        for model in jobs.config.models:
+            if not is_embedder(model):
+                raise UserError(
+                    f"config: mixture {name!r} averages with the base of model {model.name!r}, {model.base}, which "
+                    "is no embedding model before a training; take its `base` or @SHARE away."
+                )
 
 
 def _check_negatives(jobs: Jobs) -> None:

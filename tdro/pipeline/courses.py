@@ -3,6 +3,7 @@
 from tdro.config import mixturenames
 from tdro.config.schema import Config
 from tdro.config.training import Tdro
+from tdro.pipeline.soups import weighed
 
 #: What DoReMi (Xie et al. 2023) does otherwise: it climbs the mean excess loss, unclipped and with a step size of 1,
 #: and mixes in a little of the uniform weights; its result is the mean over the steps.
@@ -24,7 +25,7 @@ def courses(config: Config) -> dict[str, Tdro]:
 
 def asked_for(config: Config) -> list[str]:
     """Those that a mixture or the sweep asks for."""
-    parsed = map(mixturenames.parse, config.mixtures)
+    parsed = map(mixturenames.parse, weighed(config))
     asked = {mixture.course for mixture in parsed if mixture.learnt}
     asked |= {f"tdro-{name}" for name in config.sweep.variants(config.tdro)}
     return [course for course in courses(config) if course in asked]

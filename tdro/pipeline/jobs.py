@@ -11,6 +11,8 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout, whole
 from tdro.config import mixturenames
 from tdro.config.commands import (
     BASELINE,
+    Bag,
+    BaseJob,
     Content,
     CorpusJob,
     DevDataset,
@@ -38,6 +40,7 @@ from tdro.errors import UserError
 from tdro.pipeline import courses, equalcompute
 from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
+from tdro.pipeline.soups import Soups
 from tdro.pipeline.testsets import TestSets
 from tdro.pipeline.untrained import untrained
 
@@ -56,6 +59,7 @@ class Jobs:
         untrained: Retrievers that nothing is trained for, by name.
         courses: Settings of the runs of tDRO that there may be, by the name of their folder.
         run_courses: Names of those that are asked for.
+        soups: Which models are averages of which trainings.
         tests: What is evaluated.
         fetches: What is fetched, by its kind and name.
     """
@@ -68,6 +72,7 @@ class Jobs:
         self.own_negatives = [name for name, task in self.tasks.items() if not task.in_batch]
         self.untrained = untrained(config, bool(self.mined))
         self.courses, self.run_courses = courses.courses(config), courses.asked_for(config)
+        self.soups = Soups(config)
         self.tests = TestSets(config, registry, self.tasks, self.benchmarks)
         datasets: dict[str, Task | Benchmark] = {**self.tasks, **self.benchmarks}
         sources = {name: entry.source for name, entry in datasets.items()}
@@ -145,7 +150,8 @@ class Jobs:
         """Of the training on a mixture, or, for None, of tDRO."""
         source, layout = (self.training(mixture), "homogeneous") if mixture else (self.config.tdro, "mixed")
         shape = {key: getattr(source, key) for key in ("steps", "batch_size", "negatives")}
-        return PlanJob(layout=layout, seed=seed, rows="same" if mixture else self.config.tdro.rows, **shape)
+        rows = "same" if mixture else self.config.tdro.rows
+        return PlanJob(layout=layout, seed=seed, rows=rows, bag=_bag(mixture) if mixture else None, **shape)
 
     def train(self, model: str, seed: int, mixture: str = BASELINE) -> TrainJob:
         """Of a retriever on a mixture."""
@@ -158,6 +164,10 @@ class Jobs:
             own_negatives=self.own_negatives,
             seed=seed,
         )
+
+    def base(self, model: str) -> BaseJob:
+        """Of a base that trained models are averaged with."""
+        return BaseJob(model=self.model(model), encoding=self.config.encoding)
 
     def reference(self, seed: int) -> ReferenceJob:
         """Of the reference losses."""
@@ -268,3 +278,9 @@ class Jobs:
             for suite, members in self.tests.suites().items()
         }
         return TablesJob(measure=self.config.tdro.measure, evaluated=sizes)
+
+
+def _bag(mixture: str) -> Bag | None:
+    """The rows of each task that a training sees; None: all."""
+    parsed = mixturenames.parse(mixture)
+    return Bag(percent=int(parsed.number), number=int(parsed.name)) if parsed.kind == "bag" else None

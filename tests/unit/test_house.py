@@ -37,7 +37,7 @@ PROVED_BY = {
     "mining/test_encode.py": "mining/queries retrieval/encoder retrieval/makeshards",
     "mining/test_filters.py": "mining/ranks",
     "mining/test_search.py": "mining/candidates",
-    "mixtures/test_plan.py": "mixtures/draws mixtures/repetition",
+    "mixtures/test_plan.py": "mixtures/bags mixtures/draws mixtures/repetition",
     "mixtures/test_weights.py": "mixtures/derive",
     "models/test_room.py": "models/cuts",
     "pipeline/screen/test_screen.py": """
@@ -45,6 +45,7 @@ PROVED_BY = {
         pipeline/screen/logends pipeline/screen/timeleft
     """,
     "pipeline/test_jobs.py": "artifacts/layout config/commands",
+    "pipeline/test_soups.py": "config/soups",
     "readers/demo/test_demo.py": """
         readers/demo/arxiv_tags readers/demo/attack_procedure readers/demo/aws_api readers/demo/az_cli
         readers/demo/catalogues readers/demo/cf_names readers/demo/cleaning readers/demo/cwe_cve
@@ -63,6 +64,7 @@ PROVED_BY = {
     "training/test_forward.py": "models/features training/meter",
     "training/test_hostwaits.py": "training/finite",
     "training/test_matryoshka.py": "config/dimensions",
+    "training/test_merge.py": "models/alike models/folders models/stored training/base",
 }
 
 

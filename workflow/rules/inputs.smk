@@ -315,9 +315,10 @@ KEEP_RUNS = "--runs" if JOBS.config.evaluation.run_files else ""
 def mixture_weights(wildcards):
     """Weights that rows are sampled by: a retriever's own uniform ones, or those the proxy has learnt."""
     own = mixturenames.parse(wildcards.mixture)
+    seed = JOBS.soups.weights_seed(wildcards.seed)
     if own.kind == "uniform" or own.reweights:
-        return PATHS.weights(wildcards.model, wildcards.seed, "uniform")
-    return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+        return PATHS.weights(wildcards.model, seed, "uniform")
+    return PATHS.weights(JOBS.config.proxy, seed, wildcards.mixture)
 
 
 def tdro_weights(key):
@@ -330,7 +331,22 @@ def loss_weights(wildcards):
     """Weights that the loss is scaled by; nothing for a mixture that is sampled."""
     if not mixturenames.parse(wildcards.mixture).reweights:
         return []
-    return PATHS.weights(JOBS.config.proxy, wildcards.seed, wildcards.mixture)
+    seed = JOBS.soups.weights_seed(wildcards.seed)
+    return PATHS.weights(JOBS.config.proxy, seed, wildcards.mixture)
+
+
+def averaged_models(wildcards):
+    """The trained models that a soup is the average of."""
+    made_of = JOBS.soups.made_of(wildcards.mixture, int(wildcards.seed))
+    return [
+        PATHS.run(wildcards.model, seed, f"{mixture}/model")
+        for mixture, seed in made_of
+    ]
+
+
+def averaged_base(wildcards):
+    """The base that they are averaged with, where there is one."""
+    return PATHS.base(wildcards.model) if JOBS.soups.has_base(wildcards.mixture) else []
 
 
 def trained_with(wildcards):
@@ -343,6 +359,8 @@ def mixture_source(wildcards):
     the miner knows of the tasks or a file."""
     model, seed = wildcards.model, wildcards.seed
     mixture = mixturenames.parse(wildcards.mixture)
+    if mixture.of_others:
+        return [PATHS.weights(model, seed, m) for m in JOBS.soups[mixture.name].of]
     if mixture.learnt:
         return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
     embedded = [PATHS.task_means] if mixture.kind == "chameleon" else []

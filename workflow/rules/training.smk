@@ -1,4 +1,4 @@
-# A mixture to a retriever: plan, train.
+# A mixture to a retriever: plan, train; and several retrievers to their average: merge.
 
 
 rule plan:
@@ -41,6 +41,8 @@ rule train:
         "logs/train/{model}.seed{seed}.{mixture}.log",
     benchmark:
         "logs/train/{model}.seed{seed}.{mixture}.tsv"
+    wildcard_constraints:
+        mixture=mixturenames.TRAINED,
     conda:
         "../../envs/training.yaml"
     threads: TRAINING_THREADS
@@ -67,4 +69,57 @@ rule train:
             "train --plan {input.plan} --output {output.model}"
             " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched}"
             " {params.loss_weights}"
+        )
+
+
+rule base:
+    input:
+        fetched=lambda wildcards: manifest("model", wildcards.model),
+    output:
+        # Of no use once every soup with it is made.
+        model=temp(directory(PATHS.base("{model}"))),
+    log:
+        "logs/base/{model}.log",
+    benchmark:
+        "logs/base/{model}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    params:
+        **settings(lambda wildcards: JOBS.base(wildcards.model)),
+        base=states(base_data),
+        fetched=option("fetched"),
+    message:
+        "Writing the base of {wildcards.model}, to average trained models with it"
+    shell:
+        stage(
+            "base --output {output.model} {params.fetched}",
+            variables="ACCELERATE_USE_CPU=true",
+        )
+
+
+rule merge:
+    input:
+        models=averaged_models,
+        base=averaged_base,
+    output:
+        # As of a training.
+        model=update(directory(PATHS.run("{model}", "{seed}", "{mixture}/model"))),
+        trained=touch(PATHS.run("{model}", "{seed}", "{mixture}/trained")),
+    log:
+        "logs/merge/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/merge/{model}.seed{seed}.{mixture}.tsv"
+    wildcard_constraints:
+        mixture=mixturenames.SOUPS,
+    conda:
+        "../../envs/training.yaml"
+    params:
+        base=option("base"),
+        averaged=lambda wildcards: JOBS.soups.options(wildcards.mixture),
+    message:
+        "Averaging models of {wildcards.model} to {wildcards.mixture}, seed {wildcards.seed}"
+    shell:
+        stage(
+            "merge {input.models} {params.base} {params.averaged} --output {output.model}",
+            settings=False,
         )

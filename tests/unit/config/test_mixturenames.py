@@ -1,9 +1,35 @@
 """Mixtures that keep one task, and those that are equal, are told by their names."""
 
+import re
+
 import pytest
 
-from tdro.config.mixturenames import parse, remarks, written
+from tdro.config.mixturenames import NAMES, SOUPS, TRAINED, Mixture, parse, remarks, written
 from tdro.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("name", "mixture"),
+    [
+        ("bag80-12", Mixture("bag", 80, "12")),
+        ("averaged-a_1", Mixture("averaged", name="a_1")),
+        ("soup-a_1", Mixture("soup", name="a_1")),
+        ("soup-a@0.25", Mixture("soup", name="a", share=0.25)),
+        ("curr@ratio-0.05", Mixture("curr", variant="ratio-0.05")),
+        ("file-old", Mixture("file", name="old")),
+    ],
+)
+def test_names_are_taken_apart_and_are_of_a_training_or_of_an_average(name, mixture):
+    assert parse(name) == mixture
+    assert written(mixture) == name
+    assert bool(re.fullmatch(SOUPS, name)) == (mixture.kind == "soup") != bool(re.fullmatch(TRAINED, name))
+
+
+@pytest.mark.parametrize("name", ["soup-a@0.50", "soup-a@1", "soup-a@0", "soup-", "bag80", "bag0-1", "bag101-1"])
+def test_a_name_has_one_way_to_be_written(name):
+    assert not re.fullmatch(NAMES, name)
+    with pytest.raises(UserError, match="unknown mixture"):
+        parse(name)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ benchmarks:
 def made(tmp_path, monkeypatch, tiny_base):
     monkeypatch.setenv("TDRO_CACHE", str(tmp_path / "cache"))
     shutil.copytree(tiny_base, tmp_path / "base")
+    shutil.copytree(tiny_base, tmp_path / "embedder")
+    (tmp_path / "embedder/modules.json").write_text("[]")
     return read_in(tmp_path, monkeypatch, CONFIG, REGISTRY)
 
 
@@ -82,10 +84,21 @@ EMBEDDED = CONFIG.replace("proportional]", "chameleon]")
 THREE = REGISTRY.replace("benchmarks:", f"  more: {{category: web, {ENTRY}, {ROWS}}}\nbenchmarks:")
 
 
+#: Averages of mixtures, of further seeds of one that is not listed, of bags, and with the base.
+SOUPS = CONFIG.replace("curr, proportional", "soup-both, soup-five, soup-bags@0.25, averaged-bags")
+SOUPS += (
+    "soups: {both: {of: [uniform, curr]}, five: {of: [mean], seeds: 5}, bags: {of: [bag80-1, bag80-2], base: 0.5}}\n"
+)
+SOUPS = SOUPS.replace(", layers: 1", "").replace("./base", "./embedder")
+
+
 @pytest.mark.parametrize(
     ("config", "registry"),
-    [(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (SAMPLED, REGISTRY), (EMBEDDED, THREE)],
-    ids=["each", "one", "scattered", "sampled", "embedded"],
+    [
+        *[(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (SAMPLED, REGISTRY), (EMBEDDED, THREE)],
+        (SOUPS, REGISTRY),
+    ],
+    ids=["each", "one", "scattered", "sampled", "embedded", "soups"],
 )
 def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config, registry):
     made = read_in(tmp_path, monkeypatch, config, registry)

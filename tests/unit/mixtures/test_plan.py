@@ -1,22 +1,24 @@
 import subprocess
 import sys
 from collections import Counter
-from itertools import groupby
+from itertools import combinations, groupby
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_counts, read_table, write_table
 from tdro.artifacts.schemas import PLAN, TRAIN
-from tdro.config.commands import PlanJob
+from tdro.config.commands import Bag, PlanJob
 from tdro.errors import UserError
+from tdro.mixtures.bags import in_bag
 from tdro.mixtures.derive import uniform
 from tdro.mixtures.plan import make_plan, plan_training, read_tasks
 from tdro.mixtures.repetition import count_repetitions, drawn_queries, report_repetitions
-from tdro.mixtures.weights import write_weights
+from tdro.mixtures.weights import Weights, write_weights
 
 
 def task(rows, passages, *, seed=0, negatives=5):
@@ -215,6 +217,37 @@ def test_rows_with_few_negatives_repeat_them_and_rows_with_none_borrow_another_r
     rows = pa.table({"query": [0, 1], "positives": [[0], [1]], "negatives": [[5], []]}, schema=TRAIN)
     table = make_plan({"x": rows}, {"x": 1.0}, layout="mixed", steps=4, batch_size=2, negatives=3, seed=0)
     assert {row["query"]: row["negatives"] for row in table.to_pylist()} == {0: [5, 5, 5], 1: [0, 0, 0]}
+
+
+@pytest.mark.parametrize("percent", [1, 30, 80, 100])
+def test_a_plan_on_a_bag_draws_that_share_of_each_tasks_rows_and_no_other(percent, tmp_path):
+    for name, rows in TASKS.items():
+        write_table(tmp_path / f"data/{name}/train.parquet", rows, TRAIN)
+    write_weights(tmp_path / "w.json", Weights(WEIGHTS, {name: rows.num_rows for name, rows in TASKS.items()}))
+    seen = {}
+    for draw in ((1, 3), (2, 3), (1, 4)):
+        shape = {"layout": "homogeneous", "steps": 300, "batch_size": 16, "negatives": 1, "seed": draw[1]}
+        job = PlanJob(**shape, bag={"percent": percent, "number": draw[0]})
+        plan_training(tmp_path / "w.json", tmp_path, tmp_path / "plan.parquet", job)
+        drawn = read_table(tmp_path / "plan.parquet", PLAN).to_pandas().groupby("task")["query"].agg(set)
+        seen[draw] = drawn.to_dict()
+    for name, rows in TASKS.items():
+        expected = max(2, -(-rows.num_rows * percent // 100))
+        assert [len(bag[name]) for bag in seen.values()] == [expected] * 3
+        for one, other in combinations(seen.values(), 2):
+            # Of two independent bags a row is in both as often as chance has it, within four standard deviations.
+            by_chance = expected**2 / rows.num_rows
+            assert abs(len(one[name] & other[name]) - by_chance) <= 4 * np.sqrt(expected * (1 - percent / 100)) + 1e-9
+
+
+def test_a_row_that_goes_changes_a_bag_by_itself_alone():
+    bag, rows = Bag(percent=50, number=4), TASKS["a"]
+    before = set(in_bag("a", rows, bag, 3)["query"].to_pylist())
+    gone = sorted(before)[3]
+    kept = rows.filter(pc.not_equal(rows["query"], gone))
+    after = set(in_bag("a", kept, bag, 3)["query"].to_pylist())
+    assert before - after == {gone}
+    assert len(after - before) <= 1
 
 
 def test_unknown_and_tiny_tasks_are_refused(tmp_path):

@@ -216,6 +216,20 @@ def test_wrong_weights_are_refused_in_one_sentence(content, sentence, tmp_path):
     assert str(path) in str(error.value)
 
 
+def test_weights_of_an_average_are_the_mean_of_those_that_it_is_made_of(tmp_path):
+    write_weights(tmp_path / "one.json", Weights({"a": 0.5, "b": 0.5}, {"a": 10, "b": 20}))
+    write_weights(tmp_path / "two.json", Weights({"b": 0.75, "c": 0.25}, {"b": 16, "c": 40}))
+    for name in ("soup-x", "soup-x@0.5", "averaged-x"):
+        weights = derive([tmp_path / "one.json", tmp_path / "two.json"], name)
+        assert weights == Weights({"a": 0.25, "b": 0.625, "c": 0.125}, {"a": 10, "b": 20, "c": 40})
+
+
+def test_a_bag_is_uniform_and_counts_the_rows_that_it_has(tmp_path):
+    write_weights(tmp_path / "uniform.json", uniform({"a": 10, "b": 21, "c": 2}))
+    weights = derive([tmp_path / "uniform.json"], "bag30-7")
+    assert weights == Weights(dict.fromkeys("abc", 1 / 3), {"a": 3, "b": 7, "c": 2})
+
+
 def test_what_a_source_cannot_give_is_said(tmp_path):
     write_weights(tmp_path / "w.json", uniform({"a": 1, "b": 1}))
     with pytest.raises(UserError, match="holds no learnt weights"):
