@@ -69,8 +69,8 @@ SOUPS = f"soup{_PATTERNS['soup']}"
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP, bottomP (P from 1 to 100), loss, doremi, "
-    "shuffled-N, randomP-N, longer, chameleon, bagP-N, file-NAME (letters, digits, _), soup-NAME, averaged-NAME; learnt "
-    "ones also with @VARIANT of the sweep, soups with @SHARE"
+    "shuffled-N, randomP-N, longer, chameleon, bagP-N, file-NAME (letters, digits, _), soup-NAME, averaged-NAME; "
+    "learnt ones also with @VARIANT of the sweep, soups with @SHARE"
 )
 
 

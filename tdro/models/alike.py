@@ -94,8 +94,8 @@ def _difference(mine: Any, theirs: Any) -> str:
                 return f"{key}.{below}".rstrip(".")
         return ""
     if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
-        pairs = enumerate(map(_difference, mine, theirs))
-        return next((f"{at}.{below}".rstrip(".") for at, below in pairs if below), "")
+        found = enumerate(map(_difference, mine, theirs))
+        return next((f"{at}.{below}".rstrip(".") for at, below in found if below), "")
     return "" if mine == theirs else "."
 
 

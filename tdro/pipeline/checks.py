@@ -63,7 +63,7 @@ def unembedded(jobs: Jobs) -> Iterator[str]:
 
 
 def _check_mixtures(jobs: Jobs) -> None:
-    """Raises UserError: for a mixture that keeps no task, can tell none from another, or has a base that finds nothing."""
+    """Raises UserError: for a mixture that keeps no task, tells none from another, or whose base finds nothing."""
     if jobs.asks_for("chameleon") and len(jobs.mined) < 3:
         raise UserError(
             f"config: mixture chameleon compares the embeddings of mined tasks, and {len(jobs.mined)} of the tasks "

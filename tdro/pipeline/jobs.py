@@ -40,7 +40,7 @@ from tdro.errors import UserError
 from tdro.pipeline import courses, equalcompute
 from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
-from tdro.pipeline.soups import Soups
+from tdro.pipeline.soups import Soups, weighed
 from tdro.pipeline.testsets import TestSets
 from tdro.pipeline.untrained import untrained
 
@@ -95,7 +95,7 @@ class Jobs:
 
     def asks_for(self, mixture: str) -> bool:
         """Whether a mixture is trained on, or tDRO samples by it or starts from it."""
-        return mixture in (*self.config.mixtures, self.config.tdro.sampling, self.config.tdro.initial)
+        return mixture in (*weighed(self.config), self.config.tdro.sampling, self.config.tdro.initial)
 
     def training(self, mixture: str) -> Training:
         """How a mixture is trained: `longer` over more steps than all others."""

@@ -9,4 +9,6 @@ sentence-transformers' trainer; these four serve tDRO, too. A step: ``batches`` 
 ``forward`` embeds each text once, ``masks`` says which passages are no negatives of a query, ``losses`` are the two
 contrastive losses, ``distill`` and ``teacher`` add what a cross-encoder said. ``meter`` counts tokens, padding and the
 loss of each task, ``finite`` stops where a loss is not finite. ``card`` writes the model's card.
+
+``merge`` is the stage that averages trained retrievers, maybe with the base that ``base`` has written.
 """

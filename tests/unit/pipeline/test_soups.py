@@ -60,7 +60,7 @@ def test_the_share_of_the_trained_is_the_names_or_the_soups():
     [
         ("soup-a", {"of": ["curr"]}, "is of 'curr' alone"),
         ("averaged-a", {"of": ["curr"], "seeds": 3}, "is of 'curr' alone"),
-        ("averaged-a", {"of": ["curr", "loss"]}, "'loss' weighs the loss"),
+        ("averaged-a", {"of": ["curr", "loss"]}, "'loss' scales the loss"),
         ("soup-a", {"of": ["curr", "curr"]}, "names 'curr' twice"),
         ("uniform", {"of": ["uniform", "soup-a"]}, "made of trainings on other mixtures"),
         ("soup-a", {"of": ["curr"], "seeds": 2**32}, "its last seed is above"),

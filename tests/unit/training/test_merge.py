@@ -127,6 +127,11 @@ def tensors_of(folder, change):
     save_file(change(weights), folder / "model.safetensors", {"format": "pt"})
 
 
+def pickled(folder):
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
 FIRST = "encoder.layer.0.output.dense.bias"
 
 
@@ -146,7 +151,7 @@ FIRST = "encoder.layer.0.output.dense.bias"
         (lambda m: (m / "adapter_config.json").write_text('{"r": 8}'), "holds an adapter"),
         (lambda m: (m / "modules.json").unlink(), "no SentenceTransformer folder"),
         (
-            lambda m: (m / "model.safetensors").rename(m / "pytorch_model.bin"),
+            pickled,
             "no weights as safetensors",
         ),
     ],
