@@ -28,8 +28,8 @@ class Soup(Section):
     seeds train on the weights of seed r."""
     base: TrainedShare | None = None
     """Share of that average in a mean with the base before training, where the base is itself an embedding model; null
-    leaves the base out. `soup-NAME@0.5` is the same soup with a share of 0.5: list several, and the report draws what
-    each gains in domain and costs outside of it."""
+    leaves the base out. `soup-NAME@0.5` is the same soup with a share of 0.5: list several to see what each gains in
+    domain and costs outside of it."""
     method: Method = "linear"
     """`linear`: the weighted mean of every weight. `multislerp`: the mean on a sphere of the direction of each tensor,
     and the mean of its length."""
