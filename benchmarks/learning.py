@@ -84,7 +84,7 @@ class Setting:
 
         from tdro.artifacts.layout import Layout
         from tdro.config.prompts import INSTRUCT, TaskPrompts
-        from tdro.mixtures.plan import make_plan, read_tasks
+        from tdro.mixtures.plan import TrainingFiles, make_plan
         from tdro.pipeline.start import read
         from tdro.training.batches import Texts
         from tdro.training.kepttexts import keep_texts
@@ -98,7 +98,7 @@ class Setting:
         self.tdro = self.job.tdro.model_copy(update={**changes, "log_steps": 1, "save_steps": 10 * steps})
         names = list(self.job.tasks)
         shares, size = dict.fromkeys(names, 1 / len(names)), {"steps": steps, "batch_size": batch}
-        tasks = read_tasks(results, names)
+        tasks = TrainingFiles(results, names)
         self.plan = make_plan(tasks, shares, layout="mixed", negatives=negatives, seed=1, **size)
         self._kept = tempfile.TemporaryDirectory()
         keep_texts(self.plan, results, Path(self._kept.name))

@@ -16,7 +16,7 @@ from tdro.config.training import Tdro, Training
 from tdro.dro.optimize import optimize
 from tdro.dro.reference import reference
 from tdro.mixtures.derive import uniform
-from tdro.mixtures.plan import make_plan, read_tasks
+from tdro.mixtures.plan import TrainingFiles, make_plan
 from tdro.mixtures.weights import write_weights
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
@@ -78,7 +78,7 @@ class Project:
         """Write a plan of all tasks alike."""
         file = self.folder / f"{layout}-{steps}-{batch_size}-{negatives}-{seed}.parquet"
         shape = {"steps": steps, "batch_size": batch_size, "negatives": negatives, "seed": seed}
-        plan = make_plan(read_tasks(self.folder, TASKS), self.weights.weights, layout=layout, **shape)
+        plan = make_plan(TrainingFiles(self.folder, TASKS), self.weights.weights, layout=layout, **shape)
         write_table(file, plan, PLAN)
         return file
 

@@ -44,7 +44,10 @@ class Learning:
         weights = seeds * (len(config.models) + len(derived))
         yield Work("derive", weights, light=weights * LIGHT["derive"])
         width = config.training.negatives + 5
+        # Of the rows planned, and of one task's training rows at a time with their negatives.
         memory = cost.LIGHT + 60 * max(*drawn, asked if courses else 0)
+        largest = max((self._sizes.task(name).rows for name in self._jobs.tasks), default=0)
+        memory += largest * (40 + 5 * config.mining.select.samples)
         light = plans * LIGHT["plan"] + rows / ROWS["plan"]
         yield Work("plan", plans, light=light, disk=rows * width * 4, memory=memory)
         for model in config.models:

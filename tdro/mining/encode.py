@@ -21,7 +21,7 @@ from tdro.artifacts.versions import of_stage
 from tdro.config.mining import Encode
 from tdro.config.sections import load
 from tdro.errors import UserError
-from tdro.mining.queries import read_asked
+from tdro.mining.queries import read_positives
 from tdro.models.cuts import say
 from tdro.progress import Progress
 from tdro.readers.fetch import Manifest
@@ -55,7 +55,7 @@ def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched
     """
     _check_names(folders)
     for folder in folders:
-        read_asked(folder / "queries.parquet", folder / "corpus.parquet")
+        read_positives(folder / "queries.parquet", folder / "corpus.parquet")
     sides = {folder: _sides(folder, checkpoints / folder.name, settings, fetched) for folder in folders}
 
     def finish() -> None:

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from tdro.artifacts.files import read_batches, table_writer
-from tdro.artifacts.schemas import CANDIDATES, CORPUS
+from tdro.artifacts.schemas import CANDIDATES, CORPUS, QUERIES
 from tdro.config.mining import Rescore
 from tdro.errors import UserError
 from tdro.mining.candidates import CUT, carried_counts, check_candidates
-from tdro.mining.queries import read_asked
+from tdro.mining.queries import read_positives
 from tdro.models.processes import device
 from tdro.progress import Progress
 from tdro.text.strings import passage_texts
@@ -34,19 +34,22 @@ def rescore(
     Raises:
         UserError: when the files do not belong together or the cross-encoder cannot be had.
     """
-    asked = read_asked(queries, corpus)
+    asked = read_positives(queries, corpus)
     check_candidates(candidates, asked)
     judge = _CrossEncoder(settings, fetched)
     counts = {"queries": len(asked), "pairs rescored": 0, **carried_counts(candidates)}
-    progress, start = Progress("rescored", "queries", len(asked)), 0
+    progress = Progress("rescored", "queries", len(asked))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:
         texts = _mapped_texts(corpus, Path(folder) / "corpus.arrow")
-        for table in read_batches(candidates, CANDIDATES, QUERIES_AT_ONCE):
-            rows = _rescored(table, asked.slice(start, len(table)), texts, judge, settings.depth, counts)
+        blocks = (
+            read_batches(path, schema, QUERIES_AT_ONCE)
+            for path, schema in ((candidates, CANDIDATES), (queries, QUERIES))
+        )
+        for table, block in zip(*blocks, strict=True):
+            rows = _rescored(table, block, texts, judge, settings.depth, counts)
             file.append(rows)
             counts[CUT["pairs"]] = judge.cuts.cut.total()
-            start += len(table)
             progress.add(len(table))
 
 

@@ -22,7 +22,7 @@ from tdro.artifacts.versions import of_stage
 from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.mining.candidates import CUT, EXACT
-from tdro.mining.queries import read_asked
+from tdro.mining.queries import read_positives
 from tdro.progress import Progress
 from tdro.retrieval.nearest import Finder
 from tdro.retrieval.shards import Embeddings, begin
@@ -51,7 +51,7 @@ def search(embeddings: Path, corpus: Path, queries: Path, output: Path, checkpoi
     Raises:
         UserError: when embeddings and queries do not belong together, or faiss cannot make the index.
     """
-    asked = read_asked(queries, corpus)
+    asked = read_positives(queries, corpus)
     passages, wanted = Embeddings(embeddings / "corpus"), Embeddings(embeddings / "queries")
     _check(embeddings, asked, passages, wanted, corpus)
     finder = Finder(passages, settings)

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.files import read_batches, table_writer
+from tdro.artifacts.files import read_batches, read_texts, table_writer
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, NEGATIVES
 from tdro.config.mining import Select
 from tdro.errors import UserError
 from tdro.mining.candidates import carried_counts, check_candidates
 from tdro.mining.filters import Block, Passages, Selection, select
-from tdro.mining.queries import read_asked
+from tdro.mining.queries import read_positives
 from tdro.mining.ranks import nearest, tell
 from tdro.text.relations import said_keys
 from tdro.text.strings import passage_texts
@@ -50,12 +50,12 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
     Raises:
         UserError: when the files do not belong together, or ``too_few: drop`` leaves no query.
     """
-    asked = read_asked(queries, corpus)
+    asked = read_positives(queries, corpus)
     check_candidates(candidates, asked)
     keys = [said_keys(passage_texts(table)) for table in read_batches(corpus, CORPUS, ROWS)]
     passages = Passages(np.concatenate(keys))
     tell(settings, len(passages))
-    alike = _Alike(asked)
+    alike = _Alike(queries, asked)
     counts: Counter[str] = Counter({"queries": len(asked), **carried_counts(candidates)})
     with table_writer(output, NEGATIVES, counts) as file:
         start = 0
@@ -79,8 +79,8 @@ def select_negatives(candidates: Path, corpus: Path, queries: Path, output: Path
 class _Alike:
     """The queries of a task that say the same, and what answers them."""
 
-    def __init__(self, asked: pa.Table) -> None:
-        self.keys = said_keys(asked["query"].to_pylist())
+    def __init__(self, queries: Path, asked: pa.Table) -> None:
+        self.keys = said_keys(read_texts(queries, "query"))
         self._number = np.unique(self.keys, return_inverse=True)[1]
         positives = Lists.from_arrow(asked["positives"])
         self._positives = Lists.from_pairs(self._number[positives.owners()], positives.values, len(asked))

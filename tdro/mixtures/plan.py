@@ -6,7 +6,8 @@ task a step (baseline, retraining), mixed plans all tasks in every step (tDRO).
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -46,14 +47,14 @@ def plan_training(weights: Path, results: Path, output: Path, job: PlanJob, base
         raise UserError("`rows: fresh` means other rows than the baseline's; name its plan with --baseline.")
     shares = read_weights(weights).weights
     file = "dev.parquet" if job.rows == "dev" else "train.parquet"
-    tasks = read_tasks(results, (task for task, weight in shares.items() if weight > 0), file)
-    if job.bag:
-        tasks = {task: in_bag(task, rows, job.bag, job.seed) for task, rows in tasks.items()}
+    names = (task for task, weight in shares.items() if weight > 0)
+    chosen = partial(in_bag, bag=job.bag, seed=job.seed) if job.bag else None
+    tasks = TrainingFiles(results, names, file, chosen)
     before = read_table(baseline, PLAN) if baseline else None
     drawn = drawn_queries(before) if job.rows == "fresh" else None
     plan = make_plan(tasks, shares, drawn=drawn, **job.model_dump(exclude={"rows", "bag"}))
     counts = count_repetitions(plan, before)
-    report_repetitions(counts, {task: rows.num_rows for task, rows in tasks.items()}, _most_rows(plan))
+    report_repetitions(counts, tasks.sizes, _most_rows(plan))
     write_table(output, plan, PLAN, counts)
 
 
@@ -77,7 +78,7 @@ def make_plan(
     (:mod:`tdro.training.masks`).
 
     Args:
-        tasks: Training rows by task, tables of schema ``TRAIN``.
+        tasks: Training rows by task, tables of schema ``TRAIN``; one is asked for at a time.
         weights: Share of each task; tasks without one are left out.
         layout: ``homogeneous`` or ``mixed``.
         steps: Number of batches.
@@ -94,7 +95,6 @@ def make_plan(
         UserError: when a weighted task is unknown or has too few rows.
     """
     names = [task for task, weight in weights.items() if weight > 0]
-    rows = {task: _rows(tasks, task) for task in names}
     shares = np.array([weights[task] for task in names])
     rng = np.random.default_rng([seed, zlib.crc32(layout.encode())])
     task_of = _tasks_of_rows(layout, shares / shares.sum(), steps, batch_size, rng)
@@ -102,33 +102,67 @@ def make_plan(
     columns["negatives"] = np.empty((len(task_of), negatives), np.int32)
     for number, task in enumerate(names):
         places = np.flatnonzero(task_of == number)
-        draws = Draws(rows[task], seed=[seed, zlib.crc32(task.encode())], apart_from=drawn.get(task) if drawn else None)
+        before = drawn.get(task) if drawn else None
+        draws = Draws(_rows(tasks, task), seed=[seed, zlib.crc32(task.encode())], apart_from=before)
         for column, values in draws.take(len(places), negatives)._asdict().items():
             columns[column][places] = values
     return _table(columns, np.array(names)[task_of], batch_size, rng)
 
 
-def read_tasks(results: str | Path, names: Iterable[str], file: str = "train.parquet") -> dict[str, pa.Table]:
+class TrainingFiles(Mapping[str, pa.Table]):
     """Training rows of the named tasks, or their dev rows (``dev.parquet``), tables of schema ``TRAIN``.
+
+    Each is read when it is asked for, and not kept.
+
+    Args:
+        results: Folder of the results.
+        names: The tasks.
+        file: Name of the file of each.
+        chosen: Makes of a task and its rows those that count; None takes all.
+
+    Attributes:
+        sizes: How many rows count of each task that has been read.
 
     Raises:
         UserError: for a name without training rows below ``results``.
     """
-    paths = {name: Path(Layout(results).task(name, file)) for name in names}
-    for name, path in paths.items():
-        if not path.is_file():
-            raise UserError(
-                f"the weights name task {name!r}, but there is no {path}; correct the name or prepare the task."
-            )
-    return {name: read_table(path, TRAIN) for name, path in paths.items()}
+
+    def __init__(
+        self,
+        results: str | Path,
+        names: Iterable[str],
+        file: str = "train.parquet",
+        chosen: Callable[[str, pa.Table], pa.Table] | None = None,
+    ) -> None:
+        self._chosen, self.sizes = chosen, {}
+        self._files = {name: Path(Layout(results).task(name, file)) for name in names}
+        for name, path in self._files.items():
+            if not path.is_file():
+                raise UserError(
+                    f"the weights name task {name!r}, but there is no {path}; correct the name or prepare the task."
+                )
+
+    def __getitem__(self, name: str) -> pa.Table:
+        rows = read_table(self._files[name], TRAIN)
+        rows = self._chosen(name, rows) if self._chosen else rows
+        self.sizes[name] = len(rows)
+        return rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def _rows(tasks: Mapping[str, pa.Table], task: str) -> TrainingRows:
-    if task not in tasks:
-        raise UserError(f"the weights name task {task!r}, which has no training data; known are {', '.join(tasks)}.")
-    if tasks[task].num_rows < 2:
-        raise UserError(f"task {task!r} has {tasks[task].num_rows} rows to draw from; at least 2 are needed.")
-    rows = tasks[task]
+    try:
+        rows = tasks[task]
+    except KeyError:
+        known = ", ".join(tasks)
+        raise UserError(f"the weights name task {task!r}, which has no training data; known are {known}.") from None
+    if rows.num_rows < 2:
+        raise UserError(f"task {task!r} has {rows.num_rows} rows to draw from; at least 2 are needed.")
     if rows["query"].null_count or pc.min(pc.fill_null(pc.list_value_length(rows["positives"]), 0)).as_py() < 1:
         raise UserError(f"task {task!r} has a training row without query or positive; make its train.parquet anew.")
     return TrainingRows(task, rows)

@@ -42,7 +42,10 @@ def exact_key(text: str) -> bytes:
 
 def key_array(keys: Iterable[bytes | bytearray]) -> np.ndarray:
     """Keys as uint64 of shape (n,)."""
-    return np.frombuffer(b"".join(keys), dtype=np.uint64)
+    whole = bytearray()
+    for key in keys:  # to join them would hold an object a key
+        whole += key
+    return np.frombuffer(whole, dtype=np.uint64)
 
 
 def mended(text: str) -> str:

@@ -4,7 +4,7 @@ Many questions may have one answer. Where two of them meet in a batch, the answe
 other. A plan names every passage by its row in the corpus, so those pairs are known before anything is encoded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,24 +20,34 @@ def passages_of(plan: pa.Table) -> np.ndarray:
     return np.concatenate([plan["positive"].to_numpy()[:, None], negatives.reshape(plan.num_rows, -1)], axis=1)
 
 
+def rows_by_task(plan: pa.Table) -> dict[str, np.ndarray]:
+    """The rows of a plan that each of its tasks has, rising."""
+    tasks = plan["task"].combine_chunks().dictionary_encode()
+    numbers = tasks.indices.to_numpy()
+    ends = np.bincount(numbers).cumsum()[:-1]
+    parts = np.split(np.argsort(numbers, kind="stable"), ends)
+    return dict(zip(tasks.dictionary.to_pylist(), parts, strict=True))
+
+
 class KnownPositives:
     """The known positives of every row of a homogeneous plan.
 
     Args:
         plan: Table of schema ``PLAN``, one task a step.
-        positives: For each task, the positives of every query of its ``queries.parquet``, a column of lists of rows of
-            the task's corpus.
+        positives: Each task, with the positives of every query of its ``queries.parquet``, a column of lists of rows of
+            the task's corpus. Only those of the plan's queries are kept.
     """
 
-    def __init__(self, plan: pa.Table, positives: Mapping[str, pa.ChunkedArray]) -> None:
+    def __init__(self, plan: pa.Table, positives: Iterable[tuple[str, pa.ChunkedArray]]) -> None:
         #: Positive and negatives of each row, shape (rows, 1 + m).
         self._passages = passages_of(plan)
-        tasks, queries = plan["task"].to_numpy(zero_copy_only=False), plan["query"].to_numpy()
-        self._list_of, lists, before = np.empty(len(tasks), np.int64), [], 0
-        for task, column in positives.items():
-            self._list_of[tasks == task] = before + queries[tasks == task]
-            lists += column.chunks
-            before += len(column)
+        rows, queries = rows_by_task(plan), plan["query"].to_numpy()
+        self._list_of, lists, before = np.empty(len(plan), np.int64), [], 0
+        for task, column in positives:
+            named, places = np.unique(queries[rows[task]], return_inverse=True)
+            self._list_of[rows[task]] = before + places
+            lists += column.take(pa.array(named)).chunks
+            before += len(named)
         self._known = Lists.from_arrow(pa.chunked_array(lists))
 
     def mask(self, batch: Sequence[int], first: int, number: int) -> Tensor:

@@ -14,7 +14,7 @@ from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import SCORED_TRAIN
 from tdro.errors import UserError
 from tdro.training.distill import usable
-from tdro.training.masks import passages_of
+from tdro.training.masks import passages_of, rows_by_task
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ def plan_scores(plan: pa.Table, files: dict[str, Path]) -> Tensor:
         UserError: when a file has no scores, or scores of other passages.
     """
     passages = passages_of(plan)
-    queries, tasks = plan["query"].to_numpy(), plan["task"].to_numpy(zero_copy_only=False)
+    queries, rows_of = plan["query"].to_numpy(), rows_by_task(plan)
     scores = torch.full(passages.shape, torch.nan)
     for task, file in files.items():
-        rows = np.flatnonzero(tasks == task)
+        rows = rows_of[task]
         known = _known(file, np.unique(queries[rows]))
         scores[rows] = torch.from_numpy(_looked_up(*known, _pairs(queries[rows, None], passages[rows])))
         _say(task, scores[rows])

@@ -5,6 +5,7 @@ accelerate launch --config_file config/accelerate/cpu.yaml --num_processes 1 -m 
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,11 +80,11 @@ def _loss(learner: Learner, job: TrainJob, scored: dict[str, Path], loss_weights
     )
 
 
-def _positives(rows: pa.Table, results: Path) -> dict[str, pa.ChunkedArray]:
-    """The known positives of every query of each task of a plan, rows of the task's corpus."""
+def _positives(rows: pa.Table, results: Path) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """The known positives of every query of each task of a plan, rows of the task's corpus; one task at a time."""
     layout, column = Layout(results), pa.schema([QUERIES.field("positives")])
-    tasks = rows["task"].unique().to_pylist()
-    return {task: read_table(layout.task(task, "queries.parquet"), column)["positives"] for task in tasks}
+    for task in rows["task"].unique().to_pylist():
+        yield task, read_table(layout.task(task, "queries.parquet"), column)["positives"]
 
 
 def _factors(rows: pa.Table, loss_weights: Path | None) -> Tensor | None:

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdro.artifacts.files import read_counts, read_table, write_table
+from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import PLAN, TRAIN
 from tdro.config.commands import Bag, PlanJob
 from tdro.errors import UserError
 from tdro.mixtures.bags import in_bag
 from tdro.mixtures.derive import uniform
-from tdro.mixtures.plan import make_plan, plan_training, read_tasks
+from tdro.mixtures.plan import TrainingFiles, make_plan, plan_training
 from tdro.mixtures.repetition import count_repetitions, drawn_queries, report_repetitions
 from tdro.mixtures.weights import Weights, write_weights
 
@@ -254,9 +255,29 @@ def test_unknown_and_tiny_tasks_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"'z'.*known are a, b, c"):
         plan("mixed", weights={"a": 0.5, "z": 0.5})
     with pytest.raises(UserError, match=r"name task 'z', but there is no .*z.train.parquet"):
-        read_tasks(tmp_path, ["z"])
+        TrainingFiles(tmp_path, ["z"])
     with pytest.raises(UserError, match="'x' has 1 rows to draw from"):
         make_plan({"x": task(1, 2)}, {"x": 1.0}, layout="mixed", steps=1, batch_size=2, negatives=0, seed=0)
+
+
+def test_the_rows_of_one_task_are_in_memory_at_a_time(tmp_path):
+    names = [f"task{number}" for number in range(8)]
+    for name in names:
+        lists = Lists.of(np.arange(400_000, dtype=np.int32), np.full(100_000, 4)).arrow()
+        table = pa.table({"query": range(100_000), "positives": lists, "negatives": lists}, schema=TRAIN)
+        write_table(tmp_path / "data" / name / "train.parquet", table, TRAIN)
+    held = []
+
+    class Watched(TrainingFiles):
+        def __getitem__(self, name):
+            held.append(pa.total_allocated_bytes())
+            return super().__getitem__(name)
+
+    files = Watched(tmp_path, names)
+    make_plan(files, dict.fromkeys(names, 1 / 8), layout="mixed", steps=2, batch_size=8, negatives=1, seed=0)
+    assert len(held) == 8
+    assert files.sizes == dict.fromkeys(names, 100_000)
+    assert max(held) - held[0] < 2 * table.nbytes
 
 
 def test_planning_loads_no_model_library():

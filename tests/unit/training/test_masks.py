@@ -61,7 +61,7 @@ def test_the_loss_leaves_out_exactly_the_other_places_of_known_positives(batch):
         vectors[[7 + passage for passage in places]].float().requires_grad_()
         for places in zip(*([positive, *negatives] for _, positive, negatives in rows), strict=True)
     ]
-    mask = KnownPositives(plan_of(rows), {"x": column(known)})
+    mask = KnownPositives(plan_of(rows), [("x", column(known))])
     loss = ContrastiveLoss(torch.nn.Identity(), 0.2, mask)
     ours = loss.compute_loss_from_embeddings([queries, *passages], torch.arange(len(rows)))
     expected = loss_by_hand(rows, known, queries, passages, 0.2)
@@ -79,7 +79,7 @@ def test_two_questions_of_one_answer_do_not_push_it_away():
     rows, known = [(0, 3, []), (1, 3, [])], [[3], [3]]
     same = torch.nn.functional.normalize(torch.ones(2, 4), dim=1)
     labels = torch.arange(2)
-    masked = ContrastiveLoss(torch.nn.Identity(), 0.05, KnownPositives(plan_of(rows), {"x": column(known)}))
+    masked = ContrastiveLoss(torch.nn.Identity(), 0.05, KnownPositives(plan_of(rows), [("x", column(known))]))
     assert masked.compute_loss_from_embeddings([same, same], labels).item() == pytest.approx(0, abs=1e-6)
     plain = ContrastiveLoss(torch.nn.Identity(), 0.05)
     assert plain.compute_loss_from_embeddings([same, same], labels).item() == pytest.approx(0.6931, abs=1e-4)
@@ -87,7 +87,7 @@ def test_two_questions_of_one_answer_do_not_push_it_away():
 
 def test_a_batch_of_several_processes_is_masked_as_one():
     rows = [(0, 3, [1]), (1, 3, [2]), (2, 1, [3]), (0, 2, [0])]
-    known = KnownPositives(plan_of(rows), {"x": column([[3, 2], [3], [1]])})
+    known = KnownPositives(plan_of(rows), [("x", column([[3, 2], [3], [1]]))])
     whole = known.mask(torch.arange(4), 0, 4)
     assert torch.equal(torch.cat([known.mask(torch.arange(4), 0, 2), known.mask(torch.arange(4), 2, 2)]), whole)
     assert whole.tolist() == [
@@ -100,7 +100,7 @@ def test_a_batch_of_several_processes_is_masked_as_one():
 
 
 def test_rows_of_several_tasks_look_their_own_passages_up():
-    plan = pa.concat_tables([plan_of([(0, 5, []), (1, 5, [])], "a"), plan_of([(0, 5, []), (1, 6, [])], "b")])
-    known = KnownPositives(plan, {"a": column([[5], [5]]), "b": column([[5], [6, 5]])})
+    plan = pa.concat_tables([plan_of([(0, 5, []), (1, 5, [])], "a"), plan_of([(0, 5, []), (2, 6, [])], "b")])
+    known = KnownPositives(plan, [("a", column([[5], [5]])), ("b", column([[5], [0], [6, 5]]))])
     assert known.mask(torch.tensor([0, 1]), 0, 2).tolist() == [[False, True], [True, False]]
     assert known.mask(torch.tensor([2, 3]), 0, 2).tolist() == [[False, False], [True, False]]

@@ -20,7 +20,7 @@ from tdro.config.training import Distill, Training
 from tdro.data.dedup import dedup
 from tdro.errors import UserError
 from tdro.mining.select import select_negatives
-from tdro.mixtures.plan import make_plan, read_tasks
+from tdro.mixtures.plan import TrainingFiles, make_plan
 from tdro.training import train as train_stage
 from tdro.training.learner import Places
 from tdro.training.teacher import plan_scores, scored_files
@@ -82,7 +82,7 @@ def results(tmp_path_factory):
 
 
 def planned(root, tmp_path, negatives=4, steps=9):
-    tasks = read_tasks(root, TASKS)
+    tasks = TrainingFiles(root, TASKS)
     shape = {"layout": "homogeneous", "steps": steps, "batch_size": 8, "negatives": negatives, "seed": 5}
     plan = make_plan(tasks, dict.fromkeys(TASKS, 1 / 3), **shape)
     write_table(tmp_path / "plan.parquet", plan, PLAN)
