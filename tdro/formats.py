@@ -1,5 +1,7 @@
 """How figures are written, in the terminal and on the page."""
 
+from collections.abc import Collection
+
 #: What readers call the metrics.
 METRIC_NAMES = {
     "ndcg_at_10": "nDCG@10",
@@ -70,6 +72,12 @@ def memory(megabytes: float | None) -> str:
 def listed(items: list[str]) -> str:
     """A list in a sentence: ``a, b and c``."""
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def abridged(names: Collection[str], most: int) -> str:
+    """The first ``most`` of some names in order, and how many there are besides: ``a, b and 7 more``."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(sorted(names)[:most]) + more
 
 
 def plural(number: int, noun: str, several: str | None = None) -> str:

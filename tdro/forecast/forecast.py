@@ -10,12 +10,14 @@ from tdro.forecast.rates import Asked, Rates, device, probed, rates
 from tdro.forecast.sizes import ASSUMED, COUNTED, EXPECTED, NOTHING, NUMBER, Sizes
 from tdro.forecast.work import Work
 from tdro.forecast.works import Works
-from tdro.formats import duration
+from tdro.formats import abridged, duration
 from tdro.pipeline import threads
 from tdro.pipeline.jobs import Jobs
 
 #: Rules whose benchmark files lie in the folder of another.
 LOGS = {"evaluate_bm25": "evaluate_untrained"}
+# Names of datasets that a sentence lists.
+_MOST = 10
 
 
 class Line(NamedTuple):
@@ -87,7 +89,7 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool
     lines = [_line(work, speeds[work.model, work.cpu], gpus) for work in all_works if work.jobs]
     where = f"{asked.device or machine} ({gpus} GPUs a training)" if gpus else asked.device or str(machine)
     said += [*_too_large(all_works, asked, machine), *_longest(works, speeds, gpus)]
-    return Forecast(where, lines, [*_known(sizes), *works.readers.said, *said])
+    return Forecast(where, lines, [*_known(sizes), *dict.fromkeys(works.readers.said), *said])
 
 
 def scoring_jobs(works: Works, speeds: dict[tuple[str | None, bool], Rates], gpus: int) -> list[tuple[Line, Scoring]]:
@@ -177,7 +179,7 @@ def _known(sizes: Sizes) -> list[str]:
     }
     found = {known: sorted({name for name, texts in sizes.all() if texts.known == known}) for known in said}
     return [
-        sentence.format(number=len(names), names=", ".join(names))
+        sentence.format(number=len(names), names=abridged(names, _MOST))
         for known, sentence in said.items()
         if (names := found[known])
     ]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from tdro.formats import abridged
 from tdro.pipeline.screen.reasons import Why, reasons, undecided
 from tdro.pipeline.screen.timeleft import Durations, spoken
 
@@ -91,13 +92,7 @@ def said(whys: Iterable[Why]) -> str:
     for why in whys:
         for reason, names in why.items():
             together.setdefault(reason, set()).update(names)
-    return "; ".join(f"{reason}: {_first(names)}" if names else reason for reason, names in together.items())
-
-
-def _first(names: set[str]) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - _MOST:,} more" if len(listed) > _MOST else ""
-    return ", ".join(listed[:_MOST]) + more
+    return "; ".join(f"{reason}: {abridged(names, _MOST)}" if names else reason for reason, names in together.items())
 
 
 def _sources(measured: bool, cores: int | None) -> str:
