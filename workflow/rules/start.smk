@@ -3,6 +3,7 @@ import functools
 import subprocess
 
 import snakemake.exceptions
+from snakemake.dag import DAG
 from snakemake.exceptions import LockException
 from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
@@ -35,6 +36,20 @@ def back_up(persistence, path, plainly=FileBackupMixin.backup_output):
 
 
 FileBackupMixin.backup_output = back_up
+
+
+async def find_once(dag, jobs, file=None, known_producers=None, plainly=DAG.update, **how):
+    """Add a job that makes a file to the DAG, and remember it: Snakemake looks for it anew in every job that reads the file.
+
+    A job that is still being added is not remembered yet, so that cycles are found as before.
+    """
+    known = {} if known_producers is None else known_producers
+    job = await plainly(dag, jobs, file=file, known_producers=known, **how)
+    known[file] = [job]
+    return job
+
+
+DAG.update = find_once
 
 
 def refuse_orphans():

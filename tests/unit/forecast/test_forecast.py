@@ -159,7 +159,8 @@ def test_on_a_cpu_there_are_no_gpu_hours_and_a_process_has_its_libraries(made):
 
 
 def test_what_nobody_knows_is_said_and_not_guessed(made, tmp_path, monkeypatch):
-    config = CONFIG.replace("./base, prompts: none, layers: 1", "SOMEBODY/model").replace("[in_domain, web]", "[web]")
+    twice = "SOMEBODY/model}\n  - {name: third, base: SOMEBODY/model}"
+    config = CONFIG.replace("./base, prompts: none, layers: 1}", twice).replace("[in_domain, web]", "[web]")
     jobs = read_in(tmp_path, monkeypatch, config, REGISTRY.replace(f", {ROWS}", "", 1))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found = forecast(jobs)
@@ -167,6 +168,7 @@ def test_what_nobody_knows_is_said_and_not_guessed(made, tmp_path, monkeypatch):
     assert unknown == {"SOMEBODY/model"}
     said = "\n".join(found.said)
     assert "the network of SOMEBODY/model is not known" in said
+    assert len(set(found.said)) == len(found.said)  # two models have that base
     assert re.search(r"assumed: 100,000 queries and 100,000 passages, of faq;", said)
     assert "TFLOP/s, of which a training reaches 30%" in said
     assert "unknown" in table(found)
