@@ -38,7 +38,9 @@ def back_up(persistence, path, plainly=FileBackupMixin.backup_output):
 FileBackupMixin.backup_output = back_up
 
 
-async def find_once(dag, jobs, file=None, known_producers=None, plainly=DAG.update, **how):
+async def find_once(
+    dag, jobs, file=None, known_producers=None, plainly=DAG.update, **how
+):
     """Add a job that makes a file to the DAG, and remember it: Snakemake looks for it anew in every job that reads the file.
 
     A job that is still being added is not remembered yet, so that cycles are found as before.
