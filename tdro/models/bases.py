@@ -19,7 +19,7 @@ from tdro.models.eos import append_eos
 from tdro.models.kinds import is_decoder
 from tdro.models.networks import add_adapters, hidden, keep_layers, network_of
 from tdro.models.positions import check_limits, of_network
-from tdro.models.processes import device
+from tdro.models.processes import device, loaded_once, processes
 from tdro.models.sources import base_folder
 from tdro.models.weights import check_whole, loading
 
@@ -49,7 +49,8 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
         _check_static(what, model)
     else:
         keep_layers(network, model)
-        check_whole(what, gaps, lambda: hidden(network))
+        if processes().is_main_process or not loaded_once():  # else there is nothing to look at
+            check_whole(what, gaps, lambda: hidden(network))
         _set_lengths(what, retriever, network, encoding)
         if model.lora:
             add_adapters(network, model.lora)
@@ -87,7 +88,7 @@ def _embedder(folder: str, model: Model):
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
     retriever = SentenceTransformer(
-        folder, revision=model.revision, device=str(device()), model_kwargs=_network_options(model)
+        folder, revision=model.revision, device=_place(), model_kwargs=_network_options(model)
     )
     modules = list(retriever)
     if model.pooling != "auto":
@@ -100,7 +101,7 @@ def _embedder(folder: str, model: Model):
         modules[place] = Pooling(modules[place].embedding_dimension, pooling_mode=model.pooling)
     if not isinstance(modules[-1], Normalize):
         modules.append(Normalize())
-    return SentenceTransformer(modules=modules, device=str(device()), prompts=retriever.prompts)
+    return SentenceTransformer(modules=modules, device=_place(), prompts=retriever.prompts)
 
 
 def _of_network(folder: str, model: Model, encoding: Encoding):
@@ -124,7 +125,12 @@ def _of_network(folder: str, model: Model, encoding: Encoding):
     if pooling == "lasttoken":
         append_eos(transformer.tokenizer)
     pooled = Pooling(transformer.get_embedding_dimension(), pooling_mode=pooling)
-    return SentenceTransformer(modules=[transformer, pooled, Normalize()], device=str(device()))
+    return SentenceTransformer(modules=[transformer, pooled, Normalize()], device=_place())
+
+
+def _place() -> str:
+    """Where a base is put when it is loaded."""
+    return "cpu" if loaded_once() else str(device())
 
 
 def _network_options(model: Model) -> dict:

@@ -53,6 +53,17 @@ def device():
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
+def loaded_once() -> bool:
+    """Whether the first process of each node alone reads the weights of a base, as launch configurations of FSDP 2 say.
+
+    They stay in the host's memory until FSDP hands out their parts, so that no GPU ever holds them all.
+    """
+    from transformers.integrations import is_fsdp_enabled
+
+    processes()  # transformers does so only where the process group exists
+    return is_fsdp_enabled()
+
+
 def processes():
     """Rank, number and barrier (accelerate's state); one process a GPU, or on the CPU.
 

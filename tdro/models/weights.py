@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tdro.errors import UserError
 from tdro.models.networks import hidden
+from tdro.models.processes import agreed, processes
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def _gaps_of_loads() -> Iterator[list[Gap]]:
         others["ignore_mismatched_sizes"] = True
         model, info = original.__func__(cls, *arguments, output_loading_info=True, **others)
         found.extend(_gaps(model, info))
+        _reserve(model)
         return (model, info) if output_loading_info else model
 
     PreTrainedModel.from_pretrained = classmethod(recording)
@@ -73,6 +75,21 @@ def _gaps_of_loads() -> Iterator[list[Gap]]:
         yield found
     finally:
         PreTrainedModel.from_pretrained = original
+
+
+def _reserve(model) -> None:
+    """Give weights that another process has read (``processes.loaded_once``) a place: memory that nobody touches.
+
+    As transformers leaves them, on no device, a model cannot be moved nor wrapped.
+    """
+    unread = [name for name, weight in model.named_parameters() if weight.is_meta]
+    for name in unread:
+        weight = model.get_parameter(name)
+        parent, _, own = name.rpartition(".")
+        place = torch.nn.Parameter(torch.empty_like(weight, device="cpu"), requires_grad=weight.requires_grad)
+        setattr(model.get_submodule(parent), own, place)
+    if unread:
+        model.tie_weights()
 
 
 def check_whole(what: str, found: list[Gap], output: Callable[[], Tensor]) -> None:
@@ -104,12 +121,17 @@ def freeze_unused(network) -> None:
     Several processes wait for the gradient of every trained weight, so one that never gets a gradient must not be.
     """
     trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
-    reached = _reached(list(trained.values()), lambda: hidden(network))
-    unused = sorted(name for name, decides in zip(trained, reached, strict=True) if not decides)
+    # The main process looks, and the others take its word: they may hold no weights to compute with.
+    unused = agreed(_unused(network, trained) if processes().is_main_process else None)
     for name in unused:
         trained[name].requires_grad_(False)
     if unused:
         log.info("not trained, as embeddings do not depend on them: %s", ", ".join(unused))
+
+
+def _unused(network, trained: dict[str, Tensor]) -> list[str]:
+    reached = _reached(list(trained.values()), lambda: hidden(network))
+    return sorted(name for name, decides in zip(trained, reached, strict=True) if not decides)
 
 
 def _reached(weights: list[Tensor], output: Callable[[], Tensor]) -> list[bool]:

@@ -131,7 +131,7 @@ def test_fsdp_reaches_the_workers(path, monkeypatch):
     in_parts = path.stem != "fsdp_hybrid_shard"  # whose checkpoints in parts no test has gone on from
     expected = StateDictType.SHARDED_STATE_DICT if in_parts else StateDictType.FULL_STATE_DICT
     assert plugin.state_dict_type == expected
-    assert not plugin.cpu_ram_efficient_loading
+    assert plugin.cpu_ram_efficient_loading == (plugin.fsdp_version == 2)
     sharding = {
         "fsdp_full_shard": (2, True),
         "fsdp_shard_grad_op": (2, False),
