@@ -42,6 +42,9 @@ def _plan(options) -> None:
     argument(
         "--loss-weights", type=Path, help="weights JSON: scale each task's loss by k x weight instead of its share"
     ),
+    argument(
+        "--start", type=Path, metavar="MODEL", help="folder of a retriever trained from the same base, to go on from"
+    ),
     paths("plan", "output", "checkpoints", "tensorboard"),
     FETCHED,
     RESULTS,
@@ -61,7 +64,7 @@ def _train(options) -> None:
     from tdro.training.train import train
 
     places = Places(*(getattr(options, name) for name in Places._fields))
-    train(places, read_settings(options, TrainJob), options.loss_weights)
+    train(places, read_settings(options, TrainJob), options.loss_weights, options.start)
 
 
 @command("base", FETCHED, paths("output"))

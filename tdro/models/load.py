@@ -96,10 +96,16 @@ def trained_prompts(folder: Path, model) -> TaskPrompts:
         folder: The folder that it was loaded from.
         model: The retriever; its own prompts are taken off (:func:`tdro.config.prompts.take_prompts`).
     """
+    own = take_prompts(str(folder), model, TaskPrompts())
+    written = written_prompts(folder)
+    return own if written is None else written
+
+
+def written_prompts(folder: Path) -> TaskPrompts | None:
+    """What the texts of a model began with where ``tdro train`` trained it; None for a model from elsewhere."""
     file = folder / SETTINGS
     settings = json.loads(file.read_text(encoding="utf-8")).get("model", {}) if file.is_file() else {}
-    own = take_prompts(str(folder), model, TaskPrompts())
-    return parse(TaskPrompts, settings["prompts"], str(file)) if "prompts" in settings else own
+    return parse(TaskPrompts, settings["prompts"], str(file)) if "prompts" in settings else None
 
 
 def tokenised(model, texts: list) -> dict:

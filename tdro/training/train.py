@@ -24,7 +24,7 @@ from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import load_retriever
 from tdro.models.folders import check_output, replacing_folder
-from tdro.models.load import SETTINGS
+from tdro.models.load import SETTINGS, written_prompts
 from tdro.models.networks import merge_adapters, network_of
 from tdro.models.processes import processes
 from tdro.training import trainer
@@ -38,7 +38,7 @@ from tdro.training.teacher import plan_scores, scored_files
 log = logging.getLogger(__name__)
 
 
-def train(places: Places, job: TrainJob, loss_weights: Path | None = None) -> None:
+def train(places: Places, job: TrainJob, loss_weights: Path | None = None, start: Path | None = None) -> None:
     """Train on a homogeneous plan and write a SentenceTransformer folder.
 
     Args:
@@ -46,6 +46,8 @@ def train(places: Places, job: TrainJob, loss_weights: Path | None = None) -> No
         job: Model, lengths, schedule, instructions and seed.
         loss_weights: Weights JSON that scales the loss of each task by k x its weight, for k tasks: loss reweighting,
             the control of the paper's Table 5.
+        start: Folder of a retriever trained from the same base, whose weights and prompts this training goes on from;
+            None starts from the base.
 
     Raises:
         UserError: when an input is missing or does not fit the others.
@@ -55,7 +57,8 @@ def train(places: Places, job: TrainJob, loss_weights: Path | None = None) -> No
     check_output(places.output)
     scored = scored_files(rows, places.results) if job.training.distill else {}
     inputs = [loss_weights] if loss_weights else []
-    learner = open_learner(places, job, rows, inputs, scored.values(), stage=__name__)
+    begun = _going_on(job, start) if start else job
+    learner = open_learner(places, begun, rows, inputs, scored.values(), stage=__name__)
     check_trained(job.model.name, learner.model.get_embedding_dimension(), job.training.matryoshka)
     whole = trainer.run(learner, _loss(learner, job, scored, loss_weights), job.training)
     if processes().is_main_process:
@@ -78,6 +81,16 @@ def _loss(learner: Learner, job: TrainJob, scored: dict[str, Path], loss_weights
         alone=_alone(rows, job.own_negatives),
         distillation=Distillation(plan_scores(rows, scored), training.distill) if training.distill else None,
     )
+
+
+def _going_on(job: TrainJob, start: Path) -> TrainJob:
+    """The same training from the weights of a trained retriever, in which the base's layers and tokens are settled."""
+    prompts = written_prompts(start)
+    if prompts is None:
+        raise UserError(f"{start} is no retriever that `tdro train` wrote, as it has no {SETTINGS}; correct --start.")
+    settled = {**dict.fromkeys(("revision", "sha256", "layers", "static")), "pooling": "auto"}
+    model = job.model.model_copy(update={**settled, "base": str(start), "prompts": prompts})
+    return job.model_copy(update={"model": model})
 
 
 def _positives(rows: pa.Table, results: Path) -> Iterator[tuple[str, pa.ChunkedArray]]:

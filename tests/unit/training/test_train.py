@@ -12,8 +12,10 @@ from tdro.config.prompts import INSTRUCT
 from tdro.errors import UserError
 from tdro.mixtures.derive import uniform
 from tdro.mixtures.weights import Weights, write_weights
+from tdro.models.alike import check_tensors
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
+from tdro.models.stored import StoredModel
 from tdro.training import train as train_stage
 from tdro.training.losses import own_negatives_loss
 
@@ -123,3 +125,22 @@ def test_a_model_is_saved_with_its_settings(project):
     expected["model"]["base"] = project.base.name  # where it lies on this machine is nobody else's business
     expected["model"]["prompts"] = {"query": INSTRUCT, "passage": "", "tasks": {}}  # what `auto` has come to
     assert json.loads((project.train("model", job) / "training_settings.json").read_text()) == expected
+
+
+@pytest.mark.parametrize("change", [{}, {"layers": 1}, {"lora": Lora(rank=2)}], ids=["all", "layers", "lora"])
+def test_a_training_goes_on_from_another_with_its_weights_and_prompts(project, change):
+    model = project.model.model_copy(update=change)
+    first = project.train("first", project.train_job(model, steps=4))
+    still = project.train_job(model, steps=1, learning_rate=1e-12, warmup_steps=0, min_lr_ratio=1.0)
+    train_stage.train(project.places("second", project.plan("homogeneous", 1)), still, start=first)
+    second = project.folder / "second"
+    torch.testing.assert_close(parameters(second), parameters(first), atol=1e-6, rtol=0)
+    assert not torch.equal(parameters(first), parameters(project.train("other", project.train_job(model, steps=1))))
+    before, after = (json.loads((folder / "training_settings.json").read_text()) for folder in (first, second))
+    assert after["model"] == before["model"]  # the base is the base, and the prompts are those
+    check_tensors(StoredModel(first), StoredModel(second))
+
+
+def test_a_training_goes_on_only_from_what_was_trained_here(project):
+    with pytest.raises(UserError, match=r"is no retriever that `tdro train` wrote.*correct --start"):
+        train_stage.train(project.places("x"), project.train_job(), start=project.base)
