@@ -18,7 +18,7 @@ from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
 from tdro.report.scores import controls, forest, gains, previews, queries, reading, rows, tables, terminal
 from tdro.report.stages import costs, counts, duplicates, forecasts, jobs, leaks
-from tdro.report.weights import courses, heaviest, shares, stability, sweep
+from tdro.report.weights import courses, experts, heaviest, shares, stability, sweep
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,7 @@ def _about_weights(settings: Content, layout: Layout) -> dict:
     return {
         "weights": shares.shares(settings, files),
         "repetitions": stability.repetitions(settings, files),
+        "experts": experts.collect(settings, layout),
         "courses": courses.drawn(learnt),
         "remarks": stability.of_courses(learnt),
         "heavy": heaviest.heavy_rows(settings, layout, learnt),
