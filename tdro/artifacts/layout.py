@@ -145,6 +145,10 @@ class Layout:
         """What choices between retrievers are made on: loss and rank of each dev query."""
         return self.run(model, seed, f"{mixture}/dev.parquet")
 
+    def experts(self, model: str, seed: int | str, file: str) -> str:
+        """What merged experts tell: dev.parquet, law.json, candidates.json, prune.json."""
+        return self.run(model, seed, f"experts/{file}")
+
     def untrained_evaluation(self, name: str) -> str:
         """The same of a retriever that nothing was trained for, such as ``bm25``."""
         return f"{self.results}/untrained/{name}/eval"

@@ -310,18 +310,37 @@ DEV_POOL = _edge(
     "every model.",
 )
 
+_DEV_COLUMNS = [
+    Column("dataset", pa.string(), says="a task, a benchmark or a part of it"),
+    Column("query", pa.int32(), says="row of its queries"),
+    Column("loss", pa.float64(), says="minus the log of the positive's share in the softmax over the candidates"),
+    Column("reciprocal_rank", pa.float64(), says="1 / the positive's rank among them, behind those that tie with it"),
+]
 DEV_SCORES = _edge(
     "RUN/{mixture}/dev.parquet",
-    "dev_scores -> whatever chooses",
+    "dev_scores -> prune, and whatever else chooses",
+    _DEV_COLUMNS,
+    says="What choices between retrievers are made on, a row a dev query. The report shows it beside what a law of "
+    "merged experts foretells, where there is one, and nowhere else.",
+)
+
+EXPERT_SCORES = _edge(
+    "RUN/experts/dev.parquet",
+    "expert_scores -> fit_law, prune_candidates",
     [
-        Column("dataset", pa.string(), says="a task, a benchmark or a part of it"),
-        Column("query", pa.int32(), says="row of its queries"),
-        Column("loss", pa.float64(), says="minus the log of the positive's share in the softmax over the candidates"),
         Column(
-            "reciprocal_rank", pa.float64(), says="1 / the positive's rank among them, behind those that tie with it"
+            "candidate",
+            pa.string(),
+            says="warmup; uniform, expert-TASK, without-TASK and proportional; ratio-N of those that are drawn",
         ),
+        Column(
+            "ratio",
+            pa.list_(pa.struct([("task", pa.string()), ("weight", pa.float64())])),
+            says="weight of each expert's change beside the warm-up, where it has one; empty for the warm-up itself",
+        ),
+        *_DEV_COLUMNS,
     ],
-    says="What choices between retrievers are made on, a row a dev query; no report shows it.",
+    says="What merged experts score, a row a candidate and dev query (docs/algorithm.md).",
 )
 
 _LEAK = pa.struct(

@@ -48,4 +48,66 @@ def _dev_scores(options) -> None:
     dev_scores(options.model, read_settings(options, DevScoresJob), options.output)
 
 
-COMMANDS = (_dev_pool, _dev_scores)
+@command(
+    "expert-scores",
+    argument("experts", metavar="EXPERT", type=Path, nargs="+", help="folder of a task's expert, in the tasks' order"),
+    paths("warmup", "weights", "output", "checkpoints"),
+)
+def _expert_scores(options) -> None:
+    r"""Measure many mixtures by experts of the tasks, whose changes are added up in memory.
+
+    input    the model that the experts went on from, the experts, a weights JSON of all tasks, and for each dataset of
+             the settings what `tdro dev-scores` reads
+    output   a file with candidate, ratio, dataset, query, loss, reciprocal_rank; a killed job resumes from CHECKPOINTS
+    settings as of `tdro dev-scores`, and `tasks`, `rho`, `candidates`, `seed`
+
+    tdro expert-scores expert-code/model expert-faq/model expert-web/model --warmup warmup/model \
+      --weights weights/uniform.json --output experts/dev.parquet --checkpoints checkpoints/experts --settings @it.yaml
+    """
+    from tdro.config.commands import ExpertScoresJob
+    from tdro.evaluation.expert_scores import expert_scores
+
+    job = read_settings(options, ExpertScoresJob)
+    expert_scores(options.warmup, options.experts, options.weights, options.output, options.checkpoints, job)
+
+
+@command("prune-candidates", paths("scores", "output"))
+def _prune_candidates(options) -> None:
+    """Find the tasks that merged experts make doubtful, for a training without each.
+
+    input    experts/dev.parquet of `tdro expert-scores`
+    output   candidates.json: tasks, `merged` utilities, the tasks `asked` about
+    settings `confidence`, `samples`, `seed`
+
+    tdro prune-candidates --scores experts/dev.parquet --output experts/candidates.json
+    """
+    from tdro.config.commands import PruneJob
+    from tdro.evaluation.prune_candidates import prune_candidates
+
+    prune_candidates(options.scores, options.output, read_settings(options, PruneJob))
+
+
+@command(
+    "prune",
+    argument("without", metavar="DEV", type=Path, nargs="*", help="dev scores without each task that is asked about"),
+    paths("candidates", "whole", "output"),
+)
+def _prune(options) -> None:
+    r"""Decide which tasks a training is better off without.
+
+    input    candidates.json of `tdro prune-candidates`; dev scores (`tdro dev-scores`) of the retriever trained on all
+             tasks, and of those trained without each of the tasks asked about, in that order
+    output   prune.json: `merged` and `trained` utilities, the tasks `dropped` and `kept`
+    settings `confidence`, `samples`, `seed`
+
+    tdro prune without-web/dev.parquet --candidates experts/candidates.json --whole uniform/dev.parquet \
+      --output experts/prune.json
+    """
+    from tdro.config.commands import PruneJob
+    from tdro.evaluation.prune import prune
+
+    job = read_settings(options, PruneJob)
+    prune(options.candidates, options.whole, options.without, options.output, job)
+
+
+COMMANDS = (_dev_pool, _dev_scores, _expert_scores, _prune_candidates, _prune)

@@ -49,8 +49,11 @@ def _optimize(options) -> None:
     "derive",
     argument("source", type=Path, nargs="+"),
     argument("--mixture", required=True),
-    argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN"),
+    argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN and mergemix"),
     argument("--seed", type=int, help="seed of the run, for shuffled-N and randomP-N"),
+    argument(
+        "--experts", metavar="YAML", help="keys of `experts`: rho of expert-TASK, what mergemix and transfer read"
+    ),
     paths("output"),
     settings=False,
 )
@@ -59,7 +62,8 @@ def _derive(options) -> None:
 
     input    a trajectory.parquet, a weights JSON (also the released ones), or the train.parquet of every task;
              for file-NAME a weights JSON and uniform.json, which tells the training rows of the tasks;
-             for chameleon task_means.parquet of `tdro task-means` and uniform.json
+             for chameleon task_means.parquet of `tdro task-means` and uniform.json;
+             for mergemix and transfer law.json of `tdro fit-law` and uniform.json, for prune prune.json instead
     output   a weights JSON: domain_ids, domain_weights, size, epoch
 
     mixtures of sizes, from any input
@@ -67,6 +71,8 @@ def _derive(options) -> None:
       proportional   by the number of rows
       temperatureT   by the number of rows to the power 1/T
       unimaxN        as uniform as at most N passes over each task allow, for --rows in all
+      without-TASK   all tasks alike but one
+      expert-TASK    more of a task, of which --experts says how much
       longer         as uniform, for a training of more steps
     learnt mixtures
       curr           the last weights of a trajectory; mean, ema: averages over its steps
@@ -75,16 +81,39 @@ def _derive(options) -> None:
     controls, drawn from N and --seed
       shuffled-N     the weights of curr given to other tasks; the log says which gets whose
       randomP-N      as many tasks as topP keeps, whichever, alike
+    of merged experts
+      mergemix       the best ratio by their law, for --rows in all
+      transfer       more for tasks that help others
+      prune          the tasks that stay, alike
     others
       chameleon      more for tasks whose embeddings stand apart
       file-NAME      the weights of a JSON, with the training rows there are here
 
     tdro derive resources/released_weights/curr.json --mixture top70 --output top70.json
     """
+    from tdro.config.experts import Experts
+    from tdro.config.sections import settings
     from tdro.mixtures.derive import derive
     from tdro.mixtures.weights import write_weights
 
-    write_weights(options.output, derive(options.source, options.mixture, options.rows, options.seed))
+    experts = settings(Experts, options.experts)
+    write_weights(options.output, derive(options.source, options.mixture, options.rows, options.seed, experts))
 
 
-COMMANDS = (_reference, _optimize, _derive)
+@command("fit-law", paths("scores", "weights", "output"))
+def _fit_law(options) -> None:
+    """Fit a law of how dev losses depend on the mixture, and see which task helps which.
+
+    input    experts/dev.parquet of `tdro expert-scores`, and a weights JSON of all tasks
+    output   law.json: the law, how well it ranks mixtures left out, losses of every candidate, the table of transfer
+    settings `rho` of the experts, and `seed`
+
+    tdro fit-law --scores experts/dev.parquet --weights weights/uniform.json --output experts/law.json
+    """
+    from tdro.config.commands import FitLawJob
+    from tdro.mixtures.fit_law import fit_law
+
+    fit_law(options.scores, options.weights, options.output, read_settings(options, FitLawJob))
+
+
+COMMANDS = (_reference, _optimize, _derive, _fit_law)

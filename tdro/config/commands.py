@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.data import Data
 from tdro.config.dimensions import Dimensions
+from tdro.config.experts import Experts
 from tdro.config.models import Encoding, Model
 from tdro.config.prompts import Prompts
 from tdro.config.registry import BenchmarkRows, Prompted, Source, TaskRows
@@ -193,6 +194,36 @@ class DevScoresJob(Section):
     temperature: float = Field(gt=0)
 
 
+class ExpertScoresJob(DevScoresJob):
+    """``tdro expert-scores``."""
+
+    tasks: list[Name] = Field(min_length=2)
+    """Tasks of the experts, in their order."""
+    rho: float = Experts().rho
+    candidates: int | None = Experts().candidates
+    seed: Seed = 42
+    """Decides which mixtures are tried."""
+
+
+class FitLawJob(Section):
+    """``tdro fit-law``."""
+
+    rho: float = Experts().rho
+    seed: Seed = 42
+    """Decides the starts of the fit, and which mixtures are left out together."""
+
+
+class PruneJob(Section):
+    """``tdro prune-candidates`` and ``tdro prune``."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Level of the intervals, and 1 minus that of the corrected p."""
+    samples: int = Field(10_000, ge=100)
+    """Resamples of the dev queries."""
+    seed: Seed = 42
+    """Decides the resamples."""
+
+
 class Content(Section):
     """``tdro report``: models, seeds, mixtures and datasets that a report covers."""
 
@@ -221,6 +252,10 @@ class Content(Section):
     """Dimensions that embeddings were also cut to and scored at."""
     sampled: list[Name] = Field([])
     """Datasets that were evaluated on a sample of their corpus."""
+    told: list[Mixture] = Field([])
+    """Mixtures whose dev losses stand beside what merged experts foretell; none where there are no experts."""
+    pruned: bool = False
+    """Whether tasks were looked for that a training is better off without."""
     report: Report = Report()
 
     @model_validator(mode="after")

@@ -10,6 +10,9 @@ Controls are what a learnt mixture has to beat: ``shuffled-N`` (the weights of `
 weights would have bought).
 ``bagP-N`` is uniform on P % of each task's rows. ``soup-NAME`` is no training: an average of trained models, and
 ``averaged-NAME`` one training on the mean of these models' weights (:class:`tdro.config.soups.Soup`).
+
+``mergemix``, ``transfer`` and ``prune`` need short trainings that nobody lists: the ``warmup`` and ``expert-TASK``
+(:class:`tdro.config.experts.Experts`); ``without-TASK`` is uniform over all tasks but one.
 """
 
 import math
@@ -24,6 +27,7 @@ _NUMBER = r"(?:0\.\d*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
 _PERCENT = r"(?:[1-9]\d?|100)"
 _VARIANT = r"(?:@[a-z]+-[0-9.e-]+)?"
 _DRAW = r"-(?:0|[1-9]\d*)"
+_TASK = r"-[A-Za-z0-9][A-Za-z0-9_.-]*"
 _PATTERNS = {
     "uniform": "",
     "proportional": "",
@@ -40,11 +44,17 @@ _PATTERNS = {
     "random": _PERCENT + _DRAW,
     "longer": "",
     "chameleon": "",
+    "mergemix": "",
+    "transfer": "",
+    "prune": "",
+    "without": _TASK,
     "file": r"-[A-Za-z0-9_]+",
     "bag": _PERCENT + _DRAW,
     "averaged": r"-[A-Za-z0-9_]+",
     "soup": r"-[A-Za-z0-9_]+(?:@0\.\d*[1-9])?",
 }
+#: Trainings that no configuration lists.
+_UNLISTED = {"warmup": "", "expert": _TASK}
 #: What stands behind a kind that never stands alone; N is the number in the misspelt name.
 _EXAMPLES = {
     "temperature": "2",
@@ -58,19 +68,23 @@ _EXAMPLES = {
 _LEARNT = ("curr", "mean", "ema", "top", "bottom", "loss", "doremi", "shuffled")
 #: Kinds that keep some of the tasks and weigh them alike.
 _SELECTING = ("top", "bottom", "random")
+#: Kinds that are told by experts of the tasks.
+_OF_EXPERTS = ("mergemix", "transfer", "prune")
 #: Which mixture a control is for: that of the same number and variant.
 _CONTROLLED = {"shuffled": "curr", "random": "top"}
 
-#: Every name, as a regular expression without groups; those of trainings; and those of averaged models.
+#: Every name that a configuration may list, as a regular expression without groups; those of trainings; those of
+#: averaged models; and all that there are.
 NAMES = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items())
-TRAINED = "|".join(f"{kind}{number}" for kind, number in _PATTERNS.items() if kind != "soup")
+TRAINED = "|".join(f"{kind}{number}" for kind, number in (_PATTERNS | _UNLISTED).items() if kind != "soup")
 SOUPS = f"soup{_PATTERNS['soup']}"
+ALL = f"{TRAINED}|{SOUPS}"
 
 #: The names, as people read them.
 KNOWN = (
     "uniform, proportional, temperatureT, unimaxN, curr, mean, ema, topP, bottomP (P from 1 to 100), loss, doremi, "
-    "shuffled-N, randomP-N, longer, chameleon, bagP-N, file-NAME (letters, digits, _), soup-NAME, averaged-NAME; "
-    "learnt ones also with @VARIANT of the sweep, soups with @SHARE"
+    "shuffled-N, randomP-N, longer, chameleon, mergemix, transfer, prune, without-TASK, bagP-N, file-NAME (letters, "
+    "digits, _), soup-NAME, averaged-NAME; learnt ones also with @VARIANT of the sweep, soups with @SHARE"
 )
 
 
@@ -79,7 +93,7 @@ class Mixture(NamedTuple):
 
     ``top70`` is kind ``top``, number 70; ``file-old`` kind ``file``, name ``old``; ``random70-2`` kind ``random``,
     number 70, name ``2``; ``curr@ratio-0.05`` kind ``curr``, variant ``ratio-0.05``; ``soup-s@0.5`` kind ``soup``, name
-    ``s``, share 0.5.
+    ``s``, share 0.5; ``expert-faq`` kind ``expert``, name ``faq``.
     """
 
     kind: str
@@ -122,6 +136,21 @@ class Mixture(NamedTuple):
         return self.kind in ("soup", "averaged")
 
     @property
+    def of_experts(self) -> bool:
+        """Whether experts of the tasks have to be trained first."""
+        return self.kind in _OF_EXPERTS
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether it is a training that others need and no configuration lists."""
+        return self.kind in _UNLISTED
+
+    @property
+    def of_task(self) -> bool:
+        """Whether its name is that of a task."""
+        return self.kind in ("expert", "without")
+
+    @property
     def reweights(self) -> bool:
         """Whether all tasks are sampled alike, and the weights scale the loss (paper, Table 5)."""
         return self.kind == "loss"
@@ -133,7 +162,7 @@ def parse(name: str) -> Mixture:
     Raises:
         UserError: for a name that is none of :data:`KNOWN`.
     """
-    if not re.fullmatch(NAMES, name):
+    if not re.fullmatch(ALL, name):
         raise UserError(f"unknown mixture {name!r}{_meant(name)}; known are {KNOWN}.")
     kind, number, file, variant = re.fullmatch(r"([a-z]+)([0-9.]*)(?:-([^@]+))?(?:@(.+))?", name).groups()
     if kind == "soup" and variant:

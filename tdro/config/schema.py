@@ -13,6 +13,7 @@ from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN
 from tdro.config import mixturenames
 from tdro.config.data import Data, Dedup
 from tdro.config.dimensions import Dimensions
+from tdro.config.experts import Experts
 from tdro.config.mining import Mining
 from tdro.config.models import Encoding, Model
 from tdro.config.nearest import hint
@@ -116,6 +117,7 @@ class Config(Section):
     training: Training = Training()
     tdro: Tdro = Tdro()
     sweep: Sweep = Sweep()
+    experts: Experts = Experts()
     report: Report = Report()
 
     @model_validator(mode="after")

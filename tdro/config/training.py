@@ -16,9 +16,11 @@ Schedule = Literal["constant", "linear", "cosine"]
 
 def _mixture(name: str) -> str:
     try:
-        mixturenames.parse(name)
+        mixture = mixturenames.parse(name)
     except UserError as error:
         raise ValueError(str(error)) from None
+    if mixture.unlisted:
+        raise ValueError(f"{name!r} is trained where mergemix, transfer or prune is a mixture; name one of these")
     return name
 
 
@@ -138,7 +140,7 @@ class Tdro(Optimisation):
             mixture = mixturenames.parse(getattr(self, key))
             if mixture.learnt:
                 raise ValueError(f"{key} {getattr(self, key)!r} is learnt by tDRO itself; name one that is not")
-            if mixture.of_others or mixture.kind == "bag":
+            if mixture.of_experts or mixture.of_others or mixture.kind == "bag":
                 raise ValueError(f"{key} {getattr(self, key)!r} is no plain share of each task; name `uniform` or such")
         return self
 

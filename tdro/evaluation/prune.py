@@ -1,4 +1,4 @@
-"""Which tasks a training is better off without: leave-one-out utilities on dev queries.
+"""Stage ``prune``: which tasks a training is better off without, by leave-one-out utilities on dev queries.
 
     found = utilities(scores_of_all, {"faq": scores_without_faq, ...}, confidence=0.95, samples=10_000, seed=42)
     dropped(found)        # the names of the tasks to train without; none where none can be told to harm
@@ -10,13 +10,23 @@ the tasks stay, those that harm most go first. On 16 retrieval sets the best 7, 
 instead of 0.519 (arXiv 2505.16967), though they were chosen on BEIR itself.
 """
 
+import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 
+from tdro.artifacts.files import read_json, read_table, write_json
+from tdro.artifacts.schemas import DEV_SCORES
+from tdro.config.commands import PruneJob
+from tdro.errors import UserError
 from tdro.evaluation.statistics import Difference, combine, holm, resample
+
+log = logging.getLogger(__name__)
 
 #: Scores of single queries by dev set, shape (queries,) each, in one order for all retrievers; one such a seed.
 DevScores = Sequence[Mapping[str, np.ndarray]]
@@ -101,3 +111,57 @@ def dropped(found: Mapping[str, Utility], tasks: int | None = None) -> list[str]
     """
     harmful = sorted((task for task, one in found.items() if one.harms), key=lambda task: found[task].difference.mean)
     return harmful[: (tasks or len(found)) // 2]
+
+
+def prune(candidates: Path, whole: Path, without: Sequence[Path], output: Path, job: PruneJob) -> None:
+    """Write which tasks go, out of those that merged experts made doubtful and a training without each confirms.
+
+    Args:
+        candidates: ``candidates.json`` of ``tdro prune-candidates``.
+        whole: Dev scores of the retriever trained on all tasks.
+        without: Those of the retrievers trained without each task that is asked about, in their order.
+        output: ``prune.json``.
+        job: Confidence, resamples and seed.
+
+    Raises:
+        UserError: when a file is missing or wrong, or there are not as many retrievers as tasks asked about.
+    """
+    content = read_json(candidates)
+    asked, tasks = content["asked"], content["tasks"]
+    if len(without) != len(asked):
+        raise UserError(
+            f"{candidates} asks about {len(asked)} tasks; name a file of dev scores for each, not {len(without)}."
+        )
+    scores = {task: [_of_file(file)] for task, file in zip(asked, without, strict=True)}
+    found = utilities([_of_file(whole)], scores, asked=len(tasks), **job.model_dump()) if asked else {}
+    gone = dropped(found, len(tasks))
+    for task in asked:
+        log.info("%s", _sentence(task, found[task], task in gone))
+    if not gone:
+        log.info("no task can be told to harm, so prune is uniform")
+    kept = [task for task in tasks if task not in gone]
+    trained = {task: asdict(one.difference) | {"holm": one.holm} for task, one in found.items()}
+    write_json(output, {"merged": content["merged"], "trained": trained, "dropped": gone, "kept": kept})
+
+
+def _of_file(file: Path) -> dict[str, np.ndarray]:
+    return reciprocal_ranks(read_table(file, DEV_SCORES))
+
+
+def _sentence(task: str, found: Utility, gone: bool) -> str:
+    """What was found of a task, and what became of it."""
+    one = found.difference
+    told = f"{task}: {one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}] with it against a training without it"
+    return f"{told}, p {found.holm:.3g} for all tasks: {'dropped' if gone else 'kept'}"
+
+
+def reciprocal_ranks(scores: pa.Table) -> dict[str, np.ndarray]:
+    """Reciprocal rank of each dev query by dataset.
+
+    Unlike losses of a low temperature they are bounded by 1, so that no dataset outweighs the others in a macro mean.
+    """
+    table = pl.DataFrame(scores)
+    return {
+        name: part["reciprocal_rank"].to_numpy()
+        for (name,), part in table.partition_by("dataset", maintain_order=True, as_dict=True).items()
+    }

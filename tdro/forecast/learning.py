@@ -40,8 +40,11 @@ class Learning:
         asked = config.tdro.steps * config.tdro.batch_size
         rows += seeds * asked if courses else 0
         plans = planned + (seeds if courses else 0)
+        # The warm-up and the experts, of the proxy alone; the warm-up draws by the uniform weights.
+        short = [self._jobs.training_rows(name) for name in self._jobs.experts]
+        plans, rows = plans + seeds * len(short), rows + seeds * sum(short)
         derived = {*weighed(config), config.tdro.sampling, config.tdro.initial} - {"uniform"}
-        weights = seeds * (len(config.models) + len(derived))
+        weights = seeds * (len(config.models) + len(derived) + max(0, len(short) - 1))
         yield Work("derive", weights, light=weights * LIGHT["derive"])
         width = config.training.negatives + 5
         # Of the rows planned, and of one task's training rows at a time with their negatives.
@@ -51,7 +54,10 @@ class Learning:
         light = plans * LIGHT["plan"] + rows / ROWS["plan"]
         yield Work("plan", plans, light=light, disk=rows * width * 4, memory=memory)
         for model in config.models:
-            work = self._trains("train", model, config.training, len(trained), rows=sum(drawn))
+            number, learnt = len(trained), sum(drawn)
+            if model.name == config.proxy:
+                number, learnt = number + seeds * len(short), learnt + seeds * sum(short)
+            work = self._trains("train", model, config.training, number, rows=learnt)
             yield work._replace(disk=work.jobs * self._bytes_of(model))
             yield from self._averages(model)
         if courses:

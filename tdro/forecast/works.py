@@ -6,6 +6,7 @@ from pathlib import Path
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.mining import Encode
 from tdro.forecast import cost
+from tdro.forecast.choosing import Choosing
 from tdro.forecast.evaluating import Evaluating
 from tdro.forecast.learning import Learning
 from tdro.forecast.rates import LIGHT, READ, ROWS
@@ -32,12 +33,13 @@ class Works:
         self.jobs, self._sizes, self._gpus, self._config = jobs, sizes, gpus, jobs.config
         self.readers = Readers(jobs, layout, root, gpus, local=local)
         self.learning = Learning(jobs, sizes, self.readers, root, gpus)
+        self.choosing = Choosing(jobs, sizes, self.readers)
         self.evaluating = Evaluating(jobs, sizes, self.readers, gpus)
         self.mined = {name: (sizes.task(name), jobs.tasks[name]) for name in jobs.mined}
 
     def all(self) -> list[Work]:
         """A row a rule and model, in the order of the walk of the data."""
-        before = [*self._data(), *self._mining(), *self._rows(), *self.learning.all()]
+        before = [*self._data(), *self._mining(), *self._rows(), *self.learning.all(), *self.choosing.all()]
         return [*before, *self.evaluating.all(), *self._report()]
 
     # Data.

@@ -9,11 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdro.artifacts.files import column_names, count_rows, read_table
+from tdro.artifacts.files import column_names, count_rows, read_json, read_table
 from tdro.artifacts.schemas import TASK_MEANS, TRAJECTORY
 from tdro.config import mixturenames
+from tdro.config.experts import Experts
 from tdro.errors import UserError
+from tdro.mixtures.bestratio import best_ratio, limits_of
+from tdro.mixtures.fit_law import read_law
 from tdro.mixtures.leverage import leverage_shares
+from tdro.mixtures.ratios import expert_mixtures, mixture_of
+from tdro.mixtures.transfer import transfer_shares
 from tdro.mixtures.weights import Weights, read_weights
 
 log = logging.getLogger(__name__)
@@ -22,19 +27,28 @@ log = logging.getLogger(__name__)
 _COLUMNS = {"curr": "weight", "mean": "mean", "ema": "ema", "loss": "weight", "doremi": "mean"}
 
 
-def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed: int | None = None) -> Weights:
+def derive(
+    sources: Sequence[Path],
+    mixture: str,
+    rows: int | None = None,
+    seed: int | None = None,
+    experts: Experts | None = None,
+) -> Weights:
     """Make a mixture out of what is known about the tasks.
 
     Args:
         sources: A trajectory of tDRO, a weights JSON, or the ``train.parquet`` of every task, whose
             folders name the tasks. For ``file-NAME`` two weights JSONs: the file, and one that tells the
             training rows of the tasks there are; for ``chameleon`` the mean embeddings of tasks, and such a JSON. For
-            ``soup-NAME`` and ``averaged-NAME`` those of the mixtures that it is made of.
+            ``soup-NAME`` and ``averaged-NAME`` those of the mixtures that it is made of. For ``mergemix`` and
+            ``transfer`` the law of merged experts and such a JSON, for ``prune`` which tasks stay, and such a JSON.
         mixture: One of :data:`tdro.config.mixturenames.KNOWN`. Those of sizes are made from any source; ``curr``,
             ``mean``, ``ema``, ``loss`` and ``doremi`` need a trajectory; ``topP`` and ``bottomP``, the floor(k P / 100)
             heaviest or lightest of k tasks with equal weights, and ``shuffled-N`` need a trajectory or a weights JSON.
-        rows: Rows that a training draws, for ``unimaxN``.
+        rows: Rows that a training draws, for ``unimaxN`` and ``mergemix``.
         seed: Of the run, for ``shuffled-N`` and ``randomP-N``, which are drawn from N and this.
+        experts: How experts are trained, for ``expert-TASK``, and what is made of them, for ``mergemix`` and
+            ``transfer``.
 
     Raises:
         UserError: when ``sources`` do not hold what ``mixture`` needs.
@@ -46,6 +60,10 @@ def derive(sources: Sequence[Path], mixture: str, rows: int | None = None, seed:
         raise UserError(f"mixture {mixture} is drawn at random, from its number and the seed of the run; give --seed.")
     if parsed.kind == "chameleon":
         return _apart(sources)
+    if parsed.of_experts:
+        return _of_experts(sources, parsed.kind, rows, experts or Experts())
+    if parsed.of_task:
+        return _of_task(_sizes(sources), parsed, experts or Experts())
     if parsed.kind == "random":
         return _random(_sizes(sources), parsed, mixture, seed)
     if parsed.kind == "shuffled":
@@ -86,6 +104,43 @@ def _apart(sources: Sequence[Path]) -> Weights:
     shares = leverage_shares(np.array(list(means.values()))) * len(means) / len(sizes) if means else []
     found = dict(zip(means, map(float, shares), strict=True))
     return Weights({task: found.get(task, 1 / len(sizes)) for task in sizes}, sizes)
+
+
+def _of_experts(sources: Sequence[Path], kind: str, rows: int | None, experts: Experts) -> Weights:
+    """What experts of the tasks tell: the best ratio by their law, who helps whom, or the tasks that stay."""
+    if len(sources) != 2 or any(source.suffix != ".json" for source in sources):
+        raise UserError(
+            f"{kind} takes {'prune' if kind == 'prune' else 'law'}.json of the experts, and a weights JSON with the "
+            "training rows, uniform.json."
+        )
+    sizes = read_weights(sources[1]).sizes
+    if kind == "prune":
+        return uniform({task: sizes[task] for task in read_json(sources[0])["kept"]})
+    told = read_law(sources[0])
+    if kind == "transfer":
+        own = [told.tasks.index(name) if name in told.tasks else None for name in told.datasets]
+        return _weights(told.tasks, transfer_shares(told.transfer, own, experts.eta), sizes)
+    if rows is None:
+        raise UserError("mixture mergemix depends on how many rows a training draws; give --rows.")
+    limits = limits_of(np.array([sizes[task] for task in told.tasks]), rows, experts.passes, told.rho)
+    prior = np.full(len(told.tasks), 1 / len(told.tasks))
+    best = best_ratio(told.law, prior, limits, strength=experts.penalty)
+    return _weights(told.tasks, mixture_of(best, told.rho), sizes)
+
+
+def _of_task(sizes: dict[str, int], mixture: mixturenames.Mixture, experts: Experts) -> Weights:
+    """Shares of an expert, or all tasks alike but one."""
+    if mixture.name not in sizes:
+        raise UserError(
+            f"mixture {mixturenames.written(mixture)} names none of the tasks ({', '.join(sizes)}); correct the name."
+        )
+    if mixture.kind == "without":
+        return uniform({task: size for task, size in sizes.items() if task != mixture.name})
+    return _weights(list(sizes), expert_mixtures(len(sizes), experts.rho)[list(sizes).index(mixture.name)], sizes)
+
+
+def _weights(tasks: Sequence[str], shares: np.ndarray, sizes: dict[str, int]) -> Weights:
+    return Weights(dict(zip(tasks, map(float, shares), strict=True)), {task: sizes[task] for task in tasks})
 
 
 def _selected(weights: Weights, mixture: mixturenames.Mixture, name: str) -> Weights:

@@ -31,6 +31,11 @@ def expert_mixtures(tasks: int, rho: float = RHO) -> np.ndarray:
     return mixture_of(np.eye(tasks), rho)
 
 
+def without_one(tasks: int) -> np.ndarray:
+    """All experts but one, alike, shape (tasks, tasks): what merging says of leaving each task out."""
+    return (1 - np.eye(tasks)) / (tasks - 1)
+
+
 def ratio_of(mixture: np.ndarray, rho: float = RHO) -> np.ndarray | None:
     """Weights of experts that stand for a mixture; None where it gives a task less than the smallest share."""
     ratio = (mixture - (1 - rho) / len(mixture)) / rho
@@ -40,7 +45,9 @@ def ratio_of(mixture: np.ndarray, rho: float = RHO) -> np.ndarray | None:
     return ratio / ratio.sum()
 
 
-def candidate_ratios(prior: np.ndarray, seed: int, known: Iterable[np.ndarray] = (), rho: float = RHO) -> np.ndarray:
+def candidate_ratios(
+    prior: np.ndarray, seed: int, known: Iterable[np.ndarray] = (), rho: float = RHO, number: int | None = None
+) -> np.ndarray:
     """Ratios that losses are measured at, for :func:`tdro.mixtures.mixinglaw.fit_law`.
 
     The uniform one comes first, then the corners (each expert alone), then the known mixtures that can be told of, then
@@ -51,14 +58,15 @@ def candidate_ratios(prior: np.ndarray, seed: int, known: Iterable[np.ndarray] =
         seed: Decides the draws.
         known: Mixtures whose prediction is of interest, such as ``proportional`` and ``curr``.
         rho: Of the experts.
+        number: How many; None: four a task, and at least 40.
 
     Returns:
-        Shape (max(40, 4 tasks), tasks), or more rows where the corners and known ones are more.
+        Shape (number, tasks), or more rows where the corners and known ones are more.
     """
     tasks = len(prior)
     ratios = [ratio for mixture in known if (ratio := ratio_of(mixture, rho)) is not None]
     fixed = np.vstack([np.full(tasks, 1 / tasks), np.eye(tasks), *ratios])
-    draws = max(0, max(40, 4 * tasks) - len(fixed))
+    draws = max(0, (number or max(40, 4 * tasks)) - len(fixed))
     random = np.random.default_rng(seed)
     strengths = np.geomspace(_SPARSE, _DENSE, draws)
     drawn = [random.dirichlet(strength * prior) for strength in strengths]

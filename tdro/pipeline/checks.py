@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tdro.artifacts.filestates import nameable
+from tdro.artifacts.layout import DEV_ROWS
 from tdro.config import mixturenames
 from tdro.config.launchfiles import configurations
 from tdro.config.nearest import hint
@@ -11,6 +12,7 @@ from tdro.config.registry import Benchmark, Task
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.kinds import is_embedder
+from tdro.pipeline import experts
 from tdro.pipeline.jobs import Jobs
 from tdro.pipeline.soups import weighed
 from tdro.pipeline.testsets import TestSet
@@ -26,6 +28,7 @@ def check(jobs: Jobs, root: Path) -> None:
         UserError: for the first thing that is wrong.
     """
     _check_mixtures(jobs)
+    _check_experts(jobs)
     check_index(jobs.config.mining.search)
     _check_negatives(jobs)
     _check_losses(jobs)
@@ -63,7 +66,8 @@ def unembedded(jobs: Jobs) -> Iterator[str]:
 
 
 def _check_mixtures(jobs: Jobs) -> None:
-    """Raises UserError: for a mixture that keeps no task, tells none from another, or whose base finds nothing."""
+    """Raises UserError: for a mixture that keeps no task, names none or can tell none from another, or a soup with a
+    base that finds nothing by itself."""
     if jobs.asks_for("chameleon") and len(jobs.mined) < 3:
         raise UserError(
             f"config: mixture chameleon compares the embeddings of mined tasks, and {len(jobs.mined)} of the tasks "
@@ -73,6 +77,9 @@ def _check_mixtures(jobs: Jobs) -> None:
         mixture = mixturenames.parse(name)
         if mixture.selects and not mixturenames.kept(mixture, len(jobs.tasks)):
             raise UserError(f"config: mixture {name!r} keeps none of {len(jobs.tasks)} tasks; raise its percentage.")
+        if mixture.of_task and mixture.name not in jobs.tasks:
+            meant, known = hint(mixture.name, jobs.tasks), ", ".join(jobs.tasks)
+            raise UserError(f"config: mixture {name!r}: {mixture.name!r}{meant} is none of the tasks: {known}.")
     for name in filter(jobs.soups.has_base, jobs.config.mixtures):
         for model in jobs.config.models:
             if not is_embedder(model):
@@ -80,6 +87,40 @@ def _check_mixtures(jobs: Jobs) -> None:
                     f"config: mixture {name!r} averages with the base of model {model.name!r}, {model.base}, which "
                     "is no embedding model before a training; take its `base` or @SHARE away."
                 )
+
+
+def _check_experts(jobs: Jobs) -> None:
+    """Raises UserError: where merged experts would have too few tasks, or nothing to be measured on."""
+    for name in experts.asked_for(jobs.config):
+        if len(jobs.tasks) < 3:
+            raise UserError(
+                f"config: mixture {name} compares the tasks by an expert of each, and there are {len(jobs.tasks)}; "
+                "from three on they can be told apart. Add tasks, or remove it."
+            )
+        if name != "prune" and DEV_ROWS not in jobs.config.dev:
+            raise UserError(
+                f"config: mixture {name} is chosen on dev rows of the tasks: set `dev` of tasks in "
+                f"{jobs.config.registry}, and name {DEV_ROWS} under `dev`, or remove it."
+            )
+        if not jobs.tests.dev:
+            raise UserError(
+                f"config: mixture {name} is chosen on dev queries, and `dev` names none: name benchmarks that are not "
+                f"reported, or set `dev` of tasks in {jobs.config.registry} and name {DEV_ROWS}."
+            )
+        if name == "transfer" and (lacking := [task for task in jobs.tasks if task not in jobs.dev_tasks]):
+            raise UserError(
+                f"config: mixture transfer asks which task helps which, and {lacking[0]!r} has no dev rows; set `dev` "
+                f"of every task in {jobs.config.registry}, or remove it."
+            )
+
+
+def unlearnt(jobs: Jobs) -> Iterator[str]:
+    """A sentence on experts whose steps do not reach all tasks."""
+    if jobs.experts and (steps := jobs.training(jobs.experts[-1]).steps) < len(jobs.tasks):
+        yield (
+            f"config: `experts.steps`: an expert takes {steps} steps, fewer than there are tasks, so that it sees some "
+            "tasks by chance alone; raise it, or `training.steps`"
+        )
 
 
 def _check_negatives(jobs: Jobs) -> None:

@@ -20,9 +20,12 @@ from tdro.config.commands import (
     DevScoresJob,
     EvalDataset,
     EvaluateJob,
+    ExpertScoresJob,
+    FitLawJob,
     OptimizeJob,
     PlanJob,
     PrepareJob,
+    PruneJob,
     QueriesJob,
     ReferenceJob,
     SearchCorpusJob,
@@ -37,7 +40,7 @@ from tdro.config.schema import Config, select
 from tdro.config.sections import cut
 from tdro.config.training import Training
 from tdro.errors import UserError
-from tdro.pipeline import courses, equalcompute
+from tdro.pipeline import courses, equalcompute, experts
 from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
 from tdro.pipeline.soups import Soups, weighed
@@ -60,6 +63,7 @@ class Jobs:
         courses: Settings of the runs of tDRO that there may be, by the name of their folder.
         run_courses: Names of those that are asked for.
         soups: Which models are averages of which trainings.
+        experts: The warm-up and the experts of the tasks, as mixtures of the proxy, where they are needed.
         tests: What is evaluated.
         fetches: What is fetched, by its kind and name.
     """
@@ -72,7 +76,7 @@ class Jobs:
         self.own_negatives = [name for name, task in self.tasks.items() if not task.in_batch]
         self.untrained = untrained(config, bool(self.mined))
         self.courses, self.run_courses = courses.courses(config), courses.asked_for(config)
-        self.soups = Soups(config)
+        self.soups, self.experts = Soups(config), experts.trainings(config, self.tasks)
         self.tests = TestSets(config, registry, self.tasks, self.benchmarks)
         datasets: dict[str, Task | Benchmark] = {**self.tasks, **self.benchmarks}
         sources = {name: entry.source for name, entry in datasets.items()}
@@ -98,9 +102,11 @@ class Jobs:
         return mixture in (*weighed(self.config), self.config.tdro.sampling, self.config.tdro.initial)
 
     def training(self, mixture: str) -> Training:
-        """How a mixture is trained: `longer` over more steps than all others."""
-        training = self.config.training
-        if mixturenames.parse(mixture).kind != "longer":
+        """How a mixture is trained: `longer` over more steps than all others, experts over fewer."""
+        training, parsed = self.config.training, mixturenames.parse(mixture)
+        if parsed.unlisted:
+            return experts.shortened(training, self.config.experts, parsed)
+        if parsed.kind != "longer":
             return training
         return equalcompute.lengthened(training, equalcompute.steps_of_longer(training, self.config.tdro))
 
@@ -150,7 +156,10 @@ class Jobs:
         """Of the training on a mixture, or, for None, of tDRO."""
         source, layout = (self.training(mixture), "homogeneous") if mixture else (self.config.tdro, "mixed")
         shape = {key: getattr(source, key) for key in ("steps", "batch_size", "negatives")}
-        rows = "same" if mixture else self.config.tdro.rows
+        rows = self.config.tdro.rows
+        if mixture:
+            # An expert learns from rows that the warm-up has not seen, all experts from a task's rows in one order.
+            rows = "fresh" if mixturenames.parse(mixture).kind == "expert" else "same"
         return PlanJob(layout=layout, seed=seed, rows=rows, bag=_bag(mixture) if mixture else None, **shape)
 
     def train(self, model: str, seed: int, mixture: str = BASELINE) -> TrainJob:
@@ -231,6 +240,44 @@ class Jobs:
             temperature=self.config.training.temperature,
         )
 
+    def expert_scores(self, seed: int, layout: Layout) -> ExpertScoresJob:
+        """Of the experts, added up in many ways."""
+        asked, measured = self.config.experts, dict(self.dev_scores(layout))
+        return ExpertScoresJob(
+            **measured, tasks=list(self.tasks), rho=asked.rho, candidates=asked.candidates, seed=seed
+        )
+
+    def fit_law(self, seed: int) -> FitLawJob:
+        """Of what they score."""
+        return FitLawJob(rho=self.config.experts.rho, seed=seed)
+
+    def prune(self, seed: int) -> PruneJob:
+        """Of which tasks may harm, and which go."""
+        return PruneJob(seed=seed)
+
+    @property
+    def candidates(self) -> int:
+        """How many mixtures are measured by merged experts: the uniform one, each expert, all but each, and others."""
+        tasks = len(self.tasks)
+        return max(1 + 2 * tasks, self.config.experts.candidates or max(40, 4 * tasks))
+
+    @property
+    def prunes(self) -> bool:
+        """Whether tasks are looked for that a training is better off without."""
+        return "prune" in experts.asked_for(self.config)
+
+    @property
+    def told_by(self) -> list[str]:
+        """Files of what experts tell that the report shows."""
+        return [*(["law.json"] if self.experts else []), *(["prune.json"] if self.prunes else [])]
+
+    @property
+    def told(self) -> list[str]:
+        """Mixtures whose trainings of the proxy are measured on dev queries, beside what experts foretell."""
+        if not self.experts:
+            return []
+        return [name for name in self.config.mixtures if mixturenames.parse(name).kind not in _UNTOLD]
+
     def _dev_dataset(self, name: str, layout: Layout) -> DevDataset:
         corpus, queries = self.tests.files(self.tests.dev[name], name, layout)
         entry = self.tasks[name] if name in self.tasks else self.tests.known[name].entry
@@ -268,6 +315,8 @@ class Jobs:
             untrained=list(self.untrained),
             dimensions=config.evaluation.dimensions,
             sampled=[name for name in self.tests.chosen if self.tests.is_sampled(name)],
+            told=self.told,
+            pruned=self.prunes,
             report=config.report,
         )
 
@@ -278,6 +327,10 @@ class Jobs:
             for suite, members in self.tests.suites().items()
         }
         return TablesJob(measure=self.config.tdro.measure, evaluated=sizes)
+
+
+#: Mixtures that experts foretell nothing of: averages of models, scaled losses, and another number of steps.
+_UNTOLD = ("soup", "loss", "longer")
 
 
 def _bag(mixture: str) -> Bag | None:

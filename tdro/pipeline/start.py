@@ -13,7 +13,7 @@ from tdro.config.schema import Config
 from tdro.config.sections import load, parse
 from tdro.errors import UserError
 from tdro.pipeline import firstlook
-from tdro.pipeline.checks import check, undistilled, unembedded
+from tdro.pipeline.checks import check, undistilled, unembedded, unlearnt
 from tdro.pipeline.jobs import Jobs
 from tdro.pipeline.project import check_claim, located, located_models, registry_file, same_sources
 
@@ -53,6 +53,7 @@ def remarks(jobs: Jobs, note: Path) -> list[str]:
         *firstlook.echoing(jobs.config.registry, jobs.tasks),
         *undistilled(jobs),
         *unembedded(jobs),
+        *unlearnt(jobs),
     ]
     try:
         check_claim(note, jobs.registry_file, jobs.registry)

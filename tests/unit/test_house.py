@@ -20,7 +20,7 @@ PROVED_BY = {
     "cli/test_launch.py": "config/launchfiles models/processes",
     "cli/test_main.py": "__main__ cli/arguments cli/data cli/dev cli/mining cli/results cli/training cli/weights",
     "config/test_schema.py": """
-        config/complaints config/data config/mining config/models config/nearest config/prompts
+        config/complaints config/data config/experts config/mining config/models config/nearest config/prompts
         config/registry config/sections config/training
     """,
     "data/test_collection.py": "data/identifiers",
@@ -29,8 +29,8 @@ PROVED_BY = {
     "evaluation/test_evaluate.py": "evaluation/topics retrieval/retrievers",
     "evaluation/test_search_corpus.py": "retrieval/rankings",
     "forecast/test_forecast.py": """
-        cli/forecast forecast/evaluating forecast/learning forecast/readers forecast/table forecast/work forecast/works
-        pipeline/threads
+        cli/forecast forecast/choosing forecast/evaluating forecast/learning forecast/readers forecast/table
+        forecast/work forecast/works pipeline/threads
     """,
     "forecast/test_rates.py": "forecast/machine",
     "forecast/test_sizes.py": "forecast/tokens",

@@ -12,7 +12,7 @@ from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
 from tdro.artifacts.layout import TEXTS, Layout, sampled
 from tdro.config import mixturenames
-from tdro.pipeline import start, threads
+from tdro.pipeline import experts, start, threads
 
 ROOT = Path(workflow.current_basedir).parent.parent
 
@@ -105,7 +105,7 @@ wildcard_constraints:
     retriever=one_of(f"untrained/{name}" for name in JOBS.untrained)
     + f"|({'|'.join(re.escape(m.name) for m in JOBS.config.models)})/seed\\d+/({mixturenames.NAMES})",
     model="|".join(m.name for m in JOBS.config.models),
-    mixture=mixturenames.NAMES,
+    mixture=mixturenames.ALL,
     course=one_of(JOBS.courses),
     seed=r"\d+",
     fetched=one_of(FETCHED),

@@ -1,5 +1,6 @@
 # What the rules read: functions of a job's wildcards to its files and its parameters.
 import functools
+import json
 
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.config.commands import Miner
@@ -316,9 +317,41 @@ def mixture_weights(wildcards):
     """Weights that rows are sampled by: a retriever's own uniform ones, or those the proxy has learnt."""
     own = mixturenames.parse(wildcards.mixture)
     seed = JOBS.soups.weights_seed(wildcards.seed)
-    if own.kind == "uniform" or own.reweights:
+    if own.kind in ("uniform", experts.WARMUP) or own.reweights:
         return PATHS.weights(wildcards.model, seed, "uniform")
     return PATHS.weights(JOBS.config.proxy, seed, wildcards.mixture)
+
+
+def drawn_before(wildcards):
+    """The plan whose rows come last in a plan of an expert: that of the warm-up."""
+    if mixturenames.parse(wildcards.mixture).kind != "expert":
+        return []
+    return PATHS.run(wildcards.model, wildcards.seed, f"{experts.WARMUP}/plan.parquet")
+
+
+def going_on_from(wildcards):
+    """The model that an expert starts from."""
+    if mixturenames.parse(wildcards.mixture).kind != "expert":
+        return []
+    return PATHS.run(wildcards.model, wildcards.seed, f"{experts.WARMUP}/model")
+
+
+def expert_models(wildcards):
+    """The experts, in the order of the tasks."""
+    names = [experts.expert(task) for task in JOBS.tasks]
+    return [
+        PATHS.run(wildcards.model, wildcards.seed, f"{name}/model") for name in names
+    ]
+
+
+def confirming(wildcards):
+    """Dev scores of a training without each task that merged experts make doubtful."""
+    found = checkpoints.prune_candidates.get(**wildcards).output.candidates
+    asked = json.loads(Path(found).read_text(encoding="utf-8"))["asked"]
+    return [
+        PATHS.dev_scores(wildcards.model, wildcards.seed, experts.without(task))
+        for task in asked
+    ]
 
 
 def tdro_weights(key):
@@ -363,6 +396,11 @@ def mixture_source(wildcards):
         return [PATHS.weights(model, seed, m) for m in JOBS.soups[mixture.name].of]
     if mixture.learnt:
         return PATHS.run(model, seed, f"{mixture.course}/trajectory.parquet")
+    if mixture.of_experts:
+        told = PATHS.experts(
+            model, seed, "prune.json" if mixture.kind == "prune" else "law.json"
+        )
+        return [told, PATHS.weights(model, seed, "uniform")]
     embedded = [PATHS.task_means] if mixture.kind == "chameleon" else []
     return [*embedded, *mixture_data(wildcards), PATHS.weights(model, seed, "uniform")]
 
@@ -375,7 +413,12 @@ def mixture_data(wildcards):
 
 def mixture_options(wildcards):
     """What some mixtures depend on beside their source: the rows of a training, or the seed."""
-    mixture = mixturenames.parse(wildcards.mixture)
+    mixture, asked = mixturenames.parse(wildcards.mixture), JOBS.config.experts
+    read = {"expert": {"rho"}, "mergemix": {"passes", "penalty"}, "transfer": {"eta"}}
+    if mixture.kind in read:
+        keys = asked.model_dump_json(include=read[mixture.kind])
+        rows = f" --rows {JOBS.training_rows()}" if mixture.kind == "mergemix" else ""
+        return f"--experts {quote(keys)}{rows}"
     if mixture.kind == "unimax":
         return f"--rows {JOBS.training_rows(wildcards.mixture)}"
     return f"--seed {wildcards.seed}" if mixture.drawn else ""
@@ -414,6 +457,9 @@ def report_inputs(wildcards):
         for seed in c.seeds
         for file in ("trajectory.parquet", "heaviest_rows.parquet")
     ]
+    for seed in c.seeds:
+        files += [PATHS.dev_scores(c.proxy, seed, name) for name in JOBS.told]
+        files += [PATHS.experts(c.proxy, seed, file) for file in JOBS.told_by]
     plans = ("tdro", "uniform") if JOBS.run_courses else ()
     files += [
         PATHS.run(c.proxy, seed, f"{plan}/plan.parquet")

@@ -4,6 +4,7 @@
 rule plan:
     input:
         weights=mixture_weights,
+        baseline=drawn_before,
         train=kept(train_files),
         seen=past("deduplicated", files=train_files),
     output:
@@ -18,10 +19,11 @@ rule plan:
         "../../envs/data.yaml"
     params:
         **settings(lambda wildcards: JOBS.plan(wildcards.mixture, wildcards.seed)),
+        baseline=option("baseline"),
     message:
         "Planning {wildcards.mixture} training of {wildcards.model}, seed {wildcards.seed}"
     shell:
-        stage("plan --weights {input.weights} --output {output.plan}")
+        stage("plan --weights {input.weights} {params.baseline} --output {output.plan}")
 
 
 rule train:
@@ -32,6 +34,7 @@ rule train:
         seen=past("prepared", "deduplicated", files=trained_files),
         fetched=lambda wildcards: manifest("model", wildcards.model),
         loss_weights=loss_weights,
+        start=going_on_from,
     output:
         # The model of an earlier training stays until the new one takes its place; what tells Snakemake that a training
         # has ended is the mark beside it.
@@ -59,6 +62,7 @@ rule train:
         accelerate=accelerate_config,
         fetched=option("fetched"),
         loss_weights=option("loss_weights"),
+        start=option("start"),
         # No rule's output, so that Snakemake leaves it alone and a killed training resumes.
         checkpoints="checkpoints/{model}/seed{seed}/{mixture}",
         tensorboard="logs/tensorboard/{model}/seed{seed}/{mixture}",
@@ -68,7 +72,7 @@ rule train:
         launch(
             "train --plan {input.plan} --output {output.model}"
             " --checkpoints {params.checkpoints} --tensorboard {params.tensorboard} {params.fetched}"
-            " {params.loss_weights}"
+            " {params.loss_weights} {params.start}"
         )
 
 

@@ -1,10 +1,17 @@
 """Leave-one-out utilities: planted ones are found, and chance is not."""
 
+import json
+import logging
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from tdro.evaluation.prune import dropped, utilities
+from tdro.artifacts.files import write_json, write_table
+from tdro.artifacts.schemas import DEV_SCORES
+from tdro.config.commands import PruneJob
+from tdro.errors import UserError
+from tdro.evaluation.prune import dropped, prune, utilities
 
 SETTINGS = {"confidence": 0.95, "samples": 2000, "seed": 1}
 SIZES = {"faq": 150, "web": 300}
@@ -84,3 +91,51 @@ def test_retrievers_of_other_queries_are_refused():
     whole, without = planted({"a": 0.0})
     with pytest.raises(ValueError, match="same queries"):
         utilities(whole, {"a": [{"faq": without["a"][0]["faq"]}]}, **SETTINGS)
+
+
+def write_scores(file, ranks):
+    names = [name for name, values in ranks.items() for _ in values]
+    values, rows = np.concatenate(list(ranks.values())), [n for of in ranks.values() for n in range(len(of))]
+    # A loss that says the opposite, and counts for nothing.
+    write_table(file, {"dataset": names, "query": rows, "loss": values, "reciprocal_rank": values}, DEV_SCORES)
+    return file
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Dev scores with all of five tasks and without each of two that are asked about, of which one harms."""
+    (whole,), without = planted({"ugly": -0.05, "idle": 0.0})
+    merged = {task: {"mean": -0.01, "low": -0.02, "high": -0.001, "p": 0.01} for task in "abcd"}
+    asked = {"tasks": ["a", "b", "idle", "c", "ugly"], "merged": merged, "asked": list(without)}
+    write_json(tmp_path / "candidates.json", asked)
+    left = [write_scores(tmp_path / f"{task}.parquet", scored) for task, (scored,) in without.items()]
+    return tmp_path / "candidates.json", write_scores(tmp_path / "whole.parquet", whole), left, tmp_path / "prune.json"
+
+
+def test_a_task_that_a_training_without_it_confirms_is_dropped(files, caplog):
+    candidates, whole, without, output = files
+    with caplog.at_level(logging.INFO):
+        prune(candidates, whole, without, output, PruneJob(samples=2000))
+    found = json.loads(output.read_text())
+    assert (found["dropped"], found["kept"]) == (["ugly"], ["a", "b", "idle", "c"])
+    assert found["trained"]["ugly"]["high"] < 0 < found["trained"]["idle"]["high"]
+    # Five tasks were looked at, so that the p of each of the two is multiplied by 5 or 4.
+    assert found["trained"]["ugly"]["holm"] == pytest.approx(5 * found["trained"]["ugly"]["p"])
+    assert "ugly: -0.0" in caplog.text and "for all tasks: dropped" in caplog.text
+
+
+def test_nothing_to_drop_is_said(files, caplog):
+    candidates, whole, _, output = files
+    write_json(candidates, json.loads(candidates.read_text()) | {"asked": []})
+    with caplog.at_level(logging.INFO):
+        prune(candidates, whole, [], output, PruneJob())
+    assert json.loads(output.read_text())["kept"] == ["a", "b", "idle", "c", "ugly"]
+    assert "no task can be told to harm, so prune is uniform" in caplog.text
+
+
+def test_a_training_without_each_task_asked_about_is_needed(files):
+    candidates, whole, without, output = files
+    with pytest.raises(
+        UserError, match=r"candidates\.json asks about 2 tasks; name a file of dev scores for each, not 1"
+    ):
+        prune(candidates, whole, without[:1], output, PruneJob())

@@ -11,7 +11,9 @@ from toyjobs import ROOT, read_in
 
 from tdro.artifacts.layout import Layout
 from tdro.cli.main import main
+from tdro.evaluation.dev_pool import HARD, POOL
 from tdro.forecast import cost, models
+from tdro.forecast.choosing import OWN, SHARED
 from tdro.forecast.forecast import of_jobs, scoring_jobs
 from tdro.forecast.machine import this_machine
 from tdro.forecast.rates import ROWS as ROWS_A_SECOND
@@ -51,6 +53,7 @@ def made(tmp_path, monkeypatch, tiny_base):
     shutil.copytree(tiny_base, tmp_path / "base")
     shutil.copytree(tiny_base, tmp_path / "embedder")
     (tmp_path / "embedder/modules.json").write_text("[]")
+    (tmp_path / "b.jsonl").write_text('["another question", "its answer"]\n')
     return read_in(tmp_path, monkeypatch, CONFIG, REGISTRY)
 
 
@@ -90,15 +93,20 @@ SOUPS += (
     "soups: {both: {of: [uniform, curr]}, five: {of: [mean], seeds: 5}, bags: {of: [bag80-1, bag80-2], base: 0.5}}\n"
 )
 SOUPS = SOUPS.replace(", layers: 1", "").replace("./base", "./embedder")
+#: Experts of three tasks, and what is chosen by them on dev rows and a benchmark.
+EXPERTS = CONFIG.replace("curr, proportional]", "mergemix, transfer, prune, without-code, longer]")
+EXPERTS += "dev: [dev_rows, wiki]\nexperts: {candidates: 50}\n"
+WITH_DEV = THREE.replace("{category: web", "{dev: 20, category: web")
+WITH_DEV += f"  wiki: {{{ENTRY}, {ROWS}}}\n".replace("a.jsonl", "b.jsonl")
 
 
 @pytest.mark.parametrize(
     ("config", "registry"),
     [
         *[(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (SAMPLED, REGISTRY), (EMBEDDED, THREE)],
-        (SOUPS, REGISTRY),
+        *[(SOUPS, REGISTRY), (EXPERTS, WITH_DEV)],
     ],
-    ids=["each", "one", "scattered", "sampled", "embedded", "soups"],
+    ids=["each", "one", "scattered", "sampled", "embedded", "soups", "experts"],
 )
 def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config, registry):
     made = read_in(tmp_path, monkeypatch, config, registry)
@@ -109,9 +117,22 @@ def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config
         foretold[one.rule] = foretold.get(one.rule, 0) + one.jobs
     gates = ("all", "default", "prepared", "deduplicated")  # they only gather, and take no time
     # Those whose benchmark files lie together are one line.
-    planned["plan"] += planned.pop("plan_tdro")
+    planned["plan"] += planned.pop("plan_tdro", 0)
     planned["derive"] += planned.pop("uniform_weights")
     assert foretold == {rule: number for rule, number in planned.items() if rule not in gates}
+
+
+def test_experts_count_as_short_trainings_and_their_sums_as_reading(made, tmp_path, monkeypatch):
+    before = by_rule(forecast(read_in(tmp_path, monkeypatch, CONFIG, WITH_DEV)))
+    config = CONFIG.replace("proportional]", "proportional, mergemix]") + "dev: [dev_rows]\nexperts: {steps: 0.5}\n"
+    after = by_rule(forecast(read_in(tmp_path, monkeypatch, config, WITH_DEV)))
+    # Of two seeds mergemix takes 10 steps, the warm-up 2 (15 % of 10), each of three experts 5.
+    steps = 2 * (10 + 2 + 3 * 5)
+    assert after["train"].tokens == pytest.approx(before["train"].tokens * (60 + steps) / 60)
+    assert (after["expert_scores"].jobs, after["dev_scores"].jobs) == (2, 8)
+    # The warm-up and forty candidates a seed, against four mixtures.
+    assert after["expert_scores"].tokens == pytest.approx(after["dev_scores"].tokens * 41 / 4)
+    assert (OWN, SHARED) == (1 + HARD, POOL)
 
 
 def test_operations_and_times_are_those_of_arithmetic(made):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdro.artifacts.files import write_table
+from tdro.artifacts.files import write_json, write_table
 from tdro.artifacts.schemas import TRAIN, TRAJECTORY
+from tdro.config.experts import Experts
 from tdro.config.mixturenames import Mixture, of_sizes, parse
 from tdro.errors import UserError
 from tdro.mixtures.derive import derive, uniform
@@ -246,3 +247,22 @@ def test_what_a_source_cannot_give_is_said(tmp_path):
         derive([tmp_path / "w.json"], "random10-1", seed=1)
     with pytest.raises(UserError, match="cannot be read"):
         derive([tmp_path / "missing.json"], "top50")
+
+
+def test_shares_of_experts_of_all_but_one_task_and_of_what_prune_keeps(tmp_path):
+    sizes = {"a": 10, "b-1": 20, "c.d": 30, "e": 5}
+    write_weights(tmp_path / "uniform.json", uniform(sizes))
+    source = [tmp_path / "uniform.json"]
+    found = derive(source, "expert-b-1", experts=Experts(rho=0.6)).weights
+    assert found == pytest.approx({"a": 0.1, "b-1": 0.7, "c.d": 0.1, "e": 0.1})
+    assert derive(source, "without-c.d") == Weights(
+        dict.fromkeys(("a", "b-1", "e"), 1 / 3), {"a": 10, "b-1": 20, "e": 5}
+    )
+    with pytest.raises(UserError, match=r"mixture without-x names none of the tasks \(a, b-1, c\.d, e\)"):
+        derive(source, "without-x")
+    write_json(tmp_path / "prune.json", {"kept": ["e", "a"]})
+    assert derive([tmp_path / "prune.json", *source], "prune").weights == {"e": 0.5, "a": 0.5}
+    with pytest.raises(UserError, match=r"prune takes prune\.json of the experts, and a weights JSON"):
+        derive(source, "prune")
+    with pytest.raises(UserError, match=r"mergemix takes law\.json"):
+        derive([tmp_path / "dev.parquet"], "mergemix")

@@ -125,3 +125,45 @@ def test_weights_are_measured_on_dev_rows_only_where_every_task_has_some(tmp_pat
         read_in(tmp_path, monkeypatch, config, registry)
     made = read_in(tmp_path, monkeypatch, config, registry.replace("faq: {", "faq: {dev: 3, "))
     assert (made.plan(None, 1).rows, made.plan("uniform", 1).rows) == ("dev", "same")
+
+
+EXTRA = "  extra: {category: web, language: en, instruction: Find it., source: {reader: jsonl, path: a.jsonl}}\n"
+THREE = REGISTRY.replace("  code:", f"{EXTRA}  code:")
+ALL_DEV = THREE.replace("{category", "{dev: 3, category")
+
+
+@pytest.mark.parametrize(
+    ("mixture", "dev", "registry", "said"),
+    [
+        (
+            "mergemix",
+            "dev_rows",
+            REGISTRY.replace("{cat", "{dev: 3, cat"),
+            "by an expert of each, and there are 2; from",
+        ),
+        ("mergemix", "wiki", ALL_DEV, r"mergemix is chosen on dev rows of the tasks: set `dev` .*name dev_rows under"),
+        ("prune", "", THREE, "prune is chosen on dev queries, and `dev` names none"),
+        (
+            "transfer",
+            "dev_rows",
+            ALL_DEV.replace("extra: {dev: 3,", "extra: {"),
+            "transfer asks .* 'extra' has no dev rows",
+        ),
+        ("without-codes", "", THREE, r"'without-codes': 'codes' \(did you mean 'code'\?\) is none of the tasks"),
+    ],
+)
+def test_merged_experts_want_three_tasks_and_dev_queries(tmp_path, monkeypatch, mixture, dev, registry, said):
+    config = f"{CONFIG}mixtures: [uniform, {mixture}]\ndev: [{dev}]\n"
+    with pytest.raises(UserError, match=said):
+        read_in(tmp_path, monkeypatch, config, registry + OTHERS)
+
+
+def test_experts_of_fewer_steps_than_tasks_are_remarked_on(tmp_path, monkeypatch):
+    config = f"{CONFIG}mixtures: [uniform, prune]\ndev: [wiki]\ntraining: {{steps: 12}}\n"
+    note = tmp_path / "project.json"
+    (line,) = [
+        line for line in remarks(read_in(tmp_path, monkeypatch, config, THREE + OTHERS), note) if "expert" in line
+    ]
+    assert "an expert takes 2 steps, fewer than there are tasks" in line
+    config += "experts: {steps: 0.25}\n"
+    assert not [one for one in remarks(read_in(tmp_path, monkeypatch, config, THREE + OTHERS), note) if "expert" in one]

@@ -1,0 +1,71 @@
+"""The work of choices: candidates of dev queries, retrievers measured on them, and experts of the tasks merged."""
+
+from collections.abc import Iterator
+
+from tdro.config.registry import Prompted
+from tdro.forecast import cost
+from tdro.forecast.rates import LIGHT, ROWS
+from tdro.forecast.readers import Reader, Readers
+from tdro.forecast.sizes import Sizes, Texts
+from tdro.forecast.work import Work
+from tdro.pipeline.jobs import Jobs
+
+#: Passages that a dev query is ranked among: its own, the positive and the hard ones, and those of all queries of its
+#: dataset (tdro.evaluation.dev_pool).
+OWN, SHARED = 8, 255
+
+
+class Choosing:
+    """What the rules of dev queries do, where a mixture is chosen on them.
+
+    Args:
+        jobs: Jobs of a configuration.
+        sizes: Its texts.
+        readers: Its models.
+    """
+
+    def __init__(self, jobs: Jobs, sizes: Sizes, readers: Readers) -> None:
+        self._jobs, self._sizes, self._readers = jobs, sizes, readers
+
+    def all(self) -> Iterator[Work]:
+        """The work; trainings without a task that `prune` may ask for are not known before."""
+        if not self._jobs.experts:
+            return
+        config, seeds, found = self._jobs.config, len(self._jobs.config.seeds), list(self._asked())
+        searched = sum(passages.number for name, _, passages, _ in found if name not in self._jobs.tasks)
+        light = len(found) * LIGHT["dev_pool"] + searched / ROWS["bm25_passages"]
+        yield Work("dev_pool", len(found), light=light)
+        proxy = self._jobs.model(config.proxy)
+        reader, on_cpu = self._readers.bases[proxy.name], self._readers.on_cpu(proxy)
+        tokens, texts = self._read(reader, found)
+        candidates = 1 + self._jobs.candidates
+        for rule, jobs, times in (
+            ("dev_scores", seeds * len(self._jobs.told), seeds * len(self._jobs.told)),
+            ("expert_scores", seeds, seeds * candidates),
+        ):
+            work = self._readers.reads(rule, jobs, reader, times * tokens, times * texts)
+            yield work._replace(cpu=on_cpu)
+        yield Work("fit_law", seeds, light=seeds * LIGHT["fit_law"])
+        if self._jobs.prunes:
+            yield Work("prune_candidates", seeds, light=seeds * LIGHT["prune"], memory=cost.LIGHT + 100e6)
+            yield Work("prune", seeds, light=seeds * LIGHT["prune"], memory=cost.LIGHT + 100e6)
+
+    def _asked(self) -> Iterator[tuple[str, Texts, Texts, Prompted]]:
+        """Dev queries of each dataset, its corpus, and how both are read."""
+        for name in self._jobs.tests.dev:
+            if name in self._jobs.tasks:
+                task, entry = self._sizes.task(name), self._jobs.tasks[name]
+                yield name, task.queries._replace(number=min(entry.dev, task.queries.number)), task.passages, entry
+            else:
+                test = self._jobs.tests.chosen[name]
+                yield name, self._sizes.queries(name), self._sizes.corpus(test.corpus), test.entry
+
+    @staticmethod
+    def _read(reader: Reader, asked: list[tuple[str, Texts, Texts, Prompted]]) -> tuple[float, float]:
+        """Tokens and texts that measuring one model reads."""
+        tokens = texts = 0.0
+        for name, queries, passages, prompted in asked:
+            ranked = passages._replace(number=min(passages.number, OWN * queries.number + SHARED))
+            tokens += reader.of_queries(queries, name, prompted) + reader.of_passages(ranked, name, prompted)
+            texts += queries.number + ranked.number
+        return tokens, texts
