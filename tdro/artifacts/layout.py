@@ -149,6 +149,10 @@ class Layout:
         """What merged experts tell: dev.parquet, law.json, candidates.json, prune.json."""
         return self.run(model, seed, f"experts/{file}")
 
+    def soup_scores(self, model: str, seed: int | str, mixture: str) -> str:
+        """What a soup and its ingredients score on dev queries, and the share that these have chosen."""
+        return self.run(model, seed, f"{mixture}/soup.json")
+
     def untrained_evaluation(self, name: str) -> str:
         """The same of a retriever that nothing was trained for, such as ``bm25``."""
         return f"{self.results}/untrained/{name}/eval"

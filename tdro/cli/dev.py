@@ -110,4 +110,26 @@ def _prune(options) -> None:
     prune(options.candidates, options.whole, options.without, options.output, job)
 
 
-COMMANDS = (_dev_pool, _dev_scores, _expert_scores, _prune_candidates, _prune)
+@command(
+    "soup-scores",
+    argument("model", type=Path, nargs="+", help="SentenceTransformer folder"),
+    argument("--base", type=Path, metavar="MODEL", help="what they were trained from, as `tdro base` writes it"),
+    paths("output"),
+)
+def _soup_scores(options) -> None:
+    r"""Measure averages of models on dev queries, and each model; choose the share that the base leaves them.
+
+    input    SentenceTransformer folders that differ in the values of their weights only; files as of dev-scores
+    output   a JSON file: mean loss and mean reciprocal rank of each model and average, and the share of the best one
+    settings those of dev-scores, `shares` and `method`
+
+    tdro soup-scores curr/model --base base --output soup.json \
+      --settings '{shares: [0.25, 0.5, 0.75, 1], temperature: 0.02, datasets: {...}}'
+    """
+    from tdro.config.commands import SoupScoresJob
+    from tdro.evaluation.soup_scores import soup_scores
+
+    soup_scores(options.model, read_settings(options, SoupScoresJob), options.output, options.base)
+
+
+COMMANDS = (_dev_pool, _dev_scores, _expert_scores, _prune_candidates, _prune, _soup_scores)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
+from tdro.errors import UserError
 
 
 def _numbers(text: str) -> list[float]:
@@ -87,7 +88,8 @@ def _base(options) -> None:
     argument("model", type=Path, nargs="+", help="SentenceTransformer folder"),
     argument("--weights", type=_numbers, metavar="W,W,...", help="weight of each model; default: all alike"),
     argument("--base", type=Path, metavar="MODEL", help="what they were trained from, as `tdro base` writes it"),
-    argument("--share", type=float, help="part that the average of the models has beside the base, between 0 and 1"),
+    argument("--share", type=float, help="part that the average of the models has beside the base, above 0"),
+    argument("--chosen", type=Path, metavar="FILE", help="what `tdro soup-scores` wrote: take the share that it chose"),
     argument("--method", choices=["linear", "multislerp"], default="linear", help="default: linear"),
     paths("output"),
     settings=False,
@@ -101,10 +103,13 @@ def _merge(options) -> None:
     tdro merge seed1/curr/model seed2/curr/model --output soup
     tdro merge curr/model --base base --share 0.5 --output half-way
     """
+    from tdro.evaluation.soups import read
     from tdro.training.merge import merge
 
-    given = {name: getattr(options, name) for name in ("base", "share", "method")}
-    merge(options.model, options.output, options.weights, **given)
+    if options.chosen and options.share is not None:
+        raise UserError("--share and --chosen each say the part that the models have; give one of them.")
+    share = read(options.chosen).chosen if options.chosen else options.share
+    merge(options.model, options.output, options.weights, base=options.base, share=share, method=options.method)
 
 
 COMMANDS = (_plan, _train, _base, _merge)

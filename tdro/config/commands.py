@@ -16,6 +16,7 @@ from tdro.config.prompts import Prompts
 from tdro.config.registry import BenchmarkRows, Prompted, Source, TaskRows
 from tdro.config.schema import Report
 from tdro.config.sections import Name, Section, Seed, Unwatched
+from tdro.config.soups import Method, TriedShare
 from tdro.config.training import Mixture, Tdro, Training
 
 #: The mixture that every difference is measured against.
@@ -224,6 +225,23 @@ class PruneJob(Section):
     """Decides the resamples."""
 
 
+class SoupScoresJob(DevScoresJob):
+    """``tdro soup-scores``."""
+
+    shares: list[TriedShare] = Field([])
+    """Parts of the trained models beside the base to try; none for a soup without it."""
+    method: Method = "linear"
+
+
+class Curve(Section):
+    """Soups that differ in their share of the base alone."""
+
+    shares: dict[Mixture, float | None]
+    """Share of the trained models in each; null: dev queries have chosen it."""
+    whole: Mixture | None = None
+    """The mixture that is the soup with a share of 1, where it is one training."""
+
+
 class Content(Section):
     """``tdro report``: models, seeds, mixtures and datasets that a report covers."""
 
@@ -256,6 +274,10 @@ class Content(Section):
     """Mixtures whose dev losses stand beside what merged experts foretell; none where there are no experts."""
     pruned: bool = False
     """Whether tasks were looked for that a training is better off without."""
+    measured_soups: list[Mixture] = Field([])
+    """Averages of models that were compared with their ingredients on dev queries."""
+    curves: dict[Name, Curve] = Field({})
+    """Soups with several shares of the base, by the soup's name."""
     report: Report = Report()
 
     @model_validator(mode="after")

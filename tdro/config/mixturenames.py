@@ -192,11 +192,16 @@ def bagged(percent: float, rows: int) -> int:
     return min(rows, max(2, math.ceil(rows * percent / 100)))
 
 
-def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
+def remarks(names: Sequence[str], tasks: int, shares: Mapping[str, float]) -> Iterator[str]:
     """A sentence on each mixture that keeps one task, each that must equal one before it, each control of none.
 
-    ``top100`` is ``uniform``, ``temperature1`` is ``proportional``, and of three tasks ``top70`` and ``top99`` keep the
-    same two.
+    ``top100`` is ``uniform``, ``temperature1`` is ``proportional``, of three tasks ``top70`` and ``top99`` keep the
+    same two, and ``soup-s@0.5`` is ``soup-s`` where that has a share of 0.5.
+
+    Args:
+        names: The mixtures.
+        tasks: How many tasks there are.
+        shares: The share of each soup that has one without ``@SHARE``, by its name.
     """
     first: dict[Mixture, str] = {}
     for name in names:
@@ -208,6 +213,8 @@ def remarks(names: Sequence[str], tasks: int) -> Iterator[str]:
                 f"{mixture.kind}{math.ceil(200 / tasks)}{draw} keeps two" if tasks > 2 else "leave it out or add tasks"
             )
             yield f"mixture {name} keeps 1 of {tasks} tasks, so that it trains on that task alone; {way}"
+        if mixture.kind == "soup" and not mixture.share:
+            mixture = mixture._replace(share=shares.get(mixture.name))
         same = _plainest(mixture, number, tasks)
         if first.setdefault(same, name) != name:
             yield f"mixtures {first[same]} and {name} are the same for {tasks} tasks; leave one of them out"

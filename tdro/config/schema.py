@@ -19,7 +19,7 @@ from tdro.config.models import Encoding, Model
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Registry, Task
 from tdro.config.sections import LocalPath, Name, Section, Seed
-from tdro.config.soups import Soup
+from tdro.config.soups import ON_DEV, Soup
 from tdro.config.training import Mixture, Sweep, Tdro, Training
 from tdro.errors import UserError
 
@@ -89,7 +89,7 @@ class Config(Section):
     dev: list[Name] = Field([])
     """What choices are made on and nothing is reported of: benchmarks out of the registry, none of which is among
     `benchmarks` or shares passages or a source with one that is; `dev_rows` stands for the dev rows of the tasks
-    (docs/algorithm.md). Only what chooses computes anything for it."""
+    (docs/algorithm.md). Only what chooses computes anything for it, and soups, which it warns of."""
     models: list[Model] = Field(min_length=1)
     """The base models to train."""
     proxy: Name
@@ -188,6 +188,11 @@ class Config(Section):
         for name in self.mixtures:
             mixture = mixturenames.parse(name)
             soup = self.soups.get(mixture.name) if mixture.of_others else None
+            if soup and name == f"soup-{mixture.name}" and soup.base == ON_DEV and not self.dev:
+                raise ValueError(
+                    f"soups.{mixture.name}.base: dev chooses a share on dev queries, and `dev` names none; set "
+                    "dev: [dev_rows], or give `base` a number"
+                )
             alone = soup and len(soup.of) == 1 and (mixture.kind == "averaged" or soup.seeds == 1)
             if alone and not (mixture.kind == "soup" and (mixture.share or soup.base)):
                 raise ValueError(

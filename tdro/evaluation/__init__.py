@@ -10,5 +10,5 @@ what all of this has taken, with the counters of ``energy``.
 
 What choices are made on is measured apart: ``dev_pool`` decides what each dev query is ranked among, ``dev_scores`` how
 well a model tells the positive from the others, ``prune`` which tasks a training is better off without. No report reads
-them.
+them, but for what ``soup_scores`` says of averages of models and their ingredients (``soups``).
 """

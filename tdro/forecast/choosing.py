@@ -1,4 +1,4 @@
-"""The work of choices: candidates of dev queries, retrievers measured on them, and experts of the tasks merged."""
+"""The work of choices: candidates of dev queries, retrievers measured on them, experts and soups merged in memory."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ OWN, SHARED = 8, 255
 
 
 class Choosing:
-    """What the rules of dev queries do, where a mixture is chosen on them.
+    """What the rules of dev queries do, where a mixture or the share of a soup is chosen on them.
 
     Args:
         jobs: Jobs of a configuration.
@@ -29,12 +29,26 @@ class Choosing:
 
     def all(self) -> Iterator[Work]:
         """The work; trainings without a task that `prune` may ask for are not known before."""
+        if self._jobs.experts or self._jobs.measured_soups:
+            found = list(self._asked())
+            yield self._pools(found)
+            yield from self._experts(found)
+            yield from self._soups(found)
+
+    def _pools(self, found: list[tuple[str, Texts, Texts, Prompted]]) -> Work:
+        """BM25 finds the hard negatives of benchmarks; those of a task are mined."""
+        light, largest = len(found) * LIGHT["dev_pool"], 0
+        for name, queries, passages, _ in found:
+            if name not in self._jobs.tasks:
+                light += passages.number / ROWS["bm25_passages"] + queries.number / ROWS["bm25_queries"]
+                largest = max(largest, passages.number)
+        return Work("dev_pool", len(found), light=light, memory=cost.LIGHT + 1500 * largest)
+
+    def _experts(self, found: list[tuple[str, Texts, Texts, Prompted]]) -> Iterator[Work]:
+        """Merged experts and what is told by them."""
         if not self._jobs.experts:
             return
-        config, seeds, found = self._jobs.config, len(self._jobs.config.seeds), list(self._asked())
-        searched = sum(passages.number for name, _, passages, _ in found if name not in self._jobs.tasks)
-        light = len(found) * LIGHT["dev_pool"] + searched / ROWS["bm25_passages"]
-        yield Work("dev_pool", len(found), light=light)
+        config, seeds = self._jobs.config, len(self._jobs.config.seeds)
         proxy = self._jobs.model(config.proxy)
         reader, on_cpu = self._readers.bases[proxy.name], self._readers.on_cpu(proxy)
         tokens, texts = self._read(reader, found)
@@ -49,6 +63,25 @@ class Choosing:
         if self._jobs.prunes:
             yield Work("prune_candidates", seeds, light=seeds * LIGHT["prune"], memory=cost.LIGHT + 100e6)
             yield Work("prune", seeds, light=seeds * LIGHT["prune"], memory=cost.LIGHT + 100e6)
+
+    def _soups(self, found: list[tuple[str, Texts, Texts, Prompted]]) -> Iterator[Work]:
+        """Averages of trained models, and what they are made of."""
+        averages = [
+            self._averages(soup, seed) for soup in self._jobs.measured_soups for seed in self._jobs.config.seeds
+        ]
+        for model in self._jobs.config.models if averages else []:
+            reader = self._readers.bases[model.name]
+            tokens, texts = self._read(reader, found)
+            work = self._readers.reads(
+                "soup_scores", len(averages), reader, sum(averages) * tokens, sum(averages) * texts
+            )
+            yield work._replace(cpu=self._readers.on_cpu(model))
+
+    def _averages(self, soup: str, seed: int) -> int:
+        """Models that a job measures: the ingredients, and the soup with each share."""
+        soups = self._jobs.soups
+        alone = len(soups.made_of(soup, seed)) + soups.has_base(soup)
+        return alone + max(1, len(soups.shares(soup)))
 
     def _asked(self) -> Iterator[tuple[str, Texts, Texts, Prompted]]:
         """Dev queries of each dataset, its corpus, and how both are read."""

@@ -29,6 +29,7 @@ from tdro.config.commands import (
     QueriesJob,
     ReferenceJob,
     SearchCorpusJob,
+    SoupScoresJob,
     TablesJob,
     TrainJob,
 )
@@ -278,6 +279,16 @@ class Jobs:
             return []
         return [name for name in self.config.mixtures if mixturenames.parse(name).kind not in _UNTOLD]
 
+    def soup_scores(self, mixture: str, layout: Layout) -> SoupScoresJob:
+        """Of a soup and of what it is made of."""
+        measured = dict(self.dev_scores(layout))
+        return SoupScoresJob(**measured, shares=self.soups.shares(mixture), method=self.soups.method(mixture))
+
+    @property
+    def measured_soups(self) -> list[str]:
+        """The soups that are compared with their ingredients on dev queries: all, where there are such queries."""
+        return [name for name in self.config.mixtures if self.tests.dev and mixturenames.parse(name).kind == "soup"]
+
     def _dev_dataset(self, name: str, layout: Layout) -> DevDataset:
         corpus, queries = self.tests.files(self.tests.dev[name], name, layout)
         entry = self.tasks[name] if name in self.tasks else self.tests.known[name].entry
@@ -317,6 +328,8 @@ class Jobs:
             sampled=[name for name in self.tests.chosen if self.tests.is_sampled(name)],
             told=self.told,
             pruned=self.prunes,
+            measured_soups=self.measured_soups,
+            curves=self.soups.curves(),
             report=config.report,
         )
 

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 from tdro.config import mixturenames
+from tdro.config.commands import Curve
 from tdro.config.nearest import hint
 from tdro.config.schema import Config
-from tdro.config.soups import Soup
+from tdro.config.soups import ON_DEV, Method, Soup
 from tdro.errors import UserError
 
 
@@ -41,19 +42,58 @@ class Soups:
         soup = self[mixturenames.parse(mixture).name]
         return [Trained(name, seed + turn * self._span) for name in soup.of for turn in range(soup.seeds)]
 
-    def share(self, mixture: str) -> float | None:
-        """The part of trained weights beside the base's; None where ``mixture`` has no base in it."""
+    def shares(self, mixture: str) -> list[float]:
+        """The parts of trained weights beside the base's: one, or several of which dev queries choose.
+
+        None where ``mixture`` has no base in it.
+        """
         parsed = mixturenames.parse(mixture)
-        return parsed.share or (self[parsed.name].base if parsed.kind == "soup" else None)
+        if parsed.kind != "soup":
+            return []
+        if parsed.share:
+            return [parsed.share]
+        soup = self[parsed.name]
+        if soup.base == ON_DEV:
+            return sorted(soup.shares)
+        return [soup.base] if soup.base else []
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """The share of each soup with a base that dev queries do not choose, by its name."""
+        return {name: soup.base for name, soup in self._config.soups.items() if isinstance(soup.base, float)}
 
     def has_base(self, mixture: str) -> bool:
         """Whether it is a soup with the base before training in it."""
-        return self.share(mixture) is not None
+        return bool(self.shares(mixture))
+
+    def is_chosen(self, mixture: str) -> bool:
+        """Whether its share is chosen on dev queries."""
+        return len(self.shares(mixture)) > 1
+
+    def method(self, mixture: str) -> Method:
+        """How its tensors are averaged."""
+        return self[mixturenames.parse(mixture).name].method
 
     def options(self, mixture: str) -> str:
-        """How ``tdro merge`` averages to ``soup-NAME``."""
-        share = [f"--share {self.share(mixture):g}"] if self.has_base(mixture) else []
-        return " ".join([f"--method {self[mixturenames.parse(mixture).name].method}", *share])
+        """How ``tdro merge`` averages to ``soup-NAME``, without a share that is chosen."""
+        shares = self.shares(mixture)
+        share = [f"--share {shares[0]:g}"] if len(shares) == 1 else []
+        return " ".join([f"--method {self.method(mixture)}", *share])
+
+    def curves(self) -> dict[str, Curve]:
+        """The soups of which several shares of the base are among the mixtures, by what their names have in common."""
+        found: dict[str, dict[str, float | None]] = {}
+        for mixture in filter(self.has_base, self._config.mixtures):
+            share = None if self.is_chosen(mixture) else self.shares(mixture)[0]
+            found.setdefault(mixturenames.parse(mixture).name, {})[mixture] = share
+        return {
+            name: Curve(shares=shares, whole=self._whole(name)) for name, shares in found.items() if len(shares) > 1
+        }
+
+    def _whole(self, name: str) -> str | None:
+        """The mixture that a soup without the base would be, where that is one model and among the mixtures."""
+        (first, *others), seeds = self[name].of, self[name].seeds
+        return first if not others and seeds == 1 and first in self._config.mixtures else None
 
     def trainings(self) -> list[Trained]:
         """All trainings of a model, each once."""

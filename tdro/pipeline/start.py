@@ -48,7 +48,7 @@ def unusable(jobs: Jobs, root: Path) -> tuple[list[str], list[str]]:
 def remarks(jobs: Jobs, note: Path) -> list[str]:
     """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
     found = [
-        *mixturenames.remarks(jobs.config.mixtures, len(jobs.tasks)),
+        *mixturenames.remarks(jobs.config.mixtures, len(jobs.tasks), jobs.soups.fixed),
         *same_sources(jobs.tasks, jobs.benchmarks),
         *firstlook.echoing(jobs.config.registry, jobs.tasks),
         *undistilled(jobs),

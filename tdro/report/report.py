@@ -16,7 +16,7 @@ from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
-from tdro.report.scores import controls, forest, gains, previews, queries, reading, rows, tables, terminal
+from tdro.report.scores import controls, curve, forest, gains, previews, queries, reading, rows, soups, tables, terminal
 from tdro.report.stages import costs, counts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, experts, heaviest, shares, stability, sweep
 
@@ -50,6 +50,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     gained, controlled = gains.collect(settings, retrievers), controls.collect(settings, retrievers, results)
     view = (
         _about_scores(settings, results, gained, controlled)
+        | _about_soups(settings, layout, results)
         | _about_weights(settings, layout)
         | _about_stages(settings, layout, logs)
     )
@@ -101,6 +102,19 @@ def _about_scores(
         "cautions": reading.cautions(settings, results),
         "seeds": tables.by_seed(settings, results) if len(settings.seeds) > 1 else [],
         "datasets": tables.by_dataset(settings, results) if IN_DOMAIN in settings.benchmarks else [],
+    }
+
+
+def _about_soups(settings: Content, layout: Layout, results: rows.Results) -> dict:
+    """What the template shows of averages of models."""
+    measured = soups.collect(settings, layout)
+    lines = soups.curves(settings, results, measured)
+    return {
+        "between": soups.warnings(measured),
+        "choices": soups.choices(measured),
+        "souped": soups.tables(settings, measured),
+        "curves": lines,
+        "curve": curve.curve(settings, results, lines),
     }
 
 

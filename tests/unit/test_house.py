@@ -57,6 +57,7 @@ PROVED_BY = {
     "readers/test_fetch.py": "pipeline/fetches readers/hub",
     "readers/test_filekinds.py": "readers/queryfiles",
     "report/scores/test_comparison.py": "report/scores/subjects",
+    "report/scores/test_soups.py": "report/scores/curve",
     "report/scores/test_tables.py": "report/scores/forest",
     "report/test_report.py": "formats report/figures report/plain",
     "retrieval/test_nearest.py": "retrieval/merging retrieval/ondevice",
@@ -64,7 +65,7 @@ PROVED_BY = {
     "training/test_forward.py": "models/features training/meter",
     "training/test_hostwaits.py": "training/finite",
     "training/test_matryoshka.py": "config/dimensions",
-    "training/test_merge.py": "models/alike models/folders models/stored training/base",
+    "training/test_merge.py": "models/alike models/folders models/ingredients models/stored training/base",
 }
 
 

@@ -1,5 +1,7 @@
 """What a choice may have seen, by the files of the real DAG: of a configuration with dev rows and a dev benchmark."""
 
+import shutil
+
 import pytest
 from daggraph import jobs, reached
 
@@ -32,12 +34,14 @@ def files(tmp_path_factory, tiny_base):
     """Makes the DAG of everything there is, of the configuration with another setting of ``tdro.rows``."""
     folder = tmp_path_factory.mktemp("choices")
     (folder / "base").symlink_to(tiny_base)
+    shutil.copytree(tiny_base, folder / "embedder")
+    (folder / "embedder/modules.json").write_text("[]")
     for name in ("faq", "code", "web", "wiki"):
         (folder / f"{name}.jsonl").write_text('["a question", "its answer"]\n')
     (folder / "registry.yaml").write_text(REGISTRY)
 
-    def made(rows):
-        (folder / "config.yaml").write_text(f"{CONFIG}tdro: {{rows: {rows}}}\n")
+    def made(rows, config=CONFIG):
+        (folder / "config.yaml").write_text(f"{config}tdro: {{rows: {rows}}}\n")
         return jobs(folder, "all", "dev")
 
     return made
@@ -62,6 +66,18 @@ def test_no_weight_plan_model_or_choice_has_seen_what_is_reported(files, rows):
     through = reached(found, reported)
     for part in ("train.parquet", "weights/curr.json", "tdro/plan.parquet", "curr/model", "curr/dev.parquet"):
         assert {file for file in through if file.endswith(part)}, part
+
+
+def test_a_share_is_chosen_on_dev_rows_and_has_not_seen_what_is_reported(files):
+    config = CONFIG.replace("mixtures: [", "mixtures: [soup-half, ") + "soups: {half: {of: [curr], base: dev}}\n"
+    found = files("fresh", config.replace("./base, prompts", "./embedder, prompts"))
+    chosen = "results/tiny/seed42/soup-half/"
+    assert {f"{chosen}model", f"{chosen}eval/web.json"} <= reached(found, of(found, "results/dev/wiki.parquet"))
+    reported = of(found, "results/benchmarks/web/", "/heldout/")
+    behind = reached(found, reported, without={"dedup", *GATES})
+    assert f"{chosen}eval/web.json" in behind
+    assert not {f"{chosen}model", f"{chosen}soup.json"} & behind
+    assert {f"{chosen}model", f"{chosen}soup.json"} <= reached(found, reported)
 
 
 def test_the_report_has_not_seen_what_choices_are_made_on(files):

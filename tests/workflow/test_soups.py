@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -10,12 +11,17 @@ from basemodels import save_static
 from running import rules_to_run, snakemake
 from safetensors.torch import load_file
 
+from tdro.artifacts.files import read_table
+from tdro.artifacts.schemas import DEV_SCORES
+from tdro.evaluation.dev_scores import means
+from tdro.evaluation.soups import read
 from tdro.mixtures.weights import read_weights
 
 pytestmark = pytest.mark.workflow
 
 RUN = "results/tiny/seed1"
-MIXTURES = ["uniform", "proportional", "averaged-both", "soup-both", "soup-two", "soup-half@0.25", "soup-half@0.5"]
+SOUPS = ["soup-both", "soup-two", "soup-half", "soup-half@0.25", "soup-half@0.5"]
+MIXTURES = ["uniform", "proportional", "averaged-both", *SOUPS]
 
 
 def write_rows(path, name, rows):
@@ -38,7 +44,7 @@ def project(tmp_path_factory):
     for name, rows in (*sizes.items(), ("web", 20)):
         write_rows(folder / f"{name}.jsonl", name, rows)
     for name in sizes:
-        tasks[name] = entry | {"category": "toy", "negatives": "provided", "held_out": 10}
+        tasks[name] = entry | {"category": "toy", "negatives": "provided", "held_out": 10, "dev": 5}
         tasks[name]["source"] = {"reader": "jsonl", "path": f"{name}.jsonl"}
     web = entry | {"source": {"reader": "jsonl", "path": "web.jsonl"}}
     (folder / "registry.yaml").write_text(yaml.safe_dump({"tasks": tasks, "benchmarks": {"web": web}}))
@@ -46,6 +52,7 @@ def project(tmp_path_factory):
     config = {
         "registry": "registry.yaml",
         "benchmarks": ["in_domain", "web"],
+        "dev": ["dev_rows"],
         "models": [{"name": "tiny", "base": "./base", "prompts": "none"}],
         "proxy": "tiny",
         "seeds": [1],
@@ -54,7 +61,7 @@ def project(tmp_path_factory):
         "soups": {
             "both": {"of": ["uniform", "proportional"]},
             "two": {"of": ["bag50-3"], "seeds": 2, "method": "multislerp"},
-            "half": {"of": ["uniform"]},
+            "half": {"of": ["uniform"], "base": "dev", "shares": [0.25, 0.75, 1]},
         },
         "evaluation": {"untrained": ["base"]},
         "training": {"steps": 4, "batch_size": 8, "warmup_steps": 1, "learning_rate": 0.01, "temperature": 0.05},
@@ -84,6 +91,24 @@ def test_models_are_the_averages_of_trained_ones_and_of_the_base(project):
         expected = base + share * (uniform - base)
         torch.testing.assert_close(weights(project, f"soup-half@{share}"), expected, atol=1e-6, rtol=1e-5)
     assert not (project / "results/tiny/base").exists()
+    chosen = read(project / RUN / "soup-half/soup.json").chosen
+    assert chosen in (0.25, 0.75, 1)
+    torch.testing.assert_close(weights(project, "soup-half"), base + chosen * (uniform - base), atol=1e-6, rtol=1e-5)
+
+
+def test_soups_are_measured_on_dev_queries_as_other_retrievers_are(project):
+    """Against `snakemake dev`, which loads every written model."""
+    asked = ["uniform", "soup-both", "soup-half@0.5"]
+    snakemake(project, *(f"{RUN}/{name}/dev.parquet" for name in asked))
+
+    def measured(name):
+        return np.mean(list(means(read_table(project / RUN / name / "dev.parquet", DEV_SCORES)).values()), axis=0)
+
+    for name in ("soup-both", "soup-half@0.5"):
+        found = read(project / RUN / name / "soup.json")
+        assert found.datasets == ["code", "faq"]
+        for one, written in ((found.ingredients["uniform"], "uniform"), (found.best, name)):
+            assert (one.loss, one.reciprocal_rank) == pytest.approx(measured(written), abs=1e-4)
 
 
 def test_weights_are_the_mean_of_those_that_were_trained_with(project):
@@ -107,7 +132,7 @@ def test_every_soup_is_scored_and_only_what_is_named_is(project):
 def test_another_share_trains_nothing_and_a_finished_run_does_nothing(project):
     assert rules_to_run(project) == set()
     listed = f"mixtures={json.dumps([*MIXTURES, 'soup-half@0.75'])}"
-    assert rules_to_run(project, "--config", listed) == {"base", "derive", "evaluate", "merge", "report"}
+    assert rules_to_run(project, "--config", listed) == {"base", "derive", "evaluate", "merge", "report", "soup_scores"}
 
 
 def test_a_soup_is_packed_with_a_card_that_says_what_it_is(project):

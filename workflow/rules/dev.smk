@@ -1,5 +1,5 @@
 # What choices are made on: candidates of each dev query, decided once, and how a retriever ranks them. Nothing that is
-# reported reads any of it.
+# reported reads any of it, but where a mixture or the share of a soup is chosen by it, and where a soup is compared.
 
 
 rule dev_pool:
@@ -55,6 +55,43 @@ rule dev_scores:
     shell:
         stage(
             "dev-scores --model {input.model} --output {output.scores}",
+            variables="{params.device}",
+        )
+
+
+# A job a soup, though soups of the same models measure these anew: one for all would choose again, and so merge and
+# evaluate again, whenever a mixture is added.
+rule soup_scores:
+    input:
+        models=averaged_models,
+        base=averaged_base,
+        pools=dev_pools,
+        texts=kept(dev_scores_files),
+        seen=past("prepared", files=dev_scores_files),
+    output:
+        scores=ensure(
+            PATHS.soup_scores("{model}", "{seed}", "{mixture}"), non_empty=True
+        ),
+    log:
+        "logs/soup_scores/{model}.seed{seed}.{mixture}.log",
+    benchmark:
+        "logs/soup_scores/{model}.seed{seed}.{mixture}.tsv"
+    wildcard_constraints:
+        mixture=mixturenames.SOUPS,
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: ENCODING_THREADS
+    resources:
+        gpu=0,
+    params:
+        **settings(lambda wildcards: JOBS.soup_scores(wildcards.mixture, PATHS)),
+        base=option("base"),
+        device=device_variables,
+    message:
+        "Measuring averages of {wildcards.model} for {wildcards.mixture} on dev queries, seed {wildcards.seed}"
+    shell:
+        stage(
+            "soup-scores {input.models} {params.base} --output {output.scores}",
             variables="{params.device}",
         )
 

@@ -382,6 +382,13 @@ def averaged_base(wildcards):
     return PATHS.base(wildcards.model) if JOBS.soups.has_base(wildcards.mixture) else []
 
 
+def chosen_share(wildcards):
+    """What says which share they have beside the base, where dev queries choose it."""
+    if not JOBS.soups.is_chosen(wildcards.mixture):
+        return []
+    return PATHS.soup_scores(wildcards.model, wildcards.seed, wildcards.mixture)
+
+
 def trained_with(wildcards):
     """The weights that make a retriever what it is: those of its loss, or those its rows are sampled by."""
     return loss_weights(wildcards) or mixture_weights(wildcards)
@@ -460,6 +467,11 @@ def report_inputs(wildcards):
     for seed in c.seeds:
         files += [PATHS.dev_scores(c.proxy, seed, name) for name in JOBS.told]
         files += [PATHS.experts(c.proxy, seed, file) for file in JOBS.told_by]
+    files += [
+        PATHS.soup_scores(model, seed, mixture)
+        for model, seed in runs
+        for mixture in JOBS.measured_soups
+    ]
     plans = ("tdro", "uniform") if JOBS.run_courses else ()
     files += [
         PATHS.run(c.proxy, seed, f"{plan}/plan.parquet")

@@ -105,6 +105,7 @@ rule merge:
     input:
         models=averaged_models,
         base=averaged_base,
+        chosen=chosen_share,
     output:
         # As of a training.
         model=update(directory(PATHS.run("{model}", "{seed}", "{mixture}/model"))),
@@ -119,11 +120,12 @@ rule merge:
         "../../envs/training.yaml"
     params:
         base=option("base"),
+        chosen=option("chosen"),
         averaged=lambda wildcards: JOBS.soups.options(wildcards.mixture),
     message:
         "Averaging models of {wildcards.model} to {wildcards.mixture}, seed {wildcards.seed}"
     shell:
         stage(
-            "merge {input.models} {params.base} {params.averaged} --output {output.model}",
+            "merge {input.models} {params.base} {params.chosen} {params.averaged} --output {output.model}",
             settings=False,
         )

@@ -52,7 +52,7 @@ def test_a_name_has_one_way_to_be_written(name):
     ],
 )
 def test_mixtures_of_one_task_and_equal_ones_are_told(names, tasks, said):
-    lines = "\n".join(remarks(names, tasks))
+    lines = "\n".join(remarks(names, tasks, {}))
     assert all(words in lines for words in said)
 
 
@@ -60,7 +60,7 @@ def test_mixtures_that_differ_are_not_remarked_on():
     names = ["uniform", "proportional", "temperature2", "temperature3", "unimax2", "curr", "mean", "ema", "loss"]
     names += ["doremi", "top50", "top75", "bottom50", "curr@ratio-0.1", "top50@ratio-0.1", "file-a", "file-b"]
     names += ["shuffled-1", "shuffled-2", "shuffled-1@ratio-0.1", "random50-0", "random50-1", "longer"]
-    assert list(remarks(names, 4)) == []
+    assert list(remarks(names, 4, {})) == []
 
 
 @pytest.mark.parametrize(

@@ -2,35 +2,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from devsets import PLANE, dataset
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from tinymodels import save_words
 from trainings import ENCODING, TASKS, save_untrained
 
-from tdro.artifacts.files import read_table, write_table
-from tdro.artifacts.schemas import CORPUS, DEV_POOL, DEV_SCORES, QUERIES
-from tdro.config.commands import DevDataset, DevScoresJob
+from tdro.artifacts.files import read_table
+from tdro.artifacts.schemas import DEV_SCORES
+from tdro.config.commands import DevScoresJob
 from tdro.config.prompts import TaskPrompts
 from tdro.errors import UserError
 from tdro.evaluation.dev_scores import dev_scores, means, read_dev_sets, score
 from tdro.models.load import load_trained
 from tdro.retrieval.encoder import Encoder
 from tdro.training.losses import own_negatives_loss
-
-PLANE = {"east": [1, 0], "north": [0, 1], "west": [-1, 0], "both": [1, 1], "again": [2, 2]}
-
-
-def dataset(folder, queries, passages, candidates, **prompted):
-    """A dataset with one dev query for each list of candidates, from the second query on."""
-    folder.mkdir(exist_ok=True)
-    ids = [str(n) for n in range(len(passages))]
-    write_table(folder / "corpus.parquet", {"passage_id": ids, "title": [""] * len(ids), "text": passages}, CORPUS)
-    empty = [[]] * (len(queries) + 1)
-    columns = {"query_id": ["x", *map(str, range(len(queries)))], "query": ["not asked", *queries]}
-    write_table(folder / "queries.parquet", columns | {"positives": empty, "negatives": empty}, QUERIES)
-    rows = range(1, len(queries) + 1)
-    write_table(folder / "dev.parquet", {"query": rows, "candidates": candidates}, DEV_POOL)
-    files = {name: str(folder / f"{name}.parquet") for name in ("corpus", "queries")}
-    return DevDataset(**files, candidates=str(folder / "dev.parquet"), **({"instruction": "Find it."} | prompted))
 
 
 @pytest.fixture

@@ -99,17 +99,27 @@ EXPERTS += "dev: [dev_rows, wiki]\nexperts: {candidates: 50}\n"
 WITH_DEV = THREE.replace("{category: web", "{dev: 20, category: web")
 WITH_DEV += f"  wiki: {{{ENTRY}, {ROWS}}}\n".replace("a.jsonl", "b.jsonl")
 
+#: Soups measured on dev queries of a task and of a benchmark, one of whose shares they choose.
+CHOSEN = SOUPS.replace("[in_domain, web]", "[in_domain, web]\ndev: [dev_rows, wiki]")
+CHOSEN = CHOSEN.replace("bags@0.25", "bags, soup-bags@0.25").replace("base: 0.5", "base: dev, shares: [0.2, 1]")
+APART = REGISTRY.replace("held_out: 10", "held_out: 10, dev: 5")
+APART += f"  wiki: {{{ENTRY.replace('a.jsonl', 'b.jsonl')}, {ROWS}}}\n"
+
+#: Experts and soups, which are measured on the same dev queries.
+BOTH = EXPERTS.replace("longer]", "soup-both]") + "soups: {both: {of: [uniform, mergemix]}}\n"
+
 
 @pytest.mark.parametrize(
     ("config", "registry"),
     [
         *[(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (SAMPLED, REGISTRY), (EMBEDDED, THREE)],
-        *[(SOUPS, REGISTRY), (EXPERTS, WITH_DEV)],
+        *[(SOUPS, REGISTRY), (EXPERTS, WITH_DEV), (CHOSEN, APART), (BOTH, WITH_DEV)],
     ],
-    ids=["each", "one", "scattered", "sampled", "embedded", "soups", "experts"],
+    ids=["each", "one", "scattered", "sampled", "embedded", "soups", "experts", "chosen", "both"],
 )
 def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config, registry):
     made = read_in(tmp_path, monkeypatch, config, registry)
+    shutil.copy(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", snakemake(tmp_path, "--dry-run"), re.MULTILINE | re.DOTALL)
     planned = {rule: int(number) for rule, number in map(str.split, listed[1].splitlines()) if rule != "total"}
     foretold = {}
@@ -150,6 +160,15 @@ def test_operations_and_times_are_those_of_arithmetic(made):
     assert found["train"].disk == 6 * 4 * tiny.parameters
     # A forward pass of each planned row, a third of a training.
     assert found["reference"].flops * 3 == pytest.approx(found["optimize"].flops)
+
+
+def test_every_ingredient_and_share_reads_the_dev_queries_and_their_candidates(made, tmp_path, monkeypatch):
+    found = by_rule(forecast(read_in(tmp_path, monkeypatch, CHOSEN, APART)))["soup_scores"]
+    # Of two seeds: uniform, curr and their soup; five and theirs; two bags and the base with one share and with two.
+    averages = 2 * (3 + 6 + 4 + 5)
+    # 5 queries with 7 hard negatives, a positive and the pool; 1000 queries of a benchmark with all of its passages.
+    each = 5 * 16 + (255 + 5 * 8) * 32 + 1000 * 16 + 500 * 32
+    assert found.tokens == pytest.approx(averages * each, rel=0.05)
 
 
 def test_a_longer_training_counts_with_its_steps(made, tmp_path, monkeypatch):

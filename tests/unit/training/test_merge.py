@@ -181,7 +181,8 @@ def test_versions_of_libraries_and_the_last_padding_do_not_matter(pair, tmp_path
         ({"weights": [1.0, -1.0]}, "above 0"),
         ({"share": 0.5}, "belong together"),
         ({"base": True}, "belong together"),
-        ({"base": True, "share": 1.0}, "between 0"),
+        ({"base": True, "share": 1.5}, "above 0"),
+        ({"base": True, "share": 0.0}, "above 0"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(pair, tmp_path, arguments, said):
@@ -214,6 +215,17 @@ def test_a_base_is_written_as_trained_models_are_and_mixed_with_them(kind, tmp_p
             expected = before[name].double() + 0.75 * (after[name].double() - before[name].double())
             assert torch.allclose(tensor.double(), expected, atol=1e-6)
     assert SentenceTransformer(str(tmp_path / "half"), device="cpu").prompts["task"] == "t: "
+
+
+@pytest.mark.parametrize("method", ["linear", "multislerp"])
+def test_a_share_of_1_leaves_nothing_of_the_base(pair, tmp_path, method):
+    models, base = pair
+    merge(models[:1], tmp_path / "alone", base=base, share=1, method=method)
+    merge(models, tmp_path / "whole", base=base, share=1, method=method)
+    merge(models, tmp_path / "without", method=method)
+    for file in ("model.safetensors", "2_Dense/model.safetensors"):
+        assert (tmp_path / "alone" / file).read_bytes() == (models[0] / file).read_bytes()
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
 
 
 def test_a_base_that_finds_nothing_or_is_another_is_refused(pair, tmp_path):
