@@ -53,12 +53,16 @@ class Choosing:
         reader, on_cpu = self._readers.bases[proxy.name], self._readers.on_cpu(proxy)
         tokens, texts = self._read(reader, found)
         candidates = 1 + self._jobs.candidates
-        for rule, jobs, times in (
-            ("dev_scores", seeds * len(self._jobs.told), seeds * len(self._jobs.told)),
-            ("expert_scores", seeds, seeds * candidates),
-        ):
-            work = self._readers.reads(rule, jobs, reader, times * tokens, times * texts)
-            yield work._replace(cpu=on_cpu)
+        measured = seeds * len(self._jobs.told)
+        yield self._readers.reads("dev_scores", measured, reader, measured * tokens, measured * texts)._replace(
+            cpu=on_cpu
+        )
+        work = self._readers.reads(
+            "expert_scores", seeds, reader, seeds * candidates * tokens, seeds * candidates * texts
+        )
+        # Between two candidates the weights of the warm-up and of all experts are read.
+        moved = len(self._jobs.experts) * (reader.network.parameters * cost.FLOAT if reader.network else 0)
+        yield work._replace(cpu=on_cpu, light=seeds * candidates * moved / ROWS["merge"])
         yield Work("fit_law", seeds, light=seeds * LIGHT["fit_law"])
         if self._jobs.prunes:
             yield Work("prune_candidates", seeds, light=seeds * LIGHT["prune"], memory=cost.LIGHT + 100e6)

@@ -59,7 +59,7 @@ def collect(settings: Content, layout: Layout) -> Experts | None:
     pruned, decided = _pruned(settings, layout)
     remarks = [_trust(laws), *_left_out(laws), *_order(compared), *decided]
     lines = [
-        Line(name, [*(signed(value) for value in row), f"{rank:.2f}"])
+        Line(name, [*(signed(round(value, 3) + 0.0) for value in row), f"{rank:.2f}"])
         for name, row, rank in zip(datasets, table, ranks.mean(axis=0), strict=True)
     ]
     foretold = [
@@ -166,7 +166,7 @@ def _heat(datasets: Sequence[str], tasks: Sequence[str], table: np.ndarray) -> M
             corner = column - 0.5, row - 0.5
             axes.add_patch(Rectangle(corner, 1, 1, facecolor=hue, alpha=strength, linewidth=0))
             if len(tasks) <= _NUMBERED:
-                axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=8)
+                axes.text(column, row, f"{round(value, 2) + 0.0:+.2f}", ha="center", va="center", fontsize=8)
         axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(len(datasets) - 0.5, -0.5))
         axes.set_xticks(range(len(tasks)), names[0], rotation=45, ha="right")
         axes.set_yticks(range(len(datasets)), names[1])
