@@ -127,6 +127,8 @@ def prune(candidates: Path, whole: Path, without: Sequence[Path], output: Path, 
         UserError: when a file is missing or wrong, or there are not as many retrievers as tasks asked about.
     """
     content = read_json(candidates)
+    if not isinstance(content, dict) or not {"tasks", "merged", "asked"} <= content.keys():
+        raise UserError(f"{candidates} asks about no tasks; make it with `tdro prune-candidates`.")
     asked, tasks = content["asked"], content["tasks"]
     if len(without) != len(asked):
         raise UserError(

@@ -29,7 +29,7 @@ from tdro.mixtures.weights import read_weights
 log = logging.getLogger(__name__)
 
 #: The smallest mean loss that counts: below it no query is missed.
-_NOTHING = 1e-6
+NOTHING = 1e-6
 #: Rank correlation on mixtures left out below which the law is not to be trusted.
 TRUSTED = 0.5
 
@@ -81,7 +81,7 @@ def fit_law(scores: Path, weights: Path, output: Path, job: FitLawJob) -> None:
     """
     tasks = list(read_weights(weights).sizes)
     names, ratios, datasets, losses = _means(scores, tasks)
-    told_of = np.min(losses, axis=0) > _NOTHING
+    told_of = np.min(losses, axis=0) > NOTHING
     untold = [name for name, told in zip(datasets, told_of, strict=True) if not told]
     if untold:
         log.warning("some mixture misses no dev query of %s; the law leaves that out", ", ".join(untold))

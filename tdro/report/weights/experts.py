@@ -13,7 +13,7 @@ from tdro.artifacts.schemas import DEV_SCORES
 from tdro.config.commands import BASELINE, Content
 from tdro.evaluation.dev_scores import means
 from tdro.formats import listed, probability, signed
-from tdro.mixtures.fit_law import TRUSTED, Told, read_law
+from tdro.mixtures.fit_law import NOTHING, TRUSTED, Told, read_law
 from tdro.mixtures.ratios import mixture_of, ratio_of
 from tdro.mixtures.weights import read_weights
 from tdro.report.figures import HUES, figure, shortened
@@ -115,8 +115,9 @@ def _foretold(settings: Content, layout: Layout, laws: Sequence[Told]) -> list[t
 
 
 def _losses(file: str, law: Told) -> np.ndarray:
+    """Mean dev losses; of a dataset of which no query is missed next to nothing, so that ratios can be taken."""
     found = means(read_table(file, DEV_SCORES))
-    return np.array([found[name][0] for name in law.datasets])
+    return np.maximum([found[name][0] for name in law.datasets], NOTHING)
 
 
 def _order(compared: Sequence[tuple[str, float, float, bool]]) -> list[str]:
@@ -155,7 +156,7 @@ def _interval(found: dict[str, float]) -> str:
 
 def _heat(datasets: Sequence[str], tasks: Sequence[str], table: np.ndarray) -> Markup:
     """A cell for each dev set and expert, the darker the more it helps or harms."""
-    largest = float(np.abs(table).max()) or 1.0
+    largest = float(np.abs(table).max(initial=0.0)) or 1.0
     names = [shortened(name, 24) for name in tasks], [shortened(name, 24) for name in datasets]
     width, height = 2.6 + 0.62 * max(6, len(tasks)), 1.6 + 0.36 * len(datasets)
     with figure("transfer", width, height) as (drawn, svg):

@@ -139,3 +139,6 @@ def test_a_training_without_each_task_asked_about_is_needed(files):
         UserError, match=r"candidates\.json asks about 2 tasks; name a file of dev scores for each, not 1"
     ):
         prune(candidates, whole, without[:1], output, PruneJob())
+    write_json(candidates, {"kept": ["a"]})
+    with pytest.raises(UserError, match=r"candidates\.json asks about no tasks; make it with `tdro prune-candidates`"):
+        prune(candidates, whole, without, output, PruneJob())

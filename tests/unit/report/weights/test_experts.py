@@ -82,5 +82,10 @@ def test_a_law_that_ranks_nothing_and_no_task_to_drop_are_said(tree):
     assert remarks[-1] == "No task can be told to harm, so prune is uniform."
 
 
+def test_trainings_that_miss_no_dev_query_are_alike(tree):
+    write(tree, measured=0.0)
+    assert {line.cells[1] for line in experts.collect(tree.settings, tree.layout).foretold} == {"1.000"}
+
+
 def test_without_experts_there_is_nothing_to_show(tree):
     assert experts.collect(content(), tree.layout) is None
