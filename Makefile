@@ -3,9 +3,10 @@
 # make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two slow cores
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
-# make study   every mixture over three seeds, an hour on two cores (config/study.yaml; results in study/)
+# make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
+#              cores (config/study_wide.yaml, config/study_deep.yaml; results in study/wide and study/deep)
 # make bench   the benchmarks behind docs/performance.md
-# The two demos and the study take away the lock of a run of theirs that was killed, then go on with what is there.
+# The two demos and the studies take away the lock of a run of theirs that was killed, then go on with what is there.
 # All set up .venv first; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,7 +29,9 @@ demo-llm: .venv/installed
 
 # So small trainings are quickest on one core each.
 study: .venv/installed
-	$(call run,study) --set-threads train=1 optimize=1 reference=1
+	$(BIN)/tdro study config/study_wide.yaml --directory study/wide --set-threads train=1 optimize=1 reference=1
+	$(BIN)/tdro study config/study_deep.yaml --directory study/deep --set-threads train=1 optimize=1 reference=1
+	$(BIN)/tdro study --compare study/wide study/deep
 
 # Two files of tests at a time, the long ones first; models are so small that a second thread would only wait.
 test: .venv/installed

@@ -33,6 +33,12 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def trainings(cost: float) -> str:
+    """What a mixture costs: ``1 training``, ``3.1 trainings``."""
+    said = f"{cost:.1f}".removesuffix(".0")
+    return f"{said} training{'' if said == '1' else 's'}"
+
+
 def passes(value: float) -> str:
     """Passes over a dataset: ``120``, ``8.3``, ``0.05``, ``<0.01``."""
     if value >= 9.95:

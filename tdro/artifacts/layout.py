@@ -25,6 +25,13 @@ class ReportFiles(NamedTuple):
     csv: str
 
 
+class StudyFiles(NamedTuple):
+    """What a study ends with: its choice beside what is reported, for programs and for people."""
+
+    json: str
+    text: str
+
+
 class EvaluationFiles(NamedTuple):
     """What the evaluation of a retriever on one benchmark writes."""
 
@@ -120,6 +127,16 @@ class Layout:
     def paper_tables(self) -> str:
         """The paper's tables with our figures."""
         return f"{self.results}/report/tables.md"
+
+    @property
+    def recommendation(self) -> str:
+        """Which mixture to train on, by dev scores alone."""
+        return f"{self.results}/dev/recommendation.json"
+
+    @property
+    def study(self) -> StudyFiles:
+        """The recommendation beside what is reported."""
+        return StudyFiles(f"{self.results}/report/study.json", f"{self.results}/report/study.txt")
 
     def run(self, model: str, seed: int | str, file: str) -> str:
         """A file of a model and seed, such as ``tdro/trajectory.parquet``."""

@@ -25,6 +25,7 @@ def _jobs(options):
     RESULTS,
     argument("--device", metavar="NAME", help="H100, A100, ..., cpu; default: this machine, as `tdro probe` found it"),
     argument("--gpus", type=int, metavar="N", help="of a training; default: those of this machine, or 1"),
+    argument("--study", action="store_true", help="of `tdro study`: dev queries are measured, too"),
     argument("--json", action="store_true", help="print JSON"),
     settings=False,
     made=lambda options: None,
@@ -43,7 +44,7 @@ def _forecast(options) -> None:
     from tdro.forecast.table import as_json, table
 
     jobs, root = _jobs(options)
-    found = of_jobs(jobs, Layout(options.results), root, Asked(options.device, options.gpus))
+    found = of_jobs(jobs, Layout(options.results), root, Asked(options.device, options.gpus), study=options.study)
     print(json.dumps(as_json(found), indent=2) if options.json else table(found))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tdro.artifacts import fulldisk
-from tdro.cli import ask, data, dev, forecast, mining, planrun, results, training, weights
+from tdro.cli import ask, data, dev, forecast, mining, planrun, results, study, training, weights
 from tdro.cli.arguments import Mixed
 from tdro.errors import Unfinished, UserError
 from tdro.models.processes import told_cpu
@@ -21,7 +21,7 @@ from tdro.models.processes import told_cpu
 #: All commands by name, in the order of the walk of the data.
 COMMANDS = {
     command.name: command
-    for module in (data, mining, training, weights, dev, results, ask, forecast, planrun)
+    for module in (data, mining, training, weights, dev, results, study, ask, forecast, planrun)
     for command in module.COMMANDS
 }
 

@@ -242,15 +242,41 @@ class Curve(Section):
     """The mixture that is the soup with a share of 1, where it is one training."""
 
 
-class Content(Section):
-    """``tdro report``: models, seeds, mixtures and datasets that a report covers."""
+class Compared(Section):
+    """What every comparison of mixtures covers."""
 
     models: list[Name] = Field(min_length=1)
-    """Retrievers that were trained and evaluated."""
-    proxy: Name
-    """The model whose trajectory gave the weights."""
+    """Retrievers that were trained and scored."""
     seeds: list[int] = Field(min_length=1)
     mixtures: list[Mixture] = Field(min_length=1)
+    trainings: dict[Mixture, float] = Field({})
+    """What has to be trained for each mixture, in trainings on `uniform` (tdro.pipeline.trainings)."""
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if BASELINE not in self.mixtures:
+            raise ValueError(f"mixtures must contain {BASELINE!r}: every difference is measured against it")
+        return self
+
+    @property
+    def challengers(self) -> list[str]:
+        """The mixtures that are compared with the baseline."""
+        return [mixture for mixture in self.mixtures if mixture != BASELINE]
+
+
+class RecommendJob(Compared):
+    """``tdro recommend``: whose scores a choice is made on."""
+
+    dev: dict[Name, list[Name]] = Field(min_length=1)
+    """Datasets of everything that choices are made on: the tasks with dev rows for `dev_rows`, else the benchmark."""
+
+
+class Content(Compared):
+    """``tdro report``: models, seeds, mixtures and datasets that a report covers."""
+
+    proxy: Name
+    """The model whose trajectory gave the weights."""
     tasks: list[Name] = Field(min_length=1)
     kinds: dict[Name, str] = Field({})
     """Category and language of each task, shown beside its weights."""
@@ -278,12 +304,9 @@ class Content(Section):
     """Averages of models that were compared with their ingredients on dev queries."""
     curves: dict[Name, Curve] = Field({})
     """Soups with several shares of the base, by the soup's name."""
-    report: Report = Report()
 
     @model_validator(mode="after")
-    def _comparable(self) -> Self:
-        if BASELINE not in self.mixtures:
-            raise ValueError(f"mixtures must contain {BASELINE!r}: every difference is measured against it")
+    def _benchmarks_hold_something(self) -> Self:
         empty = [name for name, datasets in self.benchmarks.items() if not datasets]
         if empty:
             raise ValueError(f"benchmark {empty[0]!r} lists no dataset")
@@ -295,11 +318,6 @@ class Content(Section):
     def rows_of(self, mixture: str) -> int | None:
         """Rows that the training of a mixture draws; None where passes are hidden."""
         return self.other_rows.get(mixture, self.training_rows) if self.training_rows else None
-
-    @property
-    def challengers(self) -> list[str]:
-        """The mixtures that are compared with the baseline."""
-        return [mixture for mixture in self.mixtures if mixture != BASELINE]
 
     @property
     def out_of_domain(self) -> list[str]:

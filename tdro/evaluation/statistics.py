@@ -29,25 +29,33 @@ _ROUNDING = 1e-12
 class Difference:
     """A mean difference in the unit of the metric, its confidence interval, and the test against none.
 
-    ``p`` is two-sided, not corrected for other comparisons.
+    ``p`` is two-sided, not corrected for other comparisons. ``effect`` is the mean in units of the standard deviation
+    of a query's difference (:func:`combine`); None where all queries differ alike.
     """
 
     mean: float
     low: float
     high: float
     p: float
+    effect: float | None = None
 
 
 @dataclass(frozen=True)
 class Resamples:
     """A dataset's mean difference: as observed, in bootstrap samples, and with signs flipped at random.
 
-    Shapes (metrics,), (samples, metrics), (samples, metrics).
+    Shapes (metrics,), (samples, metrics), (samples, metrics); ``variance`` is that of a query's difference, (metrics,).
     """
 
     observed: np.ndarray
     bootstrap: np.ndarray
     flipped: np.ndarray
+    variance: np.ndarray
+
+    def metric(self, place: int) -> "Resamples":
+        """Those of one metric."""
+        one = slice(place, place + 1)
+        return Resamples(self.observed[one], self.bootstrap[:, one], self.flipped[:, one], self.variance[one])
 
 
 def resample(differences: np.ndarray, *, samples: int, seed: int | Sequence[int]) -> Resamples:
@@ -71,7 +79,10 @@ def resample(differences: np.ndarray, *, samples: int, seed: int | Sequence[int]
         raise ValueError("differences must be a non-empty matrix of finite numbers")
     drawing, flipping = np.random.default_rng(seed).spawn(2)
     return Resamples(
-        values.mean(axis=0), _resampled_means(values, samples, drawing), _flipped_means(values, samples, flipping)
+        values.mean(axis=0),
+        _resampled_means(values, samples, drawing),
+        _flipped_means(values, samples, flipping),
+        values.var(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1]),
     )
 
 
@@ -85,6 +96,10 @@ def combine(
 
     Without seeds: percentile bootstrap and randomisation test over queries. With the differences of
     two or more seeds, Student's interval over them is part of both.
+
+    The effect size is that of paired data (Sakai, "Statistical Reform in Information Retrieval?", SIGIR Forum 2014):
+    the mean over the standard deviation of the differences, for an average over datasets the root of their mean
+    variance. It says how large a difference is beside what queries differ by; p says how sure it is.
 
     Args:
         parts: Weight and resamples of each dataset, all of as many samples; weights sum to 1 for an average.
@@ -101,7 +116,7 @@ def combine(
     Example:
         >>> part = resample(np.array([[0.25], [0.5], [0.25], [0.0]]), samples=1000, seed=0)
         >>> combine([(1.0, part)], confidence=0.95)
-        [Difference(mean=0.25, low=0.0625, high=0.4375, p=0.26573426573426573)]
+        [Difference(mean=0.25, low=0.0625, high=0.4375, p=0.26573426573426573, effect=1.224744871391589)]
     """
     if not parts:
         raise ValueError("no dataset to compare on")
@@ -117,7 +132,10 @@ def combine(
     low = observed - np.hypot(np.maximum(observed - low, 0), half)
     high = observed + np.hypot(np.maximum(high - observed, 0), half)
     p = [_p(abs(mean), flips, error, freedom) for mean, flips, error in zip(observed, flipped.T, errors, strict=True)]
-    return [Difference(*map(float, values)) for values in zip(observed, low, high, p, strict=True)]
+    spread = np.sqrt(sum((weight * part.variance for weight, part in parts), nothing))
+    effects = [float(mean / one) if one > _ROUNDING else None for mean, one in zip(observed, spread, strict=True)]
+    found = zip(observed.tolist(), low.tolist(), high.tolist(), map(float, p), effects, strict=True)
+    return [Difference(*values) for values in found]
 
 
 def standard_errors(seeds: Sequence[Sequence[float]]) -> np.ndarray:

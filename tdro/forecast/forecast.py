@@ -66,7 +66,9 @@ class Forecast(NamedTuple):
         return sum(line.gpu_hours or 0 for line in self.lines)
 
 
-def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool = True) -> Forecast:
+def of_jobs(
+    jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool = True, study: bool = False
+) -> Forecast:
     """The forecast of a configuration.
 
     Args:
@@ -75,6 +77,7 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool
         root: The project's folder.
         asked: The device; without a name this machine, whose probes count then.
         local: Whether files of models that are on this machine count.
+        study: Of a study, which measures dev queries and chooses, too.
 
     Raises:
         UserError: for a device whose rates nobody has stated.
@@ -84,7 +87,7 @@ def of_jobs(jobs: Jobs, layout: Layout, root: Path, asked: Asked, *, local: bool
     gpus = 0 if on_cpu else asked.gpus or (1 if asked.device else len(machine.gpus))
     sizes = Sizes(jobs, layout)
     works = Works(jobs, sizes, layout, root, gpus, local=local)
-    all_works = works.all()
+    all_works = works.all(study=study)
     speeds, said = _speeds(all_works, asked, machine)
     lines = [_line(work, speeds[work.model, work.cpu], gpus) for work in all_works if work.jobs]
     where = f"{asked.device or machine} ({gpus} GPUs a training)" if gpus else asked.device or str(machine)

@@ -69,7 +69,7 @@ LIGHT = {
     "fetch": 2.0, "prepare_task": 1.2, "prepare_benchmark": 0.7, "prepare_corpus": 0.7, "prepare_queries": 0.7,
     "search": 0.5, "select": 0.5, "dedup": 0.9, "leaks": 1.0, "plan": 0.5, "derive": 0.3, "report": 3.0,
     "evaluate_bm25": 1.4, "merge_rankings": 0.5, "score": 1.4, "task_means": 0.5, "merge": 3.0,
-    "dev_pool": 1.4, "fit_law": 3.0, "prune": 2.0,
+    "dev_pool": 1.4, "fit_law": 3.0, "prune": 2.0, "recommend": 2.0, "overview": 1.0,
 }  # fmt: skip
 #: What such a job does a second (docs/performance.md): pairs prepared, queries deduplicated, bytes compared for leaks,
 #: rows planned, bytes of models read and written to average them. Of `select` and BM25 assumed.

@@ -38,9 +38,9 @@ class Works:
         self.choosing = Choosing(jobs, sizes, self.readers)
         self.mined = {name: (sizes.task(name), jobs.tasks[name]) for name in jobs.mined}
 
-    def all(self) -> list[Work]:
-        """A row a rule and model, in the order of the walk of the data."""
-        before = [*self._data(), *self._mining(), *self._rows(), *self.learning.all(), *self.choosing.all()]
+    def all(self, *, study: bool = False) -> list[Work]:
+        """A row a rule and model, in the order of the walk of the data; of a study, which chooses, too, or of a run."""
+        before = [*self._data(), *self._mining(), *self._rows(), *self.learning.all(), *self.choosing.all(study=study)]
         return [*before, *self.evaluating.all(), *self._report()]
 
     # Data.

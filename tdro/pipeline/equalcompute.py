@@ -1,4 +1,4 @@
-"""How long `longer` trains: `uniform` with the compute that learning weights would have taken.
+"""How much work a training and tDRO are, and how long `longer` trains: with the compute that learning would have taken.
 
 A run of 1,000 steps of 2,048 rows with one hard negative, whose weights take 100 steps of 2,048 rows with seven, reads
 3 texts a row in training and 9 in tDRO. The reference reads these 9 once, tDRO goes over them forward and backward.
@@ -25,8 +25,23 @@ def steps_of_longer(training: Training, tdro: Tdro) -> int:
     The schedule stretches: warm-up and decay cover the same shares of a longer training
     (:func:`tdro.pipeline.equalcompute.lengthened`).
     """
-    learning = tdro.steps * _texts(tdro) * (_TRAINED + _READ)
+    learning = of_learning(tdro) + of_reference(tdro)
     return training.steps - (-learning // (_texts(training) * _TRAINED))
+
+
+def of_training(training: Training) -> int:
+    """Work of a training, in forward passes over a text."""
+    return training.steps * _texts(training) * _TRAINED
+
+
+def of_learning(tdro: Tdro) -> int:
+    """Work of a run of tDRO, without its reference losses."""
+    return tdro.steps * _texts(tdro) * _TRAINED
+
+
+def of_reference(tdro: Tdro) -> int:
+    """Work of the reference losses, which all runs share."""
+    return tdro.steps * _texts(tdro) * _READ
 
 
 def lengthened(training: Training, steps: int) -> Training:

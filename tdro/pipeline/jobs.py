@@ -27,6 +27,7 @@ from tdro.config.commands import (
     PrepareJob,
     PruneJob,
     QueriesJob,
+    RecommendJob,
     ReferenceJob,
     SearchCorpusJob,
     SoupScoresJob,
@@ -46,6 +47,7 @@ from tdro.pipeline.fetches import fetches
 from tdro.pipeline.project import registry_file
 from tdro.pipeline.soups import Soups, weighed
 from tdro.pipeline.testsets import TestSets
+from tdro.pipeline.trainings import Costs
 from tdro.pipeline.untrained import untrained
 
 
@@ -66,6 +68,7 @@ class Jobs:
         soups: Which models are averages of which trainings.
         experts: The warm-up and the experts of the tasks, as mixtures of the proxy, where they are needed.
         tests: What is evaluated.
+        costs: What has to be trained for each mixture.
         fetches: What is fetched, by its kind and name.
     """
 
@@ -78,6 +81,7 @@ class Jobs:
         self.untrained = untrained(config, bool(self.mined))
         self.courses, self.run_courses = courses.courses(config), courses.asked_for(config)
         self.soups, self.experts = Soups(config), experts.trainings(config, self.tasks)
+        self.costs = Costs(self.soups, self.experts, self.courses, self.training)
         self.tests = TestSets(config, registry, self.tasks, self.benchmarks)
         datasets: dict[str, Task | Benchmark] = {**self.tasks, **self.benchmarks}
         sources = {name: entry.source for name, entry in datasets.items()}
@@ -230,11 +234,7 @@ class Jobs:
         Raises:
             UserError: where nothing is named that choices could be made on.
         """
-        if not self.tests.dev:
-            raise UserError(
-                "config: `dev` names nothing that choices could be made on; name benchmarks of the registry that are "
-                "not reported, or `dev_rows` for the dev rows of the tasks."
-            )
+        self._require_dev()
         return DevScoresJob(
             datasets={name: self._dev_dataset(name, layout) for name in sorted(self.tests.dev)},
             encoding=self.config.encoding,
@@ -289,6 +289,13 @@ class Jobs:
         """The soups that are compared with their ingredients on dev queries: all, where there are such queries."""
         return [name for name in self.config.mixtures if self.tests.dev and mixturenames.parse(name).kind == "soup"]
 
+    def _require_dev(self) -> None:
+        if not self.tests.dev:
+            raise UserError(
+                "config: `dev` names nothing that choices could be made on; write `dev: [dev_rows]` there and "
+                f"`dev: 100` for each task of {self.config.registry}, or name benchmarks that are not reported."
+            )
+
     def _dev_dataset(self, name: str, layout: Layout) -> DevDataset:
         corpus, queries = self.tests.files(self.tests.dev[name], name, layout)
         entry = self.tasks[name] if name in self.tasks else self.tests.known[name].entry
@@ -330,8 +337,30 @@ class Jobs:
             pruned=self.prunes,
             measured_soups=self.measured_soups,
             curves=self.soups.curves(),
+            trainings=self.trainings(),
             report=config.report,
         )
+
+    def recommend(self) -> RecommendJob:
+        """Of the choice between the mixtures.
+
+        Raises:
+            UserError: where nothing is named that choices could be made on.
+        """
+        self._require_dev()
+        config = self.config
+        return RecommendJob(
+            models=[m.name for m in config.models],
+            seeds=config.seeds,
+            mixtures=config.mixtures,
+            trainings=self.trainings(),
+            dev={name: self.tests.datasets(name) for name in config.dev},
+            report=config.report,
+        )
+
+    def trainings(self) -> dict[str, float]:
+        """What each mixture costs, in trainings on `uniform`."""
+        return {name: round(self.costs.trainings(name, self.config.seeds[0]), 3) for name in self.config.mixtures}
 
     def tables(self) -> TablesJob:
         """Of the paper's tables; a suite of one benchmark counts its parts."""

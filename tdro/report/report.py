@@ -16,7 +16,20 @@ from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
-from tdro.report.scores import controls, curve, forest, gains, previews, queries, reading, rows, soups, tables, terminal
+from tdro.report.scores import (
+    controls,
+    curve,
+    forest,
+    gains,
+    previews,
+    price,
+    queries,
+    reading,
+    rows,
+    soups,
+    tables,
+    terminal,
+)
 from tdro.report.stages import costs, counts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, experts, heaviest, shares, stability, sweep
 
@@ -93,6 +106,7 @@ def _about_scores(
         "previews": previews.sentence(settings),
         "metrics": [main, *others],
         "forests": [(model, forest.forest(settings, results, model)) for model in compared],
+        "prices": [(model, price.price(settings, results, model)) for model in compared if _has_prices(settings)],
         "cuts": tables.by_dimension(settings, results),
         "findings": [
             *reading.of_controls(controlled),
@@ -116,6 +130,11 @@ def _about_soups(settings: Content, layout: Layout, results: rows.Results) -> di
         "curves": lines,
         "curve": curve.curve(settings, results, lines),
     }
+
+
+def _has_prices(settings: Content) -> bool:
+    """Whether gains out of domain can be shown against what mixtures cost."""
+    return bool(settings.out_of_domain) and set(settings.mixtures) <= set(settings.trainings)
 
 
 def _about_weights(settings: Content, layout: Layout) -> dict:

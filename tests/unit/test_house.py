@@ -59,6 +59,7 @@ PROVED_BY = {
     "report/scores/test_comparison.py": "report/scores/subjects",
     "report/scores/test_soups.py": "report/scores/curve",
     "report/scores/test_tables.py": "report/scores/forest",
+    "report/study/test_recommend.py": "report/study/devscores",
     "report/test_report.py": "formats report/figures report/plain",
     "retrieval/test_nearest.py": "retrieval/merging retrieval/ondevice",
     "text/test_relations.py": "data/echoes",

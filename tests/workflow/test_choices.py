@@ -25,6 +25,8 @@ REGISTRY += "benchmarks:\n" + "".join(f"  {name}: {{{ENTRY % name}}}\n" for name
 #: What may depend on a reported benchmark: scores, what the page says of them and of leaks, and a retriever packed with
 #: its scores.
 REPORTED = ("/eval/", "/rankings/", "results/report/", "results/leaks.parquet")
+#: The choice is made by dev scores alone; the last table of a study shows it beside what is reported.
+CHOICE, TABLE = "results/dev/recommendation.json", {"results/report/study.json", "results/report/study.txt"}
 #: Marks of a point that a run has passed; they hold nothing.
 GATES = ("prepared", "deduplicated")
 
@@ -42,7 +44,7 @@ def files(tmp_path_factory, tiny_base):
 
     def made(rows, config=CONFIG):
         (folder / "config.yaml").write_text(f"{config}tdro: {{rows: {rows}}}\n")
-        return jobs(folder, "all", "dev")
+        return jobs(folder, "all", "dev", "study")
 
     return made
 
@@ -61,10 +63,11 @@ def test_no_weight_plan_model_or_choice_has_seen_what_is_reported(files, rows):
     behind = reached(found, reported, without={"dedup", *GATES}) - reported
     assert {file for file in behind if not any(part in file for part in REPORTED)} == set()
     assert of(found, "/uniform/eval/") <= behind
+    assert CHOICE in of(found, "results/dev/") - behind
     assert "results/report/index.html" in behind
     # The search would find such a way: this one goes through deduplication, to all that is trained and chosen.
     through = reached(found, reported)
-    for part in ("train.parquet", "weights/curr.json", "tdro/plan.parquet", "curr/model", "curr/dev.parquet"):
+    for part in ("train.parquet", "weights/curr.json", "tdro/plan.parquet", "curr/model", "curr/dev.parquet", CHOICE):
         assert {file for file in through if file.endswith(part)}, part
 
 
@@ -83,8 +86,10 @@ def test_a_share_is_chosen_on_dev_rows_and_has_not_seen_what_is_reported(files):
 def test_the_report_has_not_seen_what_choices_are_made_on(files):
     found = files("fresh")
     dev = of(found, "results/benchmarks/wiki/", "results/dev/", "/dev/", "dev.parquet", "dev.digest")
-    assert len(of(found, "results/dev/")) == 3
-    assert reached(found, dev, without={"dedup", *GATES}) == dev
+    assert len(of(found, "results/dev/")) == 4
+    assert reached(found, dev, without={"dedup", *GATES}) == dev | TABLE
+    # And from there no further.
+    assert not [job for job in found if job.rule not in ("overview", "study") and {CHOICE, *TABLE} & set(job.inputs)]
     (report,) = [job for job in found if job.rule == "report"]
     assert not dev.intersection(report.inputs)
 

@@ -214,7 +214,9 @@ def test_make_unlocks_what_a_kill_has_left_and_nothing_else(killed):
 def test_the_recipes_that_run_the_workflow_unlock_its_folder_first():
     recipes = ["make", "--no-print-directory", "-n", "-o", ".venv/installed", "demo", "demo-llm", "study"]
     lines = subprocess.run(recipes, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(lines) == 6
+    studies = [line for line in lines if "tdro study" in line]  # which unlocks by itself
+    lines = [line for line in lines if line not in studies]
+    assert (len(lines), len(studies)) == (4, 3)
     for first, run in zip(lines[::2], lines[1::2], strict=True):
         folder = re.search(r"snakemake --cores all(?:.* --directory (\w+))?", run)[1]
         assert first.split()[1:] == ["workflow/scripts/unlock.py", *([folder] if folder else [])]

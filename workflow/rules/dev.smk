@@ -1,5 +1,6 @@
-# What choices are made on: candidates of each dev query, decided once, and how a retriever ranks them. Nothing that is
-# reported reads any of it, but where a mixture or the share of a soup is chosen by it, and where a soup is compared.
+# What choices are made on: candidates of each dev query, decided once, how a retriever ranks them, and which mixture that
+# speaks for. Nothing that is reported reads any of it, but where a mixture or the share of a soup is chosen by it, where a
+# soup is compared, and in the last table of a study.
 
 
 rule dev_pool:
@@ -96,12 +97,26 @@ rule soup_scores:
         )
 
 
+rule recommend:
+    input:
+        scores=all_dev_scores,
+    output:
+        choice=PATHS.recommendation,
+    log:
+        "logs/recommend/recommend.log",
+    benchmark:
+        "logs/recommend/recommend.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **settings(lambda wildcards: JOBS.recommend()),
+    message:
+        "Choosing a mixture on dev queries"
+    shell:
+        stage("recommend --output {output.choice}")
+
+
 # snakemake --cores all dev
 rule dev:
     input:
-        [
-            PATHS.dev_scores(model.name, seed, mixture)
-            for model in JOBS.config.models
-            for seed in JOBS.config.seeds
-            for mixture in JOBS.config.mixtures
-        ],
+        all_dev_scores,

@@ -160,6 +160,17 @@ def dev_pools(wildcards):
     return [PATHS.dev_pool(name) for name in TESTS.dev]
 
 
+def all_dev_scores(wildcards):
+    """The dev scores of every retriever that is evaluated."""
+    JOBS.recommend()  # says what is missing where there are none
+    return [
+        PATHS.dev_scores(model.name, seed, mixture)
+        for model in JOBS.config.models
+        for seed in JOBS.config.seeds
+        for mixture in JOBS.config.mixtures
+    ]
+
+
 def train_files(wildcards):
     """Training rows of every task."""
     return [PATHS.task(task, "train.parquet") for task in JOBS.tasks]

@@ -43,3 +43,32 @@ rule tables:
         stage(
             "tables --results-csv {input.csv} --paper {input.paper:q} --output {output.tables}"
         )
+
+
+rule overview:
+    input:
+        choice=rules.recommend.output.choice,
+        csv=rules.report.output.csv,
+    output:
+        json=PATHS.study.json,
+        text=PATHS.study.text,
+    log:
+        "logs/overview/overview.log",
+    benchmark:
+        "logs/overview/overview.tsv"
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "Setting the choice beside what is reported"
+    shell:
+        stage(
+            "overview --choice {input.choice} --results-csv {input.csv} --json {output.json} --text {output.text}",
+            settings=False,
+        )
+
+
+# tdro study CONFIG, or: snakemake --cores all study
+rule study:
+    input:
+        rules.overview.output,
+        rules.report.output,

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tdro.config.commands import Content
+from tdro.config.commands import Compared
 from tdro.evaluation.statistics import Difference, Resamples, combine, holm, resample
 from tdro.report.scores.queries import ALL_SEEDS, Runs, Scores
 from tdro.report.scores.subjects import Subject
@@ -33,7 +33,7 @@ class Judged:
 
 
 def compare(
-    settings: Content, subjects: Sequence[Subject], here: Runs, base: Runs, seed: int | str = ALL_SEEDS
+    settings: Compared, subjects: Sequence[Subject], here: Runs, base: Runs, seed: int | str = ALL_SEEDS
 ) -> list[Difference]:
     """The difference of every subject; with several seeds, their spread is part of that of all seeds.
 
@@ -61,13 +61,11 @@ def compare(
 
 def _column(part: Resamples, scores: Scores, subject: Subject) -> Resamples:
     """The resamples of one metric."""
-    place = scores.metrics.index(subject.metric)
-    one = slice(place, place + 1)
-    return Resamples(part.observed[one], part.bootstrap[:, one], part.flipped[:, one])
+    return part.metric(scores.metrics.index(subject.metric))
 
 
 def judge(
-    settings: Content, subjects: Sequence[Subject], compared: Mapping[str, Sequence[Difference]]
+    settings: Compared, subjects: Sequence[Subject], compared: Mapping[str, Sequence[Difference]]
 ) -> dict[str, list[Judged]]:
     """The verdicts on all that is compared with the baseline, such as the mixtures of a model: on each subject.
 
@@ -87,7 +85,7 @@ def judge(
     return judged
 
 
-def _verdict(settings: Content, difference: Difference, corrected: float) -> str:
+def _verdict(settings: Compared, difference: Difference, corrected: float) -> str:
     """Gain or loss where the corrected p lies below 1 minus the confidence and the interval leaves out zero."""
     if corrected >= 1 - settings.report.confidence or difference.low <= 0 <= difference.high:
         return "unclear"

@@ -167,6 +167,7 @@ def _record(settings: Content, row: Row) -> dict:
         "p": row.difference and row.difference.p,
         "p_holm": row.judged and row.judged.holm,
         "comparisons": row.judged and row.judged.comparisons,
+        "effect": row.difference and row.difference.effect,
         "verdict": row.verdict,
         "preview": "yes" if is_preview(settings, row.benchmark, row.dataset) else "",
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tdro.artifacts.layout import IN_DOMAIN
 from tdro.artifacts.schemas import at_dimension
 from tdro.config.commands import BASELINE, Content
-from tdro.formats import METRIC_NAMES, plural, probability, signed
+from tdro.formats import METRIC_NAMES, plural, probability, signed, trainings
 from tdro.report.scores.comparison import bounds
 from tdro.report.scores.previews import marked
 from tdro.report.scores.queries import UNTRAINED
@@ -21,16 +21,18 @@ class Cell:
     difference: str = ""
     interval: str = ""
     p: str = ""
+    effect: str = ""
     verdict: str = ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: its heading, its cells, and a remark beside the heading."""
+    """A row of a table: its heading, its cells, a remark beside the heading, and of a mixture what it costs."""
 
     heading: str
     cells: list[Cell]
     note: str = ""
+    trainings: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def cell(row: Row) -> Cell:
         return Cell(f"{row.score:.3f}")
     holm = row.judged.holm
     p = probability(row.difference.p) + ("" if holm is None else f", Holm {probability(holm)[2:]}")
-    return Cell(f"{row.score:.3f}", signed(row.difference.mean), bounds(row.difference), p, row.verdict)
+    effect = "" if row.difference.effect is None else f"effect {row.difference.effect:+.2f}"
+    return Cell(f"{row.score:.3f}", signed(row.difference.mean), bounds(row.difference), p, effect, row.verdict)
 
 
 def by_mixture(settings: Content, results: Results, metric: str | None = None) -> list[Group]:
@@ -85,7 +88,9 @@ def by_mixture(settings: Content, results: Results, metric: str | None = None) -
     """
 
     def line(model: str, mixture: str, heading: str, note: str = "") -> Line:
-        return Line(heading, [_cell(results, model, mixture, c.benchmark, metric) for c in columns(settings)], note)
+        cost = settings.trainings.get(mixture)
+        cells = [_cell(results, model, mixture, c.benchmark, metric) for c in columns(settings)]
+        return Line(heading, cells, note, "" if cost is None else trainings(cost).split()[0])
 
     untrained = [line(name, UNTRAINED, name) for name in settings.untrained]
     groups = [Group(UNTRAINED, untrained)] if untrained else []

@@ -116,6 +116,17 @@ def test_the_randomisation_test_finds_what_is_there():
     assert sum(found) >= 95
 
 
+def test_the_effect_size_is_the_mean_over_the_spread_of_differences():
+    random = np.random.default_rng(8)
+    data = {"a": random.normal(0.3, 0.5, 200), "b": random.normal(0.0, 1.0, 50)}
+    alone = compare({"a": data["a"]})
+    # Cohen's d of pairs is t over the root of n.
+    assert alone.effect == pytest.approx(scipy.stats.ttest_1samp(data["a"], 0).statistic / np.sqrt(200))
+    spread = np.sqrt((data["a"].var(ddof=1) + data["b"].var(ddof=1)) / 2)
+    assert compare(data).effect == pytest.approx((data["a"].mean() + data["b"].mean()) / 2 / spread)
+    assert compare({"a": np.full(20, 0.5)}).effect is None
+
+
 def test_no_difference_is_zero_exactly():
     assert compare({"a": np.zeros(50), "b": np.zeros(3)}) == Difference(0, 0, 0, 1)
 

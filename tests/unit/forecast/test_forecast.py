@@ -57,8 +57,8 @@ def made(tmp_path, monkeypatch, tiny_base):
     return read_in(tmp_path, monkeypatch, CONFIG, REGISTRY)
 
 
-def forecast(jobs, device="H100", gpus=8):
-    return of_jobs(jobs, Layout("results"), ROOT, Asked(device, gpus))
+def forecast(jobs, device="H100", gpus=8, **keys):
+    return of_jobs(jobs, Layout("results"), ROOT, Asked(device, gpus), **keys)
 
 
 def by_rule(found):
@@ -107,6 +107,9 @@ APART += f"  wiki: {{{ENTRY.replace('a.jsonl', 'b.jsonl')}, {ROWS}}}\n"
 
 #: Experts and soups, which are measured on the same dev queries.
 BOTH = EXPERTS.replace("longer]", "soup-both]") + "soups: {both: {of: [uniform, mergemix]}}\n"
+#: A study, which measures every retriever on the dev rows of three tasks and on a benchmark.
+STUDIED = "jobs: one\n"
+STUDY = CONFIG + "dev: [dev_rows, wiki]\n" + STUDIED
 
 
 @pytest.mark.parametrize(
@@ -114,18 +117,24 @@ BOTH = EXPERTS.replace("longer]", "soup-both]") + "soups: {both: {of: [uniform, 
     [
         *[(CONFIG, REGISTRY), (OTHERWISE, REGISTRY), (SCATTERED, REGISTRY), (SAMPLED, REGISTRY), (EMBEDDED, THREE)],
         *[(SOUPS, REGISTRY), (EXPERTS, WITH_DEV), (CHOSEN, APART), (BOTH, WITH_DEV)],
+        *[(STUDY, WITH_DEV), (EXPERTS + STUDIED, WITH_DEV), (CHOSEN + STUDIED, APART)],
     ],
-    ids=["each", "one", "scattered", "sampled", "embedded", "soups", "experts", "chosen", "both"],
+    ids=[
+        *("each", "one", "scattered", "sampled", "embedded", "soups", "experts", "chosen", "both"),
+        *("study", "study of experts", "study of soups"),
+    ],
 )
 def test_jobs_are_those_that_snakemake_plans(made, tmp_path, monkeypatch, config, registry):
     made = read_in(tmp_path, monkeypatch, config, registry)
     shutil.copy(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
-    listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", snakemake(tmp_path, "--dry-run"), re.MULTILINE | re.DOTALL)
+    target = ["study"] if config.endswith(STUDIED) else []
+    said = snakemake(tmp_path, *target, "--dry-run")
+    listed = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", said, re.MULTILINE | re.DOTALL)
     planned = {rule: int(number) for rule, number in map(str.split, listed[1].splitlines()) if rule != "total"}
     foretold = {}
-    for one in forecast(made).lines:
+    for one in forecast(made, study=bool(target)).lines:
         foretold[one.rule] = foretold.get(one.rule, 0) + one.jobs
-    gates = ("all", "default", "prepared", "deduplicated")  # they only gather, and take no time
+    gates = ("all", "default", "study", "prepared", "deduplicated")  # they only gather, and take no time
     # Those whose benchmark files lie together are one line.
     planned["plan"] += planned.pop("plan_tdro", 0)
     planned["derive"] += planned.pop("uniform_weights")
@@ -143,6 +152,14 @@ def test_experts_count_as_short_trainings_and_their_sums_as_reading(made, tmp_pa
     # The warm-up and forty candidates a seed, against four mixtures.
     assert after["expert_scores"].tokens == pytest.approx(after["dev_scores"].tokens * 41 / 4)
     assert (OWN, SHARED) == (1 + HARD, POOL)
+
+
+def test_dev_queries_are_read_with_their_candidates(tmp_path, monkeypatch, made):
+    found = by_rule(forecast(read_in(tmp_path, monkeypatch, STUDY, WITH_DEV), study=True))
+    # Of each task 20 queries, cut at 16 tokens, and 20 x 8 + 255 passages, cut at 32; of the benchmark 1000 and 500.
+    tokens = 3 * (20 * 16 + 415 * 32) + 1000 * 16 + 500 * 32
+    assert found["dev_scores"].tokens == pytest.approx(6 * tokens, rel=0.08)
+    assert "dev_scores" not in by_rule(forecast(made))
 
 
 def test_operations_and_times_are_those_of_arithmetic(made):
@@ -283,7 +300,7 @@ def test_no_job_that_scores_a_retriever_of_the_paper_takes_a_working_day(tmp_pat
         assert next(one.seconds for one in whole if one.rule == rule) == pytest.approx(3 * each)
 
 
-@pytest.mark.parametrize("name", ["config", "llm", "study", "paper"])
+@pytest.mark.parametrize("name", ["config", "llm", "study_wide", "study_deep", "paper"])
 def test_every_configuration_here_can_be_foretold(name, tmp_path, monkeypatch):
     monkeypatch.setenv("TDRO_CACHE", str(tmp_path))
     from tdro.artifacts import strictyaml
