@@ -1,8 +1,8 @@
 """Memory and time of every rule up to the learnt weights, by rows a task: whether memory is flat in the rows.
 
-    python benchmarks/load.py FOLDER                               # 100 tasks of 1,000, 10,000 and 100,000 rows
-    python benchmarks/load.py FOLDER --tasks 20 --rows 1000 5000
-    python benchmarks/load.py FOLDER --rows 100000 --runs 0        # print what is there, run nothing
+    python benchmarks/load.py                                      # ten tasks of 1,000 and of 10,000 rows, in ./load
+    python benchmarks/load.py FOLDER --tasks 100 --rows 1000 10000 100000
+    python benchmarks/load.py FOLDER --tasks 100 --rows 100000 --runs 0        # print what is there, run nothing
 
 Texts are made of random words. Miner and base are one static embedding, a vector of 16 numbers a word, so that time is
 that of the data and not of a network; trainings take few steps. Snakemake runs the DAG itself, on one core, and its
@@ -49,9 +49,9 @@ Measured = tuple[int, float, float | None]
 def main() -> None:
     """Make what is missing, run what is to be run, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--tasks", type=int, default=100)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="of a task")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("load"))
+    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000], help="of a task")
     parser.add_argument("--runs", type=int, choices=(0, 1), default=1, help="0 prints what is there")
     options = parser.parse_args()
     found = {}

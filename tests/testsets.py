@@ -90,6 +90,7 @@ def searched(tmp_path, model, tests, parts=1, name="rankings", **more):
 
     whole = tmp_path / f"{name}.parquet"
     files = [tmp_path / name / f"{n}of{parts}.parquet" for n in range(1, parts + 1)]
+    more = {"costs": tmp_path / "costs"} | more
     for number, file in enumerate(files, 1):
         folder = tmp_path / "checkpoints" / name / file.stem
         search_corpus(model, ENCODING, tests, Portion(number, parts), file, folder, **more)

@@ -125,7 +125,8 @@ def search_corpus(
     def finish() -> None:
         write_rankings(output, _best(asked, workspace, shards.shards, dimensions))
         if costs:
-            counts = [workspace.counts(number) for number in range(shards.shards)] + queries.counts()
+            counts = [workspace.counts(number) for number in range(shards.shards)]
+            counts += queries.counts() if first < end else []  # a part without passages has encoded none
             _write_costs(costs, part, list(tests), counts, max(0, end - first), watch)
         workspace.remove()
         queries.remove()
