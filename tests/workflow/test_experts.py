@@ -10,6 +10,7 @@ import torch
 import yaml
 from basemodels import save_static
 from daggraph import jobs, reached
+from greekrows import write_rows
 from running import rules_to_run, snakemake
 from safetensors.torch import load_file
 
@@ -23,17 +24,6 @@ pytestmark = pytest.mark.workflow
 RUN = "results/tiny/seed1"
 TASKS = ["code", "faq.v2", "web-7"]
 MIXTURES = ["uniform", "proportional", "mergemix", "transfer", "prune"]
-WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
-
-
-def write_rows(path, name, rows):
-    """Of Greek words, which the base has tokens for."""
-    with path.open("w") as file:
-        for n in range(rows):
-            said = [WORDS[n % 10], WORDS[n // 10 % 10], WORDS[(3 * n + len(name)) % 10]]
-            row = {"query": f"{name} {n} {' '.join(said)}", "positive": f"{' '.join(reversed(said))} {n} {name}"}
-            row["negatives"] = [f"{name} no {WORDS[(n + k) % 10]} {n + k}" for k in (1, 2)]
-            file.write(json.dumps(row) + "\n")
 
 
 def write_project(folder, **changes):

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from basemodels import save_static
+from greekrows import write_rows
 from running import rules_to_run, snakemake
 from safetensors.torch import load_file
 
@@ -22,17 +23,6 @@ pytestmark = pytest.mark.workflow
 RUN = "results/tiny/seed1"
 SOUPS = ["soup-both", "soup-two", "soup-half", "soup-half@0.25", "soup-half@0.5"]
 MIXTURES = ["uniform", "proportional", "averaged-both", *SOUPS]
-
-
-def write_rows(path, name, rows):
-    """Of Greek words, which the base has tokens for."""
-    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
-    with path.open("w") as file:
-        for n in range(rows):
-            said = [words[n % 10], words[n // 10 % 10], words[(3 * n + len(name)) % 10]]
-            row = {"query": f"{name} {n} {' '.join(said)}", "positive": f"{' '.join(reversed(said))} {n} {name}"}
-            row["negatives"] = [f"{name} no {words[(n + k) % 10]} {n + k}" for k in (1, 2)]
-            file.write(json.dumps(row) + "\n")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A study of a tiny project by `tdro study`, and what mixtures cost by the files of the real DAG."""
 
-import json
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 import yaml
 from basemodels import save_static
 from daggraph import jobs, reached
+from greekrows import write_rows
 from running import environment, rules_to_run
 from toyjobs import ROOT
 
@@ -42,17 +42,6 @@ SOUPS = {
     "seeds": {"of": ["doremi"], "seeds": 2},
     "mean": {"of": ["uniform"], "base": 0.5},
 }
-
-
-def write_rows(path, name, rows):
-    """Of Greek words, which the base has tokens for."""
-    words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
-    with path.open("w") as file:
-        for n in range(rows):
-            said = [words[n % 10], words[n // 10 % 10], words[(3 * n + len(name)) % 10]]
-            row = {"query": f"{name} {n} {' '.join(said)}", "positive": f"{' '.join(reversed(said))} {n} {name}"}
-            row["negatives"] = [f"{name} no {words[(n + k) % 10]} {n + k}" for k in (1, 2)]
-            file.write(json.dumps(row) + "\n")
 
 
 def configuration(**changes):
