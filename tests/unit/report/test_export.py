@@ -79,7 +79,7 @@ def test_the_card_says_what_a_model_was_trained_on_and_how(model):
 def test_a_package_is_a_model_with_weights_and_results(model, tmp_path):
     export(model, "--output", tmp_path / "new" / "mine.tar.gz")
     with tarfile.open(tmp_path / "new" / "mine.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     assert SentenceTransformer(str(tmp_path / "mine")).encode("alpha").shape == (32,)
     assert (tmp_path / "mine" / "weights.json").read_bytes() == (model / "curr.json").read_bytes()
     card = ModelCard.load(tmp_path / "mine" / "README.md")
@@ -153,7 +153,7 @@ def test_a_preview_is_marked_on_the_card_and_is_no_metadata(model, tmp_path):
     scores = ["--scores", model / "web.json", tmp_path / "large@sample.json"]
     main([str(argument) for argument in ("export", *paths, *scores, "--output", tmp_path / "mine.tar.gz")])
     with tarfile.open(tmp_path / "mine.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     card = ModelCard.load(tmp_path / "mine" / "README.md")
     assert [result.dataset_name for result in card.data.eval_results] == ["web"]
     assert "| large (preview) | 0.900 |" in card.text and "| web | 0.500 |" in card.text

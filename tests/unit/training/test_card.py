@@ -35,7 +35,7 @@ def test_no_text_of_the_training_and_no_path_of_the_machine_is_in_a_model_or_pac
     write_weights(tmp_path / "w.json", Weights({"plain": 1.0}, {"plain": 8}))
     export(tmp_path / "model", tmp_path / "w.json", [], tmp_path / "out" / "mine.tar.gz")
     with tarfile.open(tmp_path / "out" / "mine.tar.gz") as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+        archive.extractall(tmp_path / "unpacked")
     for folder in (tmp_path / "model", tmp_path / "unpacked"):
         contents = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
         assert len(contents) > 5
