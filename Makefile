@@ -1,6 +1,6 @@
 # make demo    the whole workflow on embedded real data, on a CPU
 # make demo-llm    the same with a language model as base, as in the paper (config/llm.yaml; results in llm/)
-# make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two slow cores
+# make test    the tests: units, and the real workflow on tiny data, in 18 minutes on two cores
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
