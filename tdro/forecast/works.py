@@ -35,7 +35,6 @@ class Works:
         self.learning = Learning(jobs, sizes, self.readers, root, gpus)
         self.choosing = Choosing(jobs, sizes, self.readers)
         self.evaluating = Evaluating(jobs, sizes, self.readers, gpus)
-        self.choosing = Choosing(jobs, sizes, self.readers)
         self.mined = {name: (sizes.task(name), jobs.tasks[name]) for name in jobs.mined}
 
     def all(self, *, study: bool = False) -> list[Work]:
