@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 import torch
 import yaml
-from basemodels import save_static
 from daggraph import jobs, reached
-from greekrows import write_rows
+from greekrows import write_datasets
 from running import rules_to_run, snakemake
 from safetensors.torch import load_file
 
@@ -28,16 +27,7 @@ MIXTURES = ["uniform", "mergemix", "transfer", "prune"]
 
 def write_project(folder, **changes):
     """Three tasks with dev rows, a benchmark, and a base that finds something by itself."""
-    entry = {"language": "en", "instruction": "Find it."}
-    tasks = {}
-    for name, rows in zip([*TASKS, "wiki"], (60, 50, 40, 20), strict=True):
-        write_rows(folder / f"{name}.jsonl", name, rows)
-    for name in TASKS:
-        tasks[name] = entry | {"category": "toy", "negatives": "provided", "held_out": 5, "dev": 8}
-        tasks[name]["source"] = {"reader": "jsonl", "path": f"{name}.jsonl"}
-    wiki = entry | {"source": {"reader": "jsonl", "path": "wiki.jsonl"}}
-    (folder / "registry.yaml").write_text(yaml.safe_dump({"tasks": tasks, "benchmarks": {"wiki": wiki}}))
-    save_static(folder / "base")
+    write_datasets(folder, dict(zip(TASKS, (60, 50, 40), strict=True)), {"wiki": 20}, held_out=5, dev=8)
     config = {
         "registry": "registry.yaml",
         "benchmarks": ["in_domain", "wiki"],

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from basemodels import save_static
-from greekrows import write_rows
+from greekrows import write_datasets
 from running import rules_to_run, snakemake
 from safetensors.torch import load_file
 
@@ -29,16 +28,7 @@ MIXTURES = ["uniform", "proportional", "averaged-both", *SOUPS]
 def project(tmp_path_factory):
     """A folder in which the whole workflow has run, with a base that finds something by itself."""
     folder = tmp_path_factory.mktemp("soups")
-    entry = {"language": "en", "instruction": "Find it."}
-    sizes, tasks = {"faq": 60, "code": 30}, {}
-    for name, rows in (*sizes.items(), ("web", 20)):
-        write_rows(folder / f"{name}.jsonl", name, rows)
-    for name in sizes:
-        tasks[name] = entry | {"category": "toy", "negatives": "provided", "held_out": 10, "dev": 5}
-        tasks[name]["source"] = {"reader": "jsonl", "path": f"{name}.jsonl"}
-    web = entry | {"source": {"reader": "jsonl", "path": "web.jsonl"}}
-    (folder / "registry.yaml").write_text(yaml.safe_dump({"tasks": tasks, "benchmarks": {"web": web}}))
-    save_static(folder / "base")
+    write_datasets(folder, {"faq": 60, "code": 30}, {"web": 20}, held_out=10, dev=5)
     config = {
         "registry": "registry.yaml",
         "benchmarks": ["in_domain", "web"],

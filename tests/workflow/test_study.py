@@ -5,9 +5,8 @@ import sys
 
 import pytest
 import yaml
-from basemodels import save_static
 from daggraph import jobs, reached
-from greekrows import write_rows
+from greekrows import write_datasets
 from running import environment, rules_to_run
 from toyjobs import ROOT
 
@@ -66,16 +65,8 @@ def configuration(**changes):
 def folder(tmp_path_factory):
     """Three tasks with dev rows, a benchmark that is reported and one that is chosen on, and a configuration."""
     made = tmp_path_factory.mktemp("study")
-    entry, tasks = {"language": "en", "instruction": "Find it."}, {}
-    for name, rows in (("faq", 60), ("code", 40), ("news", 50), ("web", 20), ("wiki", 20)):
-        write_rows(made / f"{name}.jsonl", name, rows)
-        tasks[name] = entry | {"source": {"reader": "jsonl", "path": f"{name}.jsonl"}}
-    benchmarks = {name: tasks.pop(name) for name in ("web", "wiki")}
-    for task in tasks.values():
-        task |= {"category": "toy", "negatives": "provided", "held_out": 8, "dev": 8}
-    (made / "registry.yaml").write_text(yaml.safe_dump({"tasks": tasks, "benchmarks": benchmarks}))
+    write_datasets(made, {"faq": 60, "code": 40, "news": 50}, {"web": 20, "wiki": 20}, held_out=8, dev=8)
     write_weights(made / "old.json", Weights({"faq": 0.5, "code": 0.5}, {"faq": 60, "code": 40}))
-    save_static(made / "base")
     (made / "config.yaml").write_text(configuration())
     return made
 
