@@ -4,13 +4,55 @@ import argparse
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+from tdro.config.nearest import hint, nearest
 
 #: Adds an argument, or several, to a parser.
 Argument = Callable[[argparse.ArgumentParser], Any]
 
 
-class Mixed(argparse.ArgumentParser):
+# What a message calls the values that an option takes.
+_EXPECTED = {int: "a whole number", float: "a number"}
+
+
+class OneSentence(argparse.ArgumentParser):
+    """A parser that says in a sentence what is wrong and what was probably meant; ``--help`` tells the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the sentence and status 2."""
+        self.exit(2, f"{self.prog}: error: {message.removesuffix('.')}. See `{self.prog} --help`.\n")
+
+    def refuse(self, options: list[str]) -> NoReturn:
+        """End over arguments that this parser has no place for."""
+        known = [name[2:] for action in self._actions for name in action.option_strings if name.startswith("--")]
+        first = next((word for word in options if word.startswith("-")), None)
+        if first is None:
+            self.error(f"there is no place for {' '.join(options)!r}")
+        name = first.partition("=")[0]
+        found = nearest(name.lstrip("-"), known)
+        self.error(f"there is no option {name}{f' (did you mean --{found}?)' if found else ''}")
+
+    def _get_value(self, action: argparse.Action, text: str) -> Any:
+        try:
+            return super()._get_value(action, text)
+        except argparse.ArgumentError:
+            if action.type in _EXPECTED:
+                raise argparse.ArgumentError(action, f"expected {_EXPECTED[action.type]}, not {text!r}") from None
+            raise
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        if isinstance(action, argparse._SubParsersAction):
+            raise argparse.ArgumentError(None, f"there is no command {value!r}{hint(str(value), action.choices)}")
+        known = ", ".join(map(str, action.choices))
+        raise argparse.ArgumentError(
+            action, f"{value!r} is none of {known}{hint(str(value), map(str, action.choices))}"
+        )
+
+
+class Mixed(OneSentence):
     """A parser whose positional arguments may stand between and behind options, each where one likes."""
 
     _mixing = False
@@ -45,7 +87,7 @@ class Command(NamedTuple):
         parser = commands.add_parser(self.name, help=summary, description=summary, epilog=details, formatter_class=raw)
         for add_to in self.arguments:
             add_to(parser)
-        parser.set_defaults(run=self.run, made=self.made)
+        parser.set_defaults(run=self.run, made=self.made, parser=parser)
 
 
 def command(
@@ -62,12 +104,19 @@ def argument(*flags: str, **keywords: Any) -> Argument:
     return lambda parser: parser.add_argument(*flags, **keywords)
 
 
+def count(text: str) -> int:
+    """A whole number of 1 or more."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, not {text!r}")
+    return int(text)
+
+
 def paths(*names: str) -> Argument:
     """Required options that are paths."""
     return lambda parser: [parser.add_argument(f"--{name}", type=Path, required=True) for name in names]
 
 
-_THREADS = argument("--threads", type=int, help="CPU threads of this process; default: all")
+_THREADS = argument("--threads", type=count, help="CPU threads of this process; default: all")
 _SETTINGS = argument(
     "--settings", metavar="YAML", help="settings as YAML or JSON text, or @FILE; keys in config/README.md"
 )

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tdro.cli.arguments import argument, command
+from tdro.cli.arguments import argument, command, count
 from tdro.errors import UserError
 
 
@@ -13,7 +13,7 @@ from tdro.errors import UserError
     argument("model", metavar="MODEL"),
     argument("query", nargs="?"),
     argument("--corpus", type=Path, required=True, metavar="FILE", help="passages to search"),
-    argument("--top", type=int, default=5, metavar="N", help="passages to show; default: 5"),
+    argument("--top", type=count, default=5, metavar="N", help="passages to show; default: 5"),
     argument(
         "--prompt",
         metavar="NAME",

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tdro.cli.arguments import RESULTS, argument, command
+from tdro.cli.arguments import RESULTS, argument, command, count
 
 _CONFIG = argument("--configfile", type=Path, default=None, metavar="YAML", help="default: config/config.yaml")
 
@@ -24,7 +24,7 @@ def _jobs(options):
     _CONFIG,
     RESULTS,
     argument("--device", metavar="NAME", help="H100, A100, ..., cpu; default: this machine, as `tdro probe` found it"),
-    argument("--gpus", type=int, metavar="N", help="of a training; default: those of this machine, or 1"),
+    argument("--gpus", type=count, metavar="N", help="of a training; default: those of this machine, or 1"),
     argument("--study", action="store_true", help="of `tdro study`: dev queries are measured, too"),
     argument("--json", action="store_true", help="print JSON"),
     settings=False,

@@ -83,6 +83,7 @@ def _slurm_gpus() -> int:
 
 def launch(options: argparse.Namespace, root: Path) -> None:
     """Start the processes, and return when all have ended; a failure of one ends this process."""
+    log.info("starts tdro %s; looks for the GPUs of this node", options.command[0])
     use_threads(options.threads)  # before torch is loaded to count GPUs, as this may become the job's own process
     name, number = chosen(options.configuration, root, options.gpus, options.nodes)
     threads = -(-options.threads // number)

@@ -13,16 +13,18 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
+import tdro
 from tdro.artifacts import fulldisk
-from tdro.cli import ask, data, dev, forecast, mining, planrun, results, study, training, weights
-from tdro.cli.arguments import Mixed
+from tdro.cli import ask, completion, data, dev, forecast, mining, planrun, results, study, training, weights
+from tdro.cli.arguments import Mixed, OneSentence
+from tdro.cli.said import begins, interrupted
 from tdro.errors import Unfinished, UserError
 from tdro.models.processes import told_cpu
 
 #: All commands by name, in the order of the walk of the data.
 COMMANDS = {
     command.name: command
-    for module in (data, mining, training, weights, dev, results, study, ask, forecast, planrun)
+    for module in (data, mining, training, weights, dev, results, study, ask, forecast, planrun, completion)
     for command in module.COMMANDS
 }
 
@@ -37,7 +39,16 @@ _THREAD_VARIABLES = (
 NOTES = "TDRO_VERSIONS"
 #: Rounds of the garbage collector while libraries are loaded find nothing: fewer of them save a fifth of a job's start.
 _GARBAGE_THRESHOLDS = (200_000, 20, 50)
-_OUTPUT_CLOSED = 128 + 13  # what a shell reports of a process that SIGPIPE ended
+# What a shell reports of a process that SIGPIPE ended, and of one that SIGINT did.
+_OUTPUT_CLOSED, _INTERRUPTED = 128 + 13, 128 + 2
+_EPILOG = """\
+to begin
+  tdro doctor [CONFIG]       whether this machine has what a run needs
+  tdro forecast              what a run will cost
+  snakemake --cores all --configfile CONFIG
+
+`tdro COMMAND --help` explains a command; docs/tutorial.md walks through your own data.
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -49,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     _log_to_stderr()
     try:
         made_by = _made_by(options)
+        begins(options)
         options.run(options)
         _note(options, made_by)
         sys.stdout.flush()
@@ -62,7 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"tdro {options.command}: {stop}", file=sys.stderr)
         sys.exit(Unfinished.STATUS)
     except KeyboardInterrupt:
-        sys.exit(130)
+        print(f"tdro {options.command}: {interrupted(options)}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except Exception as error:
         if (said := _about_files(error)) is None:
             raise
@@ -91,20 +104,26 @@ def command_line(arguments: list[str] | None = None) -> NoReturn:
     os._exit(status or 0)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tdro", description=__import__("tdro").__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Mixed)
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    told = {"description": tdro.__doc__, "epilog": _EPILOG, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    made = OneSentence(prog="tdro", **told)
+    made.add_argument("--version", action="version", version=f"tdro {tdro.__version__}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Mixed)
     for command in COMMANDS.values():
         command.add(commands)
-    return parser
+    return made
 
 
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments; those that are not ours are refused, but of a command that hands them on."""
-    parser = _parser()
-    options, others = parser.parse_known_args(arguments)
+    """The arguments, or without any the help; those that are not ours are refused, but of a command that hands them on."""
+    whole = parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        whole.print_help()
+        sys.exit()
+    options, others = whole.parse_known_args(arguments)
     if others and not hasattr(options, planrun.HANDED_ON):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
+        options.parser.refuse(others)
     setattr(options, planrun.HANDED_ON, others)
     return options
 

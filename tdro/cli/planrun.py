@@ -1,10 +1,9 @@
 """What a run of the workflow would do."""
 
-import os
-import subprocess
 import sys
 
 from tdro.cli.arguments import command
+from tdro.cli.handover import run
 
 #: Name of the option that holds the arguments of a command line that are not ours.
 HANDED_ON = "handed_on"
@@ -33,7 +32,7 @@ def _plan_run(options) -> None:
 
     quietly = ["--quiet", "rules", "progress", "--dry-run"]  # a list of all jobs would take as long again
     line = [sys.executable, "-m", "snakemake", *quietly, *options.handed_on]
-    sys.exit(subprocess.run(line, env=os.environ | {PLANNED: "1"}).returncode)
+    sys.exit(run(line, {PLANNED: "1"}))
 
 
 COMMANDS = (_plan_run,)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, count, paths, read_settings
 from tdro.errors import UserError
 
 _COSTS = argument("--costs", type=Path, metavar="FOLDER", help="folder for time, energy and tokens")
@@ -163,7 +163,7 @@ def _tables(options) -> None:
 @command(
     "show",
     argument("weights", type=Path, nargs="+"),
-    argument("--rows", type=int, help="rows trained on (steps x batch size); default: all tasks' rows"),
+    argument("--rows", type=count, help="rows trained on (steps x batch size); default: all tasks' rows"),
     settings=False,
 )
 def _show(options) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tdro.artifacts.layout import Layout
 from tdro.cli.arguments import RESULTS, argument, command, paths, read_settings
+from tdro.cli.handover import run
 from tdro.cli.planrun import HANDED_ON
 from tdro.errors import UserError
 
@@ -99,11 +100,11 @@ def _run(options) -> None:
     unlock = subprocess.run([sys.executable, str(_ROOT / "workflow/scripts/unlock.py")])
     if unlock.returncode:
         sys.exit(unlock.returncode)
-    done = subprocess.run(_line(file, changes, getattr(options, HANDED_ON)))
+    status = run(_line(file, changes, getattr(options, HANDED_ON)))
     text = Path(Layout().study.text)
-    if not done.returncode and text.is_file() and not set(_DRY) & set(getattr(options, HANDED_ON)):
+    if not status and text.is_file() and not set(_DRY) & set(getattr(options, HANDED_ON)):
         print(text.read_text(encoding="utf-8"), end="")
-    sys.exit(done.returncode)
+    sys.exit(status)
 
 
 def _changes(options) -> dict:

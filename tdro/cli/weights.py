@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, count, paths, read_settings
 
 
 @command("reference", paths("plan", "model", "output", "checkpoints"), RESULTS)
@@ -49,7 +49,7 @@ def _optimize(options) -> None:
     "derive",
     argument("source", type=Path, nargs="+"),
     argument("--mixture", required=True),
-    argument("--rows", type=int, help="rows that a training draws (steps x batch size), for unimaxN and mergemix"),
+    argument("--rows", type=count, help="rows that a training draws (steps x batch size), for unimaxN and mergemix"),
     argument("--seed", type=int, help="seed of the run, for shuffled-N and randomP-N"),
     argument(
         "--experts", metavar="YAML", help="keys of `experts`: rho of expert-TASK, what mergemix and transfer read"

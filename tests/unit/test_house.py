@@ -18,7 +18,9 @@ PROVED_BY = {
     "artifacts/test_files.py": "artifacts/schemas errors",
     "asking/test_ask.py": "asking/embedded asking/hits asking/passagefiles cli/ask report/askline",
     "cli/test_launch.py": "config/launchfiles models/processes",
-    "cli/test_main.py": "__main__ cli/arguments cli/data cli/dev cli/mining cli/results cli/training cli/weights",
+    "cli/test_main.py": """
+        __main__ cli/arguments cli/completion cli/data cli/dev cli/mining cli/results cli/training cli/weights
+    """,
     "config/test_schema.py": """
         config/complaints config/data config/experts config/mining config/models config/nearest config/prompts
         config/registry config/sections config/training

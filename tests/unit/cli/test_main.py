@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import tdro
 from tdro.cli.main import COMMANDS, main
 
 RELEASED = Path(__file__).parents[3] / "resources" / "released_weights"
@@ -24,6 +25,38 @@ def test_help_names_inputs_outputs_and_an_example(command, capsys):
     assert end.value.code == 0
     assert ("input  " in text) == (command != "fetch")
     assert "output  " in text and f"tdro {command}" in text
+
+
+def test_without_a_word_it_prints_the_help_and_asked_for_the_version_that(capsys):
+    for arguments in ((), ("--version",)):
+        with pytest.raises(SystemExit) as end:
+            run(*arguments)
+        assert not end.value.code
+    shown = capsys.readouterr().out
+    assert "usage: tdro" in shown and "    prepare  " in shown and shown.endswith(f"\ntdro {tdro.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        (["plan-r"], ["plan-run"]),
+        (["forecast", "--conf"], ["--configfile"]),
+        (["show", "weights."], ["weights.json"]),
+    ],
+)
+def test_bash_completes_commands_options_and_files(typed, completed, tmp_path, capsys):
+    run("completion", "bash")
+    (tmp_path / "weights.json").touch()
+    asked = f'COMP_WORDS=(tdro {" ".join(typed)}); COMP_CWORD={len(typed)}; _shtab_tdro; echo "${{COMPREPLY[@]}}"'
+    script = f"{capsys.readouterr().out}\n{asked}\n"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == completed, done.stderr
+
+
+def test_zsh_is_told_all_commands(capsys):
+    run("completion", "zsh")
+    script = capsys.readouterr().out
+    assert script.startswith("#compdef tdro\n") and all(f"\n    {name}:" in script for name in COMMANDS)
 
 
 def test_python_m_tdro_is_the_same_and_loads_nothing_heavy():

@@ -28,9 +28,14 @@ def asked(tmp_path, monkeypatch, tiny_base):
         if keywords:  # what the machine is like
             return plainly(line, **keywords)
         lines.append(line)
-        return SimpleNamespace(returncode=status["snakemake"] if "snakemake" in line else 0)
+        return SimpleNamespace(returncode=0)
+
+    def snakemake(line):
+        lines.append(line)
+        return status["snakemake"]
 
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("tdro.cli.study.run", snakemake)
 
     def study(*arguments, ends=0):
         status["snakemake"] = ends
