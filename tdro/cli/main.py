@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments, or without any the help; those that are not ours are refused, but of a command that hands them on."""
+    """The arguments, or without any the help; others than ours are refused, but of a command that hands them on."""
     whole = parser()
     if not (sys.argv[1:] if arguments is None else arguments):
         whole.print_help()
