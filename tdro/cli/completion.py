@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tdro.cli.arguments import argument, command
 
@@ -25,7 +26,7 @@ def _completion(options) -> None:
     print(shtab.complete(whole, options.shell))
 
 
-def _complete_files(parser: argparse.ArgumentParser, files: dict[str, str]) -> None:
+def _complete_files(parser: argparse.ArgumentParser, files: Any) -> None:
     """Mark each argument that is a path, of this parser and of all commands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -106,8 +106,8 @@ def command_line(arguments: list[str] | None = None) -> NoReturn:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    told = {"description": tdro.__doc__, "epilog": _EPILOG, "formatter_class": argparse.RawDescriptionHelpFormatter}
-    made = OneSentence(prog="tdro", **told)
+    raw = argparse.RawDescriptionHelpFormatter
+    made = OneSentence(prog="tdro", description=tdro.__doc__, epilog=_EPILOG, formatter_class=raw)
     made.add_argument("--version", action="version", version=f"tdro {tdro.__version__}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Mixed)
     for command in COMMANDS.values():
