@@ -3,7 +3,6 @@
 It takes a second and spares hours: a job would find out only after all that runs before it.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tdro.artifacts import strictyaml
 from tdro.config.models import Encoding, Model
+from tdro.config.nearest import path_hint
 from tdro.config.registry import Benchmark, Prompted, Source, Task
 from tdro.config.schema import Config
 from tdro.errors import UserError
@@ -148,13 +148,7 @@ def _there(path: str) -> None:
     """Refuse a path, or pattern, where nothing lies; name what is called nearly so."""
     if Path(path).expanduser().exists() or local_files(path):
         return
-    place = Path(path)
-    while not place.parent.exists():
-        place = place.parent
-    beside = [other.name for other in place.parent.iterdir()] if place.parent.is_dir() else []
-    found = difflib.get_close_matches(place.name, beside, n=1)
-    meant = f" (did you mean {str(place.parent / found[0])!r}?)" if found else ""
-    raise Absent(f"nothing lies at {path}{meant}; correct `path` or put the data there.")
+    raise Absent(f"nothing lies at {path}{path_hint(path)}; correct `path` or put the data there.")
 
 
 def _to_come(source: Source) -> bool:

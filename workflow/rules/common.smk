@@ -6,13 +6,11 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from snakemake.exceptions import WorkflowError
-
-from tdro.errors import UserError
 from tdro.artifacts.filestates import nameable, state
 from tdro.artifacts.layout import TEXTS, Layout, sampled
 from tdro.config import mixturenames
 from tdro.pipeline import experts, start, threads
+from tdro.pipeline.refused import Refused, refusing
 
 ROOT = Path(workflow.current_basedir).parent.parent
 
@@ -68,10 +66,8 @@ def launch(command, configuration="{params.accelerate}"):
     )
 
 
-try:
+with refusing():
     JOBS = start.read(config, ROOT, workflow.configfiles)
-except UserError as error:
-    raise WorkflowError(str(error)) from None
 TESTS, REPORT = JOBS.tests, PATHS.report
 # What is fetched, by the name of its manifest.
 FETCHED = {job.key: job for job in JOBS.fetches.values() if job}

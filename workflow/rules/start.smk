@@ -1,6 +1,5 @@
 # What is refused and said before a run goes on: locks, orphans, data that are missing, results of others.
 import functools
-import subprocess
 
 import snakemake.exceptions
 from snakemake.dag import DAG
@@ -13,16 +12,18 @@ from tdro.cli.main import COMMANDS
 from tdro.forecast.forecast import of_jobs
 from tdro.forecast.rates import Asked
 from tdro.forecast.table import as_json, line
+from tdro.pipeline import slurmqueue
+from tdro.pipeline.commandline import check_targets, targets_are_named
 from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
 from tdro.pipeline.mixedversions import warning
 from tdro.pipeline.project import claim
 
 
-class Locked(LockException):
+class Locked(Refused, LockException):
     """What Snakemake says of a locked folder, with the command to type."""
 
     def __init__(self):
-        WorkflowError.__init__(self, explain_lock(Path.cwd(), sys.argv))
+        Refused.__init__(self, explain_lock(Path.cwd(), sys.argv))
 
 
 snakemake.exceptions.LockException = Locked
@@ -57,7 +58,7 @@ DAG.update = find_once
 def refuse_orphans():
     """Start nothing while jobs of a run that was killed go on: two trainings would write the same checkpoints."""
     if found := orphans(Path.cwd()):
-        raise WorkflowError(explain_orphans(Path.cwd(), found))
+        raise Refused(explain_orphans(Path.cwd(), found))
 
 
 def say_what_other_versions_made():
@@ -78,14 +79,18 @@ def say_what_other_versions_made():
             logger.warning(line)
 
 
-def targets_are_named():
-    """Whether the command line names what to make. Snakemake itself tells it only when it has read these files."""
-    from snakemake.cli import get_argument_parser
-
-    try:
-        return bool(get_argument_parser().parse_known_args(sys.argv[1:])[0].targets)
-    except SystemExit:  # not Snakemake's command line
-        return False
+def refuse_unknown_targets():
+    """Say of a name that was asked for and that nothing makes what may have been meant."""
+    if not workflow.is_main_process:
+        return
+    rules = list(workflow.rules)
+    with refusing():
+        check_targets(
+            sys.argv,
+            [rule.name for rule in rules],
+            lambda file: any(rule.is_producer(file) for rule in rules),
+            [model.name for model in JOBS.config.models],
+        )
 
 
 @functools.cache
@@ -102,8 +107,8 @@ def say_what_is_odd():
     if not workflow.is_main_process:
         return
     wrong, to_come = unusable()
-    if wrong and not targets_are_named():
-        raise WorkflowError("\n".join(wrong))
+    if wrong and not targets_are_named(sys.argv):
+        raise Refused("\n".join(wrong))
     for line in [*start.remarks(JOBS, Path(PATHS.project)), *wrong, *to_come]:
         logger.warning(line)
 
@@ -133,12 +138,10 @@ def keep_forecast():
 def claim_results():
     """Note whose results these are; start nothing where they are another registry's, or where data are missing."""
     _, to_come = unusable()
-    if to_come and not targets_are_named():
-        raise WorkflowError("\n".join(to_come))
-    try:
+    if to_come and not targets_are_named(sys.argv):
+        raise Refused("\n".join(to_come))
+    with refusing():
         claim(Path(PATHS.project), JOBS.registry_file, JOBS.registry)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def refuse_jobs_of_a_killed_run():
@@ -146,12 +149,10 @@ def refuse_jobs_of_a_killed_run():
 
     Snakemake would submit them a second time. Left alone they end as usual, and their outputs count.
     """
-    listing = ["squeue", "--me", "--noheader", "--format=%A %Z"]
-    lines = subprocess.check_output(listing, text=True).splitlines()
-    jobs = [line.split(maxsplit=1) for line in lines]
-    left = [job for job, folder in jobs if Path(folder) == Path.cwd()]
+    with refusing():
+        left = slurmqueue.jobs_of(Path.cwd())
     if left:
-        raise WorkflowError(
+        raise Refused(
             f"SLURM still has jobs that an earlier run in this folder has submitted: {', '.join(left)}. Wait until they"
             " have ended, which keeps their work, or cancel them with scancel; then start again."
         )

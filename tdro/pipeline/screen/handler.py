@@ -22,6 +22,7 @@ SILENCE = 60
 # Rules whose log is what they are run for.
 _RESULTS = ("report", "tables")
 _NOTHING = "Nothing to be done"
+_INTERRUPTED = "Terminating processes on user request"
 # Beginnings of Snakemake's lines about itself, which stay in .snakemake/log.
 _ABOUT_ITSELF = (
     "Assuming unrestricted shared filesystem", "Building DAG of jobs", "Using shell:", "host:", "Provided ",
@@ -30,6 +31,7 @@ _ABOUT_ITSELF = (
     "Removing output files of failed job", "DAG of jobs will be updated",
 )  # fmt: skip
 # A command that failed is told by the job's own event, without its 2,000 characters.
+_JOBS_FAILED = "WorkflowError:\nAt least one job did not complete"
 _COMMAND_FAILED = "RuleException:\nCalledProcessError in file"
 _QUIET = {LogEvent.WORKFLOW_STARTED, LogEvent.SHELLCMD, LogEvent.JOB_STARTED, LogEvent.GROUP_INFO, LogEvent.RULEGRAPH}
 
@@ -60,7 +62,7 @@ class Screen(logging.Handler):
         self.console = Console(file=stream, no_color=settings.nocolor or None, highlight=False, soft_wrap=True)
         self.course = Course(logs)
         self._live = live(self.console, self.course) if self.console.is_terminal and not self._quiet else None
-        self._last, self._ended = time.monotonic(), threading.Event()
+        self._last, self._ended, self._interrupted = time.monotonic(), threading.Event(), False
         self._events = {
             LogEvent.RUN_INFO: self._planned,
             LogEvent.JOB_INFO: self._begins,
@@ -128,7 +130,7 @@ class Screen(logging.Handler):
 
     def _fails(self, record) -> None:
         job = self.course.fail(record.jobid)
-        if Quietness.ALL not in self._quiet:
+        if Quietness.ALL not in self._quiet and not self._interrupted:
             self._tell_failure(job, record.rule_name, record.log, record.rule_msg)
 
     def _group_fails(self, record) -> None:
@@ -151,8 +153,14 @@ class Screen(logging.Handler):
         text = record.getMessage()
         if text in ("", "None") or (record.levelno < logging.WARNING and text.startswith(_ABOUT_ITSELF)):
             return
-        if text.startswith(_COMMAND_FAILED):
+        if text.startswith(_COMMAND_FAILED) or (self._interrupted and text.startswith(_JOBS_FAILED)):
             return
+        if text.startswith(_INTERRUPTED):
+            self._interrupted = True  # jobs that end now do not fail
+            text = (
+                f"Stopped by Ctrl-C with {self.course.where()}; jobs under way are told to end. What is done is kept: "
+                "type the same command again to go on, a training from its last checkpoint."
+            )
         style = "red" if record.levelno >= logging.ERROR else "yellow" if record.levelno >= logging.WARNING else ""
         self._print(Text(text, style))
         if text.startswith(_NOTHING) and self._results:

@@ -220,6 +220,18 @@ def test_messages_of_others_pass_and_those_of_snakemake_about_itself_do_not(show
     )
 
 
+def test_ctrl_c_is_told_with_what_is_kept_and_how_to_go_on(show):
+    run = show()
+    run.told(LogEvent.PROGRESS, "", done=3, total=7)
+    run.begins(1, "train")
+    run.told(None, "Terminating processes on user request, this might take some time.")
+    run.told(LogEvent.JOB_ERROR, jobid=1, rule_name="train", rule_msg=None, log=[])
+    run.told(LogEvent.ERROR, "WorkflowError:\nAt least one job did not complete successfully.", logging.ERROR)
+    said = run.said()
+    assert "Stopped by Ctrl-C with 3 of 7 done" in said and said.endswith("from its last checkpoint.\n")
+    assert "type the same command again to go on" in said
+
+
 @pytest.mark.parametrize("changed", ["dryrun", "verbose", "printshellcmds", "debug_dag", "is_worker", "another"])
 def test_snakemakes_own_screen_stays_where_it_is_wanted(changed):
     from snakemake.logging import logger
