@@ -1,4 +1,4 @@
-"""What a run is refused for: a sentence, without the kind of the error and the lines of our rules that Snakemake adds."""
+"""What a run is refused for: a sentence, without the kind of error and the lines of our rules that Snakemake adds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -23,8 +23,8 @@ def jobs_of(folder: Path) -> list[str]:
     """
     if lacking := missing():
         raise UserError(
-            f"`--profile slurm` submits jobs to SLURM, and this machine has no `{lacking[0]}`; start the run on a login "
-            "node of the cluster, or leave the profile out to run the jobs here."
+            f"`--profile slurm` submits jobs to SLURM, and this machine has no `{lacking[0]}`; start the run on a "
+            "login node of the cluster, or leave the profile out to run the jobs here."
         )
     listing = ["squeue", "--me", "--noheader", "--format=%A %Z"]
     try:
