@@ -27,8 +27,8 @@ PACKAGE = DOCS.parent / "tdro"
 #: Folders and single modules of the package, each of which imports only those before it.
 ORDER = [
     *("errors", "formats", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
-    *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "pipeline", "forecast", "cli"),
-    "__main__",
+    *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "pipeline", "forecast"),
+    *("setup", "cli", "__main__"),
 ]
 
 

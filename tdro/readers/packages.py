@@ -48,14 +48,13 @@ def fetch(package: str, sha256: str | None = None) -> Path:
         UserError: when the archive cannot be had, or has another checksum.
     """
     folder = cache_folder() / "packages"
-    cached = _cached(package, sha256, folder)
-    if cached:
-        return cached
+    if found := cached(package, sha256):
+        return found
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
         archive = _download(package, sha256, Path(temporary), folder)
-        if sha256 and (found := digest(archive)) != sha256:
-            raise UserError(_wrong_hash(package, sha256, found, folder))
+        if sha256 and (other := digest(archive)) != sha256:
+            raise UserError(_wrong_hash(package, sha256, other, folder))
         target = folder / archive.name
         archive.replace(target)
     return target
@@ -150,8 +149,9 @@ class Archive:
         return self._file.open(member) if isinstance(self._file, zipfile.ZipFile) else self._file.extractfile(member)
 
 
-def _cached(package: str, sha256: str | None, folder: Path) -> Path | None:
-    for path in sorted(folder.glob("*")):
+def cached(package: str, sha256: str | None = None) -> Path | None:
+    """Its archive in the cache; None where it is not there."""
+    for path in sorted((cache_folder() / "packages").glob("*")):
         if path.is_file() and path.name.endswith(_ENDINGS) and _is_archive_of(path.name, package):
             if sha256 in (None, digest(path)):
                 return path

@@ -64,6 +64,7 @@ PROVED_BY = {
     "report/study/test_recommend.py": "report/study/devscores",
     "report/test_report.py": "formats report/figures report/plain",
     "retrieval/test_nearest.py": "retrieval/merging retrieval/ondevice",
+    "setup/test_doctor.py": "cli/setup setup/findings setup/needs",
     "text/test_relations.py": "data/echoes",
     "training/test_forward.py": "models/features training/meter",
     "training/test_hostwaits.py": "training/finite",

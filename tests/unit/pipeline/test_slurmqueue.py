@@ -28,9 +28,7 @@ def test_jobs_of_the_folder_are_found_and_no_others(programs, tmp_path):
 
 def test_without_slurm_a_sentence_says_where_to_go(programs, tmp_path):
     programs(PROGRAMS[1:], "true")
-    with pytest.raises(
-        UserError, match="this machine has no `sbatch`; start the run on a login node"
-    ):
+    with pytest.raises(UserError, match="this machine has no `sbatch`; start the run on a login node"):
         jobs_of(tmp_path)
 
 
