@@ -80,7 +80,7 @@ def _table(edge: Edge) -> str:
 
 def _code(text: str) -> str:
     """The paths and keys in a text, marked as such."""
-    return re.sub(r"[\w{}/@]*[/.][\w{}/@.]*\w", r"`\g<0>`", text)
+    return re.sub(r"[\w{}/@]*[/.][\w{}/@.]*[\w}/]", r"`\g<0>`", text)
 
 
 def _type(kind: pa.DataType) -> str:

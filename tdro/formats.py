@@ -55,6 +55,11 @@ def weight(value: float) -> str:
     return f"{value:.3f}" if value >= 0.0005 else "<0.001"
 
 
+def loss(value: float | None) -> str:
+    """A mean loss: ``1.234``; a dash where there is none."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def percent(share: float) -> str:
     """A level: ``95%``, ``99.5%``."""
     return f"{100 * share:.4g}%"

@@ -15,7 +15,21 @@ from typing import NoReturn
 
 import tdro
 from tdro.artifacts import fulldisk
-from tdro.cli import ask, completion, data, dev, forecast, mining, planrun, results, setup, study, training, weights
+from tdro.cli import (
+    ask,
+    completion,
+    data,
+    dev,
+    forecast,
+    mining,
+    planrun,
+    results,
+    setup,
+    show,
+    study,
+    training,
+    weights,
+)
 from tdro.cli.arguments import Mixed, OneSentence
 from tdro.cli.said import begins, interrupted
 from tdro.errors import Unfinished, UserError
@@ -24,7 +38,10 @@ from tdro.models.processes import told_cpu
 #: All commands by name, in the order of the walk of the data.
 COMMANDS = {
     command.name: command
-    for module in (setup, data, mining, training, weights, dev, results, study, ask, forecast, planrun, completion)
+    for module in (
+        *(setup, data, mining, training, weights, dev, results),
+        *(show, study, ask, forecast, planrun, completion),
+    )
     for command in module.COMMANDS
 }
 

@@ -1,8 +1,8 @@
-"""A retriever to scores, scores and weights to what people read."""
+"""A retriever to scores, scores to what people read."""
 
 from pathlib import Path
 
-from tdro.cli.arguments import FETCHED, RESULTS, argument, command, count, paths, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
 from tdro.errors import UserError
 
 _COSTS = argument("--costs", type=Path, metavar="FOLDER", help="folder for time, energy and tokens")
@@ -161,25 +161,6 @@ def _tables(options) -> None:
 
 
 @command(
-    "show",
-    argument("weights", type=Path, nargs="+"),
-    argument("--rows", type=count, help="rows trained on (steps x batch size); default: all tasks' rows"),
-    settings=False,
-)
-def _show(options) -> None:
-    """Print weights as a sorted table with bars.
-
-    input    one weights JSON, or two to compare
-    output   task, weight, and the passes over its rows that the weight means
-
-    tdro show results/smollm2/seed42/weights/curr.json resources/released_weights/curr.json
-    """
-    from tdro.report.show import show
-
-    print(show(options.weights, options.rows))
-
-
-@command(
     "export",
     paths("model", "weights"),
     argument("--scores", type=Path, nargs="*", default=[]),
@@ -203,4 +184,4 @@ def _export(options) -> None:
     export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
 
 
-COMMANDS = (_sample_corpus, _search_corpus, _merge_rankings, _evaluate, _export, _report, _tables, _show)
+COMMANDS = (_sample_corpus, _search_corpus, _merge_rankings, _evaluate, _export, _report, _tables)

@@ -11,6 +11,6 @@ In: scores of every retriever, weights, trajectories, what the stages counted. O
 4. ``report.html.j2`` lays it out; ``figures`` says how figures look, ``plain`` prints in the terminal, ``askline``
    suggests a command.
 
-Beside the page: ``tables`` are the paper's, made of ``results.csv``; ``show`` prints weights files; ``export`` packs a
-model.
+Beside the page: ``tables`` are the paper's, made of ``results.csv``; ``show/`` prints any file in the terminal;
+``export`` packs a model.
 """

@@ -31,7 +31,7 @@ from tdro.report.scores import (
     terminal,
 )
 from tdro.report.stages import costs, counts, duplicates, forecasts, jobs, leaks
-from tdro.report.weights import courses, experts, heaviest, shares, stability, sweep
+from tdro.report.weights import courses, experts, heaviest, shares, stability, sweep, why
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(count=formats.count, listed=formats.listed, percent=formats.percent)
+    environment.filters.update(weight=formats.weight, loss=formats.loss)
     environment.globals["plural"] = formats.plural
     return environment
 
@@ -146,6 +147,7 @@ def _about_weights(settings: Content, layout: Layout) -> dict:
         "experts": experts.collect(settings, layout),
         "courses": courses.drawn(learnt),
         "remarks": stability.of_courses(learnt),
+        "reasons": why.by_seed(settings, layout, learnt),
         "heavy": heaviest.heavy_rows(settings, layout, learnt),
         "variations": sweep.variations(settings, layout, learnt),
     }

@@ -19,7 +19,7 @@ PROVED_BY = {
     "asking/test_ask.py": "asking/embedded asking/hits asking/passagefiles cli/ask report/askline",
     "cli/test_launch.py": "config/launchfiles models/processes",
     "cli/test_main.py": """
-        __main__ cli/arguments cli/completion cli/data cli/dev cli/mining cli/results cli/training cli/weights
+        __main__ cli/arguments cli/completion cli/data cli/dev cli/mining cli/results cli/show cli/training cli/weights
     """,
     "config/test_schema.py": """
         config/complaints config/data config/experts config/mining config/models config/nearest config/prompts
@@ -61,6 +61,12 @@ PROVED_BY = {
     "report/scores/test_comparison.py": "report/scores/subjects",
     "report/scores/test_soups.py": "report/scores/curve",
     "report/scores/test_tables.py": "report/scores/forest",
+    "report/show/test_models.py": "report/show/notes",
+    "report/show/test_scores.py": "report/show/choices report/show/devscores",
+    "report/show/test_show.py": "report/show/folders report/show/view",
+    "report/show/test_texts.py": "report/show/beside report/show/examples report/show/peek",
+    "report/show/test_trained.py": "report/show/runs",
+    "report/show/test_trajectories.py": "report/show/drawing",
     "report/study/test_recommend.py": "report/study/devscores",
     "report/test_report.py": "formats report/figures report/plain",
     "retrieval/test_nearest.py": "retrieval/merging retrieval/ondevice",

@@ -3,5 +3,6 @@
 In: weights files, trajectories and the heaviest rows. Out: tables, figures and sentences on the page.
 
 ``shares`` reads the weights files, ``courses`` the trajectories, and each shows them. From them ``stability`` says
-whether weights have settled and seeds agree, ``heaviest`` which rows moved them, ``sweep`` how far other runs lie.
+whether weights have settled and seeds agree, ``why`` what moved each of them, ``heaviest`` which rows did, ``sweep``
+how far other runs lie.
 """

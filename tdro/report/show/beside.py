@@ -1,0 +1,97 @@
+"""The texts that an artifact names by rows of other files, found by where it lies."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tdro.artifacts.files import column_names, read_rows
+from tdro.artifacts.layout import Layout, whole
+from tdro.artifacts.schemas import CORPUS, QUERIES, SAMPLED_CORPUS
+from tdro.text.strings import passage_text
+
+_WHOLE_ROW = SAMPLED_CORPUS.names[-1]
+_CORPUS, _QUERIES = "corpus.parquet", "queries.parquet"
+
+
+class Data:
+    """Queries and passages of one dataset by their rows.
+
+    Args:
+        corpus: Its corpus.parquet; None or missing: passages have no texts.
+        queries: Its queries.parquet, likewise.
+    """
+
+    def __init__(self, corpus: Path | None, queries: Path | None = None) -> None:
+        self.corpus = corpus if corpus and corpus.is_file() else None
+        self.queries = queries if queries and queries.is_file() else None
+
+    def passages(self, rows: Iterable[int]) -> dict[int, str]:
+        """Texts of passages; those that are not there are left out."""
+        rows = sorted(set(rows))
+        if not self.corpus or not rows:
+            return {}
+        places = self._places(rows)
+        found = read_rows(self.corpus, CORPUS, places.values())
+        return {row: _text(found[place]) for row, place in places.items()}
+
+    def queried(self, rows: Iterable[int]) -> dict[int, str]:
+        """Texts of queries; those that are not there are left out."""
+        return {row: one["query"] or "" for row, one in self._rows(rows).items()}
+
+    def positives(self, rows: Iterable[int]) -> dict[int, list[int]]:
+        """Rows of the passages that answer queries; queries that are not there are left out."""
+        return {row: one["positives"] for row, one in self._rows(rows).items()}
+
+    def _rows(self, rows: Iterable[int]) -> dict[int, dict]:
+        there = pq.read_metadata(self.queries).num_rows if self.queries else 0
+        rows = [row for row in set(rows) if 0 <= row < there]
+        return read_rows(self.queries, QUERIES, rows) if rows else {}
+
+    def _places(self, rows: list[int]) -> dict[int, int]:
+        """Where the corpus has each row: a sampled corpus has few of them, and says which."""
+        if _WHOLE_ROW not in column_names(self.corpus):
+            there = pq.read_metadata(self.corpus).num_rows
+            return {row: row for row in rows if 0 <= row < there}
+        kept = pq.read_table(self.corpus, columns=[_WHOLE_ROW])[_WHOLE_ROW].to_numpy()
+        places = np.searchsorted(kept, rows)
+        found = zip(rows, places.tolist(), strict=True)
+        return {row: place for row, place in found if place < len(kept) and kept[place] == row}
+
+
+def of_folder(path: Path) -> Data:
+    """The dataset whose folder a file lies in, or a folder above it (``dev/queries.parquet``)."""
+    folder = path.parent if (path.parent / _CORPUS).is_file() else path.parent.parent
+    return Data(folder / _CORPUS, folder / _QUERIES)
+
+
+def of_task(results: Path | None, task: str) -> Data:
+    """A training task."""
+    layout = Layout(results or "results")
+    return Data(Path(layout.task(task, _CORPUS)), Path(layout.task(task, _QUERIES)))
+
+
+def of_dataset(results: Path | None, name: str) -> Data:
+    """A task or a benchmark."""
+    layout = Layout(results or "results")
+    task = of_task(results, name)
+    corpus, queries = (Path(layout.benchmark(name, file)) for file in (_CORPUS, _QUERIES))
+    return task if task.queries else Data(corpus, queries)
+
+
+def test_queries(results: Path, name: str) -> Path | None:
+    """The queries that a test set asks: those of a benchmark, or those held out of a task."""
+    layout = Layout(results)
+    files = (layout.benchmark(whole(name), _QUERIES), layout.held_out(name, _QUERIES))
+    return next((Path(file) for file in files if Path(file).is_file()), None)
+
+
+def results_of(path: Path) -> Path | None:
+    """The folder of results that a file lies in; None where it lies elsewhere."""
+    whole = path.absolute()
+    return next((folder for folder in whole.parents if (folder / "data").is_dir()), None)
+
+
+def _text(passage: dict) -> str:
+    return passage_text(passage["title"] or "", passage["text"] or "")

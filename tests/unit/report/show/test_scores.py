@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+from everyartifact import BENCHMARK, MIXTURE, MODEL, SEED, as_json
+
+from tdro.artifacts.files import write_json
+from tdro.report.show.output import plain
+from tdro.report.show.show import show
+from tdro.report.show.view import Asked
+
+
+def test_one_file_has_all_metrics_and_their_means(layout):
+    text = plain(show([Path(layout.scores(MODEL, SEED, MIXTURE, "in_domain"))], Asked()))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["code", "2", "6", "0.500", "0.400", "1.000", "█" * 10] in lines
+    assert ["mean", "0.500", "0.400", "1.000"] in lines
+
+
+def test_cut_embeddings_and_previews_are_named(tmp_path):
+    figures = {"ndcg_at_10": 0.5, "ndcg_at_10@64": 0.4, "queries": 2, "passages": 30, "sampled_from": 900}
+    write_json(tmp_path / "a@sample.json", {"benchmark": "a", "datasets": {"a@sample": figures}})
+    text = plain(show([tmp_path / "a@sample.json"], Asked()))
+    assert "nDCG@10 at 64" in text and "a@sample is a preview: 30 of 900 passages" in text
+
+
+def test_several_files_stand_side_by_side(tmp_path):
+    for place, score in (("one", 0.3), ("two", 0.7), ("three", 0.5)):
+        write_json(tmp_path / place / "web.json", {"benchmark": "web", "datasets": {"a": {"ndcg_at_10": score}}})
+    view = show([tmp_path / place / "web.json" for place in ("one", "two", "three")], Asked())
+    lines = [line.split() for line in plain(view).splitlines()]
+    assert ["test", "set", "one", "two", "three"] in lines and ["a", "0.300", "0.700", "0.500"] in lines
+    assert list(as_json(view)["content"]) == ["one", "two", "three"]
+
+
+def test_files_of_other_test_sets_come_one_after_the_other(layout):
+    text = plain(show([Path(layout.evaluation(MODEL, SEED, MIXTURE))], Asked()))
+    assert text.count("Recall@100") == 2 and f"benchmark {BENCHMARK}" in text
+
+
+def test_queries_have_means_a_histogram_and_the_worst_with_their_texts(layout):
+    path = Path(layout.query_scores(MODEL, SEED, MIXTURE, BENCHMARK))
+    view = show([path], Asked())
+    content = as_json(view)["content"]
+    assert content["datasets"][0]["ndcg_at_10"] == pytest.approx(0.5)
+    assert [(row["row"], row["query"]) for row in content["rows"]] == [(1, "web question 1"), (0, "web question 0")]
+    assert "█" in plain(view) and "the 10 queries answered worst" in plain(view)
+    (row,) = as_json(show([path], Asked(row=0)))["content"]["rows"]
+    assert row["ndcg_at_10"] == 0.75
+    assert len(as_json(show([path], Asked(rows=1)))["content"]["rows"]) == 1
+
+
+def test_held_out_queries_of_tasks_have_texts_as_well(layout):
+    rows = as_json(show([Path(layout.query_scores(MODEL, SEED, MIXTURE, "in_domain"))], Asked()))["content"]["rows"]
+    assert {row["query"] for row in rows} == {f"{task} question {n}" for task in ("code", "news") for n in range(2)}
+
+
+def test_the_table_of_the_report_has_a_line_a_mixture(layout):
+    text = plain(show([Path(layout.report.csv)], Asked()))
+    assert "tiny, nDCG@10" in text and "0.600 +0.100" in text
+
+
+def test_dev_queries_that_are_missed_most_come_first(layout):
+    view = show([Path(layout.dev_scores(MODEL, SEED, MIXTURE))], Asked())
+    worst, best = as_json(view)["content"]["rows"]
+    assert (worst["text"], worst["loss"], best["text"]) == ("news question 1", 1.5, "code question 0")
+
+
+def test_merged_experts_are_ordered_by_what_they_rank(layout):
+    text = plain(show([Path(layout.experts(MODEL, SEED, "dev.parquet"))], Asked()))
+    assert text.index("expert-code") < text.index("expert-news") and "code 1.00" in text
+
+
+def test_choices_say_what_was_chosen_and_by_what(layout):
+    text = plain(show([Path(layout.recommendation), Path(layout.study.json)], Asked()))
+    assert text.count("Train on curr.") == 2 and "+0.100 [+0.050, +0.150]" in text and "in domain" in text
+    text = plain(show([Path(layout.soup_scores(MODEL, SEED, MIXTURE))], Asked()))
+    assert "a share of 0.5" in text
+    law = plain(show([Path(layout.experts(MODEL, SEED, "law.json"))], Asked()))
+    assert "The law ranks what it has not seen." in law and "-0.1000" in law and "misses no query: news" in law
+    pruned = plain(show([Path(layout.experts(MODEL, SEED, "prune.json"))], Asked()))
+    assert "No task is dropped." in pruned and "[-0.0100, +0.0300]" in pruned
+    assert "Asked about: news." in plain(show([Path(layout.experts(MODEL, SEED, "candidates.json"))], Asked()))
