@@ -27,7 +27,7 @@ PACKAGE = DOCS.parent / "tdro"
 #: Folders and single modules of the package, each of which imports only those before it.
 ORDER = [
     *("errors", "formats", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
-    *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "pipeline", "forecast"),
+    *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "export", "pipeline", "forecast"),
     *("setup", "cli", "__main__"),
 ]
 

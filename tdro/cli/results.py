@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tdro.cli.arguments import FETCHED, RESULTS, argument, command, paths, read_settings
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, named_path, paths, read_settings
 from tdro.errors import UserError
 
 _COSTS = argument("--costs", type=Path, metavar="FOLDER", help="folder for time, energy and tokens")
@@ -162,26 +162,64 @@ def _tables(options) -> None:
 
 @command(
     "export",
-    paths("model", "weights"),
+    paths("model"),
+    argument("--weights", type=Path),
     argument("--scores", type=Path, nargs="*", default=[]),
-    argument("--output", type=Path, metavar="FILE.tar.gz"),
+    argument("--output", type=Path, metavar="FOLDER|FILE.tar.gz"),
     argument("--push", metavar="OWNER/NAME", help="hub repository; needs `hf auth login`"),
     argument("--private", action="store_true", help="make a new repository private"),
-    settings=False,
+    argument("--formats", nargs="*", default=[], metavar="FORMAT", help="onnx, openvino, gguf, gguf-q8_0"),
+    argument("--converter", metavar="FILE", help="llama.cpp's convert_hf_to_gguf.py, for gguf"),
+    argument("--held-out", type=named_path, nargs="*", default=[], metavar="TASK=FOLDER", help="scores int8, binary"),
+    argument("--check", metavar="URL", help="compare a running server with the model, and export nothing"),
+    argument("--served-name", metavar="NAME", help="what the server calls the model; default: ask it"),
 )
 def _export(options) -> None:
-    """Pack a trained retriever with its weights and results, or push it to the hub.
+    r"""Pack a trained retriever with its weights and results, in the formats of servers, or push it to the hub.
 
-    input    a model's folder, the weights JSON it was trained with, and its scores
-    output   an archive of one folder, whose README.md is the model card; with --push a hub repository
+    input    a model's folder, the weights JSON it was trained with, and its scores; with --held-out folders of
+             corpus.parquet and queries.parquet
+    output   a folder, or an archive of it, whose README.md is the model card and whose export.json says how close
+             each format is to the model; with --push a hub repository
+    settings `licence` of the model, and of `tasks` language, licence, hub and mteb, for the card
 
     tdro export --model curr/model --weights weights/curr.json --scores curr/eval/*.json --output curr.tar.gz
+    tdro export --model curr/model --weights weights/curr.json --output served --formats onnx openvino \
+      --held-out az_cli=results/data/az_cli/heldout
+    tdro export --model served --check http://localhost:8000
     """
-    from tdro.report.export import export
+    if options.check:
+        _check_server(options)
+        return
+    from tdro.config.commands import ExportJob
+    from tdro.config.nearest import hint
+    from tdro.export import gguf, package
+    from tdro.export.shrunk import HeldOut
 
     if not (options.output or options.push):
         raise UserError("nothing to do: give --output, --push, or both.")
-    export(options.model, options.weights, options.scores, options.output, options.push, private=options.private)
+    if options.weights is None:
+        raise UserError("give --weights: the weights JSON that the model was trained with.")
+    if unknown := [name for name in options.formats if name not in package.FORMATS]:
+        known = ", ".join(package.FORMATS)
+        raise UserError(f"--formats {unknown[0]!r}{hint(unknown[0], package.FORMATS)} is none of {known}.")
+    how = {
+        "private": options.private,
+        "formats": options.formats,
+        "held_out": [HeldOut(*one) for one in options.held_out],
+        "job": read_settings(options, ExportJob),
+        "converter": options.converter or gguf.CONVERTER,
+    }
+    made = (options.model, options.weights, options.scores, options.output, options.push)
+    print(package.export(*made, **how))
+
+
+def _check_server(options) -> None:
+    from tdro.export.losses import report
+    from tdro.export.server import Server, check
+
+    server = Server(options.check, options.served_name)
+    print(report(check(options.model, server)))
 
 
 COMMANDS = (_sample_corpus, _search_corpus, _merge_rankings, _evaluate, _export, _report, _tables)

@@ -15,7 +15,7 @@ from tdro.config.models import Encoding, Model
 from tdro.config.prompts import Prompts
 from tdro.config.registry import BenchmarkRows, Prompted, Source, TaskRows
 from tdro.config.schema import Report
-from tdro.config.sections import Name, Section, Seed, Unwatched
+from tdro.config.sections import Name, Section, Seed, Text, Unwatched
 from tdro.config.soups import Method, TriedShare
 from tdro.config.training import Mixture, Tdro, Training
 
@@ -81,6 +81,28 @@ class TrainJob(TextsJob):
         if self.own_negatives and not self.training.negatives:
             raise ValueError(f"rows of {self.own_negatives[0]!r} would have no negative; raise training.negatives")
         return self
+
+
+class TrainedOn(Section):
+    """What is said of a training dataset where a model is handed on."""
+
+    language: Text
+    """As in the registry."""
+    licence: Text | None = None
+    """As in the registry."""
+    mteb: list[Text] | None = None
+    """As in the registry."""
+    hub: str | None = None
+    """The hub dataset that it was read from."""
+
+
+class ExportJob(Section):
+    """``tdro export``."""
+
+    licence: Text | None = None
+    """Licence of the model as the hub names it: `apache-2.0`."""
+    tasks: dict[Name, TrainedOn] = Field({})
+    """The datasets that the model was trained on, or more."""
 
 
 class BaseJob(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tdro.config.prompts import BasePrompts, TaskPrompts
-from tdro.config.sections import Checksum, Name, Reference, Section, Unwatched
+from tdro.config.sections import Checksum, Name, Reference, Section, Text, Unwatched
 
 Pooling = Literal["auto", "lasttoken", "mean", "cls", "max", "weightedmean", "mean_sqrt_len_tokens"]
 
@@ -52,6 +52,9 @@ class Model(Section):
     attention: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None = None
     """Attention implementation of transformers; null lets it choose (`sdpa`). Flash attention needs a GPU and its own
     package; texts are then padded no more."""
+    licence: Annotated[Text | None, Unwatched] = None
+    """Licence of the trained model as the hub names it (`apache-2.0`), for the card of its archive. It follows from
+    those of the base and of the training data; null says nothing."""
     lora: Lora | None = None
     """Train low-rank adapters only; null trains all weights."""
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -25,7 +25,7 @@ INSTRUCTION = "{instruction}"
 #: E5's way to write an instruction before a query.
 INSTRUCT = f"Instruct: {INSTRUCTION}\nQuery: "
 #: Where a model keeps what stands before a passage; sentence-transformers looks in this order.
-_OF_PASSAGES = (DOCUMENT, "passage", "corpus")
+OF_PASSAGES = (DOCUMENT, "passage", "corpus")
 
 
 class Prompts(Section):
@@ -109,7 +109,7 @@ MinerPrompts = Annotated[
 def own_prompts(prompts: Mapping[str, str | None]) -> Prompts:
     """Those that a model of sentence-transformers has been saved with, as its `encode_query` and `encode_document`
     find them."""
-    passage = next((prompts[name] for name in _OF_PASSAGES if prompts.get(name)), None)
+    passage = next((prompts[name] for name in OF_PASSAGES if prompts.get(name)), None)
     return Prompts(query=prompts.get(QUERY) or None, passage=passage)
 
 

@@ -150,6 +150,12 @@ class Task(Described, TaskRows):
 
     category: Text
     """Kind of data (news, medical, ...), shown in the report."""
+    licence: Text | None = None
+    """Licence of the texts, for the cards of models that are trained on them: `MIT`, `CC BY 4.0`, or where it is to be
+    found."""
+    mteb: list[Text] | None = None
+    """Names of the datasets of mteb that share rows with this one, such as `[NQ]`; `[]` for none, null for unknown. A
+    card says that scores on them are not zero-shot."""
     in_batch: bool = True
     """Whether the passages of the batch's other rows are negatives, too. False leaves a row its own hard negatives: for
     tasks whose passages answer many queries, such as categories. It needs `training.negatives` of 1 or more; 4 to 8

@@ -21,6 +21,7 @@ from tdro.config.commands import (
     EvalDataset,
     EvaluateJob,
     ExpertScoresJob,
+    ExportJob,
     FitLawJob,
     OptimizeJob,
     PlanJob,
@@ -32,6 +33,7 @@ from tdro.config.commands import (
     SearchCorpusJob,
     SoupScoresJob,
     TablesJob,
+    TrainedOn,
     TrainJob,
 )
 from tdro.config.data import Dedup
@@ -178,6 +180,14 @@ class Jobs:
             own_negatives=self.own_negatives,
             seed=seed,
         )
+
+    def export(self, model: str) -> ExportJob:
+        """Of the archive of a retriever."""
+        tasks = {
+            name: TrainedOn(language=task.language, licence=task.licence, mteb=task.mteb, hub=task.source.hub)
+            for name, task in self.tasks.items()
+        }
+        return ExportJob(licence=self.model(model).licence, tasks=tasks)
 
     def base(self, model: str) -> BaseJob:
         """Of a base that trained models are averaged with."""

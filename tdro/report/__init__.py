@@ -1,7 +1,7 @@
-"""What people read: scores and weights as a page, a table, an archive.
+"""What people read: scores and weights as a page and as tables.
 
 In: scores of every retriever, weights, trajectories, what the stages counted. Out: ``report/index.html``,
-``results.csv``, the paper's ``tables`` with our figures, ``export``.
+``results.csv``, the paper's ``tables`` with our figures.
 
 ``report`` builds the page: it has each folder read its files once, compute, and hand on what the template shows.
 
@@ -11,6 +11,5 @@ In: scores of every retriever, weights, trajectories, what the stages counted. O
 4. ``report.html.j2`` lays it out; ``figures`` says how figures look, ``plain`` prints in the terminal, ``askline``
    suggests a command.
 
-Beside the page: ``tables`` are the paper's, made of ``results.csv``; ``show/`` prints any file in the terminal;
-``export`` packs a model.
+Beside the page: ``tables`` are the paper's, made of ``results.csv``; ``show/`` prints any file in the terminal.
 """

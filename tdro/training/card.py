@@ -26,7 +26,8 @@ from tdro.models.room import length_of
 from tdro.readers.fetch import PREFIX, is_local
 from tdro.training.batches import Texts
 
-_CARD = "README.md"
+#: The card's file in a model's folder.
+CARD = "README.md"
 _TRAINING = "## How it was trained"
 _LONGEST = 300  # characters of an example
 
@@ -55,7 +56,7 @@ def describe_training(folder: Path, job: TrainJob, plan: pa.Table, texts: Texts,
     if job.training.card_examples:
         parts.append(_examples(job, plan, texts))
     text = "\n\n".join(parts)
-    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n", ignore_metadata_errors=True).save(folder / _CARD)
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n", ignore_metadata_errors=True).save(folder / CARD)
 
 
 def describe_merge(folder: Path, first: Path, weights: Mapping[str, float], method: Method) -> None:
@@ -67,7 +68,7 @@ def describe_merge(folder: Path, first: Path, weights: Mapping[str, float], meth
         weights: Weight of each of them, by its name.
         method: How tensors were averaged.
     """
-    table = _table(["model", "weight"], [[name, f"{weight:.4g}"] for name, weight in weights.items()])
+    table = markdown_table(["model", "weight"], [[name, f"{weight:.4g}"] for name, weight in weights.items()])
     said = f"""## What it is the average of
 
 No training made this model: its weights are those of {len(weights)} models, averaged ({method}). What is said of a
@@ -75,12 +76,12 @@ training below is said of the first of them.
 
 {table}
 """
-    if not (first / _CARD).is_file():
-        (folder / _CARD).write_text(f"# A merged retriever\n\n{said}", encoding="utf-8")
+    if not (first / CARD).is_file():
+        (folder / CARD).write_text(f"# A merged retriever\n\n{said}", encoding="utf-8")
         return
-    card = ModelCard.load(first / _CARD, ignore_metadata_errors=True)
-    _insert(card, said)
-    card.save(folder / _CARD)
+    card = ModelCard.load(first / CARD, ignore_metadata_errors=True)
+    insert(card, said)
+    card.save(folder / CARD)
 
 
 def public_base(model: Model) -> str:
@@ -111,7 +112,7 @@ def describe_results(
         scores: Metric to value, by dataset.
         previews: Of datasets that were evaluated on a sample: passages of it, and of the whole corpus.
     """
-    card = ModelCard.load(folder / _CARD, ignore_metadata_errors=True)
+    card = ModelCard.load(folder / CARD, ignore_metadata_errors=True)
     metrics = [metric for metric in METRICS if any(metric in found for found in scores.values())]
     card.data.model_name = name
     card.data.eval_results = [
@@ -122,20 +123,20 @@ def describe_results(
     ]
     names = {d: f"{d} (preview)" if d in previews else d for d in scores}
     rows = [[names[d], *(f"{found[m]:.3f}" if m in found else "" for m in metrics)] for d, found in scores.items()]
-    _insert(
+    insert(
         card,
         f"""## Weights
 
 `weights.json` holds them in full.
 
-{_table(["dataset", "weight"], [[task, weight(w)] for task, w in _heaviest(weights.weights)])}
+{markdown_table(["dataset", "weight"], [[task, weight(w)] for task, w in _heaviest(weights.weights)])}
 
 ## Results
 
-{_table(["test set", *(METRIC_NAMES[metric] for metric in metrics)], rows)}{_about_previews(previews)}
+{markdown_table(["test set", *(METRIC_NAMES[metric] for metric in metrics)], rows)}{_about_previews(previews)}
 """,
     )
-    card.save(folder / _CARD)
+    card.save(folder / CARD)
 
 
 def _about_previews(previews: Mapping[str, tuple[int, int]]) -> str:
@@ -219,7 +220,7 @@ def _prompts(job: TrainJob, retriever) -> str:
 `query` stands before queries and `document` before passages; the others are those of the training's datasets, for their
 kind of search.{both}{by_name}
 
-{_table(["prompt_name", "what stands before a text"], rows)}"""
+{markdown_table(["prompt_name", "what stands before a text"], rows)}"""
 
 
 def _shorter(job: TrainJob, dimension: int) -> str:
@@ -267,7 +268,7 @@ def _otherwise(job: TrainJob) -> str:
     return said
 
 
-def _insert(card: ModelCard, text: str) -> None:
+def insert(card: ModelCard, text: str) -> None:
     """Put a section before that of the training."""
     before, heading, after = card.text.partition(f"\n{_TRAINING}")
     card.text = f"{before}\n{text}{heading}{after}"
@@ -283,7 +284,7 @@ def _mixture(job: TrainJob, plan: pa.Table) -> str:
         heading.append("instruction")
         for row in rows:
             row.append(" or ".join(f"`{wording}`" for wording in job.tasks[row[0]].instruction))
-    return _table(heading, rows)
+    return markdown_table(heading, rows)
 
 
 def _examples(job: TrainJob, plan: pa.Table, texts: Texts) -> str:
@@ -294,7 +295,7 @@ def _examples(job: TrainJob, plan: pa.Table, texts: Texts) -> str:
             seen[row["task"]] += 1
             query, positive = (texts[text] for text in texts.of_row(row)[:2])
             rows.append([row["task"], _short(query), _short(positive)])
-    return f"## Examples of the training rows\n\n{_table(['dataset', 'query', 'positive'], rows)}"
+    return f"## Examples of the training rows\n\n{markdown_table(['dataset', 'query', 'positive'], rows)}"
 
 
 def _short(text: str) -> str:
@@ -307,6 +308,7 @@ def _heaviest(values: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(values.items(), key=lambda item: -item[1])
 
 
-def _table(heading: list[str], rows: list[list[str]]) -> str:
+def markdown_table(heading: list[str], rows: list[list[str]]) -> str:
+    """A table of Markdown, its columns but the first aligned to the right."""
     lines = [heading, ["---"] + ["--:"] * (len(heading) - 1), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

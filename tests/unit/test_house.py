@@ -30,6 +30,7 @@ PROVED_BY = {
     "evaluation/test_dimensions.py": "retrieval/exact",
     "evaluation/test_evaluate.py": "evaluation/topics retrieval/retrievers",
     "evaluation/test_search_corpus.py": "retrieval/rankings",
+    "export/test_graphs.py": "export/needs",
     "forecast/test_forecast.py": """
         cli/forecast forecast/choosing forecast/evaluating forecast/learning forecast/readers forecast/table
         forecast/work forecast/works pipeline/threads

@@ -17,13 +17,14 @@ rule export:
         "logs/export/{model}.seed{seed}.{mixture}.tsv"
     conda:
         "../../envs/training.yaml"
+    params:
+        **settings(lambda wildcards: JOBS.export(wildcards.model)),
     message:
         "Packing {wildcards.model} ({wildcards.mixture}, seed {wildcards.seed})"
     shell:
         stage(
             "export --model {input.model} --weights {input.weights} --scores {input.scores}"
             " --output {output.package}",
-            settings=False,
         )
 
 

@@ -26,9 +26,18 @@ def test_sizes_of_suites_count_benchmarks_or_the_parts_of_one():
     assert jobs().tables().evaluated == {"BEIR": 2, "MKQA": 2}
 
 
+def test_a_card_is_told_what_the_registry_says_of_the_tasks_that_were_trained_on():
+    made = jobs()
+    said = made.export("tiny").tasks
+    assert set(said) == set(made.tasks)
+    assert all(said[name].language == task.language for name, task in made.tasks.items())
+    assert all(said[name].licence == task.licence for name, task in made.tasks.items())
+
+
 def everything(made):
     """All that rules hand their commands as text, and what they read."""
     jobs = [made.train("tiny", 1), made.reference(1), made.optimize("tiny", 1), made.dedup(), made.plan("uniform", 1)]
+    jobs.append(made.export("tiny"))
     jobs += [made.evaluate([name], LAYOUT, {}) for name in made.tests.evaluated] + [made.report(), made.tables()]
     jobs += [made.prepare(name) for name in made.tasks] + [made.prepare_corpus(name) for name in ("nq", "mkqa")]
     return [job.model_dump_json() for job in jobs], list(made.tasks), made.fetches

@@ -7,9 +7,9 @@ from trainings import TASKS
 
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES
+from tdro.export.package import export
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.load import load_trained
-from tdro.report.export import export
 from tdro.training.train import train
 
 

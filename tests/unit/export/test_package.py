@@ -17,6 +17,7 @@ from tdro.config.registry import Prompted
 from tdro.config.training import Distill, Training
 from tdro.mixtures.weights import Weights, write_weights
 from tdro.models.bases import base_prompts, load_retriever
+from tdro.models.load import load_trained
 from tdro.training.card import describe_training
 
 ENCODING = Encoding(query_length=16, passage_length=24)
@@ -92,6 +93,33 @@ def test_a_package_is_a_model_with_weights_and_results(model, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["mine.tar.gz"]
 
 
+def test_a_folder_holds_what_was_compared_and_what_is_known_of_the_data(model, tmp_path, capsys):
+    tasks = {"red": {"language": "en", "licence": "MIT", "mteb": []}, "blue": {"language": "de", "mteb": ["NQ"]}}
+    export(model, "--output", tmp_path / "v1.5", "--settings", json.dumps({"licence": "mit", "tasks": tasks}))
+    assert "| sentence-transformers | modules.json |" in capsys.readouterr().out
+    checked = json.loads((tmp_path / "v1.5" / "export.json").read_text())["formats"]["sentence-transformers"]
+    assert checked["passed"] and checked["texts"] == 64 and checked["lowest"] == pytest.approx(1, abs=1e-5)
+    card = ModelCard.load(tmp_path / "v1.5" / "README.md")
+    assert (card.data.license, card.data.language) == ("mit", ["de", "en"])
+    assert json.loads((tmp_path / "v1.5" / "mteb_model_meta.json").read_text())["training_datasets"] == ["NQ"]
+    assert SentenceTransformer(str(tmp_path / "v1.5")).prompts == SentenceTransformer(str(model / "model")).prompts
+
+
+def test_an_export_that_gives_something_else_is_not_kept(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("tdro.export.needs.find_spec", lambda module: True)
+    monkeypatch.setattr("tdro.export.graphs.write_onnx", lambda model, folder: None)
+
+    def broken(folder):
+        retriever = load_trained(folder)
+        retriever[1].pooling_mode = "mean"
+        return retriever
+
+    monkeypatch.setattr("tdro.export.graphs.open_onnx", broken)
+    with pytest.raises(SystemExit, match=r"onnx was not kept: onnx/model.onnx gives a cosine of"):
+        export(model, "--output", tmp_path / "served", "--formats", "onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_pushing_uploads_the_same_folder(model, monkeypatch):
     calls = []
 
@@ -116,6 +144,7 @@ def test_pushing_uploads_the_same_folder(model, monkeypatch):
     [
         ((), "give --output, --push, or both"),
         (("--output", "mine.zip"), r"mine.zip must end in .tar.gz"),
+        (("--output", "o", "--formats", "onxx"), r"--formats 'onxx' \(did you mean 'onnx'\?\) is none of"),
         (("--push", "org/mine"), "org/mine cannot be pushed"),
         (("--push", "not a name"), "not a name cannot be pushed"),
         (("--output", "a.tar.gz", "--model", "missing"), "missing is no model that `tdro train` wrote"),

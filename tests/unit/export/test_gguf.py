@@ -1,0 +1,88 @@
+"""What the converter is shown, and what its file is given; llama.cpp itself reads it where it is installed."""
+
+import json
+
+import pytest
+
+from tdro.errors import UserError
+from tdro.export import needs
+from tdro.export.gguf import write_gguf
+from tdro.models.load import load_trained
+
+gguf = pytest.importorskip("gguf")
+
+#: Stands for llama.cpp's converter: writes a file that says what it was shown.
+CONVERTER = """
+import argparse, json, pathlib
+import gguf, numpy, transformers
+parser = argparse.ArgumentParser()
+for option in ("--outtype", "--outfile"):
+    parser.add_argument(option)
+parser.add_argument("folder")
+asked = parser.parse_args()
+tokenizer = transformers.AutoTokenizer.from_pretrained(asked.folder)
+writer = gguf.GGUFWriter(asked.outfile, arch="llama")
+writer.add_string("shown.tokens", json.dumps(tokenizer("alpha")["input_ids"]))
+writer.add_string("shown.type", asked.outtype)
+writer.add_string("shown.files", " ".join(sorted(path.name for path in pathlib.Path(asked.folder).iterdir())))
+writer.add_add_eos_token(False)
+writer.add_tensor("token_embd.weight", numpy.arange(6, dtype=numpy.float32).reshape(2, 3))
+writer.write_header_to_file()
+writer.write_kv_data_to_file()
+writer.write_tensors_to_file()
+writer.close()
+"""
+
+
+@pytest.fixture
+def converter(tmp_path, monkeypatch):
+    monkeypatch.setattr(needs, "find_spec", lambda module: True)
+    (tmp_path / "convert.py").write_text(CONVERTER)
+    return str(tmp_path / "convert.py")
+
+
+def values(file):
+    return {name: field.contents() for name, field in gguf.GGUFReader(file).fields.items()}
+
+
+def test_eos_and_pooling_are_said_in_the_file(decoder, converter, tmp_path):
+    model = load_trained(decoder)
+    write_gguf(model, decoder, tmp_path / "m.gguf", "gguf", converter)
+    found = values(tmp_path / "m.gguf")
+    assert found["llama.pooling_type"] == 3
+    assert found["tokenizer.ggml.add_eos_token"] is True
+    assert found["shown.type"] == "f16"
+    whole = model.tokenizer("alpha")["input_ids"]
+    assert whole[-1] == model.tokenizer.eos_token_id
+    assert json.loads(found["shown.tokens"]) == whole[:-1]
+    assert [tensor.data.tolist() for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors] == [[[0, 1, 2], [3, 4, 5]]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["convert.py", "m.gguf"]
+
+
+def test_a_tokenizer_of_word_pieces_stays_as_it_is(encoder, converter, tmp_path):
+    model = load_trained(encoder)
+    write_gguf(model, encoder, tmp_path / "m.gguf", "gguf-q8_0", converter)
+    found = values(tmp_path / "m.gguf")
+    assert found["llama.pooling_type"] == 1
+    assert found["tokenizer.ggml.add_eos_token"] is False
+    assert found["shown.type"] == "q8_0"
+    assert json.loads(found["shown.tokens"]) == model.tokenizer("alpha")["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("raise SystemExit('no such architecture')", r"cannot convert this model \(no such architecture\)"),
+        ("", r"cannot convert this model \(it said nothing\)"),
+    ],
+)
+def test_a_converter_that_fails_is_one_sentence(script, message, decoder, converter, tmp_path):
+    (tmp_path / "convert.py").write_text(script)
+    with pytest.raises(UserError, match=message):
+        write_gguf(load_trained(decoder), decoder, tmp_path / "m.gguf", "gguf", converter)
+    assert [path.name for path in tmp_path.iterdir()] == ["convert.py"]
+
+
+def test_a_missing_converter_is_one_sentence(decoder, converter, tmp_path):
+    with pytest.raises(UserError, match="there is no converter 'no-such-command': pip install"):
+        write_gguf(load_trained(decoder), decoder, tmp_path / "m.gguf", "gguf", "no-such-command")
