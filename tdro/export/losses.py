@@ -99,8 +99,8 @@ def compare_served(model, texts: list[Text], answer: Answer) -> Comparison:
         cause = _cause(model, texts, answer.embeddings, cosines)
     elif abs(length - own) > _UNIT * own:
         cause = (
-            f"normalisation: its vectors are {length:.3g} long, the model's {own:.3g}; their directions agree. Have the "
-            "server normalise as the model does, or scale each vector."
+            f"normalisation: its vectors are {length:.3g} long, the model's {own:.3g}; their directions agree. Have "
+            "the server normalise as the model does, or scale each vector."
         )
     return Comparison(answer.url, cosines, texts, length, own, cause)
 

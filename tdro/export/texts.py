@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tdro.config.prompts import OF_PASSAGES
-from tdro.config.registry import DOCUMENT, QUERY
+from tdro.config.registry import QUERY
 from tdro.models.room import Count, length_of, tokens_of
 
 Kind = Literal["query", "document"]
