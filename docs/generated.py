@@ -28,7 +28,7 @@ PACKAGE = DOCS.parent / "tdro"
 ORDER = [
     *("errors", "formats", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
     *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "export", "pipeline", "forecast"),
-    *("setup", "cli", "__main__"),
+    *("setup", "cli", "__main__", "__init__"),
 ]
 
 
@@ -59,7 +59,7 @@ def edges() -> set[tuple[str, str]]:
 def picture() -> str:
     """One line a folder: behind its name, in the column of each folder that it imports, that one's number."""
     arrows, there = edges(), {part(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
-    names = [name for name in ORDER if name in there and name != "__main__"]
+    names = [name for name in ORDER if name in there and name not in ("__main__", "__init__")]
     lines = []
     for number, name in enumerate(names):
         cells = (f"{column:2}" if (name, below) in arrows else " ." for column, below in enumerate(names[:number], 1))

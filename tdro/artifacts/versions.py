@@ -43,6 +43,8 @@ _BEHIND = {"sentence_transformers": ("torch", "transformers"), "transformers": (
 _SECTIONS = ("commands", "data", "mining", "models", "registry", "schema", "sections", "training")
 _SETTINGS = {f"tdro.config.{name}" for name in _SECTIONS}
 _SETTINGS |= {"tdro.errors", "tdro.artifacts.layout", "tdro.artifacts.versions"}
+# What the package offers to other programs is no part of a stage, nor is the package's own number.
+_SETTINGS.add("tdro")
 
 _ROOT = Path(__file__).parents[2]
 

@@ -174,11 +174,11 @@ def _tasks_of_rows(
     """Number of the task of each row, step by step, shape (steps * batch_size,)."""
     numbers = np.arange(len(shares))
     if layout == "mixed":
-        return np.concatenate([np.repeat(numbers, _systematic(shares, batch_size, rng)) for _ in range(steps)])
-    return np.repeat(rng.permutation(np.repeat(numbers, _systematic(shares, steps, rng))), batch_size)
+        return np.concatenate([np.repeat(numbers, systematic(shares, batch_size, rng)) for _ in range(steps)])
+    return np.repeat(rng.permutation(np.repeat(numbers, systematic(shares, steps, rng))), batch_size)
 
 
-def _systematic(shares: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
+def systematic(shares: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
     """Split ``total`` by ``shares``: each part is its exact share rounded down or up, at random."""
     order = rng.permutation(len(shares))
     ends = np.cumsum(shares[order]) * total

@@ -7,7 +7,7 @@
    ``networks`` cuts a base's layers and adapts them, ``weights`` finds weights that came from no file or do nothing.
 4. ``stored`` reads and writes a model's weights a tensor at a time, ``alike`` says whether models differ in nothing
    else, and ``average`` averages a tensor of several. ``ingredients`` are the models of an average; ``inplace`` lets a
-   loaded model take on its weights, ``folders`` puts a written one in its place as a whole.
+   loaded model take on its weights.
 5. ``processes`` and ``precision`` say where and in which numbers a job computes; ``features``, ``lengths`` and ``cuts``
    are about batches of texts.
 """

@@ -10,5 +10,6 @@ sentence-transformers' trainer; these four serve tDRO, too. A step: ``batches`` 
 contrastive losses, ``distill`` and ``teacher`` add what a cross-encoder said. ``meter`` counts tokens, padding and the
 loss of each task, ``finite`` stops where a loss is not finite. ``card`` writes the model's card.
 
-``merge`` is the stage that averages trained retrievers, maybe with the base that ``base`` has written.
+``merge`` is the stage that averages trained retrievers, maybe with the base that ``base`` has written. ``batchsampler``
+gives a mixture to trainings that are not ours.
 """

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
+from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.config.commands import BaseJob
 from tdro.errors import UserError
 from tdro.models.bases import base_prompts, is_embedding_model, load_retriever
-from tdro.models.folders import check_output, replacing_folder
 
 log = logging.getLogger(__name__)
 

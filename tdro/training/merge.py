@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.config.soups import Method
 from tdro.errors import UserError
-from tdro.models.folders import check_output, replacing_folder
 from tdro.models.ingredients import Ingredients
 from tdro.models.modelfiles import parts
 from tdro.progress import Progress

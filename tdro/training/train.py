@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from tdro.artifacts.files import read_table
+from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import QUERIES
 from tdro.config.commands import TrainJob
@@ -23,7 +24,6 @@ from tdro.config.prompts import named
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
 from tdro.models.bases import load_retriever
-from tdro.models.folders import check_output, replacing_folder
 from tdro.models.load import SETTINGS, written_prompts
 from tdro.models.networks import merge_adapters, network_of
 from tdro.models.processes import processes
