@@ -1,5 +1,6 @@
-"""A hub on 127.0.0.1 that speaks what huggingface_hub asks for: revision info, tree, and files with ranges."""
+"""A hub on 127.0.0.1 that speaks what huggingface_hub asks for: revision info, tree, files with ranges, and uploads."""
 
+import base64
 import hashlib
 import json
 from collections import Counter
@@ -18,11 +19,15 @@ class FakeHub:
     ``wrong`` holds paths that are served with other bytes than stated, ``cut`` how often a file's
     connection breaks halfway; ``gated`` names repositories whose files need a token. ``served``
     counts GET requests of files, ``ranges`` lists those that asked for a part.
+
+    ``writers`` says which owners' repositories a token may write to, ``private`` names the repositories that are
+    private, and ``commits`` lists the uploads, repository and message of each.
     """
 
     def __init__(self):
         self.repositories, self.wrong, self.cut, self.gated = {}, set(), Counter(), set()
         self.served, self.ranges = Counter(), []
+        self.writers, self.private, self.commits, self.large = {}, set(), [], {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         Thread(target=self.server.serve_forever, daemon=True).start()
@@ -61,7 +66,63 @@ class _Handler(BaseHTTPRequestHandler):
                 [{"type": "file", "path": p, "oid": git_hash(c), **_lfs(p, c)} for p, c in files.items()]
             )
         siblings = [{"rfilename": p, "blobId": git_hash(c), **_lfs(p, c)} for p, c in files.items()]
-        return self.answer({"id": name, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False})
+        return self.answer(
+            {"id": name, "sha": COMMIT, "siblings": siblings, "tags": [], "private": name in self.hub.private}
+        )
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+        if parts == ["api", "validate-yaml"]:
+            return self.answer({"errors": [], "warnings": []})
+        if parts == ["api", "repos", "create"]:
+            return self.create(**json.loads(body))
+        name = "/".join(parts[2:4] if parts[0] == "api" else parts[:2]).removesuffix(".git")
+        if (refused := self.refused(name)) is not None:
+            return self.fail(*refused)
+        if parts[-3:] == ["lfs", "objects", "batch"]:
+            return self.answer({"objects": [self.place(one) for one in json.loads(body)["objects"]]})
+        if parts[4] == "preupload":
+            return self.answer({"files": [self.mode(file["path"]) for file in json.loads(body)["files"]]})
+        return self.commit(name, [json.loads(line) for line in body.splitlines()])
+
+    def do_PUT(self):
+        self.hub.large[self.path.rpartition("/")[2]] = self.rfile.read(int(self.headers["Content-Length"]))
+        return self.answer({})
+
+    def refused(self, name):
+        """Why the request's token may not write there; None: it may."""
+        owners = self.hub.writers.get((self.headers["Authorization"] or "").removeprefix("Bearer "))
+        if owners is None:
+            return 401, "Invalid username or password."
+        return None if name.split("/")[0] in owners else (403, "Forbidden")
+
+    def create(self, name, organization=None, visibility="public", **_):
+        name = f"{organization}/{name}"
+        if (refused := self.refused(name)) is not None:
+            return self.fail(*refused)
+        if ("model", name) in self.hub.repositories:
+            return self.answer({"error": "exists", "url": f"{self.hub.url}/{name}"}, 409)
+        self.hub.repositories["model", name] = {}
+        self.hub.private |= {name} if visibility == "private" else set()
+        return self.answer({"url": f"{self.hub.url}/{name}"})
+
+    def place(self, one):
+        return {**one, "actions": {"upload": {"href": f"{self.hub.url}/large/{one['oid']}"}}}
+
+    def mode(self, path):
+        return {"path": path, "uploadMode": "regular" if _in_git(path) else "lfs", "shouldIgnore": False}
+
+    def commit(self, name, lines):
+        files = self.hub.repositories["model", name]
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.hub.large[value["oid"]]
+        self.hub.commits.append((name, lines[0]["value"]["summary"]))
+        return self.answer({"commitUrl": f"{self.hub.url}/{name}/commit/{COMMIT}", "commitOid": COMMIT})
 
     def file(self, name, path, files):
         if name in self.hub.gated:
@@ -101,14 +162,17 @@ class _Handler(BaseHTTPRequestHandler):
         for key, text in {"Content-Type": "application/json", "Content-Length": len(body), **(headers or {})}.items():
             self.send_header(key, str(text))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
 
 def _lfs(path, content):
     """Size and, of all but `.json` and `.md`, which are in git itself, what LFS states."""
     size, sha256 = len(content), hashlib.sha256(content).hexdigest()
-    in_git = path.endswith((".json", ".md"))
     return {"size": size} | (
-        {} if in_git else {"lfs": {"oid": sha256, "sha256": sha256, "size": size, "pointerSize": 130}}
+        {} if _in_git(path) else {"lfs": {"oid": sha256, "sha256": sha256, "size": size, "pointerSize": 130}}
     )
+
+
+def _in_git(path):
+    return path.endswith((".json", ".md"))

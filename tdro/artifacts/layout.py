@@ -14,6 +14,9 @@ DEV_ROWS = "dev_rows"
 # that nothing of a preview lies where a full evaluation looks.
 _SAMPLE = "@sample"
 
+#: Forms that training rows are exported in (:mod:`tdro.data.export_data`).
+ROW_FORMS = ("sentence-transformers", "flagembedding", "tevatron", "released")
+
 #: What a dataset is once it is prepared.
 TEXTS = ("corpus.parquet", "queries.parquet")
 
@@ -149,6 +152,10 @@ class Layout:
     def weights(self, model: str, seed: int | str, mixture: str) -> str:
         """The weights JSON of a mixture."""
         return self.run(model, seed, f"weights/{mixture}.json")
+
+    def rows(self, form: str) -> str:
+        """Folder of all tasks' training rows in a form that other programs train on."""
+        return f"{self.results}/rows/{form}"
 
     def package(self, model: str, seed: int | str, mixture: str) -> str:
         """A retriever with its card, weights and results, as an archive to hand on."""

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from tdro.cli.arguments import FETCHED, RESULTS, argument, command, named_path, paths, read_settings
+from tdro.artifacts.layout import ROW_FORMS
+from tdro.cli.arguments import FETCHED, RESULTS, argument, command, count, named_path, paths, read_settings
 from tdro.errors import UserError
 
 
@@ -162,6 +163,31 @@ def _leaks(options) -> None:
     leaks(evaluation, training, options.output, read_settings(options, Dedup).queries)
 
 
+@command(
+    "export-data",
+    RESULTS,
+    argument("--form", choices=ROW_FORMS, required=True),
+    argument("--tasks", nargs="+", default=[], metavar="TASK", help="default: all that have training rows"),
+    argument("--negatives", type=count, metavar="N", help="the N negatives with the highest scores; default: all"),
+    paths("output"),
+)
+def _export_data(options) -> None:
+    r"""Write training rows in the form of another program: mined, without near-duplicates, with their scores.
+
+    input    RESULTS/data/{task}/{train,negatives,corpus,queries}.parquet of each task
+    output   a folder: of sentence-transformers a DatasetDict that load_from_disk reads, of the others a file of
+             JSON lines a task
+    settings `tasks`, the instruction of each (for flagembedding, which has a place for them), and `seed`
+
+    tdro export-data --form sentence-transformers --output rows
+    """
+    from tdro.config.commands import ExportDataJob
+    from tdro.data.export_data import export_data
+
+    job = read_settings(options, ExportDataJob)
+    export_data(options.results, options.form, options.output, job, options.tasks, options.negatives)
+
+
 def _named(pairs: list[tuple[str, Path]], option: str) -> dict[str, Path]:
     """Paths by their names, which must differ."""
     named = dict(pairs)
@@ -170,4 +196,4 @@ def _named(pairs: list[tuple[str, Path]], option: str) -> dict[str, Path]:
     return named
 
 
-COMMANDS = (_fetch, _prepare, _prepare_corpus, _prepare_queries, _dedup, _leaks)
+COMMANDS = (_fetch, _prepare, _prepare_corpus, _prepare_queries, _dedup, _leaks, _export_data)

@@ -222,4 +222,29 @@ def _check_server(options) -> None:
     print(report(check(options.model, server)))
 
 
-COMMANDS = (_sample_corpus, _search_corpus, _merge_rankings, _evaluate, _export, _report, _tables)
+@command(
+    "push",
+    argument("source", type=Path, metavar="PACKAGE|RESULTS"),
+    argument("--to", required=True, metavar="OWNER/NAME", help="hub repository; needs `hf auth login` or HF_TOKEN"),
+    argument("--private", action="store_true", help="make a new repository private"),
+    argument("--mixtures", nargs="+", default=[], help="of results, the models of these; default: all"),
+    argument("--dry-run", action="store_true", help="list what would be sent, and send nothing"),
+    settings=False,
+    made=lambda options: None,
+)
+def _push(options) -> None:
+    """Upload a package, or the models, weights and report of results, to a repository of the hub.
+
+    input    a package of `tdro export`, a model's folder, or a folder of results
+    output   a commit of the repository: a package's files at its top, or models/, weights/ and report/ with a card;
+             a line for each file is printed
+
+    tdro push results/packages/minilm.seed42.curr.tar.gz --to me/minilm-curr --dry-run
+    """
+    from tdro.export.push import push
+
+    how = {"private": options.private, "mixtures": options.mixtures, "dry_run": options.dry_run}
+    print(push(options.source, options.to, **how))
+
+
+COMMANDS = (_sample_corpus, _search_corpus, _merge_rankings, _evaluate, _export, _push, _report, _tables)

@@ -68,6 +68,15 @@ class TextsJob(Section):
     seed: Seed = 42
 
 
+class ExportDataJob(Section):
+    """``tdro export-data``."""
+
+    tasks: dict[Name, Prompted] = Field({})
+    """Instructions of the tasks; none: rows are exported without."""
+    seed: Seed = 42
+    """Decides which of several wordings a row carries, as in a training."""
+
+
 class TrainJob(TextsJob):
     """``tdro train``."""
 

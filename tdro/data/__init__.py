@@ -10,6 +10,7 @@ In: what ``tdro.readers`` yields. Out: ``corpus.parquet`` and ``queries.parquet`
 3. ``dedup`` writes training rows without near-duplicates of evaluation queries (``nearduplicates``), ``contrast`` says
    whether learning is possible from them.
 4. ``leaks`` says what of the evaluation still stands in them (``containment``).
+5. ``export_data`` writes them for other programs, in a form of ``exports/``.
 
 ``corpora`` reads large corpora piece by piece.
 """

@@ -7,5 +7,7 @@ it ``export.json``, which holds what was compared.
 OpenVINO, ``gguf`` the whole model for llama.cpp. ``texts`` are the 64 that each of them embeds, ``checks`` compares
 embeddings with those of the trained model. ``shrunk`` scores embeddings of 8 bits and of 1 bit beside whole ones.
 
+``push`` sends packages, or the models, weights and report of results, to the hub.
+
 ``server`` embeds the same texts by a running server, and ``losses`` says what it lost on the way, if it did.
 """

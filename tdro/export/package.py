@@ -13,6 +13,7 @@ import numpy as np
 
 import tdro
 from tdro.artifacts.files import read_json, replacing
+from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.artifacts.schemas import METRICS
 from tdro.config.commands import ExportJob
 from tdro.errors import UserError
@@ -23,7 +24,6 @@ from tdro.export.served import write_for_servers
 from tdro.export.shrunk import HeldOut, score_shrunk, shrunk_table
 from tdro.export.texts import Text, embed, texts_for
 from tdro.mixtures.weights import read_weights
-from tdro.models.folders import check_output, replacing_folder
 from tdro.models.load import load_trained
 from tdro.models.room import length_of
 from tdro.training.card import describe_results

@@ -21,6 +21,7 @@ from tdro.config.commands import (
     EvalDataset,
     EvaluateJob,
     ExpertScoresJob,
+    ExportDataJob,
     ExportJob,
     FitLawJob,
     OptimizeJob,
@@ -168,6 +169,10 @@ class Jobs:
             # An expert learns from rows that the warm-up has not seen, all experts from a task's rows in one order.
             rows = "fresh" if mixturenames.parse(mixture).kind == "expert" else "same"
         return PlanJob(layout=layout, seed=seed, rows=rows, bag=_bag(mixture) if mixture else None, **shape)
+
+    def export_data(self) -> ExportDataJob:
+        """Of training rows that leave: the wordings are those of the first seed."""
+        return ExportDataJob(tasks=self._prompts, seed=self.config.seeds[0])
 
     def train(self, model: str, seed: int, mixture: str = BASELINE) -> TrainJob:
         """Of a retriever on a mixture."""

@@ -26,6 +26,10 @@ PROVED_BY = {
         config/registry config/sections config/training
     """,
     "data/test_collection.py": "data/identifiers",
+    "data/test_export_data.py": """
+        data/exports/flagembedding data/exports/forms data/exports/released data/exports/rows
+        data/exports/sentencetransformers data/exports/stored data/exports/tevatron
+    """,
     "dro/test_optimize.py": "dro/heaviest",
     "evaluation/test_dimensions.py": "retrieval/exact",
     "evaluation/test_evaluate.py": "evaluation/topics retrieval/retrievers",

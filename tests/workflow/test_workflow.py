@@ -260,6 +260,7 @@ def test_a_retriever_is_packed_with_its_card(project):
     package = "results/packages/tiny.seed1.top70.tar.gz"
     assert rules_to_run(project, package) == {"export"}
     assert rules_to_run(project, "packages") == {"export", "packages"}
+    assert rules_to_run(project, "rows") == {"export_data", "rows"}
     snakemake(project, package)
     with tarfile.open(project / package) as archive:
         card = archive.extractfile("tiny.seed1.top70/README.md").read().decode()

@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from tdro.artifacts.filestates import nameable, state
-from tdro.artifacts.layout import TEXTS, Layout, sampled
+from tdro.artifacts.layout import ROW_FORMS, TEXTS, Layout, sampled
 from tdro.config import mixturenames
 from tdro.pipeline import experts, start, threads
 from tdro.pipeline.refused import Refused, refusing

@@ -252,3 +252,37 @@ rule leaks:
             "leaks --tasks {params.tasks} --evaluation {params.evaluation}"
             " --corpora {params.corpora} --output {output.leaks}"
         )
+
+
+# snakemake --cores all results/rows/tevatron
+rule export_data:
+    input:
+        train=kept(train_files),
+        texts=kept(task_texts),
+        negatives=mined_files,
+        seen=past("prepared", "deduplicated", files=trained_texts),
+    output:
+        rows=directory(PATHS.rows("{form}")),
+    log:
+        "logs/export_data/{form}.log",
+    benchmark:
+        "logs/export_data/{form}.tsv"
+    wildcard_constraints:
+        form=one_of(ROW_FORMS),
+    conda:
+        "../../envs/training.yaml"
+    params:
+        **settings(JOBS.export_data()),
+        tasks=list(JOBS.tasks),
+    message:
+        "Exporting training rows in the form of {wildcards.form}"
+    shell:
+        stage(
+            "export-data --form {wildcards.form} --tasks {params.tasks} --output {output.rows}"
+        )
+
+
+# snakemake --cores all rows
+rule rows:
+    input:
+        [PATHS.rows(form) for form in ROW_FORMS],

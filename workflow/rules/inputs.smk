@@ -203,6 +203,11 @@ def negatives(wildcards):
     return PATHS.task(wildcards.task, "negatives.parquet") if mined else []
 
 
+def mined_files(wildcards):
+    """The mined negatives of every task that has some, with their scores."""
+    return [PATHS.task(task, "negatives.parquet") for task in JOBS.mined]
+
+
 @functools.cache
 def evaluation_files():
     """Corpus and queries of every dataset that is evaluated on, by its name."""

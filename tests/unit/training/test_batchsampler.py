@@ -1,8 +1,10 @@
 """A mixture in sentence-transformers' own trainer: shares, batches of one dataset each, and going on."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +17,11 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 from tinymodels import WORDS, save_words
 from torch.utils.data import ConcatDataset, RandomSampler
+from trainings import GREEK
 from transformers import TrainerCallback
 
 import tdro
+from tdro.cli.main import main
 from tdro.errors import UserError
 from tdro.mixtures.weights import Weights, write_weights
 
@@ -224,6 +228,24 @@ def test_two_datasets_of_one_name_are_refused(weights, datasets):
     more = DatasetDict({**datasets, "again": rows("faq", 8)})
     with pytest.raises(UserError, match="two datasets are called 'faq'"):
         sampler(tdro.weighted_batch_sampler(weights, names=names), more)
+
+
+def test_the_script_of_the_documents_trains_on_exported_rows(project, tmp_path, monkeypatch):
+    """The whole of it, with a small base; a prompt for each dataset makes the trainer wrap the datasets."""
+    monkeypatch.chdir(tmp_path)
+    save_words(tmp_path / "base", {word: torch.randn(8).tolist() for word in GREEK})
+    write_weights("curr.json", Weights({"plain": 0.75, "twin": 0.25}, {"plain": 30, "twin": 30}))
+    main(["export-data", "--results", str(project.folder), "--form", "sentence-transformers", "--output", "rows"])
+    page = (Path(__file__).parents[3] / "docs/elsewhere.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    changes = {'"sentence-transformers/all-MiniLM-L6-v2"': '"base"', "batch_size=32": "batch_size=8"}
+    changes["num_train_epochs=1,"] = 'num_train_epochs=1, use_cpu=True, prompts={"plain": {"anchor": "alpha "}},'
+    for before, after in changes.items():
+        assert before in script
+        script = script.replace(before, after)
+    exec(script, found := {})
+    assert found["trainer"].state.global_step == len(found["trainer"].get_train_dataloader()) > 6
+    assert SentenceTransformer("trained/final", device="cpu").encode("alpha").shape == (8,)
 
 
 def test_the_package_loads_no_model_library_before_it_is_asked_for():
