@@ -60,7 +60,8 @@ def _rows(examples: Iterable[Example], width: int) -> Iterator[dict[str, Any]]:
         texts = [passage_text(passage.title, passage.text) for passage in example.negatives]
         negatives = {f"negative_{number + 1}": texts[place] for number, place in enumerate(places)}
         for number, positive in enumerate(example.positives):
-            row = {"anchor": example.query, "positive": passage_text(positive.title, positive.text), **negatives}
+            row: dict[str, Any] = {"anchor": example.query, "positive": passage_text(positive.title, positive.text)}
+            row |= negatives
             if example.negative_scores is not None and example.positive_scores is not None:
                 scores = [example.positive_scores[number], *(example.negative_scores[place] for place in places)]
                 row["scores"] = [math.nan if score is None else score for score in scores]
