@@ -52,7 +52,9 @@ def complaints(
 
 def switches(values: Any, checked: Any, where: str, written: Mapping[Place, str], place: Place = ()) -> Iterator[str]:
     """A line for each true or false that validation took for a number, as `seeds: [yes]` would be 1."""
-    if isinstance(values, bool) and not isinstance(checked, bool):
+    if isinstance(values, bool) and isinstance(checked, list):  # a single value that needs no list
+        yield from switches(values, checked[0], where, written, place)
+    elif isinstance(values, bool) and not isinstance(checked, bool):
         yield f"{where}: `{_key(place)}`: a number is expected; {_read_as(values, written.get(place))}"
     elif isinstance(values, Mapping):
         for key, value in values.items():

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN
 from tdro.config.complaints import PATTERNS
 from tdro.config.localpaths import expanded
 from tdro.config.sections import Checksum, Name, Section, Text
+from tdro.config.templates import checked
 
 #: What a model calls the prompt before all its queries, and that before all its passages.
 QUERY, DOCUMENT = "query", "document"
@@ -17,18 +18,41 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class Columns(Section):
-    """Names of the columns (of JSON lines: the keys) that the reader `table` reads."""
+def _values(value: Any) -> Any:
+    """The values that a column may have, of which a single one needs no list."""
+    return value if isinstance(value, list) else [value]
 
-    query: Text
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise ValueError(f"a text, a number, true, false or null is expected, not {value}; quotes make a text of a date")
+
+
+# The name of a column, or a template such as "{title} {body}".
+Column = Annotated[Text, AfterValidator(checked)]
+#: What a cell may be compared with.
+Cell = Annotated[
+    Any,
+    AfterValidator(_cell),
+    WithJsonSchema({"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}),
+]
+Cells = Annotated[list[Cell], BeforeValidator(_values, json_schema_input_type=Cell | list[Cell]), Field(min_length=1)]
+
+
+class Columns(Section):
+    """Names of the columns (of JSON lines: the keys) that the reader `table` reads. Where a column may stand, a
+    template may, too: `"{title} {body}"` puts both together."""
+
+    query: Column
     """The query, a string."""
-    positive: Text
+    positive: Column
     """The passage that answers it: a string, or a list of strings where there are several."""
-    negatives: Text | None = None
+    negatives: Column | None = None
     """Hard negatives: a string or a list of strings."""
-    title: Text | None = None
+    title: Column | None = None
     """Title of the positive: a string, or a list with one for each positive."""
-    query_id: Text | None = None
+    query_id: Column | None = None
     """Identifier of the query."""
 
     @model_validator(mode="after")
@@ -50,6 +74,14 @@ class Source(Section):
     `data/**/*.csv` for folders of any depth."""
     columns: Columns | None = None
     """Names of columns, for the reader `table` and only for it."""
+    where: dict[Text, Cells] = Field({})
+    """Which rows are taken, by the values of their columns, or of their keys: `{locale: [en, en-GB], answered: true}`
+    takes rows that match all of these. For `jsonl`, `released` and `table`. Where no row matches, the values that were
+    seen are told."""
+    clean: Literal["html", "markdown", "none"] | None = None
+    """What becomes of markup in queries, passages and titles. `html` takes tags away, `markdown` the signs of Markdown
+    and any tags; texts of list items, table cells and code stay apart. Null leaves texts as they are and warns where
+    many look like either; `none` leaves them without a warning."""
     hub: str | None = Field(None, pattern=PATTERNS["repository"][0])
     """`ORG/NAME` of a hub dataset, for readers of files; excludes `package`."""
     revision: str | None = None

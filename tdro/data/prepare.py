@@ -28,6 +28,7 @@ from tdro.errors import UserError
 from tdro.progress import Progress
 from tdro.readers.base import BadRow, Item, Passage, Row, rows
 from tdro.readers.files import NOT_UTF8, TO_UTF8
+from tdro.readers.markupseen import MarkupSeen
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,9 +52,9 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: P
     Raises:
         UserError: when the source cannot be read, or nothing is left to train on, to hold out or to set apart.
     """
-    with closing(
-        _collect(f"task {name}", name, rows(task.source, "train", fetched), data, output, filtered=True)
-    ) as collection:
+    seen = MarkupSeen(f"task {name}", task.source)
+    items = seen.through(rows(task.source, "train", fetched))
+    with closing(_collect(f"task {name}", name, items, data, output, filtered=True)) as collection:
         _write_task(name, task, data, collection, output)
     texts = [folder / file for folder in (output, output / "heldout") for file in TEXTS]
     write_digests([*texts, output / "dev" / "queries.parquet"])
@@ -131,9 +132,9 @@ def prepare_benchmark(
     Raises:
         UserError: when the source cannot be read or holds nothing.
     """
-    with closing(
-        _collect(f"benchmark {name}", name, rows(benchmark.source, "test", fetched), data, output, filtered=False)
-    ) as collection:
+    seen = MarkupSeen(f"benchmark {name}", benchmark.source)
+    items = seen.through(rows(benchmark.source, "test", fetched))
+    with closing(_collect(f"benchmark {name}", name, items, data, output, filtered=False)) as collection:
         counts = collection.counts
         random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
         chosen = np.sort(sample(np.arange(collection.queries), benchmark.queries, random))

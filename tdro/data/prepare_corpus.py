@@ -18,6 +18,7 @@ from tdro.config.registry import Source
 from tdro.errors import UserError
 from tdro.progress import Progress
 from tdro.readers.base import Passage
+from tdro.readers.markupseen import MarkupSeen
 from tdro.readers.testsets.base import open_testset
 from tdro.text.strings import cut
 
@@ -42,7 +43,8 @@ def prepare_corpus(name: str, source: Source, part: str | None, data: Data, outp
     """
     progress, counts = Progress(f"{name}: read", "passages"), {"passages": 0, "passage cut": 0}
     with table_writer(output, CORPUS, counts) as file:
-        for block in _blocks(open_testset(source, part).documents()):
+        documents = MarkupSeen(f"benchmark {name}", source).through(open_testset(source, part).documents())
+        for block in _blocks(documents):
             texts, titles, ids = zip(*block, strict=True)
             shown = [cut(text, data.max_words) for text in texts]
             file.append({"passage_id": ids, "title": titles, "text": shown})

@@ -204,9 +204,9 @@ def _check_dev(jobs: Jobs) -> None:
 
 
 def _source(test: TestSet) -> tuple[str | None, ...]:
-    """Where a test set's rows come from, whichever of its parts it is."""
+    """Where a test set's rows come from, whichever of its parts it is; other rows of one file are another source."""
     source = test.entry.source
-    return source.reader, source.hub, source.package, source.path
+    return source.reader, source.hub, source.package, source.path, repr(source.where)
 
 
 def _check_dataset(dataset: Task | Benchmark) -> None:

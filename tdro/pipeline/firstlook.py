@@ -18,6 +18,7 @@ from tdro.models.modelfiles import check_model_folder
 from tdro.models.positions import check_lengths
 from tdro.models.room import look_at_prompts
 from tdro.readers.base import BadRow, Passage, Row, Split, rows
+from tdro.readers.markupseen import MarkupSeen
 from tdro.readers.parts import local_files
 from tdro.readers.queryfiles import read_queries
 from tdro.readers.testsets.base import is_testset, open_testset
@@ -61,8 +62,9 @@ def complaints(
             yield f"config: {error}", False
 
 
-def echoing(registry: str, tasks: Mapping[str, Task]) -> Iterator[str]:
-    """A sentence on each task of which all first rows, if they are several, have a positive that repeats the query."""
+def oddities(registry: str, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """A sentence on each task of which all first rows, if they are several, have a positive that repeats the query, and
+    one on each of which texts look like markup that nobody has spoken of."""
     for name, task in tasks.items():
         if not _is_local(task.source):
             continue
@@ -75,6 +77,11 @@ def echoing(registry: str, tasks: Mapping[str, Task]) -> Iterator[str]:
                 f"{registry}: {name}: the first {len(found)} positives all say the same as their query; see whether "
                 "query and positive are two different columns"
             )
+        seen = MarkupSeen(name, task.source)
+        for row in found:
+            seen.add(row)
+        if marked := seen.sentence():
+            yield f"{registry}: {name}: {marked}"
 
 
 def _echoes(row: Row) -> bool:

@@ -50,7 +50,7 @@ def remarks(jobs: Jobs, note: Path) -> list[str]:
     found = [
         *mixturenames.remarks(jobs.config.mixtures, len(jobs.tasks), jobs.soups.fixed),
         *same_sources(jobs.tasks, jobs.benchmarks),
-        *firstlook.echoing(jobs.config.registry, jobs.tasks),
+        *firstlook.oddities(jobs.config.registry, jobs.tasks),
         *undistilled(jobs),
         *unembedded(jobs),
         *unlearnt(jobs),

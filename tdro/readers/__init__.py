@@ -6,4 +6,5 @@ what lies elsewhere (``hub``, ``packages``). ``parts`` says which files a path s
 reads their lines, the one way for all who read any; ``filekinds`` knows what a file is by its first bytes. Records of
 tables come from ``records`` (Parquet) and ``separated`` (CSV, TSV), and ``cells`` makes rows of them. ``fields`` says
 what counts as a text, ``qrels`` what as a judgement, and ``listtext`` refuses lists that were written as text.
+``where`` tells the rows that a source takes, and ``markupseen`` tells of HTML and Markdown.
 """

@@ -6,12 +6,14 @@ all of its passages as bare :class:`Passage` objects, before the rows that name 
 :class:`PassageId`; and a :class:`BadRow` for what it cannot understand, so that it goes on. What it
 holds meanwhile must not grow with the source's texts. A reader of a package takes its
 :class:`~tdro.readers.packages.Archive`; a reader of local data takes a path and the split (``train`` or
-``test``), one of tables also the columns; a reader that needs neither takes nothing. Cleaning that
-only one source needs is the reader's task; the rules that hold for all of them are those of
-:mod:`tdro.data.prepare`.
+``test``), one of tables also the columns; a reader that needs neither takes nothing. One of records, whose keys or
+columns have names, takes a :class:`~tdro.readers.where.Where` last and yields None for a record that it does not take.
+Cleaning that only one source needs is the reader's task. What a source's ``clean`` asks for is done here, for all
+readers; the other rules that hold for all of them are those of :mod:`tdro.data.prepare`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,6 +23,8 @@ from tdro.config.registry import Source
 from tdro.errors import UserError
 from tdro.readers.fetch import dataset_job, find
 from tdro.readers.packages import Archive
+from tdro.readers.where import Where
+from tdro.text import markup
 
 Split = Literal["train", "test"]
 
@@ -66,6 +70,9 @@ READERS: dict[str, Literal["package", "path", "columns", "nothing"]] = {
     "registry_dup": "package", "research_repo": "package", "zh_dictionary": "package", "zh_riddle": "package",
 }  # fmt: skip
 
+#: Readers of records whose keys or columns have names, which ``where`` of a source compares.
+OF_RECORDS = ("jsonl", "released", "table")
+
 
 def rows(source: Source, split: Split = "train", fetched: Path | None = None) -> Iterator[Item]:
     """Stream what ``source`` holds.
@@ -76,16 +83,43 @@ def rows(source: Source, split: Split = "train", fetched: Path | None = None) ->
         fetched: manifest of what was fetched ahead; without it, hub data and packages are fetched now.
 
     Raises:
-        UserError: for an unknown reader, a missing key, or a source that cannot be read as a whole.
+        UserError: for an unknown reader, a missing key, a source that cannot be read as a whole, or, at the end, one of
+            which ``where`` takes no row.
     """
     check_source(source)
+    where = Where(source.where, source.path or source.hub or source.reader)
+    taken = where.through(_read(source, split, fetched, where))
+    clean = cleaner(source)
+    return (cleaned(item, clean) for item in taken) if clean else taken
+
+
+def cleaner(source: Source) -> Callable[[str], str] | None:
+    """What takes the markup of a source's texts away; None where they stay as they are."""
+    return {"html": markup.of_html, "markdown": markup.of_markdown}.get(source.clean)
+
+
+def cleaned(item: Item, clean: Callable[[str], str]) -> Item:
+    """The same with texts without markup."""
+    if isinstance(item, Passage):
+        return item._replace(text=clean(item.text), title=clean(item.title))
+    if isinstance(item, Row):
+        of_passage = partial(cleaned, clean=clean)
+        passages = [tuple(map(of_passage, item.positives)), tuple(map(of_passage, item.negatives))]
+        return item._replace(query=clean(item.query), positives=passages[0], negatives=passages[1])
+    return item
+
+
+def _read(source: Source, split: Split, fetched: Path | None, where: Where) -> Iterator[Item | None]:
+    """What the reader yields."""
     needs = READERS[source.reader]
     if needs in ("nothing", "package"):
         read = import_module(f"tdro.readers.demo.{source.reader}").read
         return read(Archive(find(dataset_job(source), fetched))) if needs == "package" else read()
     read = import_module(f"tdro.readers.{source.reader}").read
     folder = find(dataset_job(source), fetched) if source.hub else Path()
-    return read(folder / (source.path or ""), split, *([source.columns] if needs == "columns" else []))
+    columns = [source.columns] if needs == "columns" else []
+    records = [where] if source.reader in OF_RECORDS else []
+    return read(folder / (source.path or ""), split, *columns, *records)
 
 
 def check_source(source: Source) -> None:
@@ -100,5 +134,9 @@ def check_source(source: Source) -> None:
             raise UserError(f"reader {source.reader!r} needs the key `{key}`; add it under `source` in the registry.")
     if source.columns and needs != "columns":
         raise UserError(f"reader {source.reader!r} knows its columns; remove `columns` or set `reader: table`.")
+    if source.where and source.reader not in OF_RECORDS:
+        raise UserError(
+            f"reader {source.reader!r} does not know `where`, which is for {', '.join(OF_RECORDS)}; remove it."
+        )
     if source.hub and needs not in ("path", "columns"):
         raise UserError(f"reader {source.reader!r} does not read hub datasets; remove `hub` in the registry.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from tdro.config.nearest import hint
 from tdro.config.registry import Columns
+from tdro.config.templates import Piece, pieces
 from tdro.errors import UserError
 from tdro.readers.base import Passage, Row
 from tdro.readers.fields import optional
@@ -48,7 +49,7 @@ def row_of(record: dict[str, Any], columns: Columns) -> Row:
     Raises:
         Malformed: when a cell holds something else than text.
     """
-    query = [_text(item, columns.query) for item in _listed(record[columns.query])]
+    query = [_text(item, columns.query) for item in _items(record, columns.query)]
     if len(query) != 1:
         raise Malformed(f"has {len(query)} queries in column {columns.query!r}, expected one string")
     positives = _passages(record, columns.positive)
@@ -59,7 +60,7 @@ def row_of(record: dict[str, Any], columns: Columns) -> Row:
 
 
 def _titled(positives: list[Passage], record: dict[str, Any], column: str) -> list[Passage]:
-    titles = [_title(item, column) for item in _listed(record[column])]
+    titles = [_title(item, column) for item in _items(record, column)]
     if len(titles) not in (1, len(positives)):
         raise Malformed(f"has {len(titles)} titles in column {column!r} for {len(positives)} positives")
     titles = titles * len(positives) if len(titles) == 1 else titles
@@ -67,7 +68,30 @@ def _titled(positives: list[Passage], record: dict[str, Any], column: str) -> li
 
 
 def _passages(record: dict[str, Any], column: str) -> list[Passage]:
-    return [_passage(item, column) for item in _listed(record[column])]
+    return [_passage(item, column) for item in _items(record, column)]
+
+
+def _items(record: dict[str, Any], column: str) -> list:
+    """What a column holds, or what a template makes of several, as a list."""
+    parts = pieces(column)
+    return _listed(record[column]) if parts is None else _filled(record, parts)
+
+
+def _filled(record: dict[str, Any], parts: Sequence[Piece]) -> list[str]:
+    """The texts of a template: one, or, where columns hold lists, as many as these have items.
+
+    Where all of its columns are empty, so is the text.
+    """
+    cells = {name: [_title(item, name) for item in _listed(record[name])] for name, is_column in parts if is_column}
+    lengths = {name: len(items) for name, items in cells.items() if isinstance(record[name], list)}
+    if len({*lengths.values()}) > 1:
+        raise Malformed(f"has lists of different lengths ({', '.join(f'{n}: {k}' for n, k in lengths.items())})")
+    filled = []
+    for place in range(next(iter(lengths.values()), 1)):
+        here = {name: items[place if name in lengths else 0] for name, items in cells.items()}
+        text = "".join(here[piece] if is_column else piece for piece, is_column in parts)
+        filled.append(text.strip() if any(map(str.strip, here.values())) else "")
+    return filled
 
 
 def _passage(item: Any, column: str) -> Passage:
@@ -92,6 +116,8 @@ def _title(item: Any, column: str) -> str:
 
 
 def _identifier(record: dict[str, Any], column: str | None) -> str | None:
+    if column and pieces(column):
+        return " ".join(_items(record, column)) or None
     value = record.get(column) if column else None
     return None if value is None else _text(value if isinstance(value, bytes) else str(value), column)
 

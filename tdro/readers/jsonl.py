@@ -27,6 +27,7 @@ from tdro.readers.base import BadRow, Passage, Row, Split
 from tdro.readers.files import Malformed, json_value, lines, parsed
 from tdro.readers.listtext import refuse_lists_as_text
 from tdro.readers.parts import chained, find
+from tdro.readers.where import ALL, Where
 
 _POSITIVES = ("positive", "positives", "pos", "positive_passages")
 _NEGATIVES = ("negative", "negatives", "neg", "negative_passages")
@@ -36,25 +37,30 @@ _NEGATIVES = ("negative", "negatives", "neg", "negative_passages")
 ENDINGS = (".jsonl", ".jsonl.gz")
 
 
-def read(path: Path, split: Split) -> Iterator[Row | BadRow]:
-    """Yield a row a line; the files are one split.
+def read(path: Path, split: Split, where: Where = ALL) -> Iterator[Row | BadRow | None]:
+    """Yield a row a line, None for one that ``where`` does not take; the files are one split.
 
     Raises:
         UserError: when there is no file, or for one that is broken, and when all are empty.
     """
     found = find(path, ENDINGS)
-    yield from chained(found, lambda part: rows_of(lines(part, json=True), str(part)), path)
+    yield from chained(found, lambda part: rows_of(lines(part, json=True), str(part), where), path)
 
 
-def rows_of(stream: Iterable[bytes], where: str) -> Iterator[Row | BadRow]:
-    """Rows of JSON lines; blank lines are skipped.
+def rows_of(stream: Iterable[bytes], place: str, where: Where) -> Iterator[Row | BadRow | None]:
+    """Rows of JSON lines, None for those that are not taken; blank lines are skipped.
 
     Args:
         stream: the lines.
-        where: name of their file, for messages.
+        place: name of their file, for messages.
+        where: which are taken.
     """
-    rows = parsed(stream, where, lambda number, line: _row(json_value(line)))
-    yield from refuse_lists_as_text(rows, where)
+
+    def parse(number: int, line: bytes) -> Row | None:
+        value = json_value(line)
+        return _row(value) if where.takes(value) else None
+
+    yield from refuse_lists_as_text(parsed(stream, place, parse), place)
 
 
 def _row(value: Any) -> Row:

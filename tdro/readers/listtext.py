@@ -18,7 +18,7 @@ FIRST_ROWS = 20
 _SHOWN = 60
 
 
-def refuse_lists_as_text(items: Iterable[Row | BadRow], where: str) -> Iterator[Row | BadRow]:
+def refuse_lists_as_text(items: Iterable[Row | BadRow | None], where: str) -> Iterator[Row | BadRow | None]:
     """The same items.
 
     Args:

@@ -7,6 +7,7 @@ folder of such parts, which are read in the order of their names.
 
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tdro.errors import UserError
@@ -15,26 +16,27 @@ from tdro.readers.files import BROKEN, lines, opened, split_lines, unreadable
 from tdro.readers.jsonl import ENDINGS as LINES
 from tdro.readers.jsonl import rows_of
 from tdro.readers.parts import chained, find
+from tdro.readers.where import ALL, Where
 
 _ARCHIVES = (".tar.gz", ".tgz")
 
 
-def read(path: Path, split: Split) -> Iterator[Row | BadRow]:
-    """Yield a row a line; the files are one split.
+def read(path: Path, split: Split, where: Where = ALL) -> Iterator[Row | BadRow | None]:
+    """Yield a row a line, None for one that ``where`` does not take; the files are one split.
 
     Raises:
         UserError: for a file that is missing or broken, a folder or archive without JSON lines, or when all are empty.
     """
-    yield from chained(find(path, LINES + _ARCHIVES), _rows, path)
+    yield from chained(find(path, LINES + _ARCHIVES), partial(_rows, where=where), path)
 
 
-def _rows(part: Path) -> Iterator[Row | BadRow]:
+def _rows(part: Path, where: Where) -> Iterator[Row | BadRow | None]:
     if part.name.lower().endswith(LINES):
-        return rows_of(lines(part, json=True), str(part))
-    return _archived(part)
+        return rows_of(lines(part, json=True), str(part), where)
+    return _archived(part, where)
 
 
-def _archived(path: Path) -> Iterator[Row | BadRow]:
+def _archived(path: Path, where: Where) -> Iterator[Row | BadRow | None]:
     """Rows of every ``.jsonl`` file in an archive. Names of members are compared and shown, never used as paths."""
     found = False
     try:
@@ -42,8 +44,8 @@ def _archived(path: Path) -> Iterator[Row | BadRow]:
             for member in archive:
                 if member.isfile() and _is_lines(member.name):
                     found = True
-                    where = f"{path}:{member.name}"
-                    yield from rows_of(split_lines(archive.extractfile(member), where, json=True), where)
+                    place = f"{path}:{member.name}"
+                    yield from rows_of(split_lines(archive.extractfile(member), place, json=True), place, where)
             while packed.read(1 << 20):  # to the end, where gzip's checksum stands
                 pass
     except (*BROKEN, tarfile.TarError) as error:

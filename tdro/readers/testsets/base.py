@@ -13,15 +13,15 @@ relevance keeps its grades, so that scores can be compared with published ones.
 Every file may be gzipped (``.gz``).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 from tdro.config.registry import Source
 from tdro.errors import UserError
-from tdro.readers.base import Passage
+from tdro.readers.base import Passage, cleaned, cleaner
 
 #: The readers, and whether all parts of a benchmark search one corpus.
 SHARED_CORPUS = {"beir": False, "miracl": False, "mkqa": True, "mteb": False}
@@ -56,6 +56,30 @@ class TestSet(Protocol):
         """Local files that the queries are read from, those that exist."""
 
 
+@dataclass(frozen=True)
+class Cleaned:
+    """A benchmark whose texts have their markup taken away; answers stay as they are."""
+
+    whole: TestSet
+    clean: Callable[[str], str]
+
+    def documents(self) -> Iterator[Passage]:
+        """The corpus."""
+        return (cleaned(passage, self.clean) for passage in self.whole.documents())
+
+    def queries(self) -> Iterator[Topic]:
+        """The queries."""
+        return (replace(topic, text=self.clean(topic.text)) for topic in self.whole.queries())
+
+    def corpus_files(self) -> list[Path]:
+        """Files of the corpus."""
+        return self.whole.corpus_files()
+
+    def query_files(self) -> list[Path]:
+        """Files of the queries."""
+        return self.whole.query_files()
+
+
 def is_testset(source: Source) -> bool:
     """Whether the source is a benchmark in its own format, not rows of query and passages."""
     return source.reader in SHARED_CORPUS
@@ -65,6 +89,8 @@ def check_testset(source: Source, parts: Sequence[str]) -> None:
     """Raises UserError: when the path is missing, or parts and path disagree."""
     if source.hub:
         raise UserError(f"reader {source.reader!r} reads a benchmark from a local folder; remove `hub`.")
+    if source.where:
+        raise UserError(f"reader {source.reader!r} reads whole benchmarks and does not know `where`; remove it.")
     if not source.path:
         raise UserError(f"reader {source.reader!r} needs the key `path`; add it under `source` in the registry.")
     if "{part}" in source.path and not parts:
@@ -85,4 +111,6 @@ def open_testset(source: Source, part: str | None = None) -> TestSet:
     """
     check_testset(source, [part] if part else [])
     path = source.path.replace("{part}", part or "")
-    return import_module(f"tdro.readers.testsets.{source.reader}").Format(path, part)
+    testset = import_module(f"tdro.readers.testsets.{source.reader}").Format(path, part)
+    clean = cleaner(source)
+    return Cleaned(testset, clean) if clean else testset

@@ -9,7 +9,7 @@ import pytest
 
 from tdro.config.registry import Registry
 from tdro.config.schema import Config
-from tdro.pipeline.firstlook import complaints, echoing, of_settings
+from tdro.pipeline.firstlook import complaints, oddities, of_settings
 
 ENTRY = {"language": "en", "instruction": "Find it."}
 ROW = json.dumps({"query": "a question", "positive": "its answer"}) + "\n"
@@ -159,13 +159,24 @@ def test_positives_that_repeat_their_queries_are_told(folder, answer):
     (folder / "data/faq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     source = {"reader": "jsonl", "path": "data/faq.jsonl"}
     tasks = Registry(tasks={"faq": ENTRY | {"category": "web", "source": source}}).tasks
-    lines = list(echoing("r.yaml", tasks))
+    lines = list(oddities("r.yaml", tasks))
     if answer.startswith("an"):
         assert lines == []
     else:
         assert [line.split(";")[0] for line in lines] == [
             "r.yaml: faq: the first 20 positives all say the same as their query"
         ]
+
+
+def test_first_rows_that_look_like_markup_are_told(folder):
+    rows = [{"query": f"question {n}", "positive": f"<p>answer {n}</p>"} for n in range(30)]
+    (folder / "data/faq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"reader": "jsonl", "path": "data/faq.jsonl"}
+    tasks = {n: ENTRY | {"category": "web", "source": source | own} for n, own in (("a", {}), ("b", {"clean": "html"}))}
+    (line,) = oddities("r.yaml", Registry(tasks=tasks).tasks)
+    assert line.startswith(
+        "r.yaml: a: 50% of the first 40 texts look like HTML, such as '<p>answer 0</p>'; `clean: html`"
+    )
 
 
 def test_files_of_queries_and_judgements_that_are_something_else_are_told(folder):

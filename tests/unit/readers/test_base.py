@@ -3,10 +3,11 @@
 from importlib import import_module
 
 import pytest
+from reading import written
 
 from tdro.config.registry import Columns, Source
 from tdro.errors import UserError
-from tdro.readers.base import READERS, rows
+from tdro.readers.base import READERS, Passage, Row, rows
 
 
 def test_every_reader_has_a_module():
@@ -33,3 +34,12 @@ def test_every_reader_has_a_module():
 def test_a_source_that_its_reader_cannot_use_is_named(source, said):
     with pytest.raises(UserError, match=said):
         rows(Source(**source))
+
+
+def test_markup_is_taken_away_by_any_reader(tmp_path):
+    written(
+        tmp_path / "t.jsonl",
+        [{"query": "<b>a</b>", "pos": {"title": "R&amp;D", "text": "<p>x</p>"}, "neg": "<i>y</i>"}],
+    )
+    found = rows(Source(reader="jsonl", path=str(tmp_path / "t.jsonl"), clean="html"))
+    assert list(found) == [Row("a", (Passage("x", "R&D"),), (Passage("y"),))]

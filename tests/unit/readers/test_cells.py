@@ -1,10 +1,13 @@
 """Cells that hold more than a text: lists, objects, bytes, numbers and null."""
 
+import re
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from reading import bad, table, written
 
+from tdro.errors import UserError
 from tdro.readers.base import Passage, Row
 
 
@@ -62,3 +65,43 @@ def test_objects_without_a_text_name_the_way_out(tmp_path):
 def test_titles_that_are_numbers_are_texts(tmp_path):
     found = read(tmp_path, [{"q": "a", "p": "x", "t": 1984}, {"q": "b", "p": "y", "t": None}], title="t")
     assert [row.positives[0].title for row in found] == ["1984", ""]
+
+
+def test_templates_stand_wherever_a_column_may(tmp_path):
+    records = [
+        {"t": "Title", "b": "Body", "p": ["x", "y"], "h": "Head", "n": "neg", "i": 7},
+        {"t": "", "b": None, "p": [], "h": "Head", "n": None, "i": 8},
+    ]
+    for name in ("t.parquet", "t.jsonl"):
+        found = read(
+            tmp_path, records, name,
+            query="{t}: {b}", positive="{h} - {p}", negatives="{n} ({i})", title="{{{h}}}", query_id="{h}-{i}",
+        )  # fmt: skip
+        assert found == [
+            Row(
+                "Title: Body",
+                [Passage("Head - x", "{Head}"), Passage("Head - y", "{Head}")],
+                [Passage("neg (7)")],
+                "Head-7",
+            ),
+            Row("", [], [Passage("(8)")], "Head-8"),
+        ]
+
+
+def test_lists_in_a_template_go_side_by_side(tmp_path):
+    records = [{"q": "a", "p": ["x", "y"], "t": ["X", "Y"]}, {"q": "b", "p": ["x"], "t": ["X", "Y"]}]
+    found = read(tmp_path, records, positive="{t}: {p}")
+    assert found[0] == Row("a", [Passage("X: x"), Passage("Y: y")], [])
+    assert bad(found) == [("t.parquet, row 2", "has lists of different lengths (t: 2, p: 1)")]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.jsonl"])
+def test_a_misspelt_column_of_a_template_is_told(tmp_path, name):
+    records = [{"title": "a", "body": "x", "p": "y"}]
+    meant = r"has no (column|key) 'titel' \(did you mean 'title'\?\); it has title, body, p"
+    if name.endswith("parquet"):
+        with pytest.raises(UserError, match=meant):
+            read(tmp_path, records, name, query="{titel} {body}")
+    else:
+        ((_, reason),) = bad(read(tmp_path, records, name, query="{titel} {body}"))
+        assert re.match(meant, reason)

@@ -1,4 +1,5 @@
 import pytest
+from benchmarkfiles import beir
 
 from tdro.config.registry import Source
 from tdro.errors import UserError
@@ -16,3 +17,13 @@ from tdro.readers.testsets.base import open_testset
 def test_wrong_sources_are_named(source, part, complaint):
     with pytest.raises(UserError, match=complaint.replace("{", r"\{")):
         open_testset(Source(**source), part)
+
+
+def test_markup_of_a_benchmark_is_taken_away(tmp_path):
+    folder = beir(tmp_path)
+    corpus = folder / "corpus.jsonl"
+    corpus.write_text(corpus.read_text().replace("Lower  cholesterol.", "<p>Lower</p> cholesterol."))
+    testset = open_testset(Source(reader="beir", path=str(folder), clean="html"))
+    assert next(iter(testset.documents())).text == "Lower\ncholesterol."
+    assert [query.text for query in testset.queries()] == ["Do statins help?"] * 2
+    assert testset.query_files() and testset.corpus_files()
