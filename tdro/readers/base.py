@@ -13,7 +13,6 @@ readers; the other rules that hold for all of them are those of :mod:`tdro.data.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -90,7 +89,7 @@ def rows(source: Source, split: Split = "train", fetched: Path | None = None) ->
     where = Where(source.where, source.path or source.hub or source.reader)
     taken = where.through(_read(source, split, fetched, where))
     clean = cleaner(source)
-    return (cleaned(item, clean) for item in taken) if clean else taken
+    return (_cleaned(item, clean) for item in taken) if clean else taken
 
 
 def cleaner(source: Source) -> Callable[[str], str] | None:
@@ -98,15 +97,21 @@ def cleaner(source: Source) -> Callable[[str], str] | None:
     return {"html": markup.of_html, "markdown": markup.of_markdown}.get(source.clean)
 
 
-def cleaned(item: Item, clean: Callable[[str], str]) -> Item:
+def cleaned(passage: Passage, clean: Callable[[str], str]) -> Passage:
     """The same with texts without markup."""
+    return passage._replace(text=clean(passage.text), title=clean(passage.title))
+
+
+def _cleaned(item: Item, clean: Callable[[str], str]) -> Item:
     if isinstance(item, Passage):
-        return item._replace(text=clean(item.text), title=clean(item.title))
-    if isinstance(item, Row):
-        of_passage = partial(cleaned, clean=clean)
-        passages = [tuple(map(of_passage, item.positives)), tuple(map(of_passage, item.negatives))]
-        return item._replace(query=clean(item.query), positives=passages[0], negatives=passages[1])
-    return item
+        return cleaned(item, clean)
+    if not isinstance(item, Row):
+        return item
+
+    def of(passages: Sequence[Passage | PassageId]) -> list[Passage | PassageId]:
+        return [cleaned(one, clean) if isinstance(one, Passage) else one for one in passages]
+
+    return item._replace(query=clean(item.query), positives=of(item.positives), negatives=of(item.negatives))
 
 
 def _read(source: Source, split: Split, fetched: Path | None, where: Where) -> Iterator[Item | None]:

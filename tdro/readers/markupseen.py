@@ -52,7 +52,8 @@ class MarkupSeen:
         if isinstance(item, Row):
             self._look(item.query)
             for passage in item.positives:
-                self.add(passage)
+                if isinstance(passage, Passage):
+                    self._look(passage.text)
         elif isinstance(item, Passage):
             self._look(item.text)
 

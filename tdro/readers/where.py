@@ -1,8 +1,9 @@
 """Which rows of a source are taken, by the values of their columns: its ``where``.
 
-`{locale: [en, en-GB]}` takes rows whose locale is one of the two. A cell of CSV and a number of JSON are compared by how
-they are written, so that `5` is "5", 5 and 5.0; `true` and `false` stand for whatever word YAML reads so, such as `no`,
-which may be Norwegian. Of a list it is enough that one item matches, and null matches a cell that is empty or missing.
+`{locale: [en, en-GB]}` takes rows whose locale is one of the two. A cell of CSV and a number of JSON are compared by
+how they are written, so that `5` is "5", 5 and 5.0; `true` and `false` stand for whatever word YAML reads so, such as
+`no`, which may be Norwegian. Of a list it is enough that one item matches, and null matches a cell that is empty or
+missing.
 """
 
 import logging
@@ -92,9 +93,7 @@ class Where:
         unmet = [column for column in self._wanted if not self._met[column]]
         found = f"{self._source}: `where` takes none of {self._rows:,} rows"
         if not unmet:
-            return (
-                f"{found}: each of {abridged(self.columns, _SHOWN)} matches in some rows, but in none all of them do."
-            )
+            return f"{found}: each of {abridged(self.columns, _SHOWN)} matches some rows, but no row matches all."
         asked = "; ".join(
             f"it asks for {_listed(self._wanted[column])} in `{column}`, and {self._has(column)}" for column in unmet
         )

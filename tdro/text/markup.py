@@ -10,126 +10,22 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Literal
 
+
+def _elements(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
 # Elements that begin a line of their own, and those that stand apart from their neighbours within a line.
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "center",
-        "dd",
-        "details",
-        "dir",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "html",
-        "legend",
-        "li",
-        "main",
-        "menu",
-        "nav",
-        "ol",
-        "optgroup",
-        "option",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "title",
-        "tr",
-        "ul",
-    ]
+_BLOCKS = _elements(
+    "address article aside blockquote body center dd details dir div dl dt fieldset figcaption figure footer form h1 "
+    "h2 h3 h4 h5 h6 header hr html legend li main menu nav ol optgroup option p pre section summary table tbody tfoot "
+    "thead title tr ul"
 )
-_APART = frozenset(
-    [
-        "audio",
-        "button",
-        "caption",
-        "iframe",
-        "img",
-        "input",
-        "label",
-        "object",
-        "select",
-        "td",
-        "textarea",
-        "th",
-        "video",
-    ]
-)
-_WITHIN = frozenset(
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "base",
-        "bdi",
-        "bdo",
-        "big",
-        "br",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "data",
-        "del",
-        "dfn",
-        "em",
-        "embed",
-        "font",
-        "head",
-        "i",
-        "ins",
-        "kbd",
-        "link",
-        "map",
-        "mark",
-        "meta",
-        "meter",
-        "noscript",
-        "output",
-        "picture",
-        "progress",
-        "q",
-        "rp",
-        "rt",
-        "ruby",
-        "s",
-        "samp",
-        "small",
-        "source",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "tt",
-        "time",
-        "u",
-        "var",
-        "wbr",
-    ]
+_APART = _elements("audio button caption iframe img input label object select td textarea th video")
+_WITHIN = _elements(
+    "a abbr acronym b base bdi bdo big br cite code col colgroup data del dfn em embed font head i ins kbd link map "
+    "mark meta meter noscript output picture progress q rp rt ruby s samp small source span strike strong sub sup tt "
+    "time u var wbr"
 )
 
 
@@ -182,8 +78,8 @@ def of_html(text: str) -> str:
     r"""The text of HTML; one without any markup stays as it is.
 
     Blocks, list items, rows and `br` become lines, cells of a table stand apart, `pre` keeps its lines and indentation.
-    Other white space is one space where there are blocks, as in a page; a text without, such as a comment with a word in
-    bold, keeps its lines. Scripts, styles and comments go. What is no element of HTML stays: `List<String>`.
+    Other white space is one space where there are blocks, as in a page; a text without, such as a comment with a word
+    in bold, keeps its lines. Scripts, styles and comments go. What is no element of HTML stays: `List<String>`.
 
     >>> of_html("<p>Fish &amp; chips</p><ul><li>fish</li><li>chips</li></ul>")
     'Fish & chips\nfish\nchips'

@@ -35,6 +35,6 @@ def test_a_wrong_template_is_told_with_its_key(template, said):
     columns = {"query": template, "positive": "p"}
     source = {"reader": "table", "path": "x.csv", "columns": columns}
     entry = {"source": source, "category": "c", "language": "en", "instruction": "Find."}
-    with pytest.raises(UserError, match="`tasks.a.source.columns.query`: the template") as error:
+    with pytest.raises(UserError, match=r"`tasks\.a\.source\.columns\.query`: the template") as error:
         parse(Registry, {"tasks": {"a": entry}}, "r.yaml")
     assert said in str(error.value)

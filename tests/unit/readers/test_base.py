@@ -42,4 +42,4 @@ def test_markup_is_taken_away_by_any_reader(tmp_path):
         [{"query": "<b>a</b>", "pos": {"title": "R&amp;D", "text": "<p>x</p>"}, "neg": "<i>y</i>"}],
     )
     found = rows(Source(reader="jsonl", path=str(tmp_path / "t.jsonl"), clean="html"))
-    assert list(found) == [Row("a", (Passage("x", "R&D"),), (Passage("y"),))]
+    assert list(found) == [Row("a", [Passage("x", "R&D")], [Passage("y")])]

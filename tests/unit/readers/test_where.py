@@ -71,9 +71,9 @@ def test_a_part_without_a_match_is_no_empty_part(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("{locale: EN-gb}", r"takes none of 4 rows: it asks for 'EN-gb' in `locale`, and the column has 'en' \(1\), 'de' "
-         r"\(1\), 'en-GB' \(1\), 'no' \(1\) \(did you mean 'en-GB'\?\)"),
-        ("{locale: en, stars: 3}", "each of locale, stars matches in some rows, but in none all of them do"),
+        ("{locale: EN-gb}", r"takes none of 4 rows: it asks for 'EN-gb' in `locale`, and the column has 'en' \(1\), "
+         r"'de' \(1\), 'en-GB' \(1\), 'no' \(1\) \(did you mean 'en-GB'\?\)"),
+        ("{locale: en, stars: 3}", "each of locale, stars matches some rows, but no row matches all"),
         ("{stars: null}", r"it asks for nothing in `stars`, and the column has '5' \(2\), '4' \(1\)"),
     ],
 )  # fmt: skip

@@ -8,7 +8,8 @@ from tdro.text import markup
 from tdro.text.markup import kind_of, of_html, of_markdown
 
 QUESTION = (
-    "<p>How do I <b>undo</b>\n a commit &amp; keep it?</p>\n<pre><code>def f(x):\n    return x &lt; 3\n\nf(2)\n</code></pre>"
+    "<p>How do I <b>undo</b>\n a commit &amp; keep it?</p>\n"
+    "<pre><code>def f(x):\n    return x &lt; 3\n\nf(2)\n</code></pre>"
     "<ul><li>reset</li><li>revert</li></ul><script>if (a < b) { p('<p>') }</script><!-- seen -->"
 )
 
@@ -55,7 +56,8 @@ def test_a_long_page_takes_no_longer_for_its_number_of_tags():
 
 
 def test_markdown_and_the_html_in_it():
-    page = "## Undo\n\nUse **git** [revert](https://git-scm.com)\n\n- a\n- b <b>c</b>\n\n```\nx = 1\n  y<3\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
+    page = "## Undo\n\nUse **git** [revert](https://git-scm.com)\n\n- a\n- b <b>c</b>\n\n"
+    page += "```\nx = 1\n  y<3\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
     assert of_markdown(page) == "Undo\nUse git revert\na\nb c\nx = 1\n  y<3\na b\n1 2"
     assert of_markdown("") == ""
 
