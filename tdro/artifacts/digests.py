@@ -8,9 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from tdro.artifacts.files import digest, replacing
+from tdro.artifacts.files import digest, open_parquet, reading, replacing
 from tdro.artifacts.layout import Layout
 
 
@@ -35,7 +33,7 @@ def known_digest(file: Path) -> str:
 def content_digest(path: Path) -> str:
     """SHA-256 of the columns and rows of a Parquet file, read piece by piece."""
     found = hashlib.sha256()
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with reading(path), open_parquet(path) as file:
         found.update(str(file.schema_arrow.remove_metadata()).encode())
         for batch in file.iter_batches():
             found.update(batch.serialize())

@@ -1,12 +1,15 @@
 """How files are written and read.
 
-Every file is written under a temporary name and renamed, so that a reader never sees half of one.
-Counts of a stage (rows read, rows dropped and why) travel in the Parquet file's own metadata.
+Every file is written under a temporary name, brought to the disk and renamed, so that a reader never sees half of one,
+not even after a power cut. Counts of a stage (rows read, rows dropped and why) travel in a Parquet file's metadata,
+and so do the version that wrote it and the number of the format. Each page of such a file has a checksum, which every
+reader verifies: a bit that a disk has turned is found by the next rule.
 """
 
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
@@ -17,15 +20,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tdro import __version__
 from tdro.artifacts import strictyaml
 from tdro.artifacts.fulldisk import naming
 from tdro.errors import UserError
+
+# A page of a file has a checksum of its own.
+_WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 
 # Rows that a streaming reader decodes at a time.
 _BATCH = 16_384
 
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
+_VERSION = b"tdro.version"
+_FORMAT = b"tdro.format"
+
+#: Grows when columns keep their names and types and mean something else; a reader refuses what a later one wrote.
+FORMAT = 1
 
 # A row group of a file written piece by piece: small enough to hold, large enough to compress.
 _GROUP_ROWS = 1 << 16
@@ -40,14 +52,26 @@ def replacing(path: str | Path):
         UserError: when the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Processes of two nodes may have one number.
+    temporary = path.with_name(f".{path.name}.{platform.node()[:32]}.{os.getpid()}.tmp")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _to_disk(temporary)
             temporary.replace(path)
+            _to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or what a folder says of its files, has left the system's memory."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_table(
@@ -69,9 +93,9 @@ def write_table(
     if not isinstance(table, pa.Table):
         table = pa.table({name: table[name] for name in schema.names}, schema=schema)
     table = table.select(schema.names).cast(schema)
-    table = table.replace_schema_metadata(_counts_metadata(counts) | ({_ORIGIN: origin} if origin else {}))
+    table = table.replace_schema_metadata(_metadata(counts) | ({_ORIGIN: origin} if origin else {}))
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, **_WRITING)
 
 
 class TableWriter:
@@ -102,15 +126,40 @@ def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] 
 
     ``counts`` is read when the file is closed, so that it may be filled while rows are written.
     """
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **_WRITING) as file:
         writer = TableWriter(file, schema)
         yield writer
         writer.flush()
-        file.add_key_value_metadata(_counts_metadata(counts))
+        file.add_key_value_metadata(_metadata(counts))
 
 
-def _counts_metadata(counts: Mapping[str, Any] | None) -> dict[bytes, str]:
-    return {} if counts is None else {_COUNTS: json.dumps(dict(counts))}
+def _metadata(counts: Mapping[str, Any] | None) -> dict[bytes, str]:
+    written_by = {_FORMAT: str(FORMAT), _VERSION: __version__}
+    return written_by if counts is None else written_by | {_COUNTS: json.dumps(dict(counts))}
+
+
+def open_parquet(path: str | Path) -> pq.ParquetFile:
+    """A Parquet file as a memory map; its pages are verified as they are read (use it inside :func:`reading`)."""
+    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Name the Parquet file that is read inside.
+
+    Raises:
+        UserError: in the place of an error of Arrow's, as of a file that is missing or damaged.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run the rule that makes it, or correct the path.") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        if "CRC checksum" in reason:
+            said = "is damaged: its content is not what was written. Delete it and let the workflow make it again."
+            raise UserError(f"{path} {said}") from None
+        raise UserError(f"{path} is not a readable Parquet file: {reason}") from None
 
 
 def read_batches(
@@ -130,7 +179,7 @@ def read_batches(
     """
     check_columns(path, schema)
     held, number = [], 0
-    with pq.ParquetFile(path) as file:
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         groups, start = _row_groups(file.metadata, first, end)
         for batch in file.iter_batches(min(rows, _BATCH), row_groups=groups, columns=schema.names):
             inside = slice(max(first - start, 0), len(batch) if end is None else max(end - start, 0))
@@ -165,7 +214,9 @@ def read_table(path: str | Path, schema: pa.Schema, where: pc.Expression | None 
         UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
     """
     check_columns(path, schema)
-    table = _open(path, lambda: pq.read_table(path, columns=schema.names, memory_map=True, filters=where))
+    with reading(path):
+        verified = {"memory_map": True, "page_checksum_verification": True}
+        table = pq.read_table(path, columns=schema.names, filters=where, **verified)
     try:
         return table.select(schema.names).cast(schema)
     except pa.ArrowException as error:
@@ -183,7 +234,7 @@ def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[
     """
     check_columns(path, schema)
     wanted, found, first = sorted(set(rows)), {}, 0
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with reading(path), open_parquet(path) as file:
         for group in range(file.num_row_groups):
             last = first + file.metadata.row_group(group).num_rows
             here = [row for row in wanted if first <= row < last]
@@ -203,7 +254,7 @@ def read_texts(path: str | Path, column: str) -> Iterator[str]:
     Raises:
         UserError: when the file is missing or is no Parquet file, or the column is missing or of another type.
     """
-    with _open(path, lambda: pq.ParquetFile(path, memory_map=True)) as file:
+    with reading(path), open_parquet(path) as file:
         if column not in file.schema_arrow.names or not _is_text(file.schema_arrow.field(column).type):
             raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(file.schema_arrow.names)}.")
         try:
@@ -211,8 +262,6 @@ def read_texts(path: str | Path, column: str) -> Iterator[str]:
                 yield from (_text(value) for value in batch.column(0).to_pylist())
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: column {column!r} holds bytes that are not UTF-8 ({error}).") from None
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
 
 
 def _text(value: str | bytes | None) -> str:
@@ -231,9 +280,12 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
     """Names of all columns of a Parquet file, which must have ``schema``'s.
 
     Raises:
-        UserError: when the file is missing, is no Parquet file, or lacks a column.
+        UserError: when the file is missing, is no Parquet file, was written by a later version, or lacks a column.
     """
-    names = column_names(path)
+    with reading(path):
+        footer = pq.read_metadata(path)
+    _check_format(path, footer.metadata or {})
+    names = footer.schema.to_arrow_schema().names
     missing = [name for name in schema.names if name not in names]
     if missing:
         raise UserError(
@@ -243,15 +295,25 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
     return names
 
 
+def _check_format(path: str | Path, metadata: Mapping[bytes, bytes]) -> None:
+    if int(metadata.get(_FORMAT, b"0")) > FORMAT:
+        raise UserError(
+            f"{path} was written by tDRO {metadata.get(_VERSION, b'?').decode()}, which is newer than this one "
+            f"({__version__}). Install that version, or delete the file and let the workflow make it again."
+        )
+
+
 def read_counts(path: str | Path) -> dict[str, Any]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
-    metadata = _open(path, lambda: pq.read_metadata(path)).metadata or {}
+    with reading(path):
+        metadata = pq.read_metadata(path).metadata or {}
     return json.loads(metadata.get(_COUNTS, b"{}"))
 
 
 def read_origin(path: str | Path) -> str | None:
     """Digest of the file that a table was computed from; None where it was not stored."""
-    origin = (_open(path, lambda: pq.read_schema(path)).metadata or {}).get(_ORIGIN)
+    with reading(path):
+        origin = (pq.read_schema(path).metadata or {}).get(_ORIGIN)
     return origin.decode() if origin else None
 
 
@@ -268,12 +330,14 @@ def digest(path: str | Path) -> str:
 
 def count_rows(path: str | Path) -> int:
     """Number of rows of a Parquet file; reads its footer only."""
-    return _open(path, lambda: pq.read_metadata(path)).num_rows
+    with reading(path):
+        return pq.read_metadata(path).num_rows
 
 
 def column_names(path: str | Path) -> list[str]:
     """Names of a Parquet file's columns; reads its footer only."""
-    return _open(path, lambda: pq.read_schema(path)).names
+    with reading(path):
+        return pq.read_schema(path).names
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -295,13 +359,3 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}") from None
-
-
-def _open(path: str | Path, read):
-    try:
-        return read()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; run the rule that makes it, or correct the path.") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a readable Parquet file: {reason}") from None

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tdro.artifacts.files import check_columns, replacing
+from tdro.artifacts.files import check_columns, open_parquet, reading, replacing
 from tdro.artifacts.layout import Layout
 from tdro.errors import UserError
 from tdro.models.processes import processes
@@ -92,7 +92,7 @@ def _write(path: Path, source: Path, rows: np.ndarray, schema: pa.Schema) -> Non
     groups = _by_group(source, rows, schema)
 
     def decoded(group: int, places: np.ndarray) -> pa.Table:
-        with pq.ParquetFile(source, memory_map=True) as file:
+        with reading(source), open_parquet(source) as file:
             table = file.read_row_group(group, columns=schema.names, use_threads=False)
         return table.take(pa.array(places)).select(schema.names).cast(schema).combine_chunks()
 

@@ -1,12 +1,19 @@
+import platform
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tdro.artifacts import files
+from tdro.artifacts.digests import content_digest
 from tdro.artifacts.files import (
+    read_batches,
     read_counts,
     read_json,
     read_rows,
     read_table,
+    read_texts,
     replacing,
     table_writer,
     write_json,
@@ -81,3 +88,60 @@ def test_a_table_written_in_pieces_is_one(tmp_path):
         raise RuntimeError("half way")
     assert read_table(path, CORPUS).num_rows == len(expected)
     assert [file.name for file in tmp_path.iterdir()] == ["corpus.parquet"]
+
+
+def damaged(path, byte):
+    """Turn one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[byte] ^= 1
+    path.write_bytes(content)
+
+
+READS = {
+    "read_table": lambda path: read_table(path, CORPUS),
+    "read_batches": lambda path: list(read_batches(path, CORPUS, 100)),
+    "read_rows": lambda path: read_rows(path, CORPUS, [3]),
+    "read_texts": lambda path: list(read_texts(path, "text")),
+    "content_digest": content_digest,
+}
+
+
+@pytest.mark.parametrize("write", ["at once", "in pieces"])
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_bit_that_the_disk_has_turned_is_found(tmp_path, write, read):
+    path = tmp_path / "corpus.parquet"
+    rows = {name: [f"{name} {row}" for row in range(500)] for name in CORPUS.names}
+    if write == "at once":
+        write_table(path, rows, CORPUS)
+    else:
+        with table_writer(path, CORPUS) as writer:
+            writer.append(rows)
+    read(path)
+    texts = pq.read_metadata(path).row_group(0).column(2)
+    damaged(path, (texts.dictionary_page_offset or texts.data_page_offset) + texts.total_compressed_size - 20)
+    with pytest.raises(UserError, match=r"corpus.parquet is damaged: .* Delete it"):
+        read(path)
+
+
+def test_a_file_of_a_later_version_is_refused_and_one_of_another_program_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FORMAT", files.FORMAT + 1)
+    monkeypatch.setattr(files, "__version__", "9.1.0")
+    write_table(tmp_path / "later.parquet", ROWS, CORPUS)
+    with table_writer(tmp_path / "pieces.parquet", CORPUS) as writer:
+        writer.append(ROWS)
+    monkeypatch.undo()
+    for name in ("later", "pieces"):
+        with pytest.raises(UserError, match=r"was written by tDRO 9.1.0, which is newer"):
+            read_table(tmp_path / f"{name}.parquet", CORPUS)
+    pq.write_table(pa.table(ROWS), tmp_path / "other.parquet")
+    assert read_table(tmp_path / "other.parquet", CORPUS).to_pydict() == ROWS
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(files.os, "fsync", lambda number: done.append(Path(f"/proc/self/fd/{number}").readlink()))
+    with replacing(tmp_path / "value.json") as temporary:
+        temporary.write_text("1")
+        assert not done
+    assert done == [temporary, tmp_path]
+    assert platform.node()[:32] in temporary.name
