@@ -71,6 +71,9 @@ class Finished:
             self.learnt(seed)
         for task in self.settings.tasks:
             self.data(task, script)
+        for benchmark, datasets in self.settings.benchmarks.items():
+            for dataset in datasets:
+                self.test_set(benchmark, dataset, queries)
         self.leaks()
         self.jobs()
 
@@ -96,8 +99,12 @@ class Finished:
             of_job = {d: rows for d, rows in values.items() if Layout.evaluated(benchmark, d, samples) == job}
             names = [name for name, rows in of_job.items() for _ in rows]
             columns = {metric: [None] * len(names) for metric in (*RELEVANCE_METRICS, *ANSWER_METRICS)}
-            columns |= {"dataset": names, "query_id": [f"q{n}" for rows in of_job.values() for n in range(len(rows))]}
+            places = [n for rows in of_job.values() for n in range(len(rows))]
+            columns |= {"dataset": names, "query_id": [f"q{n}" for n in places]}
             columns |= zip(metrics, np.concatenate(list(of_job.values())).T, strict=True)
+            # Queries that score well find their passage first, the others those of their neighbours.
+            better = columns[metrics[0]] > 0.5
+            columns["first"] = [[n, n + 1] if found else [n + 1] for n, found in zip(places, better, strict=True)]
             means = {d: dict(zip(metrics, rows.mean(0).tolist(), strict=True)) for d, rows in of_job.items()}
             for name in set(means) & set(samples):
                 means[name] |= {"passages": 30, "sampled_from": 900}
@@ -199,6 +206,16 @@ class Finished:
         }
         found = DUPLICATES.empty_table() if task == "news" else found
         write_table(self.layout.task(task, "duplicates.parquet"), found, DUPLICATES)
+
+    def test_set(self, benchmark, dataset, queries) -> None:
+        """A passage a query, which is the relevant one, and one more."""
+        files = self.layout.held_out if benchmark == "in_domain" else self.layout.benchmark
+        ids, texts = [f"q{n}" for n in range(queries)], [f"{dataset} passage {n}" for n in range(queries + 1)]
+        columns = {"passage_id": [f"p{n}" for n in range(len(texts))], "title": [""] * len(texts), "text": texts}
+        write_table(files(dataset, "corpus.parquet"), columns, CORPUS)
+        columns = {"query_id": ids, "query": [f"{dataset} question {name}?" for name in ids]}
+        columns |= {"positives": [[n] for n in range(queries)], "negatives": [[]] * queries}
+        write_table(files(dataset, "queries.parquet"), columns, QUERIES)
 
     def leaks(self, leaked=None, files=None) -> None:
         """Numbers of leaks by dataset, and by further file of queries."""

@@ -270,6 +270,8 @@ RANKINGS = _edge(
     says="What a retriever finds in a part of a large corpus, or in all of it, for the queries of all its test sets.",
 )
 
+#: The column of what a query found first.
+FIRST = "first"
 QUERY_SCORES = _edge(
     "RUN/{mixture}/eval/{benchmark}.queries.parquet, results/untrained/{name}/eval/{benchmark}.queries.parquet",
     "evaluate, evaluate_untrained, evaluate_bm25 -> report",
@@ -277,9 +279,10 @@ QUERY_SCORES = _edge(
         Column("dataset", pa.string(), says="a task, a benchmark or a part of it"),
         Column("query_id", pa.string(), says="that of queries.parquet"),
         *(Column(metric, pa.float64(), says="null in a test set of the other kind") for metric in METRICS),
+        Column(FIRST, _ROWS, says="rows of the corpus that was searched, whole or sampled: the best three"),
     ],
-    says="The metrics of each query, so that differences can be tested. With evaluation.dimensions behind them "
-    "the same of cut embeddings, such as ndcg_at_10@256.",
+    says="The metrics of each query, so that differences can be tested, and what was found first, so that they can be "
+    "looked at. With evaluation.dimensions behind them the metrics of cut embeddings, such as ndcg_at_10@256.",
 )
 
 

@@ -327,6 +327,8 @@ class Content(Compared):
     """Dimensions that embeddings were also cut to and scored at."""
     sampled: list[Name] = Field([])
     """Datasets that were evaluated on a sample of their corpus."""
+    corpora: dict[Name, str] = Field({})
+    """The corpus that each dataset out of domain searched, or its sample: whose passages the examples show."""
     told: list[Mixture] = Field([])
     """Mixtures whose dev losses stand beside what merged experts foretell; none where there are no experts."""
     pruned: bool = False

@@ -5,7 +5,7 @@
 This module reads the test sets, has the retriever rank their passages, and writes for each benchmark:
 
 - ``scores``: ``{"benchmark": ..., "datasets": {name: {metric: mean over its queries, ..., queries, passages}}}``;
-- ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query;
+- ``query_scores``: Parquet, schema ``QUERY_SCORES``, a row a query, with the passages that it found first;
 - where scores of cut embeddings are asked for: in both, behind the others, each metric at each dimension
   (``ndcg_at_10@256``), and in the JSON ``dimension``, that of the whole embeddings;
 - where the corpus is a sample, in the JSON ``sampled_from``, passages of the whole one;
@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from tdro.artifacts.files import read_counts, write_json, write_table
 from tdro.artifacts.layout import EvaluationFiles, evaluation_files
-from tdro.artifacts.schemas import METRICS, WHOLE_CORPUS, at_dimension, with_dimensions
+from tdro.artifacts.schemas import FIRST, METRICS, WHOLE_CORPUS, at_dimension, with_dimensions
 from tdro.config.commands import EvalDataset, Retriever
 from tdro.config.models import Encoding
 from tdro.data.corpora import own_passages, passages
@@ -39,6 +39,9 @@ from tdro.retrieval.rankings import read_rankings
 from tdro.retrieval.retrievers import Rank, open_retriever
 
 log = logging.getLogger(__name__)
+
+# Passages of each query that stand beside its scores, for people to look at.
+_SHOWN = 3
 
 T = TypeVar("T")
 
@@ -173,13 +176,18 @@ def _evaluate_one(
     rows, values = without_themselves(whole.rows, whole.scores, own)
     if runs:
         write_run(runs / f"{name}.trec", corpus, asked.ids, rows, values)
-    columns: dict[str, Any] = {**_metrics(rows, asked, corpus)}
+    columns: dict[str, Any] = {**_metrics(rows, asked, corpus), FIRST: _found(rows[:, :_SHOWN])}
     for ranking in cut:
         scored = _metrics(without_themselves(ranking.rows, ranking.scores, own)[0], asked, corpus)
         columns |= {at_dimension(metric, ranking.dimension): values for metric, values in scored.items()}
     schema = with_dimensions(ranking.dimension for ranking in cut)
     columns |= {"dataset": [name] * len(asked.ids), "query_id": asked.ids}
     return pa.table(columns, schema=schema), whole.dimension
+
+
+def _found(rows: np.ndarray) -> list[list[int]]:
+    """Rows of each ranking, without the places that nothing was found for (-1)."""
+    return [[row for row in ranking if row >= 0] for ranking in rows.tolist()]
 
 
 def _metrics(rows: np.ndarray, asked: Topics, corpus: Path) -> dict[str, list[float | None]]:
@@ -210,7 +218,7 @@ def without_themselves(rows: np.ndarray, scores: np.ndarray, own: Mapping[int, i
 
 def _figures(table: pa.Table, dataset: EvalDataset) -> dict[str, float | int]:
     """Means over the queries, of the metrics that the test set has."""
-    metrics = [name for name in table.column_names if name not in ("dataset", "query_id")]
+    metrics = [name for name in table.column_names if name not in ("dataset", "query_id", FIRST)]
     means = {metric: pc.mean(table[metric]).as_py() for metric in metrics if not table[metric].null_count}
     corpus = Path(dataset.corpus)
     whole = read_counts(corpus).get(WHOLE_CORPUS)

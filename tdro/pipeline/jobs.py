@@ -348,6 +348,7 @@ class Jobs:
             untrained=list(self.untrained),
             dimensions=config.evaluation.dimensions,
             sampled=[name for name in self.tests.chosen if self.tests.is_sampled(name)],
+            corpora={whole(n): self.tests.corpus_of(n) for n in self.tests.evaluated if n != IN_DOMAIN},
             told=self.told,
             pruned=self.prunes,
             measured_soups=self.measured_soups,

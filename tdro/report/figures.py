@@ -5,7 +5,7 @@ stored. Text stays text, so that it can be searched, copied and read at any size
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 
@@ -18,6 +18,8 @@ INK, MUTED, LINE = "#010203", "#707172", "#d0d1d2"
 _PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
 # Hues of middle lightness, legible on white and on near-black; line styles and markers tell repeats apart.
 HUES = ("#3a82c8", "#d5742a", "#2e9a6c", "#c9507f", "#8a6cd4", "#a98a1c", "#1c9ab4", "#b3603c")
+# Width in inches of a figure that a phone shows without scrolling: its text has the size of the page's notes there.
+PHONE = 4.6
 STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")
 
@@ -60,6 +62,25 @@ def figure(name: str, width: float, height: float) -> Iterator[tuple[Figure, lis
         drawn = Figure(figsize=(width, height), layout="constrained")
         yield drawn, svg
         svg.append(Markup(_svg(drawn)))
+
+
+def twice(
+    name: str, draw: Callable[[Figure, bool], None], *, wide: tuple[float, float], narrow: tuple[float, float]
+) -> Markup:
+    """The same figure for a page and for a phone, of which the stylesheet shows one.
+
+    Args:
+        name: Of the figure.
+        draw: Draws it; told whether it is for a phone.
+        wide: Width and height in inches.
+        narrow: The same of the one for a phone, which is shown as wide as the screen.
+    """
+    shown = Markup()
+    for form, size in (("wide", wide), ("narrow", narrow)):
+        with figure(f"{name}-{form}", *size) as (drawing, svg):
+            draw(drawing, form == "narrow")
+        shown += Markup('<div class="{}">{}</div>\n').format(form, svg[0])
+    return shown
 
 
 def _svg(figure: Figure) -> str:

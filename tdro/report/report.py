@@ -6,10 +6,13 @@ The same inputs give the same bytes.
 """
 
 import logging
+import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from tdro import formats
 from tdro.artifacts.files import replacing
@@ -17,8 +20,10 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 from tdro.report import askline
 from tdro.report.scores import (
+    answer,
     controls,
     curve,
+    examples,
     forest,
     gains,
     previews,
@@ -62,7 +67,7 @@ def build(settings: Content, layout: Layout, logs: str, html: Path, csv: Path) -
     log.info("compared %d scores", len(results.rows))
     gained, controlled = gains.collect(settings, retrievers), controls.collect(settings, retrievers, results)
     view = (
-        _about_scores(settings, results, gained, controlled)
+        _about_scores(settings, layout, retrievers, results, gained, controlled)
         | _about_soups(settings, layout, results)
         | _about_weights(settings, layout)
         | _about_stages(settings, layout, logs)
@@ -86,14 +91,32 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=formats.count, listed=formats.listed, percent=formats.percent)
+    environment.filters.update(
+        coded=_coded, count=formats.count, listed=formats.listed, percent=formats.percent, sections=_sections
+    )
     environment.filters.update(weight=formats.weight, loss=formats.loss)
     environment.globals["plural"] = formats.plural
     return environment
 
 
+def _coded(sentence: str) -> Markup:
+    """A sentence whose words between backticks are code."""
+    parts = [escape(part) for part in sentence.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+def _sections(page: str) -> list[tuple[str, str]]:
+    """Anchor and heading of each section of a page."""
+    return re.findall(r'<section id="([^"]+)">\s*<h2>([^<]+)</h2>', page)
+
+
 def _about_scores(
-    settings: Content, results: rows.Results, gained: list[gains.Gain], controlled: list[controls.Controlled]
+    settings: Content,
+    layout: Layout,
+    retrievers: Mapping[queries.Name, queries.Retriever],
+    results: rows.Results,
+    gained: list[gains.Gain],
+    controlled: list[controls.Controlled],
 ) -> dict:
     """What the template shows of scores."""
     main = (tables.main_metrics(settings, results), tables.by_mixture(settings, results))
@@ -102,7 +125,11 @@ def _about_scores(
         for metric in tables.further_metrics(settings, results)
     ]
     compared = settings.models if settings.challengers else []
+    found = answer.answers(settings, layout, results, gained, controlled)
+    shown = {one.model: one.shown for one in found if one.shown}
     return {
+        "answers": [(one, forest.overview(settings, results, one.model) if compared else "") for one in found],
+        "examples": examples.collect(settings, layout, retrievers, shown),
         "columns": tables.columns(settings),
         "previews": previews.sentence(settings),
         "metrics": [main, *others],

@@ -260,10 +260,14 @@ def evaluated(wildcards):
 
 def test_files(wildcards):
     """Corpora, whole or sampled, and queries of what a job evaluates."""
-    tests = evaluation(wildcards).benchmarks.values()
+    return files_of(evaluation(wildcards))
+
+
+def files_of(job):
+    """Corpora, whole or sampled, and queries of an evaluation, each once."""
     found = [
         file
-        for of in tests
+        for of in job.benchmarks.values()
         for test in of.values()
         for file in (test.corpus, test.queries)
     ]
@@ -448,8 +452,9 @@ def mixture_options(wildcards):
 
 
 def shown_texts(wildcards):
-    """Corpus and queries of every task, where the report shows the rows that moved the weights."""
-    return task_texts(wildcards) if JOBS.run_courses else []
+    """Texts that the report shows: of queries won and lost, and of the rows of tasks that moved the weights."""
+    tests = files_of(JOBS.evaluate(TESTS.evaluated, PATHS, rankings={}))
+    return [*(task_texts(wildcards) if JOBS.run_courses else []), *tests]
 
 
 def report_inputs(wildcards):

@@ -5,6 +5,7 @@ about scores on the page and in the terminal.
 
 Data flows one way. ``queries`` reads all scores, once. ``subjects`` says what is averaged, and ``comparison`` gives
 each difference one interval and one verdict (Holm). ``rows`` collects them as the results, ``gains`` compares with what
-nothing was trained for. From these are made ``tables`` (the page), ``forest`` (the figure), ``reading`` (what it all
-says in words) and ``terminal``. ``soups`` tells of averages of models, ``curve`` draws them.
+nothing was trained for. From these are made ``tables`` (the page), ``forest`` (the figures), ``reading`` (what it all
+says in words), ``terminal`` and the ``answer`` that the page begins with. ``examples``
+shows single queries. ``soups`` tells of averages of models, ``curve`` draws them.
 """

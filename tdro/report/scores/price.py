@@ -2,9 +2,10 @@
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tdro.config.commands import BASELINE, Content
-from tdro.report.figures import INK, LINE, MARKERS, MUTED, figure, look
+from tdro.report.figures import INK, LINE, MARKERS, MUTED, PHONE, look, twice
 from tdro.report.scores.rows import Results
 from tdro.report.scores.subjects import OUT_OF_DOMAIN
 
@@ -14,7 +15,8 @@ _BESIDE = 0.025
 
 def price(settings: Content, results: Results, model: str) -> Markup:
     """Differences out of domain to the baseline with their intervals, over the trainings that a mixture needs."""
-    with figure(f"price-{model}", 9.5, 4.2) as (drawing, svg):
+
+    def draw(drawing: Figure, phone: bool) -> None:
         axes = drawing.subplots()
         axes.axhline(0, color=MUTED, lw=1, zorder=0)
         _points(axes, settings, results, model)
@@ -22,13 +24,18 @@ def price(settings: Content, results: Results, model: str) -> Markup:
         costs = sorted(set(settings.trainings.values()))
         axes.set_xticks(_apart(costs), [f"{cost:.3g}" for cost in _apart(costs)])
         axes.minorticks_off()
-        axes.set_xlabel("trainings that a mixture needs, in a project that has nothing yet (logarithmic)")
+        axes.set_xlabel(
+            f"trainings that a mixture needs{'' if phone else ', in a project that has nothing yet'} (logarithmic)"
+        )
         axes.set_ylabel("difference to uniform, out of domain")
         axes.tick_params(labelcolor=INK)
         axes.grid(axis="y")
         axes.spines["bottom"].set_color(LINE)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, borderaxespad=0.2, handlelength=1.6)
-    return svg[0]
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3 if phone else 6, borderaxespad=0.2, handlelength=1.6
+        )
+
+    return twice(f"price-{model}", draw, wide=(9.5, 4.2), narrow=(PHONE, 4.2))
 
 
 def _points(axes: Axes, settings: Content, results: Results, model: str) -> None:

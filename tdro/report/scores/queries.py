@@ -4,14 +4,14 @@ A benchmark's JSON only confirms them, so that a file from another run cannot sl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from tdro.artifacts.files import read_json, read_table
+from tdro.artifacts.files import column_names, read_json, read_table
 from tdro.artifacts.layout import EvaluationFiles, Layout, evaluation_files, sampled
-from tdro.artifacts.schemas import ANSWER_METRICS, RELEVANCE_METRICS, at_dimension, with_dimensions
+from tdro.artifacts.schemas import ANSWER_METRICS, FIRST, RELEVANCE_METRICS, at_dimension, with_dimensions
 from tdro.config.commands import Content
 from tdro.errors import UserError
 
@@ -32,10 +32,20 @@ _ROUNDING = 1e-4
 
 @dataclass(frozen=True)
 class Scores:
-    """What a dataset's queries scored: names of the metrics, and values of shape (queries, metrics) by query."""
+    """What a dataset's queries scored.
+
+    Attributes:
+        metrics: Their names.
+        values: Shape (queries, metrics), by query.
+        queries: Identifiers of the queries; none of scores that are a mean of several.
+        first: Rows of the passages that each query found first, shape (queries, 3), -1 where there is none; None of a
+            mean, and where an evaluation of before has not left them.
+    """
 
     metrics: tuple[str, ...]
     values: np.ndarray
+    queries: Sequence[str] = ()
+    first: np.ndarray | None = None
 
     def mean(self, metric: str) -> float:
         """Mean of a metric over the queries."""
@@ -150,13 +160,19 @@ def _read_run(
                 for size, scored in found.items():
                     scored[benchmark, dataset] = _scores(files, frame, size, stated.get(dataset, {}))
                 queries = frame["query_id"].to_list()
-                _require_same(files.query_scores, dataset, queries, expected.setdefault((benchmark, dataset), queries))
+                of_all = expected.setdefault((benchmark, dataset), queries)
+                _require_same(files.query_scores, dataset, queries, of_all)
+                whole = found[None][benchmark, dataset]
+                found[None][benchmark, dataset] = replace(whole, queries=of_all, first=_first(frame))
     return found
 
 
 def _by_dataset(path: str, datasets: list[str], sizes: Sequence[int]) -> dict[str, pl.DataFrame]:
     """The queries of each dataset that one job evaluated, by their ids."""
-    frame = pl.DataFrame(read_table(path, with_dimensions(sizes))).sort("dataset", "query_id")
+    schema = with_dimensions(sizes)
+    if FIRST not in column_names(path):  # evaluated before it was kept
+        schema = schema.remove(schema.get_field_index(FIRST))
+    frame = pl.DataFrame(read_table(path, schema)).sort("dataset", "query_id")
     parts = {key[0]: part for key, part in frame.partition_by("dataset", as_dict=True).items()}
     if set(parts) != set(datasets):
         raise UserError(
@@ -185,6 +201,13 @@ def _scores(files: EvaluationFiles, frame: pl.DataFrame, size: int | None, state
                 f"average {mean:.4f}: the two files are of different runs. Delete both and evaluate again."
             )
     return Scores(metrics, values)
+
+
+def _first(frame: pl.DataFrame) -> np.ndarray | None:
+    if FIRST not in frame.columns:
+        return None
+    places = [pl.col(FIRST).list.get(place, null_on_oob=True).fill_null(-1).alias(str(place)) for place in range(3)]
+    return frame.select(places).to_numpy()
 
 
 def _require_same(path: str, dataset: str, queries: list[str], expected: list[str]) -> None:

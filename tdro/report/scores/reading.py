@@ -29,8 +29,8 @@ _VERDICTS = {
     "unclear": "not distinguishable from zero",
 }
 
-# What it means that a mixture beats its controls, that they beat it, and that neither can be told.
-_MEANT = {
+#: What it means that a mixture beats its controls, that they beat it, and that neither can be told.
+MEANT = {
     "shuffled": {
         "gain": "which task gets which weight mattered",
         "loss": "the weights did better on other tasks than on those they were learnt for",
@@ -81,7 +81,7 @@ def _against_controls(one: Controlled) -> str:
     gain, pooled = (f"{signed(found.mean)} {bounds(found)}" for found in (one.gain, one.pooled))
     return (
         f"{one.heading.capitalize()}, against {BASELINE}: {one.control.mixture} {gain}; {named(one.control)} {pooled}. "
-        f"Between them {_said(one.judged)}: {_MEANT[one.control.kind][one.judged.verdict]}."
+        f"Between them {_said(one.judged)}: {MEANT[one.control.kind][one.judged.verdict]}."
     )
 
 

@@ -22,6 +22,13 @@ def test_dimensions_are_scored_of_everything_that_embeds():
     assert made.report().dimensions == [256, 64]
 
 
+def test_the_report_knows_which_corpus_each_test_set_searched():
+    corpora = jobs().report().corpora
+    assert corpora["web"] == "web" and set(corpora.values()) >= {"mkqa"} and "in_domain" not in corpora
+    sampled = jobs(evaluation={"untrained": ["bm25"], "sample": {"hard": 1, "random": 1}}).report()
+    assert sampled.corpora == {name: f"{corpus}@sample" for name, corpus in corpora.items()}
+
+
 def test_sizes_of_suites_count_benchmarks_or_the_parts_of_one():
     assert jobs().tables().evaluated == {"BEIR": 2, "MKQA": 2}
 
