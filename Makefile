@@ -5,15 +5,17 @@
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
 #              cores (config/study_wide.yaml, config/study_deep.yaml; results in study/wide and study/deep)
+# make docs    the documentation as a site, in site/, with search and without any call to other machines
+# make image   a container image, with docker or apptainer; without both, its recipe is checked
 # make bench   the benchmarks behind docs/performance.md
 # The two demos and the studies take away the lock of a run of theirs that was killed, then go on with what is there.
-# All set up .venv first; nothing else is needed but Python 3.11 or newer.
+# docs and image set up .venv-docs first, all others .venv; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 PATHS := tdro tests benchmarks docs
 SMK := Snakefile workflow
 
-.PHONY: demo demo-llm study test test-slurm lint types format schema dry-runs bench clean
+.PHONY: demo demo-llm study test test-slurm lint types format schema dry-runs docs image bench clean
 
 # A run of config/NAME.yaml in the folder NAME, or of the default here.
 define run
@@ -70,6 +72,14 @@ schema: .venv/installed
 	$(BIN)/python -m tdro.config.keytables
 	$(BIN)/python docs/generated.py
 
+# A page that is missing, a link that leads nowhere and anything that a page would load from elsewhere is an error.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	.venv-docs/bin/python docs/checksite.py site
+
+image: .venv-docs/installed
+	containers/build.sh .venv-docs/bin/hadolint
+
 # Every benchmark at full size, one after the other: about an hour on two cores.
 bench: .venv/installed
 	set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script; done
@@ -79,6 +89,12 @@ bench: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,demo,static,dev]'
+	touch $@
+
+.venv-docs/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --group docs
 	touch $@
 
 clean:

@@ -1,13 +1,16 @@
 """What the documents say of the code and follows from it: ``python docs/generated.py`` writes it (``make schema``).
 
 The picture of which folder of tdro/ imports which stands in docs/architecture.md, the tables of the Parquet files in
-docs/artifacts.md, what the paper's configuration costs in docs/cluster.md, each between two marks.
-tests/unit/test_house.py holds all three, and the order of the folders.
+docs/artifacts.md, every command in docs/commands.md, what the paper's configuration costs in docs/cluster.md, each
+between two marks. tests/unit/test_house.py holds all of them, and the order of the folders.
 """
 
+import argparse
 import ast
 import re
+import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +18,8 @@ import pyarrow as pa
 from tdro.artifacts import strictyaml
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import EDGES, Edge
+from tdro.cli.arguments import Command, Mixed
+from tdro.cli.main import COMMANDS
 from tdro.forecast.forecast import of_jobs
 from tdro.forecast.rates import Asked
 from tdro.forecast.sizes import Sizes
@@ -89,6 +94,51 @@ def _type(kind: pa.DataType) -> str:
     return {"double": "float64", "float": "float32"}.get(str(kind), "struct" if pa.types.is_struct(kind) else str(kind))
 
 
+def commands() -> str:
+    """Every command with its arguments, as its parser has them, below a heading for each module of tdro/cli."""
+    adder = argparse.ArgumentParser(prog="tdro").add_subparsers(parser_class=Mixed)
+    for command in COMMANDS.values():
+        command.add(adder)
+    text = ""
+    for module, group in groupby(COMMANDS.values(), key=lambda command: command.run.__module__):
+        subject = sys.modules[module].__doc__.partition("\n")[0].removesuffix(".")
+        text += f"## {subject}\n\n" + "".join(_command(command, adder.choices[command.name]) for command in group)
+    return text
+
+
+def _command(command: Command, parser: argparse.ArgumentParser) -> str:
+    taken = [action for action in parser._actions if "--help" not in action.option_strings]
+    taken.sort(key=lambda action: (bool(action.option_strings), not action.required))
+    usage = " ".join(["tdro", command.name, *map(_asked, taken)])
+    rows = "".join(f"| {_cell(f'`{_named(action)}`')} | {_cell(_meaning(action))} |\n" for action in taken)
+    head = f"### `tdro {command.name}`\n\n{parser.description}\n\n```text\n{usage}\n```\n\n"
+    details = f"\n```text\n{parser.epilog}\n```\n" if parser.epilog else ""
+    return f"{head}| argument | meaning |\n|---|---|\n{rows}{details}\n"
+
+
+def _asked(action: argparse.Action) -> str:
+    """An argument in the line of usage: in brackets where it may be left out."""
+    named = _named(action).split(", ")[-1]
+    return named if action.required and action.nargs not in ("*", "?") else f"[{named}]"
+
+
+def _named(action: argparse.Action) -> str:
+    """Names and value of an argument: ``--top N``."""
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    value = " ".join(value) if isinstance(value, tuple) else value
+    value = "" if action.nargs == 0 else f"{value} ..." if action.nargs in ("+", "*", argparse.REMAINDER) else value
+    return " ".join(filter(None, [", ".join(action.option_strings), value]))
+
+
+def _meaning(action: argparse.Action) -> str:
+    """The help of an argument; what has none is a path that its details explain."""
+    return (action.help or "see below") % {**vars(action), "prog": "tdro"}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
 def cluster() -> str:
     """What config/paper.yaml costs, by ``tdro forecast`` and nothing that is on this machine."""
     file = PACKAGE.parent / "config/paper.yaml"
@@ -124,7 +174,12 @@ def _marked(line: tuple[str, ...]) -> tuple[str, ...]:
 
 def pages() -> dict[Path, str]:
     """The documents, with what is between their marks made anew."""
-    parts = {"architecture.md": f"```text\n{picture()}```\n", "artifacts.md": tables(), "cluster.md": cluster()}
+    parts = {
+        "architecture.md": f"```text\n{picture()}```\n",
+        "artifacts.md": tables(),
+        "cluster.md": cluster(),
+        "commands.md": commands(),
+    }
     return {DOCS / name: _filled((DOCS / name).read_text(encoding="utf-8"), part) for name, part in parts.items()}
 
 

@@ -1,12 +1,15 @@
 """What documents name is there: files, links with their headings, modules and what stands in them."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("resources/*.md")]
+DOCUMENTS = [
+    *ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("resources/**/*.md")
+]  # fmt: skip
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 #: Files of ours, links, and modules with a name that they define: ``tdro.mining.ranks.nearest``.
 FILE = re.compile(
@@ -51,7 +54,25 @@ def test_what_a_document_names_is_there(document):
 @each_document
 def test_tables_are_whole(document):
     """Every table starts with its head: a row after an empty line would be plain text."""
-    lines = document.read_text(encoding="utf-8").splitlines()
+    text = document.read_text(encoding="utf-8")
+    # What a command prints may look like one.
+    lines = re.sub(r"^```text\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL).splitlines()
     for number, line in enumerate(lines[1:], start=1):
         if line.startswith("|") and not lines[number - 1].startswith("|"):
-            assert re.fullmatch(r"[|\s:-]+", lines[number + 1]), f"{document}, line {number + 1}"
+            assert re.fullmatch(r"[|\s:-]+", lines[number + 1]), f"{document}: {line}"
+
+
+def test_every_page_has_its_place_in_the_site():
+    """`make docs` tells it, too, and much more, but needs mkdocs."""
+    nav = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    outside = runpy.run_path(str(ROOT / "docs/sitepages.py"))["OUTSIDE"]
+    inside = {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")}
+    assert sorted(nav) == sorted({*inside, *outside.values()}), "every page has one line below `nav` in mkdocs.yml"
+    assert {path.relative_to(ROOT).as_posix() for path in DOCUMENTS} == {*outside, *(f"docs/{page}" for page in inside)}
+
+
+def test_every_diagram_has_its_picture():
+    drawn = runpy.run_path(str(ROOT / "docs/diagrams.py"))
+    assert drawn["diagrams"]().keys() == {path.stem for path in drawn["PICTURES"].glob("*.svg")}, (
+        "python docs/diagrams.py draws them"
+    )

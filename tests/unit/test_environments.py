@@ -144,3 +144,16 @@ def test_fsdp_reaches_the_workers(path, monkeypatch):
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
 def test_models_name_launch_configurations_that_exist(path):
     assert {model.accelerate for model in load(path, Config).models} <= {"auto", *(launch.stem for launch in LAUNCHES)}
+
+
+def test_both_images_take_the_same_files_of_the_repository():
+    docker = (ROOT / "containers/Dockerfile").read_text(encoding="utf-8")
+    copied = [
+        word for line in re.findall(r"^COPY --chown=\S+ (.*) \S+$", docker, re.MULTILINE) for word in line.split()
+    ]
+    apptainer = re.findall(
+        r"^    (\S+) /opt/tdro/", (ROOT / "containers/tdro.def").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(copied) == sorted(apptainer)
+    assert all((ROOT / name).exists() for name in copied)
+    assert {"environment.yml", "pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], "tdro"} == set(copied)

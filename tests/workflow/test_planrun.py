@@ -1,6 +1,7 @@
-"""``tdro plan-run`` in a folder whose data are made: what would run after a change, and why."""
+"""The project of docs/tutorial.md up to its training rows: what the page quotes, and ``tdro plan-run`` on changes."""
 
-import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -14,62 +15,72 @@ from tdro.models.bases import load_retriever
 pytestmark = pytest.mark.workflow
 
 MADE = ("results/.passed/prepared", "results/.passed/deduplicated")
+EXAMPLE = ROOT / "examples/python"
+PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Fenced blocks of the page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def made(tiny_base, tmp_path_factory):
-    """Two tasks, of which one is mined, up to their training rows."""
+    """Its two tasks up to their training rows, with a tiny miner, and a copy of its data that may be changed."""
     folder = tmp_path_factory.mktemp("planned")
-    entry = {"language": "en", "category": "toy", "instruction": "Find it."}
-    tasks = {}
-    for name, negatives in (("faq", "mined"), ("code", "provided")):
-        rows = [
-            {"query": f"what is {name} {n}?", "positive": f"it is {n} of many", "negatives": ["no"]} for n in range(40)
-        ]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        tasks[name] = entry | {"source": {"reader": "jsonl", "path": f"{name}.jsonl"}, "negatives": negatives}
-    (folder / "registry.yaml").write_text(yaml.safe_dump({"tasks": tasks | {"faq": tasks["faq"] | {"held_out": 2}}}))
+    shutil.copytree(EXAMPLE, folder / "examples/python")
     encoding = Encoding(query_length=32, passage_length=32)
     load_retriever(Model(name="tiny", base=str(tiny_base)), encoding).save_pretrained(str(folder / "miner"))
     configure(folder, tiny_base)
-    snakemake(folder, *MADE)
+    snakemake(folder, *MADE, "results/minilm/seed42/weights/uniform.json")
     return folder
 
 
 def configure(folder, base, **select):
-    config = {
-        "registry": "registry.yaml",
-        "benchmarks": ["in_domain"],
-        "models": [{"name": "tiny", "base": str(base)}],
-        "proxy": "tiny",
-        "seeds": [1],
-        "mixtures": ["uniform"],
-        "mining": {"encode": {"model": "miner"}, "select": {"too_few": "keep_with"} | select},
-        "training": {"steps": 2, "batch_size": 4, "warmup_steps": 0, "negatives": 1},
-    }
+    config = yaml.safe_load((EXAMPLE / "config.yaml").read_text())
+    config["models"] = [{"name": "minilm", "base": str(base), "prompts": "none"}]
+    config["mining"] |= {"encode": {"model": "miner"}, "select": config["mining"]["select"] | select}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def tdro(folder, *arguments):
+    line = [sys.executable, "-m", "tdro", *arguments]
+    variables = environment(folder) | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run(line, cwd=folder, env=variables, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
 
 
 def planned(folder, *arguments):
     """The cells of each row of the table, and all that is printed."""
-    line = [
-        sys.executable,
-        "-m",
-        "tdro",
-        "plan-run",
-        *arguments,
-        "--snakefile",
-        str(ROOT / "Snakefile"),
-        "--cores",
-        "2",
-    ]
-    run = subprocess.run(
-        [*line, "--configfile", "config.yaml"], cwd=folder, env=environment(folder) | {"PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stdout + run.stderr
-    table = [line for line in run.stdout.splitlines() if line.startswith("|")][1:]
-    return [[cell.strip() for cell in line.split("|")[1:4]] for line in table], run.stdout
+    options = ("--snakefile", str(ROOT / "Snakefile"), "--cores", "2", "--configfile", "config.yaml")
+    printed = tdro(folder, "plan-run", *arguments, *options)
+    return cells(printed)[1:], printed
+
+
+def cells(printed):
+    """The first three cells of each row of a table."""
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in printed.splitlines() if line.startswith("|")]
+    return [row for row in rows if not set(row[0]) <= {"-"}]
+
+
+def test_the_tutorial_shows_the_files_of_its_project():
+    registry, config = (yaml.safe_load((EXAMPLE / f"{name}.yaml").read_text()) for name in ("registry", "config"))
+    assert [yaml.safe_load(block) for block in blocks("yaml")] == [registry, config]
+    lines = {line for name in ("functions", "modules") for line in (EXAMPLE / f"{name}.jsonl").read_text().splitlines()}
+    assert len(quoted := [line for block in blocks("json") for line in block.splitlines()]) == 2
+    assert set(quoted) <= lines
+
+
+def test_the_tutorial_quotes_what_its_commands_print(made):
+    counted, shown, table = blocks("text")
+    logs = "".join(log.read_text() for log in (made / "logs/prepare_task").glob("*.log"))
+    assert all(line in logs for line in counted.splitlines())
+    command = ("show", "results/minilm/seed42/weights/uniform.json", "--drawn", "320")
+    assert " ".join(command).replace("results/", "tdro show python/results/", 1).removeprefix("show ") in PAGE
+    assert tdro(made, *command) == shown
+    change = ("--config", "mining={select: {samples: 8}}", "--until", "dedup")
+    assert planned(made, *change)[0] == cells(table)[1:]
 
 
 def test_a_table_says_what_would_run_and_why(made, tiny_base):
@@ -77,22 +88,19 @@ def test_a_table_says_what_would_run_and_why(made, tiny_base):
     assert not rows and "Nothing to be done" in printed
 
     configure(made, tiny_base, samples=8)
-    changed = ["select", "1", "settings changed: mining.select.samples 16 -> 8"]
-    learnt = ["dedup", "1", "its input is made anew by: select"]
-    assert planned(made, *MADE)[0] == [changed, learnt, ["total", "2", ""]]
+    changed = ["select", "2", "settings changed: mining.select.samples 16 -> 8"]
+    learnt = ["dedup", "2", "its input is made anew by: select"]
+    assert planned(made, *MADE)[0] == [changed, learnt, ["total", "4", ""]]
 
-    data = made / "faq.jsonl"
+    data = made / "examples/python/functions.jsonl"
     data.write_text(data.read_text() + data.read_text().splitlines()[0] + "\n")
     waiting = "may run: decided when all data are prepared"
     rows, printed = planned(made, *MADE)
-    first, last = rows[0], rows[-1]
-    assert first == ["prepare_task", "1", "input changed: faq.jsonl"]
-    assert last == ["total", "6", "of them 3 may be left out"]
-    assert sorted(rows[1:-1]) == sorted(
-        [changed, learnt, ["dedup", "1", waiting], ["encode", "1", waiting], ["search", "1", waiting]]
-    )
-    assert not (made / "results/tiny").exists()
+    assert rows[0] == ["prepare_task", "1", "input changed: examples/python/functions.jsonl"]
+    assert rows[-1] == ["total", "8", "of them 3 may be left out"]
+    assert sorted(rows[1:-1]) == sorted([["encode", "1", waiting], ["search", "2", waiting], changed, learnt])
+    assert not (made / "results/minilm/seed42/uniform").exists()
 
     rows, _ = planned(made, *MADE, "--forcerun", "encode")
     assert ["encode", "1", "asked for"] in rows
-    assert ["train", "1", "new"] in planned(made)[0]
+    assert ["train", "2", "new"] in planned(made)[0]

@@ -2,14 +2,10 @@
 
 
 # Downloads want a network, which compute nodes may lack.
-localrules:
-    fetch,
-    fetch_all,
-
-
 rule fetch_all:
     input:
         [PATHS.fetched(key) for key in FETCHED],
+    localrule: True
 
 
 rule fetch:
@@ -17,6 +13,7 @@ rule fetch:
         manifest=ensure(PATHS.fetched("{fetched}"), non_empty=True),
     log:
         "logs/fetch/{fetched}.log",
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -152,6 +149,7 @@ checkpoint prepared:
         [PATHS.digest(file) for file in prepared_files()],
     output:
         touch(PATHS.passed("prepared")),
+    localrule: True
     message:
         "All data are prepared"
 
@@ -207,6 +205,7 @@ checkpoint deduplicated:
         [PATHS.digest(file) for file in [*train_files(None), *dev_rows(None)]],
     output:
         touch(PATHS.passed("deduplicated")),
+    localrule: True
     message:
         "All training rows are there"
 
@@ -284,5 +283,6 @@ rule export_data:
 
 # snakemake --cores all rows
 rule rows:
+    localrule: True
     input:
         [PATHS.rows(form) for form in ROW_FORMS],

@@ -120,3 +120,4 @@ rule recommend:
 rule dev:
     input:
         all_dev_scores,
+    localrule: True

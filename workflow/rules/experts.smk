@@ -46,6 +46,7 @@ rule fit_law:
         "logs/fit_law/{model}.seed{seed}.log",
     benchmark:
         "logs/fit_law/{model}.seed{seed}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -70,6 +71,7 @@ checkpoint prune_candidates:
         "logs/prune_candidates/{model}.seed{seed}.log",
     benchmark:
         "logs/prune_candidates/{model}.seed{seed}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -91,6 +93,7 @@ rule prune:
         "logs/prune/{model}.seed{seed}.log",
     benchmark:
         "logs/prune/{model}.seed{seed}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:

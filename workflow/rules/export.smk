@@ -37,3 +37,4 @@ rule packages:
             for seed in JOBS.config.seeds
             for mixture in JOBS.config.mixtures
         ],
+    localrule: True

@@ -56,6 +56,7 @@ rule overview:
         "logs/overview/overview.log",
     benchmark:
         "logs/overview/overview.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     message:
@@ -72,3 +73,4 @@ rule study:
     input:
         rules.overview.output,
         rules.report.output,
+    localrule: True

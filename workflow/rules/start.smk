@@ -79,6 +79,17 @@ def refuse_orphans():
         raise Refused(explain_orphans(Path.cwd(), found))
 
 
+def run_at_the_start(function):
+    """Call a function before the first job, after what the workflow that uses this one as a module does then."""
+    theirs = workflow._onstart
+
+    def both(log):
+        theirs(log)
+        function()
+
+    workflow._onstart = both
+
+
 def say_what_other_versions_made():
     """One line about results that another version of the code or of a library has made."""
 

@@ -11,6 +11,7 @@ rule uniform_weights:
         "logs/derive/{model}.seed{seed}.uniform.log",
     benchmark:
         "logs/derive/{model}.seed{seed}.uniform.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     message:
@@ -138,6 +139,7 @@ rule derive:
         "logs/derive/{model}.seed{seed}.{mixture}.log",
     benchmark:
         "logs/derive/{model}.seed{seed}.{mixture}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
