@@ -283,6 +283,6 @@ rule export_data:
 
 # snakemake --cores all rows
 rule rows:
-    localrule: True
     input:
         [PATHS.rows(form) for form in ROW_FORMS],
+    localrule: True
