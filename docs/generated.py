@@ -33,7 +33,7 @@ PACKAGE = DOCS.parent / "tdro"
 ORDER = [
     *("errors", "formats", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
     *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "export", "pipeline", "forecast"),
-    *("setup", "cli", "__main__", "__init__"),
+    *("checking", "setup", "cli", "__main__", "__init__"),
 ]
 
 

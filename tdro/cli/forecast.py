@@ -8,14 +8,14 @@ from tdro.cli.arguments import RESULTS, argument, command, count
 _CONFIG = argument("--configfile", type=Path, default=None, metavar="YAML", help="default: config/config.yaml")
 
 
-def _jobs(options):
-    """The jobs of the configuration, and the project's folder."""
+def configured(configfile: Path | None):
+    """The jobs of a configuration, and the project's folder."""
     from tdro.artifacts import strictyaml
     from tdro.pipeline.start import read
 
     root = Path(__file__).parents[2]
     own = Path("config/config.yaml")
-    file = options.configfile or (own if own.is_file() else root / own)
+    file = configfile or (own if own.is_file() else root / own)
     return read(strictyaml.read_file(file).values, root, [file]), root
 
 
@@ -43,7 +43,7 @@ def _forecast(options) -> None:
     from tdro.forecast.rates import Asked
     from tdro.forecast.table import as_json, table
 
-    jobs, root = _jobs(options)
+    jobs, root = configured(options.configfile)
     found = of_jobs(jobs, Layout(options.results), root, Asked(options.device, options.gpus), study=options.study)
     print(json.dumps(as_json(found), indent=2) if options.json else table(found))
 
@@ -69,7 +69,7 @@ def _probe(options) -> None:
     from tdro.artifacts.layout import Layout
     from tdro.forecast.probe import probe
 
-    jobs, root = _jobs(options)
+    jobs, root = configured(options.configfile)
     found = probe(jobs, root, Layout(options.results), options.model)
     print(
         f"training {found.training / 1e9:,.0f} GFLOP/s, encoding {found.encoding / 1e9:,.0f}, search "

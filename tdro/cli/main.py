@@ -17,6 +17,7 @@ import tdro
 from tdro.artifacts import fulldisk
 from tdro.cli import (
     ask,
+    check,
     completion,
     data,
     dev,
@@ -40,7 +41,7 @@ COMMANDS = {
     command.name: command
     for module in (
         *(setup, data, mining, training, weights, dev, results),
-        *(show, study, ask, forecast, planrun, completion),
+        *(show, study, ask, check, forecast, planrun, completion),
     )
     for command in module.COMMANDS
 }

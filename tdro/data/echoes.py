@@ -64,7 +64,7 @@ def find_echoes(positives: Lists, queries: Spool, passages: Spool, asked: Said, 
 def nearly(one: str, other: str) -> bool:
     """Whether two texts, as :func:`tdro.text.relations.said` has them, nearly say the same.
 
-    >>> nearly("how tall is the eiffel tower in paris", "how tall is the eiffel tower of paris")
+    >>> nearly("how tall is the eiffel tower in the city of paris", "how tall is the eiffel tower of the city of paris")
     True
     """
     if min(len(one), len(other)) < NEAR * max(len(one), len(other)):

@@ -45,16 +45,20 @@ def unusable(jobs: Jobs, root: Path) -> tuple[list[str], list[str]]:
     return wrong, [line for line, to_come in found if to_come]
 
 
-def remarks(jobs: Jobs, note: Path) -> list[str]:
-    """What is odd, though the run can go on, and whose results would be replaced, if it is another's."""
-    found = [
+def of_configuration(jobs: Jobs) -> list[str]:
+    """What is odd about a configuration by itself, though a run can go on."""
+    return [
         *mixturenames.remarks(jobs.config.mixtures, len(jobs.tasks), jobs.soups.fixed),
         *same_sources(jobs.tasks, jobs.benchmarks),
-        *firstlook.oddities(jobs.config.registry, jobs.tasks),
         *undistilled(jobs),
         *unembedded(jobs),
         *unlearnt(jobs),
     ]
+
+
+def remarks(jobs: Jobs, note: Path) -> list[str]:
+    """What is odd about it and its first rows, and whose results would be replaced, if it is another's."""
+    found = [*of_configuration(jobs), *firstlook.oddities(jobs.config.registry, jobs.tasks)]
     try:
         check_claim(note, jobs.registry_file, jobs.registry)
     except UserError as error:

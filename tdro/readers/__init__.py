@@ -7,4 +7,5 @@ reads their lines, the one way for all who read any; ``filekinds`` knows what a 
 tables come from ``records`` (Parquet) and ``separated`` (CSV, TSV), and ``cells`` makes rows of them. ``fields`` says
 what counts as a text, ``qrels`` what as a judgement, and ``listtext`` refuses lists that were written as text.
 ``where`` tells the rows that a source takes, and ``markupseen`` tells of HTML and Markdown.
+``peek`` looks into files before anybody has said which column is what.
 """

@@ -7,12 +7,14 @@ executed or unpickled: of a model only configuration, tokenizer and safetensors 
 import fnmatch
 import glob
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from tdro.artifacts.files import digest
 from tdro.errors import UserError
+from tdro.readers.parts import ENDINGS
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,6 +62,40 @@ def download(kind: Kind, name: str, revision: str | None, patterns: Sequence[str
     except (HTTPError, OSError, ValueError) as error:
         raise UserError(_sentence(error, kind, name, revision)) from None
     return Snapshot(info.sha, Path(folder), [_verified(Path(folder), stated[file], name) for file in wanted])
+
+
+def data_files(name: str, path: str | None = None, revision: str | None = None) -> tuple[str, str]:
+    """The commit of a dataset, and the file or pattern in it that holds its training rows.
+
+    Args:
+        name: ``ORG/NAME``.
+        path: Which it shall be; none takes files of one kind in one folder, those named ``train`` before others.
+        revision: commit, tag or branch; null is ``main``.
+
+    Raises:
+        UserError: when it cannot be had, or has no file of a known kind.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        info = huggingface_hub.HfApi().repo_info(name, repo_type="dataset", revision=revision)
+    except (HTTPError, OSError, ValueError) as error:
+        raise UserError(_sentence(error, "dataset", name, revision)) from None
+    files = [PurePosixPath(sibling.rfilename) for sibling in info.siblings or ()]
+    data = [file for file in files if file.name.endswith(ENDINGS)]
+    if not data and not path:
+        raise UserError(f"dataset {name} on the hub has no file of these kinds: {', '.join(ENDINGS)}.")
+    return info.sha, path or _pattern(data)
+
+
+def _pattern(files: list[PurePosixPath]) -> str:
+    """The file, or a pattern of those that lie beside it and are named alike."""
+    first = min(files, key=lambda file: ("train" not in file.name, len(file.parts), str(file)))
+    stem = re.split(r"\d|\.", first.name)[0]
+    kind = next(ending for ending in sorted(ENDINGS, key=len, reverse=True) if first.name.endswith(ending))
+    alike = [f for f in files if f.parent == first.parent and f.name.startswith(stem) and f.name.endswith(kind)]
+    return str(first) if len(alike) == 1 else str(first.parent / f"{stem}*{kind}")
 
 
 def _advice(revision: str | None, commit: str) -> str:

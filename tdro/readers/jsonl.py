@@ -63,6 +63,14 @@ def rows_of(stream: Iterable[bytes], place: str, where: Where) -> Iterator[Row |
     yield from refuse_lists_as_text(parsed(stream, place, parse), place)
 
 
+def is_row(value: Any) -> bool:
+    """Whether a value is one of the forms that this reader knows."""
+    try:
+        return bool(_row(value))
+    except Malformed:
+        return False
+
+
 def _row(value: Any) -> Row:
     if isinstance(value, list):
         value = dict(zip(("query", "positive", "negative"), value, strict=False)) if 2 <= len(value) <= 3 else {}

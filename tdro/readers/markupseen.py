@@ -47,24 +47,29 @@ class MarkupSeen:
 
     def add(self, item: Item) -> None:
         """Look at the query and the positives of a row, or at a passage; no more where enough was seen."""
-        if not self._asked or self.texts >= LOOKED_AT:
-            return
         if isinstance(item, Row):
-            self._look(item.query)
+            self.look(item.query)
             for passage in item.positives:
                 if isinstance(passage, Passage):
-                    self._look(passage.text)
+                    self.look(passage.text)
         elif isinstance(item, Passage):
-            self._look(item.text)
+            self.look(item.text)
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of markup that many texts look like; None where they are few."""
+        found = [(number, kind) for kind, number in self._found.items() if number >= max(_FEWEST, MANY * self.texts)]
+        return max(found)[1] if found else None
 
     def sentence(self) -> str | None:
-        """What is said of markup, with what helps; None where few texts have any."""
-        for kind, number in self._found.most_common(1):
-            if number >= max(_FEWEST, MANY * self.texts):
-                return _sentence(kind, number / self.texts, self.texts, self._examples[kind])
-        return None
+        """What is said of it, with what helps; None where there is nothing to be said."""
+        kind = self.kind
+        return _sentence(kind, self._found[kind] / self.texts, self.texts, self._examples[kind]) if kind else None
 
-    def _look(self, text: str) -> None:
+    def look(self, text: str) -> None:
+        """Look at a text."""
+        if not self._asked or self.texts >= LOOKED_AT:
+            return
         self.texts += 1
         if kind := kind_of(text):
             self._found[kind] += 1

@@ -17,6 +17,10 @@ GENERATED = runpy.run_path(str(ROOT / "docs/generated.py"))
 PROVED_BY = {
     "artifacts/test_files.py": "artifacts/folders artifacts/schemas errors",
     "asking/test_ask.py": "asking/embedded asking/hits asking/passagefiles cli/ask report/askline",
+    "checking/test_check.py": """
+        checking/cuttexts checking/facts checking/findings checking/looks checking/overlaps checking/shares
+        checking/table cli/check
+    """,
     "cli/test_launch.py": "config/launchfiles models/processes",
     "cli/test_main.py": """
         __main__ cli/arguments cli/completion cli/data cli/dev cli/mining cli/results cli/show cli/training cli/weights

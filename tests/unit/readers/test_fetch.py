@@ -223,3 +223,18 @@ def test_only_what_is_not_local_is_fetched_and_each_once():
     paper = read(yaml.safe_load((ROOT / "config/paper.yaml").read_text()), ROOT)
     models = {job.name for job in paper.fetches.values() if job and job.kind == "model"}
     assert models == {m.base for m in paper.config.models} | {paper.config.mining.encode.model}
+
+
+def test_a_task_of_the_hub_is_added_by_its_name(hub, tmp_path):
+    hub.repositories["dataset", "org/data"] = {
+        "README.md": b"words",
+        "pair/test-0.jsonl": ROWS,
+        "pair/train-0.jsonl": ROWS,
+        "pair/train-1.jsonl": ROWS,
+        "other/big.jsonl": BIG,
+    }
+    code, output = run(hub, tmp_path, "add-task", "org/data", TDRO_CACHE=str(tmp_path / "cache"))
+    assert code == 0, output
+    source = yaml.safe_load("tasks:\n" + output[output.index("  data:") :])["tasks"]["data"]["source"]
+    assert source == {"reader": "jsonl", "hub": "org/data", "revision": COMMIT, "path": "pair/train-*.jsonl"}
+    assert hub.served["other/big.jsonl"] == 0
