@@ -164,6 +164,7 @@ def project(tiny_base, tmp_path_factory):
         "benchmarks": ["web"],
         "models": [{"name": "tiny", "base": str(tiny_base)}],
         "proxy": "tiny",
+        "jobs": "one",
         "mining": {
             "encode": {"model": str(folder / "miner"), "shard_size": 16},
             "search": {"depth": 12},

@@ -90,8 +90,6 @@ def test_a_table_says_what_would_run_and_why(made, tiny_base):
     configure(made, tiny_base, samples=8)
     changed = ["select", "2", "settings changed: mining.select.samples 16 -> 8"]
     learnt = ["dedup", "2", "its input is made anew by: select"]
-    assert planned(made, *MADE)[0] == [changed, learnt, ["total", "4", ""]]
-
     data = made / "examples/python/functions.jsonl"
     data.write_text(data.read_text() + data.read_text().splitlines()[0] + "\n")
     waiting = "may run: decided when all data are prepared"
