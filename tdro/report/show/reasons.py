@@ -56,7 +56,7 @@ def of_task(results: Path, task: str | None, course: str, model: str | None, see
     parts.append(_figures(one, mine, losses, elsewhere))
     parts.append(heading("the rows that it owes it to" if rows else "No row moved its weight."))
     content = _content(one) | {"run": name, "other_seeds": elsewhere, "reference": losses}
-    content |= {key: mine[key].to_list() for key in ("step", "weight", "measurement")}
+    content |= {key: mine[key].to_list() for key in ("step", "weight", "measurement", "gradient")}
     content["rows"] = [row | example.content() for row, example in zip(rows.values(), examples, strict=True)]
     return View([*parts, *drawn(examples, asked)], content)
 
@@ -81,9 +81,9 @@ def _figures(one: Why, mine: pl.DataFrame, losses: dict[str, Any], elsewhere: di
     for name, share in shares.items():
         add(name, weight(share), Text(bar(share / most, _BAR), "dim" if share == one.of_rows else "cyan"))
     add("weight over the steps", "", _line(mine, "weight", "green" if one.times >= 1 else "red"))
-    add("measurement, mean", figure(one.measurement), _line(mine, "measurement", "cyan"))
+    add("measurement, clipped, mean", figure(one.measured), _line(mine, "gradient", "cyan"))
+    add("  of all tasks by their shares", figure(one.against), f"below its own in {one.above} of {one.steps} steps")
     add("  place among the tasks", f"{one.measured_rank} of {one.tasks}")
-    add("  above the weighted mean", f"{one.above} of {one.steps} steps")
     add("loss of the proxy, mean", figure(one.proxy_loss), _line(mine, "proxy_loss", "cyan"))
     add("loss of the reference, mean", figure(one.reference_loss), _line(mine, "reference_loss", "cyan"))
     if losses:

@@ -32,15 +32,16 @@ def trajectory(path: Path, asked: Asked) -> View:
             figure(one["weights"][0]),
             figure(one["weights"][-1]),
             Text(sparkline(binned(one["weights"]), low, high), "green" if grown else "red"),
-            figure(one["measurement"], 3),
+            figure(one["measured"], 3),
             Text(sparkline(binned(one["measurements"])), "cyan"),
             figure(one["proxy_loss"], 3),
             figure(one["reference_loss"], 3),
         )
     note = (
         f"{plural(course['step'].n_unique(), 'step')}. The lines of the weights share one scale, those of the "
-        "measurements have each its own. Measured, proxy and reference are means over the steps: of what lifts the "
-        "weight, and of both losses. `tdro why TASK` says more of one task."
+        "measurements have each its own. Measured: the mean of the measurement after clipping, which lifts the weight "
+        "where it is above that of the others; proxy and reference: means of both losses. `tdro why TASK` says more of "
+        "one task."
     )
     return View([shown, Text(note, style="dim")], {"tasks": tasks})
 
@@ -73,6 +74,6 @@ def moved(data: beside.Data, rows: dict[int, dict]) -> list[Example]:
 
 
 def _of_task(task: str, rows: pl.DataFrame) -> dict:
-    means = {key: rows[key].mean() for key in ("measurement", "proxy_loss", "reference_loss")}
-    lines = {"weights": rows["weight"].to_list(), "measurements": rows["measurement"].to_list()}
-    return {"task": task, **means, **lines}
+    means = {key: rows[key].mean() for key in ("proxy_loss", "reference_loss")}
+    lines = {"weights": rows["weight"].to_list(), "measurements": rows["gradient"].to_list()}
+    return {"task": task, "measured": rows["gradient"].mean(), **means, **lines}

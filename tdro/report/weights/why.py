@@ -32,9 +32,10 @@ class Why:
         tasks: How many tasks there are.
         steps: How many steps had a measurement of it.
         above: In how many of them it lay above the mean of all tasks, each counted by its weight: those lift it.
+        measured: Its clipped measurement, mean over the steps; None where there is none.
+        against: The mean of all tasks, each counted by its weight, mean over the same steps.
+        measured_rank: Its place among the tasks by ``measured``.
         proxy_loss, reference_loss: Means over its rows; None where it had none.
-        measurement: Mean over the steps; None where there is none.
-        measured_rank: Its place among the tasks by that.
         drawn: Rows of it that the course has read.
         counting: Part of its rows of a step that carry the measurement; None where none was measured.
     """
@@ -49,10 +50,11 @@ class Why:
     tasks: int
     steps: int
     above: int
+    measured: float | None
+    against: float | None
+    measured_rank: int
     proxy_loss: float | None
     reference_loss: float | None
-    measurement: float | None
-    measured_rank: int
     drawn: int
     counting: float | None
 
@@ -69,7 +71,7 @@ class Why:
     @property
     def sentence(self) -> str:
         """The conclusion."""
-        return f"{self.task} {_became(self)}: {_cause(self)}.{_caution(self)}"
+        return f"{self.task} {_became(self)}{_cause(self)}.{_caution(self)}"
 
 
 def all_reasons(course: pl.DataFrame, start: Mapping[str, float] | None = None) -> list[Why]:
@@ -82,10 +84,10 @@ def all_reasons(course: pl.DataFrame, start: Mapping[str, float] | None = None) 
     last = course.filter(pl.col("step") == pl.col("step").max())
     ended = dict(zip(last["task"], last["weight"], strict=True))
     order = sorted(ended, key=lambda task: (-ended[task], task))
-    means = {task: _mean(course, task, "measurement") for task in order}
-    measured = sorted(order, key=lambda task: -(float("-inf") if means[task] is None else means[task]))
     start = start or dict.fromkeys(order, 1 / len(order))
-    above, size = _above(course), last["size"].sum()
+    compared, size = _compared(course, start), last["size"].sum()
+    measured = sorted(order, key=lambda task: -compared[task]["measured"] if task in compared else float("inf"))
+    nothing = {"above": 0, "steps": 0, "measured": None, "against": None}
     return [
         _why(
             course.filter(pl.col("task") == task).sort("step"),
@@ -94,7 +96,7 @@ def all_reasons(course: pl.DataFrame, start: Mapping[str, float] | None = None) 
             rank=place,
             tasks=len(order),
             measured_rank=measured.index(task) + 1,
-            above=above.get(task, (0, 0)),
+            **compared.get(task, nothing),
         )
         for place, task in enumerate(order, start=1)
     ]
@@ -131,41 +133,40 @@ def why(course: pl.DataFrame, task: str, start: Mapping[str, float] | None = Non
     return found[task]
 
 
-def _why(rows: pl.DataFrame, *, above: tuple[int, int], **known) -> Why:
+def _why(rows: pl.DataFrame, **known) -> Why:
     last = rows.row(-1, named=True)
     counted = rows.filter(pl.col("rows") > 0, pl.col("effective_rows") > 0)
-    share = counted["effective_rows"].sum() / counted["rows"].sum() if len(counted) else None
     return Why(
         task=last["task"],
         ended=last["weight"],
         mean=last["mean"],
         ema=last["ema"],
-        above=above[0],
-        steps=above[1],
         proxy_loss=_by_rows(rows, "proxy_loss"),
         reference_loss=_by_rows(rows, "reference_loss"),
-        measurement=rows["measurement"].mean(),
         drawn=rows["rows"].sum(),
-        counting=share,
+        counting=counted["effective_rows"].sum() / counted["rows"].sum() if len(counted) else None,
         **known,
     )
 
 
-def _above(course: pl.DataFrame) -> dict[str, tuple[int, int]]:
-    """In how many steps each task's measurement lies above the weighted mean, and in how many there is one.
+def _compared(course: pl.DataFrame, start: Mapping[str, float]) -> dict[str, dict]:
+    """How each task was measured against the mean of all, each counted by the weight that it had before the step.
 
-    After the softmax a task gains weight exactly if its clipped measurement exceeds the others', weighted by what they
-    have, to first order in the step size.
+    After the softmax a task gains weight exactly if its clipped measurement exceeds that mean, to first order in the
+    step size (docs/algorithm.md).
     """
-    measured = course.drop_nulls("gradient")
-    everything = (pl.col("gradient") * pl.col("weight")).sum() / pl.col("weight").sum()
-    compared = measured.with_columns(above=pl.col("gradient") > everything.over("step"))
-    found = compared.group_by("task").agg(pl.col("above").sum(), pl.len())
-    return {task: (above, steps) for task, above, steps in found.iter_rows()}
-
-
-def _mean(course: pl.DataFrame, task: str, column: str) -> float | None:
-    return course.filter(pl.col("task") == task)[column].mean()
+    before = pl.col("weight").shift(1).over("task", order_by="step")
+    steps = course.with_columns(before=before.fill_null(pl.col("task").replace_strict(start, default=0.0)))
+    measured = steps.drop_nulls("gradient")
+    against = (pl.col("gradient") * pl.col("before")).sum() / pl.col("before").sum()
+    found = measured.with_columns(against=against.over("step")).group_by("task")
+    table = found.agg(
+        above=(pl.col("gradient") > pl.col("against")).sum(),
+        steps=pl.len(),
+        measured=pl.col("gradient").mean(),
+        against=pl.col("against").mean(),
+    )
+    return {row.pop("task"): row for row in table.to_dicts()}
 
 
 def _by_rows(rows: pl.DataFrame, column: str) -> float | None:
@@ -183,17 +184,16 @@ def _became(one: Why) -> str:
 
 
 def _cause(one: Why) -> str:
+    """What moved it, with a word of doubt where that does not go together with where it went."""
     if not one.steps:
-        return "it was never measured"
-    often = f"in {one.above} of {one.steps} steps"
-    lies = f"its measurement lay above the weighted mean of all tasks {often}"
-    rose, fell, mostly = one.times >= 1 + _MOVED, one.times <= 1 - _MOVED, one.above > one.steps / 2
-    if rose and not mostly:
-        lies = f"its measurement lay above the weighted mean of all tasks only {often}, but then by much"
-    if fell and mostly:
-        lies = f"its measurement lay below the weighted mean of all tasks only in {one.steps - one.above} of "
-        lies += f"{one.steps} steps, but then by much"
-    return lies + _losses(one)
+        return ": it was never measured"
+    lifted = one.measured > one.against
+    link = ": " if abs(one.times - 1) < _MOVED or lifted == (one.times > 1) else ", although "
+    said = (
+        f"{link}its measurement averaged {one.measured:.3g} after clipping, against {one.against:.3g} of all tasks by "
+        f"their shares, and lay above that in {one.above} of {one.steps} steps"
+    )
+    return said + _losses(one)
 
 
 def _losses(one: Why) -> str:
@@ -202,7 +202,7 @@ def _losses(one: Why) -> str:
     gap = one.proxy_loss - one.reference_loss
     side = f"{abs(gap):.3f} {'above' if gap > 0 else 'below'}" if abs(gap) >= 0.0005 else "level with"
     own, other = f"{one.proxy_loss:.3f}", f"{one.reference_loss:.3f}"
-    return f", and the proxy's loss on its rows ({own}) is {side} the reference's ({other})"
+    return f"; the proxy's loss on its rows ({own}) is {side} the reference's ({other})"
 
 
 def _caution(one: Why) -> str:

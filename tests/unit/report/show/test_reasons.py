@@ -27,7 +27,7 @@ def test_a_task_has_its_figures_and_the_rows_that_it_owes_its_weight_to(layout):
     assert content["weight"][-1] == pytest.approx(0.8) and len(content["step"]) == STEPS
     assert [row["share"] for row in content["rows"]] == pytest.approx([0.6, 0.3])
     assert content["rows"][0]["texts"][1]["text"] == "A title code answer 0"
-    assert "12 of 12 steps" in text and "code question 1" in text and "1 of 2" in text
+    assert "below its own in 12 of 12 steps" in text and "code question 1" in text and "1 of 2" in text
     assert len(as_json(why(layout.results, asked=Asked(rows=1)))["rows"]) == 1
 
 

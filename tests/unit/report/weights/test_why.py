@@ -26,18 +26,23 @@ def test_a_task_that_was_measured_above_the_others_rose():
     assert (one.above, one.steps, one.measured_rank) == (2, 3, 1)
     assert (one.of_rows, one.drawn, one.counting) == (0.75, 6, 1.0)
     assert one.sentence == (
-        "a rose from 0.500 to 0.660 (1.3 times its start, 1st of 2 tasks): its measurement lay above the weighted mean "
-        "of all tasks in 2 of 3 steps, and the proxy's loss on its rows (0.900) is 0.300 above the reference's (0.600)."
+        "a rose from 0.500 to 0.660 (1.3 times its start, 1st of 2 tasks): its measurement averaged 0.633 after "
+        "clipping, against 0.56 of all tasks by their shares, and lay above that in 2 of 3 steps; the proxy's loss on its rows "
+        "(0.900) is 0.300 above the reference's (0.600)."
     )
+    # Each step's mean counts the tasks by what they had before it.
+    means = [0.5 * 0.9 + 0.5 * 0.5, 0.55 * 0.9 + 0.45 * 0.5, 0.6 * 0.1 + 0.4 * 0.5]
+    assert (one.measured, one.against) == (pytest.approx(1.9 / 3), pytest.approx(sum(means) / 3))
 
 
 @pytest.mark.parametrize(
     ("weights", "gradients", "said"),
     [
         ([0.45, 0.4, 0.35], [0.1, 0.1, 0.9], "fell from 0.500 to 0.350 (0.7 times its start, 2nd of 2 tasks)"),
-        ([0.45, 0.4, 0.35], [0.1, 0.1, 0.9], "above the weighted mean of all tasks in 1 of 3 steps,"),
-        ([0.45, 0.4, 0.35], [0.1, 0.6, 0.6], "below the weighted mean of all tasks only in 1 of 3 steps, but then"),
-        ([0.6, 0.55, 0.52], [0.9, 0.1, 0.1], "only in 1 of 3 steps, but then by much"),
+        ([0.45, 0.4, 0.35], [0.1, 0.1, 0.9], "lay above that in 1 of 3 steps;"),
+        ([0.45, 0.4, 0.35], [0.1, 0.1, 0.9], "tasks): its measurement"),
+        ([0.45, 0.4, 0.35], [0.1, 0.9, 0.9], "tasks), although its measurement"),
+        ([0.6, 0.55, 0.52], [0.9, 0.1, 0.1], "tasks), although its measurement"),
         ([0.5, 0.51, 0.505], [0.5, 0.5, 0.5], "kept the share that it started from, 0.505 (1st of 2 tasks)"),
     ],
 )
@@ -64,7 +69,7 @@ def test_means_count_rows_and_steps_without_rows_tell_nothing():
         **dict.fromkeys(("proxy_loss", "reference_loss", "gradient", "measurement"), pl.lit(None, float)),
     )
     one = why(nothing, "a")
-    assert (one.proxy_loss, one.measurement, one.steps, one.counting) == (None, None, 0, None)
+    assert (one.proxy_loss, one.measured, one.steps, one.counting) == (None, None, 0, None)
     assert "it was never measured." in one.sentence
 
 
