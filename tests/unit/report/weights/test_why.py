@@ -27,8 +27,8 @@ def test_a_task_that_was_measured_above_the_others_rose():
     assert (one.of_rows, one.drawn, one.counting) == (0.75, 6, 1.0)
     assert one.sentence == (
         "a rose from 0.500 to 0.660 (1.3 times its start, 1st of 2 tasks): its measurement averaged 0.633 after "
-        "clipping, against 0.56 of all tasks by their shares, and lay above that in 2 of 3 steps; the proxy's loss on its rows "
-        "(0.900) is 0.300 above the reference's (0.600)."
+        "clipping, against 0.56 of all tasks by their shares, and lay above that in 2 of 3 steps; the proxy's loss on "
+        "its rows (0.900) is 0.300 above the reference's (0.600)."
     )
     # Each step's mean counts the tasks by what they had before it.
     means = [0.5 * 0.9 + 0.5 * 0.5, 0.55 * 0.9 + 0.45 * 0.5, 0.6 * 0.1 + 0.4 * 0.5]
