@@ -10,13 +10,12 @@ _CONFIG = argument("--configfile", type=Path, default=None, metavar="YAML", help
 
 def configured(configfile: Path | None):
     """The jobs of a configuration, and the project's folder."""
-    from tdro.artifacts import strictyaml
-    from tdro.pipeline.start import read
+    from tdro.pipeline.start import read, values_of
 
     root = Path(__file__).parents[2]
     own = Path("config/config.yaml")
     file = configfile or (own if own.is_file() else root / own)
-    return read(strictyaml.read_file(file).values, root, [file]), root
+    return read(values_of(file), root, [file]), root
 
 
 @command(

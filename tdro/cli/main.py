@@ -150,6 +150,8 @@ def _about_files(error: Exception) -> str | None:
     """A sentence on a file that cannot be read or written, where an error tells which."""
     if said := fulldisk.sentence(error):
         return said
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
+        return f"{error.filename} cannot be made: a file lies where a folder is needed; name another place."
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be read or written: {error.strerror}."
     return None

@@ -122,13 +122,12 @@ def _forecast(file: Path, changes: dict) -> str:
     """The forecast's table, of a configuration on which a study can be made."""
     from snakemake.utils import update_config
 
-    from tdro.artifacts import strictyaml
     from tdro.forecast.forecast import of_jobs
     from tdro.forecast.rates import Asked
     from tdro.forecast.table import table
-    from tdro.pipeline.start import read
+    from tdro.pipeline.start import read, values_of
 
-    values = strictyaml.read_file(file).values
+    values = values_of(file)
     update_config(values, changes)
     jobs = read(values, _ROOT, [file])
     jobs.recommend()  # says what is missing where nothing is to choose on

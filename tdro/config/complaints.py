@@ -19,6 +19,20 @@ PATTERNS = {
 }
 _CALLED = dict(PATTERNS.values())
 
+#: What is expected where pydantic tells why a text is no number, by its kinds of errors.
+_EXPECTED = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is expected"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number is expected"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is expected"),
+}
+# Limits, by the same, with the name of the limit.
+_LIMITS = {
+    "greater_than_equal": ("ge", "{} or more"),
+    "greater_than": ("gt", "more than {}"),
+    "less_than_equal": ("le", "{} or less"),
+    "less_than": ("lt", "less than {}"),
+}
+
 # What pydantic calls by Python's names.
 _KINDS = {
     "model_type": "keys with values below it, as `key: value`",
@@ -66,14 +80,23 @@ def switches(values: Any, checked: Any, where: str, written: Mapping[Place, str]
 
 
 def _key(place: Place) -> str:
-    return ".".join(str(part) for part in place)
+    return ".".join(str(part) for part in place if part != "[key]")  # pydantic's word for a name below a key
 
 
 def _wrong(problem: Any, word: str | None) -> str:
     """The sentence on a value, which YAML may have read from an unquoted ``word``."""
     value, kind = problem["input"], problem["type"]
+    if value is None and kind == "string_type":
+        return "is empty; a text is expected"
     if kind == "string_type":
         return f"a text is expected; {_read_as(value, word)}"
+    if kind in _EXPECTED:
+        return f"{_EXPECTED[kind]}, not {_shown(value)}"
+    if kind in _LIMITS:
+        limit, must = _LIMITS[kind]
+        return f"must be {must.format(problem['ctx'][limit])}, not {_shown(value)}"
+    if kind == "too_short":
+        return f"has {problem['ctx']['actual_length']}, and needs {problem['ctx']['min_length']} or more"
     if value is None and kind in _KINDS:
         return f"is empty; expected {_KINDS[kind]}"
     if kind in _KINDS:
@@ -84,9 +107,10 @@ def _wrong(problem: Any, word: str | None) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if kind == "literal_error":
-        known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        expected = problem["ctx"]["expected"]
+        known = re.findall(r"'([^']*)'", expected)
         found = hint(value, known) if isinstance(value, str) else f"; {_read_as(value, word)}"
-        return f"{message}, not {_shown(value)}{found}"
+        return f"expected {expected}, not {_shown(value)}{found}"
     return message
 
 

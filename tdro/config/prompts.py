@@ -8,6 +8,7 @@ in evaluation, and saved with the model under the names of :func:`named`.
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 #: Stands for the instruction of a task in a prompt.
 INSTRUCTION = "{instruction}"
+_PLACEHOLDER = re.compile(r"\{[A-Za-z_]+\}")
 #: E5's way to write an instruction before a query.
 INSTRUCT = f"Instruct: {INSTRUCTION}\nQuery: "
 #: Where a model keeps what stands before a passage; sentence-transformers looks in this order.
@@ -35,6 +37,16 @@ class Prompts(Section):
     """Before each query; null is the model's own."""
     passage: str | None = None
     """Before each passage; null is the model's own."""
+
+    @model_validator(mode="after")
+    def _one_placeholder(self) -> Self:
+        """Another word in braces would be read by the model as it stands."""
+        for found in _PLACEHOLDER.findall(f"{self.query or ''}{self.passage or ''}"):
+            if found != INSTRUCTION:
+                raise ValueError(
+                    f"{found} stands for nothing: only {INSTRUCTION} is replaced, and the text follows the prompt"
+                )
+        return self
 
 
 class TaskPrompts(Prompts):

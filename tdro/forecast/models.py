@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tdro.artifacts.files import read_json
 from tdro.models.kinds import is_decoder
 from tdro.models.modelfiles import tensor_shapes
 from tdro.readers.fetch import PREFIX, is_local
@@ -139,7 +140,7 @@ def _config(folder: Path) -> dict[str, Any] | None:
     """A model's ``config.json``; of a table of vectors, which has none, what its weights say."""
     file = folder / "config.json"
     if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     for weights in sorted(folder.glob("**/model.safetensors")):
         shapes = [shape for shape in tensor_shapes(weights).values() if len(shape) == 2]
         if shapes:

@@ -1,5 +1,6 @@
 """Names and numbers of a configuration that only a job would find wrong, after hours perhaps."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from tdro.artifacts.filestates import nameable
 from tdro.artifacts.layout import DEV_ROWS
 from tdro.config import mixturenames
 from tdro.config.launchfiles import configurations
-from tdro.config.nearest import hint
+from tdro.config.nearest import hint, path_hint
 from tdro.config.registry import Benchmark, Task
 from tdro.errors import UserError
 from tdro.mixtures.weights import read_weights
@@ -17,8 +18,11 @@ from tdro.pipeline.jobs import Jobs
 from tdro.pipeline.soups import weighed
 from tdro.pipeline.testsets import TestSet
 from tdro.readers.base import check_source
+from tdro.readers.fetch import PREFIX, is_local
 from tdro.readers.testsets.base import SHARED_CORPUS, check_testset, is_testset
 from tdro.retrieval.indices import check_index
+
+_OF_THE_HUB = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 
 
 def check(jobs: Jobs, root: Path) -> None:
@@ -27,6 +31,7 @@ def check(jobs: Jobs, root: Path) -> None:
     Raises:
         UserError: for the first thing that is wrong.
     """
+    _check_models(jobs)
     _check_mixtures(jobs)
     _check_experts(jobs)
     check_index(jobs.config.mining.search)
@@ -43,6 +48,20 @@ def check(jobs: Jobs, root: Path) -> None:
             raise UserError(f"{jobs.config.registry}: {name}: {error}") from None
     for test_set in jobs.tests.chosen.values():
         jobs.tests.corpus(test_set.corpus)
+
+
+def _check_models(jobs: Jobs) -> None:
+    """Raises UserError: for a model's name that is no folder, and that no repository of the hub can have."""
+    names = {f"models.{at}.base": model.base for at, model in enumerate(jobs.config.models)}
+    names["mining.encode.model"] = jobs.config.mining.encode.model
+    if jobs.config.mining.rescore:
+        names["mining.rescore.model"] = jobs.config.mining.rescore.model
+    for key, name in names.items():
+        if not (name.startswith(PREFIX) or is_local(name) or _OF_THE_HUB.fullmatch(name)):
+            raise UserError(
+                f"config: `{key}`: {name!r} is neither a folder that is there{path_hint(name)} nor ORG/NAME of the "
+                "hub; correct it."
+            )
 
 
 def undistilled(jobs: Jobs) -> Iterator[str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from snakemake.cli import get_argument_parser
 
-from tdro.artifacts import strictyaml
-from tdro.config.nearest import hint, path_hint
+from tdro.config.nearest import hint
 from tdro.errors import UserError
 from tdro.pipeline.refused import sentence
+from tdro.pipeline.start import values_of
 
 _KINDS = (".yaml", ".yml", ".json")
 
@@ -44,12 +44,7 @@ def check_configurations(line: Sequence[str]) -> None:
             f"write targets first: {_targets_first(line, swallowed)}"
         )
     for file in files:
-        if not file.exists():
-            raise UserError(f"--configfile: nothing lies at {file}{path_hint(file)}; correct the path.")
-        if not isinstance(strictyaml.read_file(file).values, dict):
-            raise UserError(
-                f"--configfile: {file} holds no keys; expected a configuration, which begins with `registry: FILE`."
-            )
+        values_of(file)
 
 
 def check_targets(

@@ -8,6 +8,7 @@ from typing import Any
 from tdro.artifacts import strictyaml
 from tdro.artifacts.strictyaml import Place
 from tdro.config import mixturenames
+from tdro.config.nearest import path_hint
 from tdro.config.registry import Registry
 from tdro.config.schema import Config
 from tdro.config.sections import load, parse
@@ -16,6 +17,20 @@ from tdro.pipeline import firstlook
 from tdro.pipeline.checks import check, undistilled, unembedded, unlearnt
 from tdro.pipeline.jobs import Jobs
 from tdro.pipeline.project import check_claim, located, located_models, registry_file, same_sources
+
+
+def values_of(file: Path) -> dict[str, Any]:
+    """What a configuration file says, not validated yet.
+
+    Raises:
+        UserError: when it is not there, cannot be read or has no keys.
+    """
+    if not file.exists():
+        raise UserError(f"nothing lies at {file}{path_hint(file)}; name a configuration.")
+    values = strictyaml.read_file(file).values
+    if not isinstance(values, dict):
+        raise UserError(f"{file} holds no keys; expected a configuration, which begins with `registry: FILE`.")
+    return values
 
 
 def read(values: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> Jobs:
@@ -88,4 +103,9 @@ def _written(files: Iterable[Path]) -> dict[Place, str]:
 def _registry(values: Mapping[str, Any], root: Path) -> Registry | None:
     """The registry that a configuration names; None where it names none, which its own validation says."""
     name = values.get("registry")
-    return load(registry_file(name, root), Registry) if isinstance(name, str) and name.strip() else None
+    if not isinstance(name, str) or not name.strip():
+        return None
+    file = registry_file(name, root)
+    if not file.exists():
+        raise UserError(f"config: `registry`: nothing lies at {name}{path_hint(name)}; name the file of datasets.")
+    return load(file, Registry)

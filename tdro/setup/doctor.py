@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from tdro.artifacts import strictyaml
-from tdro.errors import UserError
 from tdro.forecast.machine import this_machine
 from tdro.setup import machine as machines
 from tdro.setup import needs, online
@@ -23,7 +21,7 @@ def examine(config: Path | None, root: Path, results: Path) -> list[Finding]:
     found = [*machines.versions(root), *machines.processors(machine)]
     wanted, asked = Needs(0, 0), [*online.hub()]
     if config:
-        jobs, said = _read(config, root)
+        jobs, said = needs.read(config, root)
         if jobs:
             wanted, foretold = needs.forecast(jobs, root, machine)
             said += foretold
@@ -31,11 +29,3 @@ def examine(config: Path | None, root: Path, results: Path) -> list[Finding]:
         found = [*said, *found]
     found += [*machines.memory(wanted.memory), *machines.disks(results, wanted.disk)]
     return [*found, *machines.cluster(Path.cwd()), *asked, *machines.earlier_runs(Path.cwd())]
-
-
-def _read(config: Path, root: Path):
-    try:
-        values = strictyaml.read_file(config).values
-    except UserError as error:
-        return None, [Finding("configuration", "fail", str(error), "correct it")]
-    return needs.read(values or {}, root, config)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tdro.artifacts.layout import Layout
 from tdro.errors import UserError
@@ -26,14 +26,14 @@ class Needs(NamedTuple):
     memory: float
 
 
-def read(values: dict[str, Any], root: Path, file: Path) -> tuple[Jobs | None, list[Finding]]:
-    """The jobs of a configuration, and what is wrong or odd with it; no jobs where it cannot be read."""
+def read(file: Path, root: Path) -> tuple[Jobs | None, list[Finding]]:
+    """The jobs of a configuration file, and what is wrong or odd with it; no jobs where it cannot be read."""
     try:
-        jobs = start.read(values, root, [file])
+        jobs = start.read(start.values_of(file), root, [file])
     except UserError as error:
-        return None, [Finding(_CONFIG, "fail", line, f"correct {file}") for line in str(error).splitlines()]
+        return None, [Finding(_CONFIG, "fail", line) for line in str(error).splitlines()]
     wrong, to_come = start.unusable(jobs, root)
-    found = [Finding("data", "fail", line, "what the sentence says") for line in [*wrong, *to_come]]
+    found = [Finding("files", "fail", line) for line in dict.fromkeys([*wrong, *to_come])]
     found += [Finding(_CONFIG, "warn", line) for line in start.remarks(jobs, Path(Layout("results").project))]
     if found:
         return jobs, found
@@ -43,7 +43,10 @@ def read(values: dict[str, Any], root: Path, file: Path) -> tuple[Jobs | None, l
 
 def forecast(jobs: Jobs, root: Path, machine: Machine) -> tuple[Needs, list[Finding]]:
     """What a whole run needs on this machine, and whether it is more than sensible or than a GPU has."""
-    told = of_jobs(jobs, Layout("results"), root, Asked())
+    try:
+        told = of_jobs(jobs, Layout("results"), root, Asked())
+    except UserError as error:
+        return Needs(0, 0), [Finding("time", "warn", f"cannot be told: {error}")]
     whole = total(told)
     on_gpu = {line.model for line in told.lines if line.gpu_hours}
     of_machine = max((line.memory for line in told.lines if line.model not in on_gpu or not line.model), default=0.0)

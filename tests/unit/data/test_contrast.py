@@ -102,5 +102,5 @@ def test_one_row_left_by_deduplication_is_refused_by_the_tasks_name(tmp_path):
 
 def test_a_single_row_is_refused_before_any_job():
     dataset = {"source": {"reader": "released"}, "language": "en", "instruction": "Find an answer.", "category": "web"}
-    with pytest.raises(UserError, match=r"`tasks\.news\.rows`: .*greater than or equal to 2"):
+    with pytest.raises(UserError, match=r"`tasks\.news\.rows`: must be 2 or more, not"):
         parse(Registry, {"tasks": {"news": {**dataset, "rows": 1}}}, "tasks.yaml")

@@ -26,8 +26,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (["--configfile", "mien.yaml"], "nothing lies at mien.yaml (did you mean 'mine.yaml'?); correct"),
-        (["--configfile", "conf/mine.yaml", "-n"], "nothing lies at conf/mine.yaml; correct"),
+        (["--configfile", "mien.yaml"], "nothing lies at mien.yaml (did you mean 'mine.yaml'?); name a configuration"),
+        (["--configfile", "conf/mine.yaml", "-n"], "nothing lies at conf/mine.yaml; name a configuration"),
         (["--configfile", "list.yaml"], "list.yaml holds no keys; expected a configuration"),
         (["--configfile", "bad.yaml"], "bad.yaml is not YAML"),
         (["--configfile", "mine.yaml", "bad.yaml"], "bad.yaml is not YAML"),
@@ -89,4 +89,4 @@ def test_snakemake_itself_ends_with_the_sentence(folder, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["snakemake", "-n", "--configfile", "mien.yaml"])
     with pytest.raises(SystemExit) as end:
         snakemake.cli.main()
-    assert end.value.code.startswith("Error: --configfile: nothing lies at mien.yaml (did you mean 'mine.yaml'?)")
+    assert end.value.code.startswith("Error: nothing lies at mien.yaml (did you mean 'mine.yaml'?)")

@@ -74,7 +74,7 @@ def test_a_configuration_that_is_not_there_fails(doctor, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["doctor", "nope.yaml"])
     assert end.value.code == 1
-    assert "nope.yaml cannot be read" in capsys.readouterr().out
+    assert "nothing lies at nope.yaml" in capsys.readouterr().out
 
 
 def test_too_little_memory_fails(doctor, monkeypatch):
