@@ -167,6 +167,7 @@ def _evaluation(folder: Path) -> None:
         columns: dict = dict.fromkeys(schemas.METRICS, [None] * len(rows))
         columns |= dict.fromkeys(schemas.RELEVANCE_METRICS, [0.75, 0.25] * len(datasets))
         columns |= {"dataset": [row[0] for row in rows], "query_id": [row[1] for row in rows]}
+        columns["first"] = [[0, 1]] * len(rows)
         write_table(folder / f"{name}.queries.parquet", columns, schemas.QUERY_SCORES)
         runs = folder / f"{name}.runs/{datasets[0]}.trec"
         runs.parent.mkdir()
@@ -222,6 +223,10 @@ def _notes(layout: Layout) -> None:
     Path(layout.passed("prepared")).parent.mkdir()
     for gate in ("prepared", "deduplicated"):
         Path(layout.passed(gate)).touch()
+    rows = Path(layout.rows("flagembedding"))
+    rows.mkdir(parents=True)
+    (rows / "about.yaml").write_text("form: flagembedding\ntasks:\n  code: {rows: 3, instruction: Find it.}\n")
+    (rows / "code.jsonl").write_text("{}\n")
     Path(layout.report.html).write_text("<h1>The report</h1><p>text</p><h2>Weights</h2>")
     header = "model,mixture,seed,benchmark,dataset,metric,score,difference,verdict"
     lines = ("uniform,all,in_domain,(mean),ndcg_at_10,0.5,,", "curr,all,in_domain,(mean),ndcg_at_10,0.6,0.1,gain")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow.parquet as pq
 
 from tdro.artifacts.files import column_names, read_rows
@@ -29,12 +30,21 @@ class Data:
 
     def passages(self, rows: Iterable[int]) -> dict[int, str]:
         """Texts of passages; those that are not there are left out."""
-        rows = sorted(set(rows))
-        if not self.corpus or not rows:
-            return {}
-        places = self._places(rows)
-        found = read_rows(self.corpus, CORPUS, places.values())
-        return {row: _text(found[place]) for row, place in places.items()}
+        places = self.places(rows)
+        found = self.searched(places.values())
+        return {row: found[place] for row, place in places.items()}
+
+    def searched(self, rows: Iterable[int]) -> dict[int, str]:
+        """Texts of passages by their rows in the very file, whole or sampled."""
+        rows = [row for row in rows if self.corpus and 0 <= row < pq.read_metadata(self.corpus).num_rows]
+        return {row: _text(one) for row, one in read_rows(self.corpus, CORPUS, rows).items()} if rows else {}
+
+    def asked(self, query_id: str) -> dict | None:
+        """A query by its identifier; None where it is not at hand."""
+        if not self.queries:
+            return None
+        found = pl.scan_parquet(self.queries).filter(pl.col("query_id") == query_id).collect()
+        return found.to_dicts()[0] if len(found) else None
 
     def queried(self, rows: Iterable[int]) -> dict[int, str]:
         """Texts of queries; those that are not there are left out."""
@@ -49,8 +59,11 @@ class Data:
         rows = [row for row in set(rows) if 0 <= row < there]
         return read_rows(self.queries, QUERIES, rows) if rows else {}
 
-    def _places(self, rows: list[int]) -> dict[int, int]:
+    def places(self, rows: Iterable[int]) -> dict[int, int]:
         """Where the corpus has each row: a sampled corpus has few of them, and says which."""
+        rows = list(rows)
+        if not self.corpus or not rows:
+            return {}
         if _WHOLE_ROW not in column_names(self.corpus):
             there = pq.read_metadata(self.corpus).num_rows
             return {row: row for row in rows if 0 <= row < there}
@@ -80,11 +93,13 @@ def of_dataset(results: Path | None, name: str) -> Data:
     return task if task.queries else Data(corpus, queries)
 
 
-def test_queries(results: Path, name: str) -> Path | None:
-    """The queries that a test set asks: those of a benchmark, or those held out of a task."""
+def test_set(results: Path, name: str) -> Data:
+    """A benchmark or a part of it, or what is held out of a task; a preview has the corpus that is a sample."""
     layout = Layout(results)
-    files = (layout.benchmark(whole(name), _QUERIES), layout.held_out(name, _QUERIES))
-    return next((Path(file) for file in files if Path(file).is_file()), None)
+    corpus, queries = layout.benchmark(name, _CORPUS), layout.benchmark(whole(name), _QUERIES)
+    if not Path(queries).is_file():
+        corpus, queries = layout.held_out(name, _CORPUS), layout.held_out(name, _QUERIES)
+    return Data(Path(corpus), Path(queries))
 
 
 def results_of(path: Path) -> Path | None:

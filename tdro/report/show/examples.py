@@ -11,8 +11,16 @@ from tdro.report.show.view import Asked
 
 #: What a text is in an example; a word and a colour of each.
 QUERY, PROMPT, POSITIVE, NEGATIVE, PASSAGE = "query", "prompt", "positive", "negative", "passage"
-ANSWER = "answer"
-_STYLES = {QUERY: "bold cyan", PROMPT: "magenta", POSITIVE: "green", NEGATIVE: "red", PASSAGE: "", ANSWER: "green"}
+ANSWER, FOUND = "answer", "found"
+_STYLES = {
+    QUERY: "bold cyan",
+    PROMPT: "magenta",
+    POSITIVE: "green",
+    NEGATIVE: "red",
+    PASSAGE: "",
+    ANSWER: "green",
+    FOUND: "yellow",
+}
 # Characters of a text on a terminal, unless all of it is asked for.
 _SHORT = 280
 # Passages of one sort in an example, unless the example alone is asked for.

@@ -81,6 +81,7 @@ KINDS = (
         columns=(schemas.TRAIN, schemas.SCORED_TRAIN, schemas.DEV_ROWS),
         takes=_ROWS,
     ),
+    Kind("rows for other programs", notes.exported, holds="about.yaml"),
     Kind("duplicates", duplicates.duplicates, columns=(schemas.DUPLICATES,), takes=_ROWS),
     Kind("leaks", duplicates.leaks, columns=(schemas.LEAKS,), takes=_ROWS),
     Kind("plan", plans.plan, columns=(schemas.PLAN,), takes=_ROWS),

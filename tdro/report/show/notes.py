@@ -5,10 +5,12 @@ from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
 
+import yaml
 from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
+from tdro.artifacts import strictyaml
 from tdro.artifacts.files import read_json
 from tdro.errors import UserError
 from tdro.formats import count
@@ -37,6 +39,13 @@ def version(path: Path, asked: Asked) -> View:
     said = f"It made {count(len(outputs))} outputs, {count(len(shown_outputs))} of them:"
     parts: list[RenderableType] = [Text(f"code {content['code']}"), shown, Text(said), Text("\n".join(shown_outputs))]
     return View(parts, content | {"outputs": outputs})
+
+
+def exported(path: Path, asked: Asked) -> View:
+    """Rows in a form that other programs train on: what the folder says of each task."""
+    about = strictyaml.read_file(path / "about.yaml").values
+    files = sorted(one.name for one in path.iterdir() if one.name != "about.yaml" and not one.name.startswith("."))
+    return View([Text(_yaml(about)), Text(f"files: {', '.join(files)}", "dim")], {"about": about, "files": files})
 
 
 def digest(path: Path, asked: Asked) -> View:
@@ -89,6 +98,10 @@ def _ranked(file: Path, asked: Asked) -> Iterator[tuple[str, str, str, str]]:
         for line in islice(lines, first, first + number):
             query, _, passage, rank, score, *_ = line.split()
             yield query, passage, rank, score
+
+
+def _yaml(values: dict) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _text(path: Path) -> str:

@@ -9,11 +9,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tdro.artifacts.files import read_json
-from tdro.artifacts.schemas import METRICS
+from tdro.artifacts.schemas import FIRST, METRICS
 from tdro.formats import METRIC_NAMES, count, plural
 from tdro.report.show import beside
 from tdro.report.show.drawing import bar, figure, heading, sparkline, table
-from tdro.report.show.examples import shortened
+from tdro.report.show.examples import FOUND, POSITIVE, QUERY, Example, Line, drawn, passages
 from tdro.report.show.peek import USUAL, wanted
 from tdro.report.show.view import Asked, View
 
@@ -83,11 +83,15 @@ def queries(path: Path, asked: Asked) -> View:
     shown = table("test set", "queries", *map(_name, metrics), _BY_SCORE, left=(_BY_SCORE,))
     for row in rows:
         main = next((metric for metric in metrics if row[metric] is not None), None)
-        drawn = Text(sparkline(_histogram(scores, row["dataset"], main), low=0) if main else "", "cyan")
-        shown.add_row(row["dataset"], count(row["len"]), *(figure(row[metric], 3) for metric in metrics), drawn)
+        by_score = Text(sparkline(_histogram(scores, row["dataset"], main), low=0) if main else "", "cyan")
+        shown.add_row(row["dataset"], count(row["len"]), *(figure(row[metric], 3) for metric in metrics), by_score)
     worst = _worst(path, metrics, asked)
-    parts: list[RenderableType] = [shown, heading(_about_worst(asked)), _listed(worst, metrics, asked)]
-    content = {"datasets": [{k: v for k, v in row.items() if v is not None} for row in rows], "rows": worst}
+    examples = [_example(beside.results_of(path), row, metrics) for row in worst]
+    parts: list[RenderableType] = [shown, heading(_about_worst(asked)), *drawn(examples, asked)]
+    content = {
+        "datasets": [{k: v for k, v in row.items() if v is not None} for row in rows],
+        "rows": _content(worst, examples),
+    }
     return View(parts, content)
 
 
@@ -127,9 +131,7 @@ def _worst(path: Path, metrics: Sequence[str], asked: Asked) -> list[dict[str, A
         main = pl.coalesce(*metrics) if metrics else pl.lit(None)
         ordered = pl.scan_parquet(path).with_row_index("row").sort(main, "row", nulls_last=True)
         found = ordered.head(asked.rows or USUAL).collect().to_dicts()
-    texts = _texts(path, found)
-    kept = [{key: value for key, value in row.items() if value is not None} for row in found]
-    return [{"query": texts.get((row["dataset"], row["query_id"]))} | row for row in kept]
+    return [{key: value for key, value in row.items() if value is not None} for row in found]
 
 
 def _row(path: Path, row: int) -> list[dict[str, Any]]:
@@ -137,25 +139,25 @@ def _row(path: Path, row: int) -> list[dict[str, Any]]:
     return pl.scan_parquet(path).with_row_index("row").slice(row, 1).collect().to_dicts()
 
 
-def _texts(path: Path, rows: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
-    """Texts of queries by dataset and identifier, where their file is at hand."""
-    results, found = beside.results_of(path), {}
-    for dataset in {row["dataset"] for row in rows} if results else set():
-        file = beside.test_queries(results, dataset)
-        if file:
-            ids = [row["query_id"] for row in rows if row["dataset"] == dataset]
-            those = pl.scan_parquet(file).select("query_id", "query").filter(pl.col("query_id").is_in(ids)).collect()
-            found |= {(dataset, query_id): query for query_id, query in those.iter_rows()}
-    return found
+def _content(rows: list[dict[str, Any]], examples: list[Example]) -> list[dict[str, Any]]:
+    return [row | one.content() for row, one in zip(rows, examples, strict=True)]
 
 
-def _listed(rows: list[dict[str, Any]], metrics: Sequence[str], asked: Asked):
-    shown = table("row", "test set", *map(_name, metrics), "query", left=("test set", "query"))
-    for row in rows:
-        said = Text(shortened(row["query"] or "", asked, 120), "cyan")
-        said.append(f"  {row['query_id']}", "dim")
-        shown.add_row(str(row["row"]), row["dataset"], *(figure(row.get(metric), 3) for metric in metrics), said)
-    return shown
+def _example(results: Path | None, row: dict[str, Any], metrics: Sequence[str]) -> Example:
+    """A query with what answers it and what was found first, as far as the files are at hand."""
+    scores = ", ".join(f"{_name(metric)} {figure(row[metric], 3)}" for metric in metrics if metric in row)
+    name = f"row {row['row']}: {row['dataset']}, {scores}"
+    data = beside.test_set(results, row["dataset"]) if results else beside.Data(None)
+    asked = data.asked(row["query_id"])
+    right = data.places(asked["positives"] if asked else [])
+    found = data.searched(row.get(FIRST) or [])
+    lines = [Line(QUERY, asked["query"] if asked else None, note=row["query_id"])]
+    lines += passages(POSITIVE, list(right), data.passages(right))
+    lines += [
+        line._replace(note="relevant" if line.row in right.values() else "")
+        for line in passages(FOUND, row.get(FIRST) or [], found)
+    ]
+    return Example(name, lines, {})
 
 
 def _about_worst(asked: Asked) -> str:

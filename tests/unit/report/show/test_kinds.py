@@ -30,6 +30,7 @@ NAMES = {
     "{corpus}": BENCHMARK,
     "{part}": "1of2",
     "{name}": "bm25",
+    "{form}": "flagembedding",
 }
 #: The same of the arguments of the layout's methods.
 ARGUMENTS = {
@@ -42,6 +43,7 @@ ARGUMENTS = {
     "name": "bm25",
     "corpus": BENCHMARK,
     "gate": "prepared",
+    "form": "flagembedding",
     "key": "package/data==1.abc",
     "part": "1of2",
 }

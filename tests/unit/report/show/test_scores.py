@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from everyartifact import BENCHMARK, MIXTURE, MODEL, SEED, as_json
 
-from tdro.artifacts.files import write_json
+from tdro.artifacts.files import write_json, write_table
+from tdro.artifacts.schemas import METRICS, QUERY_SCORES
 from tdro.report.show.output import plain
 from tdro.report.show.show import show
 from tdro.report.show.view import Asked
@@ -37,21 +38,54 @@ def test_files_of_other_test_sets_come_one_after_the_other(layout):
     assert text.count("Recall@100") == 2 and f"benchmark {BENCHMARK}" in text
 
 
-def test_queries_have_means_a_histogram_and_the_worst_with_their_texts(layout):
+def found(view) -> list[tuple]:
+    """Of each query its row, and its texts with what is said of them."""
+    rows = as_json(view)["content"]["rows"]
+    return [(row["row"], [(t["is_a"], t["text"], t.get("note", "")) for t in row["texts"]]) for row in rows]
+
+
+def test_queries_have_means_a_histogram_and_the_worst_with_what_they_found(layout):
     path = Path(layout.query_scores(MODEL, SEED, MIXTURE, BENCHMARK))
     view = show([path], Asked())
-    content = as_json(view)["content"]
-    assert content["datasets"][0]["ndcg_at_10"] == pytest.approx(0.5)
-    assert [(row["row"], row["query"]) for row in content["rows"]] == [(1, "web question 1"), (0, "web question 0")]
+    assert as_json(view)["content"]["datasets"][0]["ndcg_at_10"] == pytest.approx(0.5)
+    assert found(view) == [
+        (
+            1,
+            [
+                ("query", "web question 1", "1"),
+                ("positive", "web answer 1", ""),
+                ("found", "A title web answer 0", ""),
+                ("found", "web answer 1", "relevant"),
+            ],
+        ),
+        (
+            0,
+            [
+                ("query", "web question 0", "0"),
+                ("positive", "A title web answer 0", ""),
+                ("found", "A title web answer 0", "relevant"),
+                ("found", "web answer 1", ""),
+            ],
+        ),
+    ]
     assert "█" in plain(view) and "the 10 queries answered worst" in plain(view)
-    (row,) = as_json(show([path], Asked(row=0)))["content"]["rows"]
-    assert row["ndcg_at_10"] == 0.75
-    assert len(as_json(show([path], Asked(rows=1)))["content"]["rows"]) == 1
+    assert [row for row, _ in found(show([path], Asked(row=0)))] == [0]
+    assert [row for row, _ in found(show([path], Asked(rows=1)))] == [1]
 
 
 def test_held_out_queries_of_tasks_have_texts_as_well(layout):
-    rows = as_json(show([Path(layout.query_scores(MODEL, SEED, MIXTURE, "in_domain"))], Asked()))["content"]["rows"]
-    assert {row["query"] for row in rows} == {f"{task} question {n}" for task in ("code", "news") for n in range(2)}
+    rows = found(show([Path(layout.query_scores(MODEL, SEED, MIXTURE, "in_domain"))], Asked()))
+    assert {texts[0][1] for _, texts in rows} == {f"{task} question {n}" for task in ("code", "news") for n in range(2)}
+
+
+def test_what_a_preview_found_are_rows_of_its_sample(layout, tmp_path):
+    name = f"{BENCHMARK}@sample"
+    columns: dict = {metric: [None] for metric in METRICS} | {"ndcg_at_10": [0.1], "first": [[1, 0]]}
+    path = Path(layout.evaluation(MODEL, SEED, MIXTURE)) / f"{name}.queries.parquet"
+    write_table(path, columns | {"dataset": [name], "query_id": ["4"]}, QUERY_SCORES)
+    ((_, texts),) = found(show([path], Asked()))
+    path.unlink()
+    assert [text[1:] for text in texts[1:]] == [("four", ""), ("four", "relevant"), ("two", "")]
 
 
 def test_the_table_of_the_report_has_a_line_a_mixture(layout):
