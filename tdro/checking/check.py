@@ -71,7 +71,7 @@ def check(jobs: Jobs, root: Path, layout: Layout, most: int = ROWS) -> Checked:
     found = _of_files(jobs, root, datasets)
     told = {finding.dataset for finding in found}
     for one in facts:
-        own = findings(one, jobs.config.data, jobs.config.training)
+        own = findings(one, jobs.config.data, jobs.config.training.batch_size)
         found += [finding for finding in own if not (one.look.wrong and one.look.name in told)]
         found += [Finding(one.look.name, sentence) for sentence in sentences(cuts[one.look.name])]
     found += overlaps(facts, jobs.config.dedup.distance, jobs.compared)

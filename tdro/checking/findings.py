@@ -6,7 +6,7 @@ from typing import NamedTuple
 from tdro.checking.facts import Facts
 from tdro.config.data import Data
 from tdro.config.registry import Task
-from tdro.config.training import Training
+from tdro.formats import plural
 from tdro.readers.markupseen import MarkupSeen
 from tdro.text.languages import KNOWN
 from tdro.text.strings import count_words
@@ -26,13 +26,13 @@ class Finding(NamedTuple):
     fatal: bool = False
 
 
-def findings(facts: Facts, data: Data, training: Training) -> Iterator[Finding]:
+def findings(facts: Facts, data: Data, batch: int | None = None) -> Iterator[Finding]:
     """All that is odd about a dataset.
 
     Args:
         facts: Of its first rows.
         data: What preparation keeps.
-        training: How large a batch is.
+        batch: Rows of a batch; None where no training is known.
     """
     look = facts.look
     if look.wrong:
@@ -43,8 +43,8 @@ def findings(facts: Facts, data: Data, training: Training) -> Iterator[Finding]:
         yield _malformed(facts, data.max_bad_rows)
     sentences = [*_of_texts(facts)]
     if isinstance(look.entry, Task) and look.pairs:
-        yield from _of_numbers(facts, look.entry, training.batch_size)
-        sentences += [*_of_pairs(facts, data), *_of_batches(facts, look.entry, training.batch_size)]
+        yield from _of_numbers(facts, look.entry, batch)
+        sentences += [*_of_pairs(facts, data), *_of_batches(facts, look.entry, batch)]
     yield from (Finding(look.name, sentence) for sentence in sentences)
 
 
@@ -55,7 +55,7 @@ def _malformed(facts: Facts, allowed: int) -> Finding:
     return Finding(facts.look.name, found, fatal=len(bad) > allowed)
 
 
-def _of_numbers(facts: Facts, task: Task, batch: int) -> Iterator[Finding]:
+def _of_numbers(facts: Facts, task: Task, batch: int | None) -> Iterator[Finding]:
     """Whether there is enough to hold out and to train on; known of sources that were read to their end."""
     look, queries = facts.look, len(facts.queries)
     if not look.ended or look.rows > len(look.pairs):
@@ -66,10 +66,10 @@ def _of_numbers(facts: Facts, task: Task, batch: int) -> Iterator[Finding]:
             f"`held_out` and `dev` keep {apart:,} queries out of training, and there are {queries:,}; lower them",
             fatal=True,
         )
-    elif (left := queries - apart) < batch:
+    elif batch and (left := queries - apart) < batch:
         yield Finding(
             look.name,
-            f"{left:,} queries are left to train on, fewer than the {batch:,} rows of a batch, "
+            f"{plural(left, 'query', 'queries')} to train on, fewer than the {batch:,} rows of a batch, "
             "so that each batch of this task repeats some; lower `training.batch_size`, or add rows",
         )
     if task.negatives == "provided" and not look.negatives:
@@ -122,13 +122,13 @@ def _of_pairs(facts: Facts, data: Data) -> Iterator[str]:
         )
 
 
-def _of_batches(facts: Facts, task: Task, batch: int) -> Iterator[str]:
+def _of_batches(facts: Facts, task: Task, batch: int | None) -> Iterator[str]:
     """Of answers that stand in a batch more than once."""
-    if task.in_batch and (others := facts.others_alike(batch)) >= 1:
+    if batch and task.in_batch and (others := facts.others_alike(batch)) >= 1:
         yield (
-            f"{facts.distinct_positives:,} distinct answers in {len(facts.look.pairs):,} rows: in a batch of {batch:,} "
-            f"rows {others:.1f} others have the same answer as a row, on average, and cannot be its negatives; "
-            "`in_batch: false` leaves a row its own hard negatives"
+            f"{plural(facts.distinct_positives, 'distinct answer')} in {len(facts.look.pairs):,} rows: in a batch of "
+            f"{batch:,} rows {others:.1f} others have the same answer as a row, on average, and cannot be its negatives"
+            "; `in_batch: false` leaves a row its own hard negatives"
         )
 
 

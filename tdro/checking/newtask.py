@@ -16,13 +16,12 @@ from tdro.config.complaints import PATTERNS
 from tdro.config.data import Data, Dedup
 from tdro.config.registry import Columns, Registry, Source, Task
 from tdro.config.sections import parse
-from tdro.config.training import Training
 from tdro.errors import UserError
 from tdro.readers.fetch import dataset_job, find
 from tdro.readers.hub import data_files
 from tdro.readers.jsonl import is_row
 from tdro.readers.markupseen import MarkupSeen
-from tdro.readers.peek import columns_of, first_records, kind_of_file
+from tdro.readers.peek import columns_of, first_records, kind_of, kind_of_file
 from tdro.text.strings import count_words
 
 # What columns are called, the surest first; case, spaces and signs between words do not count.
@@ -80,7 +79,7 @@ def new_task(
     if facts.look.pairs and facts.look.negatives == len(facts.look.pairs):
         entry = {**entry, "negatives": "provided", "source": source}
     facts.look.entry = parse(Task, entry, name)
-    return NewTask(name, entry, facts, list(findings(facts, Data(), Training(batch_size=2))))
+    return NewTask(name, entry, facts, list(findings(facts, Data())))
 
 
 def _facts(name: str, entry: dict[str, Any], most: int) -> Facts:
@@ -153,7 +152,7 @@ def _of_files(path: Path, columns: Mapping[str, str]) -> dict[str, Any]:
     records = first_records(path, _RECORDS)
     if not records:
         raise UserError(f"{path} holds no rows.")
-    if not columns and all(map(is_row, records)):
+    if kind_of(path) == ".jsonl" and not columns and all(map(is_row, records)):
         return {"reader": "jsonl"}
     return {"reader": "table", "columns": _columns(path, records, columns)}
 
@@ -174,7 +173,7 @@ def _columns(path: Path, records: list[Any], told: Mapping[str, str]) -> dict[st
     title, body = plain.get("title"), plain.get("body")
     if title and body and found.get("query") == title and "query" not in told and found.get("positive") != body:
         found["query"] = f"{{{title}}} {{{body}}}"
-    texts = [name for name in has if _words(records, name)]
+    texts = [name for name in has if _words(records, name) and not name.lower().endswith("id")]
     if not {"query", "positive"} <= set(found) and not told and len(texts) == 2:
         found["query"], found["positive"] = sorted(texts, key=lambda name: _words(records, name))
     if missing := [role for role in ("query", "positive") if role not in found]:

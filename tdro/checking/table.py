@@ -17,8 +17,8 @@ from tdro.readers.peek import columns_of, first_records, is_empty
 from tdro.report.plain import plain, plain_table
 
 _HEADINGS = ("dataset", "rows", "queries", "passages", "words", "languages", "cut")
-# Languages that a cell names; columns that a line names; records that are looked at for empty cells.
-_LANGUAGES, _COLUMNS, _RECORDS = 3, 12, 1000
+# Languages that a cell names, and the share that one needs; columns that a line names; records whose cells are counted.
+_LANGUAGES, _LEAST, _COLUMNS, _RECORDS = 3, 0.01, 12, 1000
 
 
 def text(checked: Checked) -> str:
@@ -54,7 +54,8 @@ def _cells(facts: Facts, cuts: list[Cut], proxy: str) -> tuple[str, ...]:
         return look.name, "none" if look.wrong else "not here", *[""] * 5
     own = {cut.side: f"{cut.share:.0%}" for cut in cuts if cut.model == proxy}
     told = facts.languages.total()
-    spoken = [f"{name} {number / told:.0%}" for name, number in facts.languages.most_common(_LANGUAGES)]
+    common = [(name, number / told) for name, number in facts.languages.most_common(_LANGUAGES)]
+    spoken = [f"{name} {share:.0%}" for name, share in common if share >= _LEAST]
     return (
         look.name,
         f"{look.rows:,}{'' if look.ended else '+'}",

@@ -36,11 +36,21 @@ def first_records(path: Path, most: int) -> list[Any]:
     Raises:
         UserError: where there is no file, or it cannot be read.
     """
-    found = find(path, _ENDINGS)
-    if kind_of_file(found[0]) is None:
-        raise UserError(f"{found[0]} is no file of these kinds: {', '.join(_ENDINGS)}.")
-    records = (record for part in found for record in _records(part))
+    kind_of(path)
+    records = (record for part in find(path, _ENDINGS) for record in _records(part))
     return list(islice(records, most))
+
+
+def kind_of(path: Path) -> str:
+    """The ending that says what the files of a path are, of several the first.
+
+    Raises:
+        UserError: where there is none, or it is another.
+    """
+    first = find(path, _ENDINGS)[0]
+    if (kind := kind_of_file(first)) is None:
+        raise UserError(f"{first} is no file of these kinds: {', '.join(_ENDINGS)}.")
+    return kind
 
 
 def _records(path: Path) -> Iterator[Any]:

@@ -19,22 +19,23 @@ _SCRIPTS = (
     ("fa", "پچژگ"), ("ar", r"\p{Arabic}"),
     ("uk", "іїєґ"), ("ru", r"\p{Cyrillic}"),
 )  # fmt: skip
-# Function words. Those that two languages share stand in both.
+# Function words. Those that two languages share stand in both; single letters, which may be a variable or an item of a
+# list, in none.
 _WORDS = {
     "en": "the of and to is in that for it with as was on are be this by from or have not you what how do does can if",
     "de": "der die das und ist nicht ein eine zu den von mit auf für im dem auch es an werden wie ich sich sind wird",
     "fr": "le la les des et est un une dans que pour qui du en pas sur avec au ce par plus sont il ne je vous comment",
-    "es": "el la los las de que y en un una es por con para del se no como su al lo más si qué puedo cómo",
-    "it": "il di che è e la un una per non con del si le da in sono come i della gli nel più lo posso",
-    "pt": "o de que e a do da em um para com não uma os no se na por mais as como foi ao ele é",
+    "es": "el la los las de que en un una es por con para del se no como su al lo más si qué puedo cómo",
+    "it": "il di che è la un una per non con del si le da in sono come della gli nel più lo posso",
+    "pt": "de que do da em um para com não uma os no se na por mais as como foi ao ele é",
     "nl": "de het een van en is dat niet in op te zijn voor met die er aan hoe ik wat om ook als naar",
     "sv": "och att det som en är av för den till inte med på har om ett jag hur var kan",
     "da": "og at det som en er af for den til ikke med på har om et jeg hvordan var kan",
-    "pl": "i w nie na się z do jest że to jak o za po od przez ale czy jego",
-    "cs": "a se v na je že s z do o jako k ale by jsem jak pro tak byl",
+    "pl": "nie na się do jest że to jak za po od przez ale czy jego",
+    "cs": "se na je že do jako ale by jsem jak pro tak byl",
     "fi": "ja on ei että se oli joka myös kuin hän mutta ovat miten sen voi",
-    "hu": "a az és hogy nem egy is van meg volt de csak ez mint vagy",
-    "ro": "și de la în nu este un o pe cu care să din pentru mai",
+    "hu": "az és hogy nem egy is van meg volt de csak ez mint vagy",
+    "ro": "și de la în nu este un pe cu care să din pentru mai",
     "tr": "ve bir bu için de da ile ne nasıl olarak daha olan çok gibi",
     "id": "yang dan di dari untuk dengan ini itu pada tidak adalah ke dalam akan bagaimana",
     "vi": "của và là các có trong được cho không những một với",

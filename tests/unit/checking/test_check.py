@@ -228,7 +228,7 @@ def test_a_wrong_configuration_ends_as_any_command_does(made):
 
 def test_a_small_task_is_told_its_batch(made):
     written(made.folder / "faq.jsonl", pairs(6))
-    assert "6 queries are left to train on, fewer than the 8 rows of a batch" in told(made(), "faq")[0]
+    assert "6 queries to train on, fewer than the 8 rows of a batch" in told(made(), "faq")[0]
 
 
 def test_the_limit_of_a_model_counts_where_it_is_lower(made, tiny_base):

@@ -59,6 +59,17 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path):
     assert source_of(path, columns={"query": "{x} {y}", "positive": "z"})["columns"]["query"] == "{x} {y}"
 
 
+def test_a_table_whose_columns_have_the_names_of_keys_is_a_table(tmp_path):
+    found = source_of(written(tmp_path / "t.csv", "query,positive\nthe first,its answer\n"))
+    assert (found["reader"], found["columns"]) == ("table", {"query": "query", "positive": "positive"})
+
+
+def test_identifiers_are_no_queries(tmp_path):
+    path = written(tmp_path / "t.jsonl", [{"_id": f"doc {n}", "text": "some words"} for n in range(30)])
+    with pytest.raises(UserError, match=r"which column is the query\? It has _id, text"):
+        source_of(path)
+
+
 def test_other_forms_have_readers_of_their_own(tmp_path):
     assert source_of(written(tmp_path / "a.jsonl", [["q", "p"], {"set": ["a", "b"]}])) == {
         "reader": "jsonl", "path": str(tmp_path / "a.jsonl"),

@@ -41,6 +41,21 @@ def test_a_card_is_told_what_the_registry_says_of_the_tasks_that_were_trained_on
     assert all(said[name].licence == task.licence for name, task in made.tasks.items())
 
 
+def test_what_a_source_takes_and_cleans_is_a_setting_of_its_preparation_alone():
+    def settings(**keys):
+        made = jobs()
+        tasks = {
+            name: task.model_copy(update={"source": task.source.model_copy(update=keys)})
+            for name, task in made.tasks.items()
+        }
+        known = Jobs(made.config, registry_of(made).model_copy(update={"tasks": tasks}))
+        return known.prepare("one").watched(), known.train("tiny", 1).watched()
+
+    plain, cleaned, chosen = settings(), settings(clean="html"), settings(where={"locale": ["en"]})
+    assert len({str(prepared) for prepared, _ in (plain, cleaned, chosen)}) == 3
+    assert plain[1] == cleaned[1] == chosen[1]
+
+
 def everything(made):
     """All that rules hand their commands as text, and what they read."""
     jobs = [made.train("tiny", 1), made.reference(1), made.optimize("tiny", 1), made.dedup(), made.plan("uniform", 1)]

@@ -35,7 +35,7 @@ def test_sentences_are_told(language, text):
     assert language in KNOWN
 
 
-@pytest.mark.parametrize("text", ["", "x = y + 1", "Berlin 2024", "aspirin", "12.5 %", "de la"])
+@pytest.mark.parametrize("text", ["", "x = y + 1", "Berlin 2024", "aspirin", "12.5 %", "de la", "a b c: a, b or s a a"])
 def test_what_tells_no_language_is_none(text):
     assert language_of(text) is None
 
