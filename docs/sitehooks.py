@@ -7,7 +7,6 @@ files of the repository. Formulas become MathML, and diagrams the pictures that 
 import hashlib
 import html
 import re
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from posixpath import dirname, join, normpath, relpath
@@ -17,14 +16,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from sitepages import COPIES, OUTSIDE, four_spaces, outside_fences, site_name
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE: dict[str, str] = runpy.run_path(str(ROOT / "docs/sitepages.py"))["OUTSIDE"]
 PICTURES = ROOT / "docs/images/diagrams"
-#: Where copies of other files lie.
-COPIES = "files"
 _LINK = re.compile(r"(\]\()([^)#:\s]*)((?:#[^)\s]*)?\))")
-_ITEM = re.compile(r"(\d+\.|-) +")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -33,8 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     for source in _sources(files):
         for target in _linked(source):
-            if _on_site(target).startswith(COPIES) and not files.get_file_from_path(_on_site(target)):
-                files.append(File.generated(config, _on_site(target), abs_src_path=str(ROOT / target)))
+            if site_name(target).startswith(COPIES) and not files.get_file_from_path(site_name(target)):
+                files.append(File.generated(config, site_name(target), abs_src_path=str(ROOT / target)))
     return files
 
 
@@ -47,10 +43,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if not found[2]:
             return found[0]
         target = normpath(join(dirname(source), found[2]))
-        return f"{found[1]}{relpath(_on_site(target), here or '.')}{found[3]}"
+        return f"{found[1]}{relpath(site_name(target), here or '.')}{found[3]}"
 
-    parts = _outside_fences(markdown)
-    return _four_spaces("".join(_fence(text) if fenced else _LINK.sub(linked, text) for text, fenced in parts))
+    parts = outside_fences(markdown)
+    return four_spaces("".join(_fence(text) if fenced else _LINK.sub(linked, text) for text, fenced in parts))
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -83,41 +79,7 @@ def _sources(files: Files) -> Iterator[str]:
 
 def _linked(source: str) -> Iterator[str]:
     """Files of the repository that a page links to."""
-    for text, fenced in _outside_fences((ROOT / source).read_text(encoding="utf-8")):
+    for text, fenced in outside_fences((ROOT / source).read_text(encoding="utf-8")):
         for _, link, _ in () if fenced else _LINK.findall(text):
             if link:
                 yield normpath(join(dirname(source), link))
-
-
-def _on_site(path: str) -> str:
-    """The name that a file of the repository has on the site."""
-    if path in OUTSIDE:
-        return OUTSIDE[path]
-    return path.removeprefix("docs/") if path.startswith("docs/") else f"{COPIES}/{path}"
-
-
-def _outside_fences(markdown: str) -> Iterator[tuple[str, bool]]:
-    """Parts of a text, and whether each is a fenced block of code."""
-    for part in re.split(r"(^ *```.*?^ *```$)", markdown, flags=re.MULTILINE | re.DOTALL):
-        yield part, part.lstrip().startswith("```")
-
-
-def _four_spaces(markdown: str) -> str:
-    """Lists as Python-Markdown reads them, with four spaces below an item and an empty line where a paragraph was.
-
-    The documents are written by CommonMark, which wants as many spaces as the mark of the item takes, and no such line.
-    """
-    lines: list[str] = []
-    more, loose = None, False
-    for line in markdown.splitlines():
-        if found := _ITEM.match(line):
-            if lines and lines[-1].strip() and (loose or more is None):
-                lines.append("")
-            more, loose = 4 - len(found[0]), False
-            lines.append(line)
-            continue
-        if line.strip() and not line.startswith("  "):
-            more = None
-        loose = loose or (more is not None and not line.strip())
-        lines.append(" " * more + line if more and line.strip() else line)
-    return "\n".join(lines) + "\n"
