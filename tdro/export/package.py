@@ -20,6 +20,7 @@ from tdro.errors import UserError
 from tdro.export import checks, gguf, graphs
 from tdro.export.cardparts import describe_data, describe_formats, write_model_meta
 from tdro.export.checks import Check
+from tdro.export.push import check_repository, named, send
 from tdro.export.served import write_for_servers
 from tdro.export.shrunk import HeldOut, score_shrunk, shrunk_table
 from tdro.export.texts import Text, embed, texts_for
@@ -78,6 +79,8 @@ def export(
     if not (model / "README.md").is_file() or not (model / "modules.json").is_file():
         raise UserError(f"{model} is no model that `tdro train` wrote: README.md or modules.json is missing.")
     _check_name(output)
+    if repository:
+        check_repository(repository)
     mixture, (found, previews), job = read_weights(weights), _read_scores(scores), job or ExportJob()
     name = repository.rpartition("/")[2] if repository else _name(output)
     with _beside(output, name) as folder:
@@ -94,7 +97,7 @@ def export(
         if output and output.name.endswith(_ARCHIVE):
             _pack(folder, output)
         if repository:
-            _push(folder, repository, private)
+            send(named(folder), repository, private=private)
     if output:
         log.info("wrote %s", output)
     return checks.table(done) + (shrunk_table(shrunk) if shrunk else "")
@@ -187,19 +190,3 @@ def _read_scores(files: Sequence[Path]) -> tuple[dict[str, dict[str, float]], di
             if figures.get("sampled_from", 0) > figures.get("passages", 0):
                 previews[dataset] = figures["passages"], figures["sampled_from"]
     return found, previews
-
-
-def _push(folder: Path, repository: str, private: bool) -> None:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-    hub = HfApi()
-    try:
-        hub.create_repo(repository, private=private, exist_ok=True)
-        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Model, weights and results of tdro")
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{repository} cannot be pushed ({reason}); correct the name, run `hf auth login`, unset HF_HUB_OFFLINE."
-        ) from None
-    log.info("pushed to %s/%s", hub.endpoint, repository)

@@ -60,11 +60,11 @@ def push(
     Raises:
         UserError: when there is nothing to send, or the hub cannot be reached or refuses.
     """
-    _check_name(repository)
+    check_repository(repository)
     with ExitStack() as stack:
         files = _found(source, repository, mixtures, stack)
         if not dry_run:
-            _upload(files, repository, private)
+            send(files, repository, private=private)
         return _listing(files)
 
 
@@ -93,10 +93,10 @@ def _unpacked(package: Path, folder: Path) -> Path:
 def _below(folder: Path, mixtures: Sequence[str], source: Path) -> Files:
     if mixtures:
         raise UserError(f"--mixtures chooses among the models of results, and {source} is one model; leave it out.")
-    return _named(folder)
+    return named(folder)
 
 
-def _named(folder: Path, place: str = "") -> dict[str, Path | bytes]:
+def named(folder: Path, place: str = "") -> dict[str, Path | bytes]:
     """All files of a folder, by their paths in the repository."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and _NOT_OURS not in path.name)
     return {f"{place}{path.relative_to(folder).as_posix()}": path for path in paths}
@@ -118,13 +118,13 @@ def _of_results(results: Path, repository: str, mixtures: Sequence[str]) -> File
     chosen = [one for one in trained if not mixtures or one.mixture in mixtures]
     files: dict[str, Path | bytes] = {}
     for one in chosen:
-        files |= _named(one.folder, f"models/{one.name}/")
+        files |= named(one.folder, f"models/{one.name}/")
     for path in sorted(results.glob("*/seed*/weights/*.json")):
         model, seed = path.parents[2].name, path.parents[1].name
         files[f"weights/{model}.{seed}/{path.name}"] = path
     report = Path(Layout(results).report.html).parent
     if report.is_dir():
-        files |= _named(report, "report/")
+        files |= named(report, "report/")
     else:
         log.warning("%s has no report; nothing of it is sent", results)
     return {"README.md": _card(repository, chosen, files).encode()} | files
@@ -181,7 +181,8 @@ def _listing(files: Files) -> str:
     return "\n".join([*lines, f"{sum(sizes.values()) / 1e6:10.3f} MB  in {count(len(sizes))} files"])
 
 
-def _check_name(repository: str) -> None:
+def check_repository(repository: str) -> None:
+    """Raises UserError: when it is no name of a repository."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -194,7 +195,13 @@ def _check_name(repository: str) -> None:
         raise UserError(f"{repository!r} is no name of a repository; expected OWNER/NAME, such as me/my-retriever.")
 
 
-def _upload(files: Files, repository: str, private: bool) -> None:
+def send(files: Files, repository: str, *, private: bool) -> None:
+    """Upload files in one commit to a repository, which is made where there is none.
+
+    Raises:
+        UserError: without a token, without a network, without the right to write there, and for a public repository
+            where a private one was asked for.
+    """
     import huggingface_hub
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 

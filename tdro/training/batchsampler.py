@@ -133,8 +133,9 @@ class WeightedBatchSampler(MultiDatasetDefaultBatchSampler):
                 yield batch
             if empty:
                 raise UserError(
-                    f"dataset {self._names[number]!r} gives no batch of {self.batch_size} rows; leave it out of the "
-                    "weights, take smaller batches, or set dataloader_drop_last=False."
+                    f"dataset {self._names[number]!r} gives no batch of {self.batch_size} rows, for want of rows, or "
+                    "of different texts where NO_DUPLICATES is asked for; leave it out of the weights, take smaller "
+                    "batches, or set dataloader_drop_last=False."
                 )
             done += 1
 

@@ -121,22 +121,13 @@ def test_an_export_that_gives_something_else_is_not_kept(model, tmp_path, monkey
 
 
 def test_pushing_uploads_the_same_folder(model, monkeypatch):
-    calls = []
-
-    class Hub:
-        endpoint = "https://hub"
-
-        def create_repo(self, repository, **keys):
-            calls.append((repository, keys))
-
-        def upload_folder(self, *, repo_id, folder_path, commit_message):
-            calls.append((repo_id, {path.name for path in folder_path.iterdir()}))
-
-    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    """How the hub is spoken to: test_push.py."""
+    sent = []
+    monkeypatch.setattr("tdro.export.package.send", lambda files, name, **how: sent.append((set(files), name, how)))
     export(model, "--push", "org/mine", "--private")
-    assert calls[0] == ("org/mine", {"private": True, "exist_ok": True})
-    assert calls[1][0] == "org/mine"
-    assert {"README.md", "weights.json", "modules.json", "model.safetensors"} <= calls[1][1]
+    ((files, name, how),) = sent
+    assert (name, how) == ("org/mine", {"private": True})
+    assert {"README.md", "weights.json", "modules.json", "model.safetensors"} <= files
 
 
 @pytest.mark.parametrize(
@@ -145,14 +136,15 @@ def test_pushing_uploads_the_same_folder(model, monkeypatch):
         ((), "give --output, --push, or both"),
         (("--output", "mine.zip"), r"mine.zip must end in .tar.gz"),
         (("--output", "o", "--formats", "onxx"), r"--formats 'onxx' \(did you mean 'onnx'\?\) is none of"),
-        (("--push", "org/mine"), "org/mine cannot be pushed"),
-        (("--push", "not a name"), "not a name cannot be pushed"),
+        (("--push", "org/mine"), "org/mine cannot be reached, as HF_HUB_OFFLINE is set"),
+        (("--push", "not a name"), "'not a name' is no name of a repository"),
         (("--output", "a.tar.gz", "--model", "missing"), "missing is no model that `tdro train` wrote"),
         (("--output", "a.tar.gz", "--scores", "curr.json"), "curr.json has no key `datasets`"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(model, tmp_path, monkeypatch, arguments, message):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_TOKEN", "hf_token")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "curr.json").write_text((model / "curr.json").read_text())

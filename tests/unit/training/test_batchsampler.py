@@ -238,13 +238,13 @@ def test_the_script_of_the_documents_trains_on_exported_rows(project, tmp_path, 
     main(["export-data", "--results", str(project.folder), "--form", "sentence-transformers", "--output", "rows"])
     page = (Path(__file__).parents[3] / "docs/elsewhere.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    changes = {'"sentence-transformers/all-MiniLM-L6-v2"': '"base"', "batch_size=32": "batch_size=8"}
+    changes = {'"sentence-transformers/all-MiniLM-L6-v2"': '"base"', "batch_size=32": "batch_size=2"}
     changes["num_train_epochs=1,"] = 'num_train_epochs=1, use_cpu=True, prompts={"plain": {"anchor": "alpha "}},'
     for before, after in changes.items():
         assert before in script
         script = script.replace(before, after)
     exec(script, found := {})
-    assert found["trainer"].state.global_step == len(found["trainer"].get_train_dataloader()) > 6
+    assert found["trainer"].state.global_step == len(found["trainer"].get_train_dataloader()) == 30
     assert SentenceTransformer("trained/final", device="cpu").encode("alpha").shape == (8,)
 
 
