@@ -61,6 +61,8 @@ _GARBAGE_THRESHOLDS = (200_000, 20, 50)
 _OUTPUT_CLOSED, _INTERRUPTED = 128 + 13, 128 + 2
 _EPILOG = """\
 to begin
+  tdro init FOLDER           a project from a folder of your data
+  tdro check CONFIG          what is odd about its data
   tdro doctor [CONFIG]       whether this machine has what a run needs
   tdro forecast              what a run will cost
   snakemake --cores all --configfile CONFIG

@@ -469,6 +469,16 @@ MISTAKES = [
         "snakemake -n --configfile config.yaml report",
         "report is a target; write targets first: snakemake report -n --configfile config.yaml",
     ),
+    typed("no data for a project", "tdro init mine", "name the folder that holds your data: --from FOLDER."),
+    typed("no folder of data", "tdro init mine --from dta", "dta is no folder; name the one that holds your data"),
+    typed("a folder without data", "tdro init mine --from base", "base holds nothing to train on"),
+    typed("a project twice", "tdro init . --from data", "registry.yaml is there already, and is not overwritten"),
+    typed(
+        "an instruction of nobody",
+        "tdro init mine --from data --instruction fqa=x",
+        "--instruction names 'fqa' (did you mean 'faq'?); the datasets are",
+        files=dict.fromkeys(("data/faq.jsonl",), "".join(f'["question {n}", "answer {n}"]\n' for n in range(40))),
+    ),
     # Machines.
     typed(
         "a full disk",

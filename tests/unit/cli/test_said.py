@@ -8,7 +8,7 @@ from tdro.cli.main import COMMANDS, main
 from tdro.cli.said import begins
 
 #: Commands that print what they find, at once or line by line, or start another program that tells.
-TALKING = {"ask", "completion", "doctor", "forecast", "plan-run", "probe", "show", "study"}
+TALKING = {"ask", "completion", "doctor", "forecast", "init", "plan-run", "probe", "show", "study"}
 
 
 def options_of(name, **values):

@@ -41,7 +41,7 @@ WRONG_CONFIGS = {
     ),
     "missing key": ({"registry": None}, ["`registry`"]),
     "section that is a number": ({"mining": 3}, ["`mining`"]),
-    "text for a number": ({"training": {"steps": "many"}}, ["`training.steps`", "integer"]),
+    "text for a number": ({"training": {"steps": "many"}}, ["`training.steps`", "a whole number is expected"]),
     "dimensions that rise": ({"training": {"matryoshka": [64, 256]}}, ["`training.matryoshka`", "[64, 256] must fall"]),
     "dimension twice": ({"training": {"matryoshka": [64, 64]}}, ["`training.matryoshka`", "each dimension once"]),
     "dimensions of evaluation that rise": (
