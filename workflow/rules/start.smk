@@ -204,3 +204,13 @@ def see_cancelled_jobs():
         return states, seconds
 
     executor.query_job_status = first_words
+
+
+def begin():
+    """What a run does and refuses before its first job."""
+    claim_results()
+    keep_forecast()
+    refuse_orphans()
+    if workflow.executor_plugin.name == "slurm":
+        refuse_jobs_of_a_killed_run()
+        see_cancelled_jobs()
