@@ -51,7 +51,7 @@ def _show(options) -> None:
 
 @command(
     "rows",
-    argument("task", metavar="TASK"),
+    argument("task", metavar="TASK", help="a training task, such as az_cli"),
     RESULTS,
     _MODEL,
     _SEED,
@@ -82,7 +82,7 @@ def _trained(options) -> None:
 
 @command(
     "why",
-    argument("task", metavar="TASK", nargs="?", help="default: a sentence on each task"),
+    argument("task", metavar="TASK", nargs="?", help="a training task; default: a sentence on each"),
     RESULTS,
     _MODEL,
     _SEED,
@@ -109,10 +109,11 @@ def _why(options) -> None:
 
 
 def _asked(options, **more):
-    from tdro.report.show.output import is_terminal
+    from tdro.report.show.output import is_terminal, width
     from tdro.report.show.view import Asked
 
-    return Asked(rows=options.rows, whole=options.as_json or more.get("row") is not None or not is_terminal(), **more)
+    whole = options.as_json or more.get("row") is not None or not is_terminal()
+    return Asked(rows=options.rows, whole=whole, width=width(), **more)
 
 
 def _put(options, view) -> None:

@@ -23,9 +23,9 @@ def law(path: Path, asked: Asked) -> View:
     from tdro.mixtures.fit_law import read_law  # loads scipy, which takes longer than all other views together
 
     told, content = read_law(path), read_json(path)
-    ranking = table("dev set", "rank correlation on mixtures left out", "", left=("",))
+    ranking = table("dev set", "rank correlation on mixtures left out", "")
     for name, value in zip(told.datasets, told.ranking.tolist(), strict=True):
-        ranking.add_row(name, figure(value, 2), Text(bar(value, _BAR), "cyan"))
+        ranking.add_row(name, figure(value, 2), Text(bar(value, asked.bar(_BAR)), "cyan"))
     helps = table("expert", *told.datasets)
     for column, task in enumerate(told.tasks):
         helps.add_row(task, *(_signed(value) for value in told.transfer[:, column].tolist()))
@@ -64,13 +64,13 @@ def _became(content: dict[str, Any]) -> str:
 def soup(path: Path, asked: Asked) -> View:
     """What a soup's ingredients and its shares score on dev queries; the share that was chosen is marked."""
     scores = read_soup(path)
-    shown = table("model", "loss", "reciprocal rank", "", left=("",))
+    shown = table("model", "loss", "reciprocal rank", "")
     rows: list[tuple[str, DevMeans, str]] = [(name, one, "") for name, one in scores.ingredients.items()]
     for tried in scores.soups:
         name = "their average" if tried.share is None else f"their average, a share of {tried.share:g}"
         rows.append((name, tried, "bold green" if tried.share == scores.chosen else "bold"))
     for name, one, style in rows:
-        drawn = Text(bar(one.reciprocal_rank, _BAR), "cyan")
+        drawn = Text(bar(one.reciprocal_rank, asked.bar(_BAR)), "cyan")
         shown.add_row(Text(name, style), figure(one.loss), figure(one.reciprocal_rank, 3), drawn)
     warning = f"The soup lies between basins: its loss is above that of {scores.worst}." * scores.between_basins
     note = Text(f"dev queries of {listed(scores.datasets)}; the share that is written is green", style="dim")

@@ -23,9 +23,9 @@ def retriever(path: Path, asked: Asked) -> View:
     check_columns(path, DEV_SCORES)
     means = pl.scan_parquet(path).group_by("dataset", maintain_order=True)
     sets = means.agg(pl.len().alias("queries"), pl.col("loss", "reciprocal_rank").mean()).collect().to_dicts()
-    shown = table("dev set", "queries", "loss", "reciprocal rank", "", left=("",))
+    shown = table("dev set", "queries", "loss", "reciprocal rank", "")
     for one in sets:
-        drawn = Text(bar(one["reciprocal_rank"], _BAR), "cyan")
+        drawn = Text(bar(one["reciprocal_rank"], asked.bar(_BAR)), "cyan")
         shown.add_row(
             one["dataset"], count(one["queries"]), figure(one["loss"], 3), figure(one["reciprocal_rank"], 3), drawn
         )
@@ -46,9 +46,9 @@ def experts(path: Path, asked: Asked) -> View:
     of_sets = pl.scan_parquet(path).group_by("candidate", "dataset").agg(measured, pl.col("ratio").first())
     found = of_sets.group_by("candidate").agg(measured, pl.col("ratio").first())
     rows = found.sort("reciprocal_rank", "candidate", descending=[True, False]).collect().to_dicts()
-    shown = table("mixture", "reciprocal rank", "loss", "", "heaviest tasks", left=("", "heaviest tasks"))
+    shown = table("mixture", "reciprocal rank", "loss", "", "heaviest tasks", left=("heaviest tasks",))
     for row in rows[: asked.rows]:
-        drawn = Text(bar(row["reciprocal_rank"], _BAR), "cyan")
+        drawn = Text(bar(row["reciprocal_rank"], asked.bar(_BAR)), "cyan")
         figures = figure(row["reciprocal_rank"], 3), figure(row["loss"], 3)
         shown.add_row(row["candidate"], *figures, drawn, _heaviest(row["ratio"]))
     return View([shown], {"candidates": rows[: asked.rows]})

@@ -44,12 +44,25 @@ def binned(values: Sequence[float | None], most: int = 24) -> list[float | None]
     return [_mean(values[start : start + width]) for start in range(0, len(values), width)]
 
 
-def table(*headings: str, left: Iterable[str] = ()) -> Table:
-    """An empty table; figures are flush right, the first column and those of ``left`` flush left."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+def table(*headings: str, left: Iterable[str] = (), drawn: Iterable[str] = ()) -> Table:
+    """An empty table.
+
+    Args:
+        headings: Of the columns. The first column is flush left, as are bars, and figures are flush right.
+        left: Headings of further columns that are flush left.
+        drawn: Headings of columns that hold lines or bars, which are flush left and never folded; a column without a
+            heading is one.
+    """
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for number, heading in enumerate(headings):
-        flush_left = number == 0 or heading in left
-        made.add_column(heading, justify="left" if flush_left else "right", overflow="fold")
+        line = not heading or heading in drawn
+        flush_left = number == 0 or line or heading in left
+        made.add_column(
+            heading,
+            justify="left" if flush_left else "right",
+            overflow="crop" if line else "fold",
+            no_wrap=line,
+        )
     return made
 
 

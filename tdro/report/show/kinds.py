@@ -62,6 +62,8 @@ def _keys(*names: str) -> tuple[frozenset[str], ...]:
 
 
 _JUST_ROWS = frozenset({"rows"})
+# Evaluations of before have not kept what was found first.
+_WITHOUT_FIRST = pa.schema([field for field in schemas.QUERY_SCORES if field.name != schemas.FIRST])
 
 KINDS = (
     Kind(
@@ -89,7 +91,7 @@ KINDS = (
     Kind("trajectory", trajectories.trajectory, columns=(schemas.TRAJECTORY,)),
     Kind("heaviest rows", trajectories.heaviest, columns=(schemas.HEAVIEST,), takes=_ROWS),
     Kind("rankings", texts.rankings, columns=(schemas.RANKINGS,), takes=_ROWS),
-    Kind("scores of queries", scores.queries, columns=(schemas.QUERY_SCORES,), takes=_ROWS),
+    Kind("scores of queries", scores.queries, columns=(schemas.QUERY_SCORES, _WITHOUT_FIRST), takes=_ROWS),
     Kind("scores", scores.one, keys=_keys("benchmark", "datasets"), together=scores.several),
     Kind("dev pool", texts.pool, columns=(schemas.DEV_POOL,), takes=_ROWS),
     Kind("dev scores", devscores.retriever, columns=(schemas.DEV_SCORES,), takes=_ROWS),

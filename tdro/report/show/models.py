@@ -168,13 +168,12 @@ def _card(text: str, asked: Asked) -> RenderableType:
 
 
 def _pairs(values: Mapping[str, Any]):
-    shown = table("", "", left=("",))
+    shown = table("", " ", left=(" ",))
     shown.show_header, shown.box = False, None
     shown.padding = (0, 2, 0, 0)
     for key, value in values.items():
         number = isinstance(value, int) and not isinstance(value, bool)
         shown.add_row(Text(key, "dim"), "-" if value is None else count(value) if number else str(value))
-    shown.columns[1].justify = "left"
     return shown
 
 

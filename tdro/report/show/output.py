@@ -10,15 +10,17 @@ from typing import Any
 from rich.console import Console, Group
 
 from tdro.report.show.drawing import ASCII
-from tdro.report.show.view import View
-
-# Columns where nobody says how wide the screen is.
-_WIDTH = 120
+from tdro.report.show.view import WIDTH, View
 
 
 def is_terminal() -> bool:
     """Whether a person reads the output as it comes."""
     return sys.stdout.isatty()
+
+
+def width() -> int:
+    """Columns of the output."""
+    return Console().width if is_terminal() else WIDTH
 
 
 def put(view: View, *, as_json: bool, paged: bool = True) -> None:
@@ -41,7 +43,7 @@ def plain(view: View) -> str:
     """A view without colours, 120 columns wide."""
     out = StringIO()
     console = Console(
-        file=out, width=_WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False
+        file=out, width=WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False
     )
     console.print(Group(*view.parts))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]

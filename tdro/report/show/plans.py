@@ -11,7 +11,7 @@ from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.formats import count, passes, plural
 from tdro.report.show import beside, peek
-from tdro.report.show.drawing import bar, figure, sparkline, table
+from tdro.report.show.drawing import bar, binned, figure, sparkline, table
 from tdro.report.show.examples import NEGATIVE, POSITIVE, QUERY, Example, Line, drawn, passages
 from tdro.report.show.view import Asked, View
 
@@ -24,7 +24,7 @@ def plan(path: Path, asked: Asked) -> View:
     """The mixture over the steps; with ``--rows`` or ``--row`` rows with their texts."""
     check_columns(path, PLAN)
     steps, tasks = _steps(path), _tasks(path)
-    parts: list[RenderableType] = [Text(_about(path, steps)), _mixture(path, tasks, steps), _NOTE]
+    parts: list[RenderableType] = [Text(_about(path, steps)), _mixture(path, tasks, asked), _NOTE]
     content = {"steps": steps, "rows": count_rows(path), "counts": read_counts(path), "tasks": tasks.to_dicts()}
     if asked.rows or asked.row is not None:
         examples = _examples(path, asked)
@@ -66,9 +66,9 @@ def _tasks(path: Path) -> pl.DataFrame:
     return found.with_columns(course=pl.Series([course[task] for task in found["task"]], dtype=pl.List(pl.Float64)))
 
 
-def _mixture(path: Path, tasks: pl.DataFrame, steps: int):
+def _mixture(path: Path, tasks: pl.DataFrame, asked: Asked):
     results = beside.results_of(path)
-    shown = table("task", "rows", "share", "", "passes", "again", "over the steps", left=("", "over the steps"))
+    shown = table("task", "rows", "share", "", "passes", "again", "over the steps", drawn=("over the steps",))
     whole, heaviest = tasks["rows"].sum(), tasks["rows"].max() or 1
     for row in tasks.iter_rows(named=True):
         size = _size(results, row["task"])
@@ -77,10 +77,10 @@ def _mixture(path: Path, tasks: pl.DataFrame, steps: int):
             row["task"],
             count(row["rows"]),
             f"{row['rows'] / whole:.1%}",
-            Text(bar(row["rows"] / heaviest, _BAR), "cyan"),
+            Text(bar(row["rows"] / heaviest, asked.bar(_BAR)), "cyan"),
             passes(row["rows"] / size) if size else "-",
             f"{again:.0%}",
-            Text(sparkline(row["course"], low=0.0), "cyan"),
+            Text(sparkline(binned(row["course"], asked.points), low=0.0), "cyan"),
         )
     return shown
 
@@ -121,9 +121,9 @@ def reference(path: Path, asked: Asked) -> View:
     )
     tasks = found.sort("mean", "task", descending=[True, False]).collect()
     largest = tasks["mean"].max() or 1.0
-    shown = table("task", "rows", "mean loss", "", "10 %", "median", "90 %", "largest", left=("",))
+    shown = table("task", "rows", "mean loss", "", "10 %", "median", "90 %", "largest")
     for row in tasks.iter_rows(named=True):
         figures = (figure(row[key], 3) for key in ("low", "median", "high", "largest"))
-        drawn_bar = Text(bar(row["mean"] / largest, _BAR), "cyan")
+        drawn_bar = Text(bar(row["mean"] / largest, asked.bar(_BAR)), "cyan")
         shown.add_row(row["task"], count(row["rows"]), figure(row["mean"], 3), drawn_bar, *figures)
     return View([shown], {"tasks": tasks.to_dicts()})

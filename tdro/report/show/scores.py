@@ -18,8 +18,8 @@ from tdro.report.show.peek import USUAL, wanted
 from tdro.report.show.view import Asked, View
 
 _BAR = 20
-# Files beside each other.
-_BESIDE = 5
+# Width of a column of a file beside others.
+_COLUMN = 20
 # Columns of a histogram from 0 to 1.
 _BINS = 20
 _BY_SCORE = "queries by score, 0 to 1"
@@ -29,12 +29,12 @@ def one(path: Path, asked: Asked) -> View:
     """Mean scores of a retriever: a line a test set, a column a metric."""
     content = read_json(path)
     datasets, metrics = content["datasets"], _metrics(content)
-    shown = table("test set", "queries", "passages", *map(_name, metrics), "", left=("",))
+    shown = table("test set", "queries", "passages", *map(_name, metrics), "")
     for name, figures in datasets.items():
         sizes = (count(figures[key]) if key in figures else "-" for key in ("queries", "passages"))
         scores = (figure(figures.get(metric), 3) for metric in metrics)
         main = next((figures[metric] for metric in metrics if metric in figures), 0.0)
-        shown.add_row(name, *sizes, *scores, Text(bar(main, _BAR), "cyan"))
+        shown.add_row(name, *sizes, *scores, Text(bar(main, asked.bar(_BAR)), "cyan"))
     if len(datasets) > 1:
         means = (_mean(datasets, metric) for metric in metrics)
         shown.add_row("mean", "", "", *(figure(mean, 3) for mean in means), style="bold")
@@ -50,9 +50,9 @@ def several(paths: Sequence[Path], asked: Asked) -> View:
         views = [one(path, asked) for path in paths]
         return View([part for view in views for part in view.parts], contents)
     parts: list[RenderableType] = []
-    names = list(contents)
-    for start in range(0, len(names), _BESIDE):
-        parts.append(_beside(contents, names[start : start + _BESIDE], list(dict.fromkeys(sets))))
+    names, number = list(contents), asked.beside(_COLUMN)
+    for start in range(0, len(names), number):
+        parts.append(_beside(contents, names[start : start + number], list(dict.fromkeys(sets))))
     datasets = [figures for content in contents.values() for figures in content["datasets"].values()]
     metrics = list(dict.fromkeys(_name(decides) for figures in datasets if (decides := _decides(figures))))
     return View([*parts, Text(f"{', '.join(metrics)}; the best of a line is green", style="dim")], contents)
@@ -80,7 +80,7 @@ def queries(path: Path, asked: Asked) -> View:
     means = scores.group_by("dataset", maintain_order=True).agg(pl.len(), *(pl.col(m).mean() for m in metrics))
     rows = means.collect().to_dicts()
     metrics = [metric for metric in metrics if any(row[metric] is not None for row in rows)]
-    shown = table("test set", "queries", *map(_name, metrics), _BY_SCORE, left=(_BY_SCORE,))
+    shown = table("test set", "queries", *map(_name, metrics), _BY_SCORE, drawn=(_BY_SCORE,))
     for row in rows:
         main = next((metric for metric in metrics if row[metric] is not None), None)
         by_score = Text(sparkline(_histogram(scores, row["dataset"], main), low=0) if main else "", "cyan")

@@ -13,30 +13,17 @@ from tdro.report.show.drawing import binned, figure, sparkline, table
 from tdro.report.show.examples import POSITIVE, QUERY, Example, Line, drawn, passages
 from tdro.report.show.view import Asked, View
 
-_FIRST, _LAST = "first", "last"
-
 
 def trajectory(path: Path, asked: Asked) -> View:
     """A line a task, the heaviest at the end on top: its weight, its measurement and its losses over the steps."""
     course = pl.DataFrame(read_table(path, TRAJECTORY)).sort("step", "task")
-    shown = table(
-        "task", _FIRST, _LAST, "weight", "measured", "measurement", "proxy", "reference", left=("weight", "measurement")
-    )
     tasks = [_of_task(task, course.filter(pl.col("task") == task)) for task in sorted(course["task"].unique())]
     tasks.sort(key=lambda one: -one["weights"][-1])
-    low, high = course["weight"].min(), course["weight"].max()
-    for one in tasks:
-        grown = one["weights"][-1] >= one["weights"][0]
-        shown.add_row(
-            one["task"],
-            figure(one["weights"][0]),
-            figure(one["weights"][-1]),
-            Text(sparkline(binned(one["weights"]), low, high), "green" if grown else "red"),
-            figure(one["measured"], 3),
-            Text(sparkline(binned(one["measurements"])), "cyan"),
-            figure(one["proxy_loss"], 3),
-            figure(one["reference_loss"], 3),
-        )
+    scale = course["weight"].min(), course["weight"].max()
+    lines = [_line(one, scale, asked) for one in tasks]
+    shown = table(*(lines[0] if lines else ()), drawn=("weight", "measurement"))
+    for line in lines:
+        shown.add_row(*line.values())
     note = (
         f"{plural(course['step'].n_unique(), 'step')}. The lines of the weights share one scale, those of the "
         "measurements have each its own. Measured: the mean of the measurement after clipping, which lifts the weight "
@@ -71,6 +58,23 @@ def moved(data: beside.Data, rows: dict[int, dict]) -> list[Example]:
         )
         for row in rows.values()
     ]
+
+
+def _line(one: dict, scale: tuple[float, float], asked: Asked) -> dict[str, str | Text]:
+    """The cells of a task by their headings; on a narrow screen without the first weight, which all tasks share."""
+    grown = one["weights"][-1] >= one["weights"][0]
+    weights, measurements = (binned(one[key], asked.points) for key in ("weights", "measurements"))
+    cells: dict[str, str | Text] = {
+        "task": one["task"],
+        "first": figure(one["weights"][0]),
+        "last": figure(one["weights"][-1]),
+        "weight": Text(sparkline(weights, *scale), "green" if grown else "red"),
+        "measured": figure(one["measured"], 3),
+        "measurement": Text(sparkline(measurements), "cyan"),
+        "proxy": figure(one["proxy_loss"], 3),
+        "reference": figure(one["reference_loss"], 3),
+    }
+    return {heading: cell for heading, cell in cells.items() if not asked.narrow or heading != "first"}
 
 
 def _of_task(task: str, rows: pl.DataFrame) -> dict:

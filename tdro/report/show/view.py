@@ -7,6 +7,9 @@ from rich.console import RenderableType
 
 from tdro.errors import UserError
 
+#: Columns where nobody says how wide the screen is.
+WIDTH = 120
+
 
 class Asked(NamedTuple):
     """How much of a file is wanted.
@@ -16,12 +19,32 @@ class Asked(NamedTuple):
         row: The only row to show, from 0; None: the first ones.
         drawn: Training rows that a run draws, for passes over each dataset; None: as many as there are.
         whole: Whether texts are shown to their end.
+        width: Columns of the screen.
     """
 
     rows: int | None = None
     row: int | None = None
     drawn: int | None = None
     whole: bool = False
+    width: int = WIDTH
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the screen has no room for all columns at their best."""
+        return self.width < 100
+
+    @property
+    def points(self) -> int:
+        """Characters of a line over the steps."""
+        return 10 if self.narrow else 24
+
+    def bar(self, usual: int) -> int:
+        """Characters of a bar."""
+        return usual // 2 if self.narrow else usual
+
+    def beside(self, column: int) -> int:
+        """How many columns of a width stand behind the names of the lines."""
+        return max(1, (self.width - 20) // column)
 
     def checked(self) -> "Asked":
         """The same, after a look at the numbers.

@@ -15,16 +15,16 @@ from tdro.report.show.drawing import bar, heading, table
 from tdro.report.show.view import Asked, View
 
 _BAR = 30
-# Of several files: the width of a bar, and how many stand beside each other.
-_NARROW, _BESIDE = 6, 5
+# Of several files: the width of a bar, and of a column.
+_NARROW, _COLUMN = 6, 18
 
 
 def one(path: Path, asked: Asked) -> View:
     """A weights file, the heaviest task on top."""
-    file, shown = read_weights(path), table("task", "rows", "weight", "", "passes", left=("",))
+    file, shown = read_weights(path), table("task", "rows", "weight", "", "passes")
     heaviest = max(file.weights.values())
     for task, weight in sorted(file.weights.items(), key=lambda pair: -pair[1]):
-        cells = f"{file.sizes[task]:,}", f"{weight:.4f}", Text(bar(weight / heaviest, _BAR), "cyan")
+        cells = f"{file.sizes[task]:,}", f"{weight:.4f}", Text(bar(weight / heaviest, asked.bar(_BAR)), "cyan")
         shown.add_row(task, *cells, _passes(file, task, asked.drawn))
     return View([shown, _about_passes(asked)], _content(file, asked.drawn))
 
@@ -40,14 +40,15 @@ def several(paths: Sequence[Path], asked: Asked) -> View:
 
 def _pair(files: dict[str, Weights], tasks: list[str], asked: Asked) -> Iterator[RenderableType]:
     (first, one), (second, other) = files.items()
-    shown = table("task", "rows", first, "", "passes", second, " ", "passes", "difference", left=("", " "))
+    sized = () if asked.narrow else ("rows",)
+    shown = table("task", *sized, first, "", "passes", second, " ", "passes", "difference", drawn=(" ",))
     heaviest = _heaviest(files)
     for task in tasks:
         size = next(file.sizes[task] for file in (one, other) if task in file.sizes)
-        cells: list[str | Text] = [task, f"{size:,}"]
+        cells: list[str | Text] = [task, *(f"{size:,}" for _ in sized)]
         for file in (one, other):
             weight = file.weights.get(task, 0.0)
-            drawn = Text(bar(weight / heaviest, 2 * _NARROW), "cyan")
+            drawn = Text(bar(weight / heaviest, asked.bar(2 * _NARROW)), "cyan")
             cells += [f"{weight:.4f}", drawn, _passes(file, task, asked.drawn)]
         shown.add_row(*cells, _difference(other.weights.get(task, 0.0) - one.weights.get(task, 0.0)))
     yield shown
@@ -57,9 +58,9 @@ def _pair(files: dict[str, Weights], tasks: list[str], asked: Asked) -> Iterator
 
 def _blocks(files: dict[str, Weights], tasks: list[str], asked: Asked) -> Iterator[RenderableType]:
     """Tables below each other, each of a few files."""
-    names, heaviest = list(files), _heaviest(files)
-    for start in range(0, len(names), _BESIDE):
-        here = names[start : start + _BESIDE]
+    names, heaviest, beside = list(files), _heaviest(files), asked.beside(_COLUMN)
+    for start in range(0, len(names), beside):
+        here = names[start : start + beside]
         shown = Table.grid(padding=(0, 2))
         shown.add_column("task", overflow="fold")
         for _ in here:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from everyartifact import BENCHMARK, MIXTURE, MODEL, SEED, as_json
 
@@ -76,6 +77,15 @@ def test_queries_have_means_a_histogram_and_the_worst_with_what_they_found(layou
 def test_held_out_queries_of_tasks_have_texts_as_well(layout):
     rows = found(show([Path(layout.query_scores(MODEL, SEED, MIXTURE, "in_domain"))], Asked()))
     assert {texts[0][1] for _, texts in rows} == {f"{task} question {n}" for task in ("code", "news") for n in range(2)}
+
+
+def test_evaluations_of_before_have_no_passages(layout, tmp_path):
+    path = Path(layout.query_scores(MODEL, SEED, MIXTURE, BENCHMARK))
+    before = path.with_name("before.queries.parquet")
+    pq.write_table(pq.read_table(path).drop_columns("first"), before)
+    (_, texts), _ = found(show([before], Asked()))
+    before.unlink()
+    assert [is_a for is_a, *_ in texts] == ["query", "positive"]
 
 
 def test_what_a_preview_found_are_rows_of_its_sample(layout, tmp_path):
