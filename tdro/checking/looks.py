@@ -7,12 +7,17 @@ from pathlib import Path
 
 from tdro.config.registry import Benchmark, Source, Task
 from tdro.errors import UserError
+from tdro.progress import Progress
 from tdro.readers.base import BadRow, Passage, PassageId, Row, Split, rows
+from tdro.readers.fetch import dataset_job, find
+from tdro.readers.peek import first_records
 from tdro.readers.testsets.base import is_testset, open_testset
 from tdro.text.strings import mended, passage_text
 
 #: Rows beyond those that are looked at are counted, up to so many times as many.
 COUNTED = 20
+# Records whose cells are counted.
+_RECORDS = 1000
 
 
 @dataclass
@@ -26,6 +31,7 @@ class Look:
         negatives: How many rows have some.
         passages: Passages of the source's own corpus.
         bad: Malformed rows among these.
+        records: Of a table the first records as they are, by their columns.
         rows: How many rows were counted.
         ended: Whether that is all of them.
         wrong: Why the source cannot be read.
@@ -38,6 +44,7 @@ class Look:
     negatives: int = 0
     passages: list[str] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
+    records: list[dict] = field(default_factory=list)
     rows: int = 0
     ended: bool = False
     wrong: str | None = None
@@ -85,7 +92,11 @@ def look_at(name: str, entry: Task | Benchmark, most: int, fetched: Path | None 
 
 def _read_rows(look: Look, source: Source, split: Split, most: int, fetched: Path | None) -> None:
     corpus: dict[str, str] = {}
-    for item in rows(source, split, fetched):
+    if source.columns:
+        folder = find(dataset_job(source), fetched) if source.hub else Path()
+        records = first_records(folder / (source.path or ""), _RECORDS)
+        look.records = [record for record in records if isinstance(record, dict)]
+    for item in Progress(f"{look.name}: read", "rows").through(rows(source, split, fetched)):
         if isinstance(item, Row):
             look.rows += 1
             if look.rows > COUNTED * most:

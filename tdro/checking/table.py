@@ -1,7 +1,6 @@
 """What was found, as a terminal shows it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from tdro.checking.check import Checked
 from tdro.checking.cuttexts import Cut
@@ -9,16 +8,15 @@ from tdro.checking.facts import Facts
 from tdro.checking.findings import Finding
 from tdro.config.registry import Source
 from tdro.config.templates import columns_of as named_columns
-from tdro.errors import UserError
 from tdro.forecast import table as forecast_table
 from tdro.forecast.forecast import Forecast
 from tdro.formats import abridged
-from tdro.readers.peek import columns_of, first_records, is_empty
+from tdro.readers.peek import columns_of, is_empty
 from tdro.report.plain import plain, plain_table
 
 _HEADINGS = ("dataset", "rows", "queries", "passages", "words", "languages", "cut")
-# Languages that a cell names, and the share that one needs; columns that a line names; records whose cells are counted.
-_LANGUAGES, _LEAST, _COLUMNS, _RECORDS = 3, 0.01, 12, 1000
+# Languages that a cell names, and the share that one needs; columns that a line names.
+_LANGUAGES, _LEAST, _COLUMNS = 3, 0.01, 12
 
 
 def text(checked: Checked) -> str:
@@ -70,21 +68,12 @@ def _cells(facts: Facts, cuts: list[Cut], proxy: str) -> tuple[str, ...]:
 def _columns(checked: Checked) -> Iterator[str]:
     """A line on the columns of each table: those that are read, with the share of empty cells, and the others."""
     for facts in checked.facts:
-        source = facts.look.entry.source
-        if source.reader == "table" and not source.hub and not facts.look.wrong:
-            try:
-                yield f"{facts.look.name}: {columns(source)}"
-            except UserError:  # what cannot be read is a finding
-                continue
+        if facts.look.records:
+            yield f"{facts.look.name}: {columns(facts.look.entry.source, facts.look.records)}"
 
 
-def columns(source: Source) -> str:
-    """What the columns of a local table are taken for, and which are left.
-
-    Raises:
-        UserError: when the file cannot be read.
-    """
-    records = [record for record in first_records(Path(source.path), _RECORDS) if isinstance(record, dict)]
+def columns(source: Source, records: list[dict]) -> str:
+    """What the columns of some records are taken for, and which are left."""
     has, used = columns_of(records), {}
     for role, named in source.columns.model_dump(exclude_none=True).items():
         for column in named_columns([named]):

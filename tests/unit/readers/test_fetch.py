@@ -238,3 +238,15 @@ def test_a_task_of_the_hub_is_added_by_its_name(hub, tmp_path):
     source = yaml.safe_load("tasks:\n" + output[output.index("  data:") :])["tasks"]["data"]["source"]
     assert source == {"reader": "jsonl", "hub": "org/data", "revision": COMMIT, "path": "pair/train-*.jsonl"}
     assert hub.served["other/big.jsonl"] == 0
+
+
+def test_columns_of_a_table_of_the_hub_are_looked_at(hub, tmp_path):
+    hub.repositories["dataset", "org/data"] = {"t.csv": b"question,answer,kind\n" + b"what is it,it is that,a\n" * 30}
+    code, output = run(hub, tmp_path, "add-task", "org/data", "--append", tmp_path / "r.yaml")
+    assert code == 0, output
+    source = yaml.safe_load((tmp_path / "r.yaml").read_text())["tasks"]["data"]["source"]
+    assert source == {
+        **{"reader": "table", "hub": "org/data", "revision": COMMIT, "path": "t.csv"},
+        "columns": {"query": "question", "positive": "answer"},
+    }
+    assert "30 rows; of the first 30: 1 distinct queries" in output
