@@ -2,9 +2,13 @@
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+import tdro
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -76,3 +80,9 @@ def test_every_diagram_has_its_picture():
     assert drawn["diagrams"]().keys() == {path.stem for path in drawn["PICTURES"].glob("*.svg")}, (
         "python docs/diagrams.py draws them"
     )
+
+
+def test_who_cites_the_project_names_its_version_and_licence():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (str(cited["version"]), cited["license"]) == (tdro.__version__, project["license"])
