@@ -189,6 +189,8 @@ def _export(options) -> None:
     tdro export --model served --check http://localhost:8000
     """
     if options.check:
+        if options.output or options.push or options.formats or options.held_out:
+            raise UserError("--check compares a server and exports nothing; give it --model and --served-name alone.")
         _check_server(options)
         return
     from tdro.config.commands import ExportJob

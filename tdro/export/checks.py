@@ -65,16 +65,18 @@ def compare(
             f"{file} gives embeddings of {found.shape[-1]} numbers, the trained model {expected.shape[-1]}; it was not "
             "made of this model."
         )
-    cosines, length = cosine(expected, found), _length(found) / _length(expected)
+    cosines, length = cosine(expected, found), _length(found) / max(_length(expected), np.finfo(np.float32).tiny)
     return Check(format, file, len(cosines), float(cosines.mean()), float(cosines.min()), length, required)
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Cosine of each pair of rows, shape (rows,); 0 where a vector is zero or not finite."""
+    """Cosine of each pair of rows, shape (rows,); 1 where both are zero, as a static embedding has it of words that it
+    does not know, and 0 where one is zero or not finite."""
     one, other = one.astype(np.float64), other.astype(np.float64)
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num((one * other).sum(axis=1) / norms, nan=0.0, posinf=0.0, neginf=0.0)
+        cosines = np.nan_to_num((one * other).sum(axis=1) / norms, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.where(one.any(axis=1) | other.any(axis=1), cosines, 1.0)
 
 
 def _length(rows: np.ndarray) -> float:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 #: Formats beside the folder itself.
 FORMATS = ("onnx", "openvino", *gguf.TYPES)
 _FOLDER = "sentence-transformers"
+#: What is not copied: marks of the workflow, and what an earlier export made of other weights, maybe.
+_LEFT = (".snakemake*", "onnx", "openvino", "*.gguf", "export.json", "mteb_model_meta.json")
 _ARCHIVE = ".tar.gz"
 _OTHER_ARCHIVES = (".zip", ".tgz", ".tar", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _VERSIONS = ("sentence-transformers", "transformers", "torch", "onnxruntime", "openvino", "llama-cpp-python")
@@ -84,7 +86,7 @@ def export(
     mixture, (found, previews), job = read_weights(weights), _read_scores(scores), job or ExportJob()
     name = repository.rpartition("/")[2] if repository else _name(output)
     with _beside(output, name) as folder:
-        shutil.copytree(model, folder, ignore=shutil.ignore_patterns(".snakemake*"), dirs_exist_ok=True)
+        shutil.copytree(model, folder, ignore=shutil.ignore_patterns(*_LEFT), dirs_exist_ok=True)
         shutil.copyfile(weights, folder / "weights.json")
         retriever = load_trained(model)
         done = _formats(retriever, folder, name, formats, converter)

@@ -25,6 +25,7 @@ def test_the_cosine_is_that_of_each_pair(expected):
     np.testing.assert_allclose(cosine(expected, 3 * other), by_hand)
     assert cosine(np.zeros((1, 2)), np.ones((1, 2))) == 0
     assert cosine(np.full((1, 2), np.nan), np.ones((1, 2))) == 0
+    assert cosine(np.zeros((1, 2)), np.zeros((1, 2))) == 1
 
 
 def test_one_lost_text_is_a_lost_export(expected):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from embeddingserver import serving
+from tinymodels import save_words
 
 from tdro.cli.main import main
 from tdro.errors import UserError
@@ -53,6 +54,12 @@ def test_a_server_that_gives_the_models_vectors_passes(kind, request):
     assert sum(len(asked["input"]) for asked in requests) == 64
     assert {asked["model"] for asked in requests} == {"served"}
     assert {asked["path"] for asked in requests} == {"/v1/embeddings"}
+
+
+def test_a_static_embedding_is_compared_as_well(tmp_path):
+    folder = save_words(tmp_path / "words", {"red": [1.0, 0.5], "tea": [0.2, 1.0], "OK": [0.7, 0.7]}, query="red ")
+    assert served(folder, plainly)[0].cause is None
+    assert served(folder, without_prompts)[0].cause.startswith("the prompts")
 
 
 def test_prompts_are_sent_with_the_texts(decoder):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
+from tinymodels import save_words
 
 from tdro.artifacts.schemas import PLAN
 from tdro.cli.main import main
@@ -105,6 +106,26 @@ def test_a_folder_holds_what_was_compared_and_what_is_known_of_the_data(model, t
     assert SentenceTransformer(str(tmp_path / "v1.5")).prompts == SentenceTransformer(str(model / "model")).prompts
 
 
+def test_what_an_earlier_export_left_is_made_anew_or_goes(model, tmp_path):
+    export(model, "--output", tmp_path / "first")
+    (tmp_path / "first" / "onnx").mkdir()
+    (tmp_path / "first" / "onnx" / "model.onnx").write_text("of other weights")
+    again = ["--model", tmp_path / "first", "--weights", model / "curr.json", "--output", tmp_path / "second"]
+    main([str(argument) for argument in ("export", *again)])
+    assert not (tmp_path / "second" / "onnx").exists()
+    assert list(json.loads((tmp_path / "second" / "export.json").read_text())["formats"]) == ["sentence-transformers"]
+
+
+def test_a_static_embedding_is_exported_and_checked(tmp_path):
+    folder = save_words(tmp_path / "model", {"red": [1.0, 0.0], "tea": [0.0, 1.0]}, query="red ")
+    (folder / "README.md").write_text("# Words\n\n## How it was trained\n\nBy hand.\n")
+    write_weights(tmp_path / "w.json", Weights({"red": 1.0}, {"red": 10}))
+    paths = ["--model", folder, "--weights", tmp_path / "w.json", "--output", tmp_path / "served"]
+    main([str(argument) for argument in ("export", *paths)])
+    assert json.loads((tmp_path / "served" / "export.json").read_text())["formats"]["sentence-transformers"]["passed"]
+    assert SentenceTransformer(str(tmp_path / "served")).encode_query("tea").shape == (2,)
+
+
 def test_an_export_that_gives_something_else_is_not_kept(model, tmp_path, monkeypatch):
     monkeypatch.setattr("tdro.export.needs.find_spec", lambda module: True)
     monkeypatch.setattr("tdro.export.graphs.write_onnx", lambda model, folder: None)
@@ -134,6 +155,7 @@ def test_pushing_uploads_the_same_folder(model, monkeypatch):
     ("arguments", "message"),
     [
         ((), "give --output, --push, or both"),
+        (("--check", "http://127.0.0.1:9", "--push", "a/b"), "--check compares a server and exports nothing"),
         (("--output", "mine.zip"), r"mine.zip must end in .tar.gz"),
         (("--output", "o", "--formats", "onxx"), r"--formats 'onxx' \(did you mean 'onnx'\?\) is none of"),
         (("--push", "org/mine"), "org/mine cannot be reached, as HF_HUB_OFFLINE is set"),
