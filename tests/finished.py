@@ -262,7 +262,7 @@ class Report(HTMLParser):
         self.text = " ".join(" ".join(self._parts).split())
 
     def handle_starttag(self, tag, attributes):
-        self._hidden = tag == "style"
+        self._hidden = tag in ("style", "script")
         self.tags.append((tag, dict(attributes)))
 
     def handle_endtag(self, tag):

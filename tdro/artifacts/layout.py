@@ -64,6 +64,11 @@ class Layout:
     def __init__(self, results: str | Path = "results") -> None:
         self.results = str(results)
 
+    @property
+    def handed_on(self) -> "Layout":
+        """The same paths without the folders above the results, for pages that leave the machine."""
+        return Layout(Path(self.results).name)
+
     def task_folder(self, task: str) -> str:
         """Folder of a training task."""
         return f"{self.results}/data/{task}"

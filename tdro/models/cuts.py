@@ -5,8 +5,9 @@ fill the limit; these are tokenised again, uncut, to tell those that are cut fro
 """
 
 import logging
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tdro.models.room import length_of
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 #: A share of cut texts that is worth a warning.
 MANY = 1 / 3
+
+# How a line ends that tells of cut texts.
+_CUT = "texts were longer than the model reads, and cut"
 
 
 class CutCounter:
@@ -58,7 +62,15 @@ def say(what: str, cut: int, read: int) -> None:
     """A line on the texts that were cut, where there are any; a warning where they are many."""
     if cut:
         level = logging.WARNING if cut > MANY * read else logging.INFO
-        log.log(level, "%s: %d of %d texts were longer than the model reads, and cut", what, cut, read)
+        log.log(level, f"%s: %d of %d {_CUT}", what, cut, read)
+
+
+def heard(text: str) -> Iterator[tuple[str, int, int]]:
+    """What :func:`say` has said in a log: what it was about, texts cut, and of how many."""
+    for what, cut, read in re.findall(
+        rf"^[\d:]+ {re.escape(__name__)}: (?:warning: )?(.+): (\d+) of (\d+) {_CUT}$", text, re.M
+    ):
+        yield what, int(cut), int(read)
 
 
 def cut_places(

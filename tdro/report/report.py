@@ -18,7 +18,7 @@ from tdro import formats
 from tdro.artifacts.files import replacing
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
-from tdro.report import askline
+from tdro.report import askline, glossary
 from tdro.report.scores import (
     answer,
     controls,
@@ -35,7 +35,7 @@ from tdro.report.scores import (
     tables,
     terminal,
 )
-from tdro.report.stages import costs, counts, duplicates, forecasts, jobs, leaks
+from tdro.report.stages import costs, counts, cuttexts, duplicates, forecasts, jobs, leaks
 from tdro.report.weights import courses, experts, heaviest, shares, stability, sweep, why
 
 log = logging.getLogger(__name__)
@@ -128,6 +128,8 @@ def _about_scores(
     found = answer.answers(settings, layout, results, gained, controlled)
     shown = {one.model: one.shown for one in found if one.shown}
     return {
+        "corrected": any("Holm" in cell.p for group in main[1] for line in group.lines for cell in line.cells),
+        "meanings": glossary.meanings(settings.mixtures),
         "answers": [(one, forest.overview(settings, results, one.model) if compared else "") for one in found],
         "examples": examples.collect(settings, layout, retrievers, shown),
         "columns": tables.columns(settings),
@@ -172,7 +174,7 @@ def _about_weights(settings: Content, layout: Layout) -> dict:
         "weights": shares.shares(settings, files),
         "repetitions": stability.repetitions(settings, files),
         "experts": experts.collect(settings, layout),
-        "courses": courses.drawn(learnt),
+        "courses": courses.drawn(settings, layout, learnt),
         "remarks": stability.of_courses(learnt),
         "reasons": why.by_seed(settings, layout, learnt),
         "heavy": heaviest.heavy_rows(settings, layout, learnt),
@@ -182,12 +184,14 @@ def _about_weights(settings: Content, layout: Layout) -> dict:
 
 def _about_stages(settings: Content, layout: Layout, logs: str) -> dict:
     """What the template shows of what happened before the scores."""
-    ran = jobs.rules(logs)
+    ran, cut = jobs.rules(logs), cuttexts.collect(Path(logs))
     return {
         "stages": counts.stages(settings, layout),
         "duplicates": duplicates.duplicates(settings.tasks, layout),
         "leaks": leaks.leaks(settings.benchmarks, layout),
         "rules": ran,
+        "cut_texts": cut,
+        "about_cuts": cuttexts.sentence(cut),
         "forecast": forecasts.compare(Path(logs) / "forecast.json", ran),
         "reuse": sweep.reuse(settings, next((rule.seconds for rule in ran if rule.name == "reference"), None)),
         "versions": [(name, _version(name)) for name in _PACKAGES],

@@ -9,7 +9,6 @@ A mixture is chosen by the scores that the page shows. ``tdro study`` chooses on
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config import mixturenames
@@ -71,7 +70,7 @@ def _answer(
         facts += _against_controls(controlled, model, mixture)
         facts += _costs(settings, mixture)
     facts.append(("Are these scores good", _anchors(settings, results, gained, model)))
-    own, seed = Layout(Path(layout.results).name), settings.seeds[0]
+    own, seed = layout.handed_on, settings.seeds[0]
     return Answer(
         model,
         mixture,

@@ -74,8 +74,8 @@ def cell(row: Row) -> Cell:
     """A row of the results as it is shown."""
     if row.difference is None:
         return Cell(f"{row.score:.3f}")
-    holm = row.judged.holm
-    p = probability(row.difference.p) + ("" if holm is None else f", Holm {probability(holm)[2:]}")
+    p, holm = probability(row.difference.p), "" if row.judged.holm is None else probability(row.judged.holm)
+    p += f", Holm {holm[2:]}" if holm not in ("", p) else ""
     effect = "" if row.difference.effect is None else f"effect {row.difference.effect:+.2f}"
     return Cell(f"{row.score:.3f}", signed(row.difference.mean), bounds(row.difference), p, effect, row.verdict)
 

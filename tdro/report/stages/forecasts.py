@@ -1,5 +1,6 @@
 """What a run was expected to take, beside what it took."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,12 @@ def compare(file: Path, measured: list[Rule]) -> Forecast | None:
     lines = [_compared(rule.name, rule.jobs, seconds, rule.seconds, rule.cpu_seconds) for rule, seconds in pairs]
     whole = [(rule.jobs, seconds, rule.seconds, rule.cpu_seconds) for rule, seconds in pairs]
     total = _compared("all", *(sum(column) for column in zip(*whole, strict=True)))
-    return Forecast(made, device, said, lines, total)
+    return Forecast(made, device, [_handed_on(sentence) for sentence in said], lines, total)
+
+
+def _handed_on(sentence: str) -> str:
+    """A sentence without the folders of this machine: of a path, such as that of a base, the last part."""
+    return re.sub(r"""(?<![\w./])/(?:[^\s/,;:"'()]+/)+""", "", sentence)
 
 
 def _by_rule(lines: list[dict]) -> dict[str, float]:

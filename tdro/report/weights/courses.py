@@ -16,17 +16,26 @@ from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import TRAJECTORY
 from tdro.config.commands import Content
 from tdro.errors import UserError
-from tdro.report.figures import HUES, MUTED, STYLES, figure, look, shortened
+from tdro.formats import weight
+from tdro.report.figures import HUES, INK, MUTED, STYLES, figure, look, shortened
 
 # Points of a panel's line at most.
 _POINTS = 50
+# A line that goes further than from one to this is drawn on a logarithmic scale.
+_DECADES = 100
 
 
 @dataclass(frozen=True)
 class Course:
-    """The figures of one seed's tDRO, as SVG; a point of the last two is the mean of ``steps_a_point`` steps."""
+    """The figures of one seed's tDRO, as SVG; a point of the last two is the mean of ``steps_a_point`` steps.
+
+    ``rows`` are the numbers behind them, a line a task under ``headings``; ``file`` has all of them.
+    """
 
     seed: int
+    file: str
+    headings: list[str]
+    rows: list[tuple[str, list[str]]]
     steps_a_point: int
     weights: Markup
     losses: Markup
@@ -56,11 +65,13 @@ def last_weights(course: pl.DataFrame) -> dict[str, float]:
     return dict(zip(last["task"], last["weight"], strict=True))
 
 
-def drawn(courses: Mapping[int, pl.DataFrame]) -> list[Course]:
-    """The figures of every seed."""
+def drawn(settings: Content, layout: Layout, courses: Mapping[int, pl.DataFrame]) -> list[Course]:
+    """The figures of every seed, and the numbers behind them."""
     return [
         Course(
             seed,
+            layout.handed_on.run(settings.proxy, seed, "tdro/trajectory.parquet"),
+            *_numbers(course),
             _bin_width(course),
             _weights(course, f"seed{seed}"),
             _losses(course, f"seed{seed}"),
@@ -68,6 +79,29 @@ def drawn(courses: Mapping[int, pl.DataFrame]) -> list[Course]:
         )
         for seed, course in courses.items()
     ]
+
+
+def _numbers(trajectory: pl.DataFrame) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Headings, and of each task the last weight and the means over the first and the last tenth of the steps."""
+    columns = {"proxy_loss": "proxy loss", "reference_loss": "reference loss", "measurement": "measurement"}
+    first, last = trajectory["step"].min(), trajectory["step"].max()
+    tenth = max(1, (last - first + 1) // 10)
+    ends = [pl.col("step") < first + tenth, pl.col("step") > last - tenth]
+    weights = last_weights(trajectory)
+    means = [
+        {row["task"]: row for row in trajectory.filter(end).group_by("task").agg(pl.col(*columns).mean()).to_dicts()}
+        for end in ends
+    ]
+    headings = [f"{said}, {end}" for said in columns.values() for end in ("first", "last")]
+    rows = [
+        (task, [weight(weights[task]), *(_number(end[task][column]) for column in columns for end in means)])
+        for task in _heaviest_first(trajectory)
+    ]
+    return ["last weight", *headings], rows
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _weights(trajectory: pl.DataFrame, name: str) -> Markup:
@@ -84,31 +118,43 @@ def _weights(trajectory: pl.DataFrame, name: str) -> Markup:
         first, last = trajectory["step"].min(), trajectory["step"].max()
         axes.axhline(1 / len(tasks), color=MUTED, lw=0.8, ls=(0, (2, 3)), zorder=0)
         axes.set_xlim(first, max(last, first + 1))
-        axes.set_ylim(0, 1.04 * max(1.2 / len(tasks), trajectory["weight"].max()))
+        _scale(axes, trajectory["weight"], 1 / len(tasks))
         axes.set_xlabel("step")
-        axes.set_ylabel("weight")
+        axes.set_ylabel("weight" + (" (logarithmic)" if axes.get_yscale() == "log" else ""))
         axes.grid(axis="y")
         _label_ends(axes, ends, last)
     return svg[0]
 
 
+def _scale(axes: Axes, weights: pl.Series, even: float) -> None:
+    """From zero, or logarithmic where the weights span decades."""
+    least, most = weights.filter(weights > 0).min(), max(1.2 * even, weights.max())
+    if most > _DECADES * least:
+        axes.set_yscale("log")
+        axes.set_ylim(max(least, most / 1e4) / 1.2, 1.2 * most)
+    else:
+        axes.set_ylim(0, 1.04 * most)
+
+
 def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], last: float) -> None:
     """Names beside the lines' ends, pushed apart where they would overlap, with leaders to the ends."""
-    low, high = axes.get_ylim()
+    there, back = (np.log, np.exp) if axes.get_yscale() == "log" else (np.asarray, np.asarray)
+    low, high = there(axes.get_ylim())
     gap = min(
         (high - low) / max(1, len(ends) - 1), (high - low) * 0.185 / (axes.get_figure(root=True).get_figheight() - 0.8)
     )
-    places = _pushed_apart([value for value, _, _ in ends], gap, low, high)
+    shown = [max(value, axes.get_ylim()[0]) for value, _, _ in ends]
+    places = back(_pushed_apart(list(there(shown)), gap, low, high))
     for (value, task, colour), place in zip(ends, places, strict=True):
         axes.annotate(
-            f"{shortened(task, 28)}  {value:.3f}",
-            xy=(last, value),
+            f"{shortened(task, 28)}  {weight(value)}",
+            xy=(last, max(value, axes.get_ylim()[0])),
             xytext=(1.03, place),
             textcoords=axes.get_yaxis_transform(),
             va="center",
-            color=colour,
+            color=INK,  # names in the lines' colours could not be read in light and in dark
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 1, "relpos": (0, 0.5)},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1.2, "shrinkA": 0, "shrinkB": 1, "relpos": (0, 0.5)},
         )
 
 
@@ -153,7 +199,7 @@ def _measurements(trajectory: pl.DataFrame, name: str) -> Markup:
 def _panels(name: str, trajectory: pl.DataFrame, *, share: bool) -> Iterator[tuple]:
     """Yield (axes, rows of the task) for each task, heaviest first, and the list that receives the SVG."""
     tasks = _heaviest_first(trajectory)
-    across = 4 if len(tasks) <= 16 else 5
+    across = min(len(tasks), 4 if len(tasks) <= 16 else 5)
     down = -(-len(tasks) // across)
     height = 0.8 + 1.45 * down
     with figure(name, 10, height) as (drawing, svg):
@@ -164,7 +210,10 @@ def _panels(name: str, trajectory: pl.DataFrame, *, share: bool) -> Iterator[tup
             axes.set_visible(False)
         for (axes, _), task in zip(pairs, tasks, strict=True):
             axes.set_title(shortened(task, 120 // across), loc="left", fontsize=9.5, pad=4)
-            axes.locator_params(axis="y", nbins=3)
+            if not share:
+                _scale_panel(axes)
+            if axes.get_yscale() == "linear":
+                axes.locator_params(axis="y", nbins=3)
             axes.locator_params(axis="x", nbins=4)
             axes.tick_params(labelsize=8)
             axes.grid(axis="y")
@@ -173,6 +222,14 @@ def _panels(name: str, trajectory: pl.DataFrame, *, share: bool) -> Iterator[tup
         layout: Any = drawing.get_layout_engine()
         layout.set(rect=(0, 0, 1, 1 - 0.35 / height))
         drawing.supxlabel("step", fontsize=9.5, color=MUTED)
+
+
+def _scale_panel(axes: Axes) -> None:
+    """Logarithmic where the values of a panel span decades."""
+    values = np.concatenate([line.get_ydata() for line in axes.get_lines()])
+    positive = values[values > 0]
+    if len(positive) == len(values) and values.max() > _DECADES * values.min():
+        axes.set_yscale("log")
 
 
 def _heaviest_first(trajectory: pl.DataFrame) -> list[str]:

@@ -1,3 +1,4 @@
+import pyarrow.parquet as pq
 from finished import Finished
 
 from tdro.artifacts.files import write_table
@@ -14,6 +15,8 @@ def test_what_benchmarks_lack_is_counted(tmp_path):
     tree = Finished(tmp_path)
     name = tree.settings.out_of_domain[0]
     counts = {"relevant passages that the corpus lacks": 1234, "queries": 60}
-    write_table(tree.layout.benchmark(name, "queries.parquet"), TEST_QUERIES.empty_table(), TEST_QUERIES, counts)
+    path = tree.layout.benchmark(name, "queries.parquet")
+    asked = pq.read_table(path).to_pydict() | {"grades": [None] * 60, "answers": [None] * 60}
+    write_table(path, asked, TEST_QUERIES, counts)
     line = f"benchmark relevant passages that the corpus lacks queries {name} 1,234 60 all 1,234 60"
     assert line in tree.report().text
