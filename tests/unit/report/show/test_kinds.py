@@ -56,8 +56,8 @@ OWN = {
     "experts": {"file": "law.json"},
     "dev_pool": {"dataset": "code"},
 }
-#: Not the place of an artifact, but a name.
-NO_PLACE = {"evaluated"}
+#: Not the place of an artifact, but a name, and all places once more.
+NO_PLACE = {"evaluated", "handed_on"}
 
 
 def documented() -> list[str]:
