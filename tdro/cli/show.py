@@ -109,11 +109,11 @@ def _why(options) -> None:
 
 
 def _asked(options, **more):
-    from tdro.report.show.output import is_terminal, width
+    from tdro.report.show.output import has_colours, is_terminal, width
     from tdro.report.show.view import Asked
 
     whole = options.as_json or more.get("row") is not None or not is_terminal()
-    return Asked(rows=options.rows, whole=whole, width=width(), **more)
+    return Asked(rows=options.rows, whole=whole, width=width(), signs=not has_colours(), **more)
 
 
 def _put(options, view) -> None:

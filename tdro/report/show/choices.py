@@ -68,12 +68,13 @@ def soup(path: Path, asked: Asked) -> View:
     rows: list[tuple[str, DevMeans, str]] = [(name, one, "") for name, one in scores.ingredients.items()]
     for tried in scores.soups:
         name = "their average" if tried.share is None else f"their average, a share of {tried.share:g}"
-        rows.append((name, tried, "bold green" if tried.share == scores.chosen else "bold"))
+        chosen = tried.share == scores.chosen
+        rows.append((name + " (chosen)" * chosen, tried, "bold green" if chosen else "bold"))
     for name, one, style in rows:
         drawn = Text(bar(one.reciprocal_rank, asked.bar(_BAR)), "cyan")
         shown.add_row(Text(name, style), figure(one.loss), figure(one.reciprocal_rank, 3), drawn)
     warning = f"The soup lies between basins: its loss is above that of {scores.worst}." * scores.between_basins
-    note = Text(f"dev queries of {listed(scores.datasets)}; the share that is written is green", style="dim")
+    note = Text(f"dev queries of {listed(scores.datasets)}; the model that is written is the chosen one", style="dim")
     return View([shown, note, *([Text(warning, "red")] if warning else [])], scores.model_dump())
 
 
@@ -109,7 +110,8 @@ def _against(one: dict[str, Any]) -> Text:
     said = Text(figure(one["score"], 3))
     if one.get("difference") is not None:
         style = {"gain": "bold green", "loss": "bold red"}.get(one.get("verdict"), "dim")
-        said.append(f" {one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]", style)
+        star = " *" if one.get("verdict") in ("gain", "loss") else ""
+        said.append(f" {one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]{star}", style)
     return said
 
 

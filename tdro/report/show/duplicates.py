@@ -26,24 +26,31 @@ def duplicates(path: Path, asked: Asked) -> View:
     by_source = _by_source(path)
     pairs = table("row", "query", "training", "repeats", "of", "bits", left=("training", "repeats", "of"))
     for number, row in rows.items():
-        one, other = differences(shortened(row["text"], asked), shortened(row["matched"], asked))
+        texts = (shortened(row[key], asked) for key in ("text", "matched"))
+        one, other = differences(*texts, signs=asked.signs)
         pairs.add_row(str(number), str(row["query"]), one, other, row["source"], str(row["distance"]))
     shown = peek.said(path, asked, len(rows), "pairs")
     parts: list[RenderableType] = [Text(", ".join(f"{source}: {count(n)}" for source, n in by_source.items()))]
-    parts += [pairs, Text(f"red: in the training query alone; green: in the other alone; {shown}", style="dim")]
+    marks = ("[-these-]", "{+these+}") if asked.signs else ("red", "green")
+    said = f"{marks[0]}: in the training query alone; {marks[1]}: in the other alone; {shown}"
+    parts += [pairs, Text(said, style="dim")]
     content = {"by_source": by_source, "rows": [{"row": n} | row for n, row in rows.items()], "shown": shown}
     return View(parts if rows else [Text("No training query was removed.")], content)
 
 
-def differences(one: str, other: str) -> tuple[Text, Text]:
-    """Two texts, each with what the other lacks marked."""
+def differences(one: str, other: str, *, signs: bool = False) -> tuple[Text, Text]:
+    """Two texts, each with what the other lacks in a colour, or between signs: ``stop [-a-] job``."""
     before, behind = _PIECES.findall(one), _PIECES.findall(other)
     left, right = Text(), Text()
     matcher = difflib.SequenceMatcher(a=before, b=behind, autojunk=False)
     for what, start, end, other_start, other_end in matcher.get_opcodes():
-        same = what == "equal"
-        left.append("".join(before[start:end]), "" if same else "bold red")
-        right.append("".join(behind[other_start:other_end]), "" if same else "bold green")
+        here, there = "".join(before[start:end]), "".join(behind[other_start:other_end])
+        if what == "equal":
+            left.append(here)
+            right.append(there)
+            continue
+        left.append(f"[-{here}-]" if signs and here else here, "bold red")
+        right.append(f"{{+{there}+}}" if signs and there else there, "bold green")
     return left, right
 
 

@@ -18,6 +18,12 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def has_colours() -> bool:
+    """Whether the output shows colours: a terminal that knows some, without ``NO_COLOR``."""
+    console = Console()
+    return is_terminal() and console.color_system is not None and not console.no_color
+
+
 def width() -> int:
     """Columns of the output."""
     return Console().width if is_terminal() else WIDTH

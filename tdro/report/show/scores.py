@@ -18,6 +18,8 @@ from tdro.report.show.peek import USUAL, wanted
 from tdro.report.show.view import Asked, View
 
 _BAR = 20
+# Differences that can be told from none.
+_TOLD = ("gain", "loss")
 # Width of a column of a file beside others.
 _COLUMN = 20
 # Columns of a histogram from 0 to 1.
@@ -42,7 +44,7 @@ def one(path: Path, asked: Asked) -> View:
 
 
 def several(paths: Sequence[Path], asked: Asked) -> View:
-    """Main scores side by side, a column a file; the best of a line is green. Files without a test set in common
+    """Main scores side by side, a column a file; the best of a line has a star. Files without a test set in common
     come one after the other."""
     contents = dict(zip(_names(paths), map(read_json, paths), strict=True))
     sets = [name for content in contents.values() for name in content["datasets"]]
@@ -55,7 +57,7 @@ def several(paths: Sequence[Path], asked: Asked) -> View:
         parts.append(_beside(contents, names[start : start + number], list(dict.fromkeys(sets))))
     datasets = [figures for content in contents.values() for figures in content["datasets"].values()]
     metrics = list(dict.fromkeys(_name(decides) for figures in datasets if (decides := _decides(figures))))
-    return View([*parts, Text(f"{', '.join(metrics)}; the best of a line is green", style="dim")], contents)
+    return View([*parts, Text(f"{', '.join(metrics)}; the best of a line has a star", style="dim")], contents)
 
 
 def _beside(contents: dict[str, Any], names: list[str], sets: list[str]):
@@ -65,7 +67,7 @@ def _beside(contents: dict[str, Any], names: list[str], sets: list[str]):
         found = {name: _main(content["datasets"].get(dataset, {})) for name, content in contents.items()}
         best = max((score for score in found.values() if score is not None), default=None)
         styles = {name: "bold green" if score is not None and score == best else "" for name, score in found.items()}
-        shown.add_row(dataset, *(Text(figure(found[name], 3), styles[name]) for name in names))
+        shown.add_row(dataset, *(_marked(found[name], styles[name]) for name in names))
     means = {name: _mean_main(contents[name]["datasets"], sets) for name in names}
     if len(sets) > 1:
         shown.add_row("mean", *(figure(means[name], 3) for name in names), style="bold")
@@ -119,7 +121,7 @@ def _of_mixture(rows: pl.DataFrame, mixture: str, benchmark: str) -> Text:
     if difference not in (None, ""):
         verdict = found[0].get("verdict")
         style = {"gain": "bold green", "loss": "bold red"}.get(verdict, "dim")
-        score.append(f" {float(difference):+.3f}", style)
+        score.append(f" {float(difference):+.3f}{'*' if verdict in _TOLD else ' '}", style)
     return score
 
 
@@ -198,6 +200,10 @@ def _main(figures: dict[str, float]) -> float | None:
 def _mean(datasets: dict[str, dict[str, float]], metric: str) -> float | None:
     found = [figures[metric] for figures in datasets.values() if metric in figures]
     return sum(found) / len(found) if len(found) == len(datasets) else None
+
+
+def _marked(score: float | None, style: str) -> Text:
+    return Text(figure(score, 3) + ("*" if style else " "), style)
 
 
 def _mean_main(datasets: dict[str, dict[str, float]], sets: list[str]) -> float | None:

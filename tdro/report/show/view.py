@@ -20,6 +20,7 @@ class Asked(NamedTuple):
         drawn: Training rows that a run draws, for passes over each dataset; None: as many as there are.
         whole: Whether texts are shown to their end.
         width: Columns of the screen.
+        signs: Whether what colours would say is said by signs.
     """
 
     rows: int | None = None
@@ -27,6 +28,7 @@ class Asked(NamedTuple):
     drawn: int | None = None
     whole: bool = False
     width: int = WIDTH
+    signs: bool = False
 
     @property
     def narrow(self) -> bool:

@@ -28,6 +28,13 @@ def test_what_differs_is_marked_word_by_word(one, other, alone, added):
         assert spans == marked
 
 
+def test_without_colours_signs_mark_what_differs(layout):
+    one, other = differences("stop a job", "stop the job now", signs=True)
+    assert (one.plain, other.plain) == ("stop [-a-] job", "stop {+the+} job{+ now+}")
+    text = plain(show([Path(layout.task("code", "duplicates.parquet"))], Asked(signs=True)))
+    assert "how to stop [-a-] machine" in text and "[-these-]: in the training query alone" in text
+
+
 def test_pairs_stand_side_by_side_below_their_numbers(layout):
     view = show([Path(layout.task("code", "duplicates.parquet"))], Asked())
     text = plain(view)

@@ -77,6 +77,13 @@ def test_a_pipe_gets_all_as_plain_text(layout):
     assert "\x1b" not in text and text.count("query") == 3 and "all 3 rows" in text
 
 
+def test_a_pipe_has_signs_in_the_place_of_colours(layout, capsys):
+    from tdro.cli.main import main
+
+    main(["show", layout.task("code", "duplicates.parquet")])
+    assert "{+the+}" in capsys.readouterr().out
+
+
 def test_letters_that_the_output_cannot_write_are_replaced(monkeypatch, tmp_path):
     with (tmp_path / "out").open("w", encoding="ascii") as out:
         monkeypatch.setattr(sys, "stdout", out)

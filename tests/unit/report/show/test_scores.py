@@ -30,7 +30,7 @@ def test_several_files_stand_side_by_side(tmp_path):
         write_json(tmp_path / place / "web.json", {"benchmark": "web", "datasets": {"a": {"ndcg_at_10": score}}})
     view = show([tmp_path / place / "web.json" for place in ("one", "two", "three")], Asked())
     lines = [line.split() for line in plain(view).splitlines()]
-    assert ["test", "set", "one", "two", "three"] in lines and ["a", "0.300", "0.700", "0.500"] in lines
+    assert ["test", "set", "one", "two", "three"] in lines and ["a", "0.300", "0.700*", "0.500"] in lines
     assert list(as_json(view)["content"]) == ["one", "two", "three"]
 
 
@@ -100,7 +100,7 @@ def test_what_a_preview_found_are_rows_of_its_sample(layout, tmp_path):
 
 def test_the_table_of_the_report_has_a_line_a_mixture(layout):
     text = plain(show([Path(layout.report.csv)], Asked()))
-    assert "tiny, nDCG@10" in text and "0.600 +0.100" in text
+    assert "tiny, nDCG@10" in text and "0.600 +0.100*" in text
 
 
 def test_dev_queries_that_are_missed_most_come_first(layout):
@@ -116,9 +116,9 @@ def test_merged_experts_are_ordered_by_what_they_rank(layout):
 
 def test_choices_say_what_was_chosen_and_by_what(layout):
     text = plain(show([Path(layout.recommendation), Path(layout.study.json)], Asked()))
-    assert text.count("Train on curr.") == 2 and "+0.100 [+0.050, +0.150]" in text and "in domain" in text
+    assert text.count("Train on curr.") == 2 and "+0.100 [+0.050, +0.150] *" in text and "in domain" in text
     text = plain(show([Path(layout.soup_scores(MODEL, SEED, MIXTURE))], Asked()))
-    assert "a share of 0.5" in text
+    assert "a share of 0.5 (chosen)" in text
     law = plain(show([Path(layout.experts(MODEL, SEED, "law.json"))], Asked()))
     assert "The law ranks what it has not seen." in law and "-0.1000" in law and "misses no query: news" in law
     pruned = plain(show([Path(layout.experts(MODEL, SEED, "prune.json"))], Asked()))
