@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from tdro.artifacts.digests import write_digests
-from tdro.artifacts.files import read_table, read_texts, write_table
+from tdro.artifacts.files import count_rows, read_table, read_texts, write_table
 from tdro.artifacts.schemas import DEV_QUERIES, DEV_ROWS, DUPLICATES, NEGATIVES, QUERIES, SCORED_TRAIN, TRAIN
 from tdro.config.data import Dedup
 from tdro.data.nearduplicates import closest, repeats
@@ -99,7 +99,9 @@ def dedup(
     """
     asked = pl.from_arrow(read_table(queries, _ROWS)).with_row_index("row").cast({"row": pl.Int32})
     rows = _with_negatives(asked, queries, negatives, scores)
-    hashes = fingerprints(_hashing(queries).through(read_texts(queries, "query")), threads)[rows["row"].to_numpy()]
+    hashes = fingerprints(_hashing(queries, count_rows(queries)).through(read_texts(queries, "query")), threads)[
+        rows["row"].to_numpy()
+    ]
     apart = rows["row"].is_in(_rows_apart(dev.own).implode())
     of_evaluation, of_dev = _sources(evaluation, settings.queries), dev.sources()
     hashed = _hashed(of_evaluation, threads)
@@ -237,5 +239,5 @@ def _counts(
     }
 
 
-def _hashing(name: str | Path) -> Progress:
-    return Progress(f"{name}: hashed", "queries")
+def _hashing(name: str | Path, total: int | None = None) -> Progress:
+    return Progress(f"{name}: hashed", "queries", total)

@@ -24,6 +24,7 @@ from tdro.artifacts.schemas import LEAKS, QUERIES, TRAIN
 from tdro.data.containment import CHUNK, Contained
 from tdro.data.corpora import chosen
 from tdro.errors import UserError
+from tdro.progress import Progress
 from tdro.readers.queryfiles import read_queries
 from tdro.text.strings import chunks, passage_texts
 
@@ -109,7 +110,8 @@ def leaks(
     for task, texts_of in sides.items():
         for side, (rows, read) in texts_of.items():
             before = int(found.known[side].sum())
-            found.look(index, side, task, rows, read(rows))
+            texts_read = Progress(f"{task}, {side}: compared", "texts", len(rows)).through(read(rows))
+            found.look(index, side, task, rows, texts_read)
             log.info("%s, %s: %d more evaluation texts found", task, side, found.known[side].sum() - before)
     examples = _examples(datasets, found, sides)
     counted = [_row(name, dataset, found, examples[name]) for name, dataset in datasets.items()]

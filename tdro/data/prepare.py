@@ -11,7 +11,7 @@ what choices are made on (:mod:`tdro.data.devrows`).
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,13 +20,14 @@ import numpy as np
 from tdro.artifacts.digests import write_digests
 from tdro.artifacts.layout import TEXTS
 from tdro.config.data import Data
-from tdro.config.registry import BenchmarkRows, TaskRows
+from tdro.config.registry import BenchmarkRows, Source, TaskRows
 from tdro.data.collection import ECHOES, Collection
 from tdro.data.devrows import set_apart, write_dev_queries
 from tdro.data.heldout import hold_out, sample
 from tdro.errors import UserError
 from tdro.progress import Progress
-from tdro.readers.base import BadRow, Item, Passage, Row, rows
+from tdro.readers.base import BadRow, Item, Passage, Row, Split, rows
+from tdro.readers.counted import about
 from tdro.readers.files import NOT_UTF8, TO_UTF8
 from tdro.readers.markupseen import MarkupSeen
 
@@ -52,8 +53,7 @@ def prepare_task(name: str, task: TaskRows, data: Data, output: Path, fetched: P
     Raises:
         UserError: when the source cannot be read, or nothing is left to train on, to hold out or to set apart.
     """
-    seen = MarkupSeen(f"task {name}", task.source)
-    items = seen.through(rows(task.source, "train", fetched))
+    items = _items(f"task {name}", name, task.source, "train", fetched)
     with closing(_collect(f"task {name}", name, items, data, output, filtered=True)) as collection:
         _write_task(name, task, data, collection, output)
     texts = [folder / file for folder in (output, output / "heldout") for file in TEXTS]
@@ -132,8 +132,7 @@ def prepare_benchmark(
     Raises:
         UserError: when the source cannot be read or holds nothing.
     """
-    seen = MarkupSeen(f"benchmark {name}", benchmark.source)
-    items = seen.through(rows(benchmark.source, "test", fetched))
+    items = _items(f"benchmark {name}", name, benchmark.source, "test", fetched)
     with closing(_collect(f"benchmark {name}", name, items, data, output, filtered=False)) as collection:
         counts = collection.counts
         random = np.random.default_rng([data.seed, zlib.crc32(name.encode())])
@@ -142,6 +141,12 @@ def prepare_benchmark(
         collection.write(output, chosen, np.arange(collection.passages), counts=dict(counts))
     write_digests(output / file for file in TEXTS)
     _LOG.info("%s: %s", name, _listed(counts))
+
+
+def _items(dataset: str, name: str, source: Source, split: Split, fetched: Path | None) -> Iterator[Item]:
+    """What a source gives; the log tells of markup, and how many rows are read of about how many."""
+    told = Progress(f"{name}: read", "rows", about(source), estimated=True)
+    return told.through(MarkupSeen(dataset, source).through(rows(source, split, fetched)))
 
 
 def _collect(dataset: str, name: str, items: Iterable[Item], data: Data, output: Path, *, filtered: bool) -> Collection:
@@ -153,7 +158,7 @@ def _collect(dataset: str, name: str, items: Iterable[Item], data: Data, output:
     output.parent.mkdir(parents=True, exist_ok=True)
     collection = Collection(name, data, output.parent, filtered=filtered)
     malformed = _Malformed()
-    for item in Progress(f"{name}: read", "rows").through(items):
+    for item in items:
         if isinstance(item, Row):
             collection.add_row(item)
         elif isinstance(item, Passage):

@@ -4,16 +4,18 @@ The files lie in huggingface_hub's own cache, which other programs share. Nothin
 executed or unpickled: of a model only configuration, tokenizer and safetensors are fetched.
 """
 
+import contextlib
 import fnmatch
 import glob
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from tdro.artifacts.files import digest
 from tdro.errors import UserError
+from tdro.progress import Progress, watching
 from tdro.readers.parts import ENDINGS
 
 _LOG = logging.getLogger(__name__)
@@ -55,10 +57,12 @@ def download(kind: Kind, name: str, revision: str | None, patterns: Sequence[str
         stated = {sibling.rfilename: sibling for sibling in info.siblings or ()}
         wanted = _model_files(name, stated) if kind == "model" else _dataset_files(name, stated, patterns)
         _LOG.info("%s %s: %s is commit %s%s", kind, name, revision or "main", info.sha, _advice(revision, info.sha))
-        _LOG.info("%d files, %.1f MB", len(wanted), sum(stated[file].size or 0 for file in wanted) / 1e6)
-        folder = huggingface_hub.snapshot_download(
-            name, repo_type=kind, revision=info.sha, allow_patterns=[glob.escape(file) for file in wanted]
-        )
+        size = sum(stated[file].size or 0 for file in wanted)
+        _LOG.info("%d files, %.1f MB", len(wanted), size / 1e6)
+        with watching(Progress(f"{name}: fetched", "MB"), _arrived(kind, name), round(size / 1e6)):
+            folder = huggingface_hub.snapshot_download(
+                name, repo_type=kind, revision=info.sha, allow_patterns=[glob.escape(file) for file in wanted]
+            )
     except (HTTPError, OSError, ValueError) as error:
         raise UserError(_sentence(error, kind, name, revision)) from None
     return Snapshot(info.sha, Path(folder), [_verified(Path(folder), stated[file], name) for file in wanted])
@@ -96,6 +100,22 @@ def _pattern(files: list[PurePosixPath]) -> str:
     kind = next(ending for ending in sorted(ENDINGS, key=len, reverse=True) if first.name.endswith(ending))
     alike = [f for f in files if f.parent == first.parent and f.name.startswith(stem) and f.name.endswith(kind)]
     return str(first) if len(alike) == 1 else str(first.parent / f"{stem}*{kind}")
+
+
+def _arrived(kind: Kind, name: str) -> Callable[[], int]:
+    """Tells how many megabytes of a repository have come into the cache since now."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    blobs = Path(HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type=kind), "blobs")
+
+    def there() -> int:
+        with contextlib.suppress(OSError):  # a file is renamed when it is whole
+            return sum(file.stat().st_size for file in blobs.glob("*"))
+        return 0
+
+    before = there()
+    return lambda: round((there() - before) / 1e6)
 
 
 def _advice(revision: str | None, commit: str) -> str:

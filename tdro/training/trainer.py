@@ -31,6 +31,7 @@ from tdro.models.networks import network_of
 from tdro.models.precision import supports_bf16
 from tdro.models.processes import PATIENCE, device
 from tdro.models.weights import freeze_unused
+from tdro.progress import FIRST
 from tdro.training import checkpoints
 from tdro.training.batches import dataset
 from tdro.training.collate import Batch, Collator
@@ -224,10 +225,17 @@ def _in_plan_order(rows, batch_size: int, drop_last: bool, **others) -> DefaultB
 
 
 class _Progress(TrainerCallback):
-    """A line every few steps: loss, learning rate, steps a second, time left."""
+    """A line every few steps: loss, learning rate, steps a second, time left, which is told before if steps are long."""
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self._start, self._first = time.monotonic(), state.global_step
+        self._start, self._first, self._told = time.monotonic(), state.global_step, False
+        if state.is_world_process_zero:
+            log.info("%d steps begin", state.max_steps - self._first)
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if not self._told and state.is_world_process_zero and time.monotonic() - self._start >= FIRST:
+            self._told = True
+            log.info("%s", self._meter(state))
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if "loss" not in (logs or {}):
@@ -238,6 +246,10 @@ class _Progress(TrainerCallback):
                 "Checkpoints of earlier steps are kept."
             )
         if state.is_world_process_zero:
-            done, elapsed = state.global_step - self._first, time.monotonic() - self._start
-            meter = tqdm.format_meter(done, state.max_steps - self._first, elapsed, unit="step", ncols=0)
-            log.info("loss %.4f  lr %.2e  %s", float(logs["loss"]), float(logs["learning_rate"]), meter)
+            self._told = True
+            loss, rate = float(logs["loss"]), float(logs["learning_rate"])
+            log.info("loss %.4f  lr %.2e  %s", loss, rate, self._meter(state))
+
+    def _meter(self, state) -> str:
+        done, elapsed = state.global_step - self._first, time.monotonic() - self._start
+        return tqdm.format_meter(done, state.max_steps - self._first, elapsed, unit="step", ncols=0)

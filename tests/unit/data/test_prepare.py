@@ -211,10 +211,12 @@ def test_fewer_malformed_rows_are_left_out_counted_and_warned_of(malformed, tmp_
 
 
 def test_a_long_source_tells_its_progress(prepare, monkeypatch, caplog):
+    monkeypatch.setattr("tdro.progress.FIRST", 0)
     monkeypatch.setattr("tdro.progress.EVERY", 0)
     with caplog.at_level("INFO", logger="tdro"):
         prepare([[f"query {i}", f"passage {i}"] for i in range(3)])
-    found = [re.match(r"toy: read (\d+) rows, [\d.]+ a second", record.getMessage()) for record in caplog.records]
+    line = re.compile(r"toy: read (\d+) of about 3 rows, [\d.]+ a second, about \d+ s left")
+    found = [line.match(record.getMessage()) for record in caplog.records]
     assert [match[1] for match in found if match] == ["1", "2", "3"]
 
 

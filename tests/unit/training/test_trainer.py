@@ -1,5 +1,7 @@
 """The trainer on a tiny model, through the stages that run it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from tdro.artifacts.schemas import REFERENCE
 from tdro.errors import UserError
 from tdro.models.bases import load_retriever
 from tdro.models.load import load_trained
-from tdro.training import learner
+from tdro.training import learner, trainer
 
 
 def test_a_batch_that_the_processes_cannot_share_is_refused(project, monkeypatch):
@@ -27,6 +29,23 @@ def test_a_loss_that_is_not_finite_stops_the_run(project, monkeypatch):
     with pytest.raises(UserError, match="not finite"):
         project.train()
     assert not (project.folder / "model").exists()
+
+
+def test_how_long_a_training_takes_is_told_after_its_first_steps(monkeypatch, caplog):
+    now = [50.0]
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now[0])
+    caplog.set_level("INFO", "tdro")
+    told, state = trainer._Progress(), SimpleNamespace(global_step=10, max_steps=110, is_world_process_zero=True)
+    told.on_train_begin(None, state, None)
+    for step in range(11, 15):
+        now[0] += 3
+        state.global_step = step
+        told.on_step_end(None, state, None)
+    told.on_log(None, state, None, logs={"loss": "1.5", "learning_rate": "0.1"})
+    begun, early, logged = caplog.messages
+    assert begun == "100 steps begin"
+    assert "2/100 [00:06<04:54," in early and "loss" not in early
+    assert logged.startswith("loss 1.5000  lr 1.00e-01") and "4/100 [00:12<04:48," in logged
 
 
 @pytest.mark.parametrize("change", [{"mini_batch_tokens": 40}, {"gradient_checkpointing": True}])
