@@ -225,7 +225,7 @@ def _in_plan_order(rows, batch_size: int, drop_last: bool, **others) -> DefaultB
 
 
 class _Progress(TrainerCallback):
-    """A line every few steps: loss, learning rate, steps a second, and time left, which is told as soon as it is known."""
+    """A line every few steps: loss, learning rate, steps a second, time left, which is told as soon as it is known."""
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         self._start, self._first, self._told = time.monotonic(), state.global_step, False
