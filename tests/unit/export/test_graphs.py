@@ -30,7 +30,36 @@ def test_graphs_give_what_the_model_gives(kind, request, tmp_path):
     assert compare("openvino", graphs.OPENVINO_FILE, expected, found).lowest > 0.99999
 
 
-@pytest.mark.parametrize(("write", "extra"), [(graphs.write_onnx, "onnx"), (graphs.write_openvino, "openvino")])
+def test_quantised_weights_are_smaller_and_close(encoder, tmp_path):
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    folder = tmp_path / "exported"
+    shutil.copytree(encoder, folder)
+    model = load_trained(folder)
+    texts = texts_for(model)
+    graphs.write_onnx_int8(model, folder)
+    assert [path.name for path in (folder / "onnx").iterdir()] == ["model_quantized.onnx"]
+    found = embed(graphs.open_onnx(folder, graphs.ONNX_INT8_FILE), texts)
+    assert 0.95 < compare("onnx-int8", graphs.ONNX_INT8_FILE, embed(model, texts), found).mean < 0.9999999
+
+
+def test_weights_beside_a_large_graph_have_the_name_that_is_looked_for(encoder, tmp_path, monkeypatch):
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    monkeypatch.setattr(graphs, "_LARGEST", 0)
+    folder = tmp_path / "exported"
+    shutil.copytree(encoder, folder)
+    model = load_trained(folder)
+    graphs.write_onnx(model, folder)
+    assert sorted(path.name for path in (folder / "onnx").iterdir()) == ["model.onnx", "model.onnx_data"]
+    texts = texts_for(model)
+    assert compare("onnx", "f", embed(model, texts), embed(graphs.open_onnx(folder), texts)).lowest > 0.99999
+
+
+@pytest.mark.parametrize(
+    ("write", "extra"),
+    [(graphs.write_onnx, "onnx"), (graphs.write_onnx_int8, "onnx"), (graphs.write_openvino, "openvino")],
+)
 def test_a_missing_package_is_one_sentence(write, extra, encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(needs, "find_spec", lambda module: None)
     with pytest.raises(UserError, match=rf"this needs the module .* pip install 'tdro\[{extra}\]'"):
