@@ -376,7 +376,10 @@ def test_one_job_for_all_makes_the_files_that_a_job_each_makes(project, tmp_path
 
 def test_snakemakes_own_report_needs_no_cores(project):
     snakemake(project, "--report", "report.html", cores=None)
-    assert "index.html" in (project / "report.html").read_text()
+    made = (project / "report.html").read_text()
+    assert "index.html" in made and "which model to take" in made, "the page with its caption"
+    weights = "The share of the training rows that each task gets in the mixture"
+    assert re.search(rf"{weights}.{{1,60}}top70", made) and re.search(r'"Weights"', made), "weights by category"
 
 
 def test_results_of_another_version_are_named_and_left_alone(project):

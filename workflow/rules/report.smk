@@ -8,8 +8,18 @@ rule report:
         seen=past("prepared", "deduplicated", files=shown_texts),
         passed=[PATHS.passed("prepared"), PATHS.passed("deduplicated")],
     output:
-        html=report(REPORT.html, caption="../report/page.rst", category="Report"),
-        csv=report(REPORT.csv, caption="../report/results.rst", category="Report"),
+        html=report(
+            REPORT.html,
+            caption="../report/page.rst",
+            category="Report",
+            labels={"what": "page"},
+        ),
+        csv=report(
+            REPORT.csv,
+            caption="../report/results.rst",
+            category="Report",
+            labels={"what": "all scores and differences"},
+        ),
     log:
         "logs/report/report.log",
     benchmark:
@@ -30,7 +40,12 @@ rule tables:
         csv=rules.report.output.csv,
         paper=ROOT / "resources" / "paper_results.csv",
     output:
-        tables=PATHS.paper_tables,
+        tables=report(
+            PATHS.paper_tables,
+            caption="../report/tables.rst",
+            category="Report",
+            labels={"what": "the paper's tables with our figures"},
+        ),
     log:
         "logs/tables/tables.log",
     conda:
@@ -51,7 +66,12 @@ rule overview:
         csv=rules.report.output.csv,
     output:
         json=PATHS.study.json,
-        text=PATHS.study.text,
+        text=report(
+            PATHS.study.text,
+            caption="../report/study.rst",
+            category="Choice",
+            labels={"what": "which mixture to train on"},
+        ),
     log:
         "logs/overview/overview.log",
     benchmark:

@@ -6,7 +6,13 @@ rule uniform_weights:
         train=kept(train_files),
         seen=past("deduplicated", files=train_files),
     output:
-        weights=ensure(PATHS.weights("{model}", "{seed}", "uniform"), non_empty=True),
+        weights=report(
+            ensure(PATHS.weights("{model}", "{seed}", "uniform"), non_empty=True),
+            caption="../report/uniform.rst",
+            category="Weights",
+            subcategory="{model}",
+            labels={"mixture": "uniform", "seed": "{seed}"},
+        ),
     log:
         "logs/derive/{model}.seed{seed}.uniform.log",
     benchmark:
@@ -134,7 +140,13 @@ rule derive:
         source=mixture_source,
         seen=past("deduplicated"),
     output:
-        weights=ensure(PATHS.weights("{model}", "{seed}", "{mixture}"), non_empty=True),
+        weights=report(
+            ensure(PATHS.weights("{model}", "{seed}", "{mixture}"), non_empty=True),
+            caption="../report/weights.rst",
+            category="Weights",
+            subcategory="{model}",
+            labels={"mixture": "{mixture}", "seed": "{seed}"},
+        ),
     log:
         "logs/derive/{model}.seed{seed}.{mixture}.log",
     benchmark:
