@@ -205,7 +205,7 @@ def _surely(settings: Content, chosen: Row | None) -> str:
     seeds = len(settings.seeds)
     over = f"queries and {plural(seeds, 'seed')}" if seeds > 1 else "the queries of one seed alone"
     if chosen is None:
-        return f"Verdicts are over {over}. That nothing can be told is not that all are equal."
+        return f"Verdicts are over {over}. Not told apart does not mean equal."
     corrected = probability(chosen.judged.holm)
     several = (
         f", corrected for {plural(chosen.judged.comparisons, 'comparison')}" if chosen.judged.comparisons > 1 else ""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, opened
-from finished import Finished, content
+from finished import BENCHMARKS, TASKS, Finished, content
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 
@@ -45,7 +45,9 @@ def browser(tmp_path_factory):
     """One start for all tests: a page with everything on it."""
     folder = tmp_path_factory.mktemp("page")
     costs = {"uniform": 1, "curr": 2.6, "top50": 2.6}
-    settings = content(seeds=[1, 2, 3], trainings=costs, untrained=["bm25"], dimensions=[64])
+    long = "questions_and_answers_of_a_forum_with_a_very_long_name"
+    about = {"tasks": [*TASKS, long], "benchmarks": BENCHMARKS | {"in_domain": ["news", "code", "medical", long]}}
+    settings = content(seeds=[1, 2, 3], trainings=costs, untrained=["bm25"], dimensions=[64], **about)
     tree = Finished(folder, settings, shift={"curr": 0.05, "top50": -0.05})
     tree.untrained("bm25", 0.3)
     tree.cut({64: 0.9}, bm25=None)
