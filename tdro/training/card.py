@@ -115,12 +115,13 @@ def describe_results(
     card = ModelCard.load(folder / CARD, ignore_metadata_errors=True)
     metrics = [metric for metric in METRICS if any(metric in found for found in scores.values())]
     card.data.model_name = name
-    card.data.eval_results = [
+    results = [
         EvalResult("information-retrieval", dataset, dataset, metric, found[metric], metric_name=METRIC_NAMES[metric])
         for dataset, found in scores.items()
         for metric in metrics
         if metric in found and dataset not in previews
     ]
+    card.data.eval_results = results or None  # the hub takes no index without results
     names = {d: f"{d} (preview)" if d in previews else d for d in scores}
     rows = [[names[d], *(f"{found[m]:.3f}" if m in found else "" for m in metrics)] for d, found in scores.items()]
     insert(

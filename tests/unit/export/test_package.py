@@ -113,6 +113,7 @@ def test_what_an_earlier_export_left_is_made_anew_or_goes(model, tmp_path):
     again = ["--model", tmp_path / "first", "--weights", model / "curr.json", "--output", tmp_path / "second"]
     main([str(argument) for argument in ("export", *again)])
     assert not (tmp_path / "second" / "onnx").exists()
+    assert "model-index" not in (tmp_path / "second" / "README.md").read_text()
     assert list(json.loads((tmp_path / "second" / "export.json").read_text())["formats"]) == ["sentence-transformers"]
 
 
