@@ -1,4 +1,4 @@
-// Tables are sorted by a click on a heading, and all details are open on paper. The page reads the same without this.
+// Tables are sorted by a click on a heading; what a link leads to is open, and all is open on paper. The page reads the same without this.
 (() => {
   const units = { s: 1, min: 60, h: 3600, MB: 1, GB: 1024, Wh: 1, kWh: 1000 };
   const number = text => {
@@ -39,6 +39,14 @@
       });
     }
   }
+
+  // What a link leads to is open.
+  const unfold = () => {
+    for (let one = document.getElementById(decodeURIComponent(location.hash.slice(1))); one; one = one.parentElement)
+      if (one.matches("details")) one.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   let closed = [];
   addEventListener("beforeprint", () => {

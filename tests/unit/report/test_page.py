@@ -147,6 +147,15 @@ def test_links_lead_somewhere_on_the_page(browser):
     )
 
 
+def test_what_a_link_leads_to_is_open(browser):
+    browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = false)")
+    browser.evaluate("document.querySelector('#tasks a[href=\"#queries-tiny-code\"]').click()")
+    assert browser.evaluate("document.getElementById('queries-tiny-code').open")
+    browser.evaluate("document.querySelector('a[href=\"#course-2\"]').click()")
+    opened = "[...document.querySelectorAll('#learning details[open]')].map(one => one.firstChild.textContent)"
+    assert browser.evaluate(opened) == ["Seed 2", "The figures' numbers"]
+
+
 def test_all_is_open_on_paper(browser):
     browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = false)")
     browser.evaluate("dispatchEvent(new Event('beforeprint'))")
