@@ -27,6 +27,9 @@ class Progress:
         total: How many there are; None where nobody knows.
         shares: Processes that do all of them together, about as many each; every one counts its own.
         estimated: Whether ``total`` is an estimate.
+
+    Attributes:
+        total: How many this process does.
     """
 
     def __init__(
@@ -34,17 +37,17 @@ class Progress:
     ) -> None:
         self._verb, self._units, self._done = verb, units, 0
         self._about, self._next = "about " if estimated else "", FIRST
-        self._total = None if total is None else -(-total // shares)
+        self.total = None if total is None else -(-total // shares)
         self._started = self._said = time.monotonic()
 
     def add(self, number: int = 1) -> None:
         """So many more are done."""
-        self.reach(self._done + number, self._total)
+        self.reach(self._done + number, self.total)
 
     def reach(self, done: int, total: int | None) -> None:
         """So many are done by now, of so many; none, and the clock starts anew."""
         ends = total is not None and self._done < total <= done and not self._about
-        self._done, self._total, now = done, total, time.monotonic()
+        self._done, self.total, now = done, total, time.monotonic()
         if not done:
             self._started, self._said, self._next = now, now, FIRST
         elif ends or now - self._said >= self._next:
@@ -60,9 +63,9 @@ class Progress:
     def _line(self, seconds: float) -> str:
         rate = self._done / max(seconds, 1e-9)
         speed = f"{rate:.1f} a second" if rate < 10 else f"{rate:.0f} a second"
-        if self._total is None:
+        if self.total is None:
             return f"{self._verb} {self._done} {self._units}, {speed}"
-        total = max(self._done, self._total)  # a process that is faster than the others does more than its share
+        total = max(self._done, self.total)  # a process that is faster than the others does more than its share
         left = (total - self._done) / rate
         return f"{self._verb} {self._done} of {self._about}{total} {self._units}, {speed}, about {left:.0f} s left"
 

@@ -23,6 +23,7 @@ from tdro.config.prompts import TaskPrompts
 from tdro.config.registry import Prompted
 from tdro.data.corpora import chosen
 from tdro.errors import UserError
+from tdro.progress import Progress
 from tdro.retrieval.encoder import Encoder
 from tdro.retrieval.retrievers import open_encoder
 from tdro.text.strings import passage_texts
@@ -64,7 +65,9 @@ def dev_scores(model: Path, job: DevScoresJob, output: Path) -> None:
         UserError: when a file is missing or wrong, or the model gives embeddings that are not finite.
     """
     sets = read_dev_sets(job.datasets)
-    table = score(*open_encoder(model, job.encoding), sets, job.temperature)
+    encoder, prompts = open_encoder(model, job.encoding)
+    encoder.cuts.told = Progress("encoded", "texts", sum(len(one.queries) + len(one.passages) for one in sets))
+    table = score(encoder, prompts, sets, job.temperature)
     for name, (loss, rank) in means(table).items():
         log.info("%s: dev loss %.4f, mean reciprocal rank %.4f", name, loss, rank)
     write_table(output, table, DEV_SCORES)

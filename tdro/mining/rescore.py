@@ -38,7 +38,8 @@ def rescore(
     check_candidates(candidates, asked)
     judge = _CrossEncoder(settings, fetched)
     counts = {"queries": len(asked), "pairs rescored": 0, **carried_counts(candidates)}
-    progress = Progress("rescored", "queries", len(asked))
+    # Of each query its candidates and about one positive.
+    judge.cuts.told = Progress("scored", "pairs", len(asked) * (settings.depth + 1), estimated=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:
         texts = _mapped_texts(corpus, Path(folder) / "corpus.arrow")
@@ -50,7 +51,6 @@ def rescore(
             rows = _rescored(table, block, texts, judge, settings.depth, counts)
             file.append(rows)
             counts[CUT["pairs"]] = judge.cuts.cut.total()
-            progress.add(len(table))
 
 
 class _CrossEncoder:

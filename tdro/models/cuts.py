@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tdro.models.room import length_of
+from tdro.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,10 @@ class CutCounter:
     Attributes:
         read, cut: Texts since :meth:`tell`, by the ``task`` they were tokenised for (``query``, ``document`` or None).
         tokens: Of all texts so far.
+        told: What is told of each batch, where anything is.
     """
+
+    told: Progress | None = None
 
     def __init__(self, model) -> None:
         self._model, self._preprocess = model, model.preprocess
@@ -48,6 +52,8 @@ class CutCounter:
         features = self._preprocess(inputs, prompt=prompt, task=task, **others)
         self.tokens += sum(text_lengths(features))
         self.read[task] += len(inputs)
+        if self.told:
+            self.told.add(len(inputs))
         self.cut[task] += len(cut_places(self._model, inputs, features, task, prompt))
         return features
 

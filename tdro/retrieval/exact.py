@@ -61,11 +61,11 @@ def rank(
         As :func:`searches`.
     """
     found = searches(encoder.queries(queries), depth, dimensions)
-    progress = Progress("encoded", "passages", passages(corpus))
+    encoder.cuts.told = Progress("encoded", "passages", passages(corpus))
     for start, table in blocks(corpus):
         block = encoder.passages(passage_texts(table))
         for search in found.values():
             search.look(start, block)
-        progress.add(len(table))
+    encoder.cuts.told = None
     encoder.cuts.tell(str(corpus.parent))
     return [Ranking(size, *search.best) for size, search in found.items()]

@@ -78,7 +78,9 @@ def make_shards(
     for part in (part for part, numbers in missing.items() if numbers):
         for number, piece in enumerate(part.pieces()):
             if part.workspace.claim(number):
-                model = model or load()
+                if model is None:
+                    model = load()
+                    told.reach(0, told.total)  # the clock starts when the model is there
                 part.workspace.write(number, *make(model, part, piece, told))
                 log.info("shard %d of %s written", number, part.name)
     processes().wait_for_everyone()

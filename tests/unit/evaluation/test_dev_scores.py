@@ -41,7 +41,7 @@ def test_loss_and_rank_are_those_of_arithmetic_by_hand(plane, tmp_path):
     assert means(table) == {"a": (pytest.approx((first + second) / 2, abs=1e-6), 0.75)}
 
 
-def test_the_loss_is_that_of_sentence_transformers_and_of_tdro_itself(project, tmp_path):
+def test_the_loss_is_that_of_sentence_transformers_and_of_tdro_itself(project, tmp_path, monkeypatch, caplog):
     """A trained model's folder, with the prompts that it reads each dataset with."""
     folder = project.folder / "model"
     save_untrained(project.model, ENCODING, folder)
@@ -52,7 +52,10 @@ def test_the_loss_is_that_of_sentence_transformers_and_of_tdro_itself(project, t
         name: dataset(tmp_path / name, texts[24:], texts[:24], lists, **TASKS[name].model_dump()) for name in TASKS
     }
     job = DevScoresJob(datasets=datasets, encoding=ENCODING, temperature=0.05)
-    dev_scores(folder, job, tmp_path / "scores.parquet")
+    monkeypatch.setattr("tdro.progress.FIRST", 0)
+    with caplog.at_level("INFO", "tdro"):
+        dev_scores(folder, job, tmp_path / "scores.parquet")
+    assert any(" of 48 texts, " in line and line.endswith(" s left") for line in caplog.messages)
     table = read_table(tmp_path / "scores.parquet", DEV_SCORES).to_pandas()
     assert table["dataset"].tolist() == ["plain"] * 6 + ["twin"] * 6
 
