@@ -37,8 +37,6 @@ def _ask(options) -> None:
 
     tdro ask results/minilm/seed42/curr/model --corpus results/data/az_cli/heldout/corpus.parquet "stop a machine"
     """
-    if options.top < 1:
-        raise UserError(f"--top is {options.top}; expected at least 1 passage.")
     if options.query is not None and not options.query.strip():
         raise UserError("the query is empty; write what to look for.")
     from rich.console import Console

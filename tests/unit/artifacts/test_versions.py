@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def package(tmp_path):
     return tmp_path / "tdro"
 
 
+@cache
+def unchanged():
+    """Of the package as it is."""
+    return codes(ROOT / "tdro")
+
+
 def codes(package):
     environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", READ]
@@ -57,7 +64,7 @@ def codes(package):
     ],
 )
 def test_a_change_of_a_module_is_one_of_the_stages_that_import_it(package, module, changed, kept):
-    before = codes(package)
+    before = unchanged()
     file = package / module
     file.write_text(file.read_text() + "\nANOTHER = 1\n")
     after = codes(package)
@@ -66,7 +73,7 @@ def test_a_change_of_a_module_is_one_of_the_stages_that_import_it(package, modul
 
 
 def test_comments_docstrings_and_what_a_schema_says_change_nothing_and_a_page_does(package):
-    before = codes(package)
+    before = unchanged()
     for module in package.rglob("*.py"):
         text = module.read_text()
         start = text.index('"""', 3) + 4
@@ -81,7 +88,7 @@ def test_comments_docstrings_and_what_a_schema_says_change_nothing_and_a_page_do
 
 
 def test_the_code_of_a_command_is_part_of_it(package):
-    before = codes(package)
+    before = unchanged()
     file = package / "cli/training.py"
     file.write_text(file.read_text().replace("read_settings(options, PlanJob)", "read_settings(options, PlanJob) or 1"))
     after = codes(package)

@@ -294,7 +294,6 @@ def test_the_query_may_stand_anywhere(model, corpus, capsys, order):
     ("more", "stdin", "said"),
     [
         (["  "], "", "the query is empty"),
-        (["red", "--top", "0"], "", "--top is 0"),
         ([], "\n \n", "standard input holds no query"),
         ([], b"red\n\xff\n", "query 2 of standard input is not UTF-8"),
     ],
