@@ -109,8 +109,15 @@ def say_what_other_versions_made():
 
 
 def refuse_unknown_targets():
-    """Say of a name that was asked for and that nothing makes what may have been meant."""
-    if not workflow.is_main_process:
+    """Say of a name that was asked for and that nothing makes what may have been meant.
+
+    A workflow that takes this one in may have rules of its own below, which are not known here.
+    """
+    ours = [(ROOT / file).resolve() for file in ("Snakefile", "workflow/Snakefile")]
+    if (
+        not workflow.is_main_process
+        or Path(workflow.main_snakefile).resolve() not in ours
+    ):
         return
     rules = list(workflow.rules)
     with refusing():
