@@ -463,7 +463,7 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(project):
         ("mixtures=[uniform, curr@ratio-0.5]", "names the variant 'ratio-0.5'; `sweep` makes none"),
         ("tdro={initial: curr}", "initial 'curr' is learnt by tDRO itself"),
         ("mining={search: {index: Flatt}}", "faiss knows no index 'Flatt'"),
-        ("registry=missing.yaml", "missing.yaml cannot be read"),
+        ("registry=missing.yaml", "nothing lies at missing.yaml"),
         ("mining={encode: {model: ./no-such-miner}}", "./no-such-miner holds no model"),
     ],
 )
