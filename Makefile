@@ -1,6 +1,7 @@
 # make demo    the whole workflow on embedded real data, on a CPU
 # make demo-llm    the same with a language model as base, as in the paper (config/llm.yaml; results in llm/)
-# make test    the tests: units, and the real workflow on tiny data, in 18 minutes on two cores
+# make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two cores
+# make test-thorough    more of the real workflow: soups, experts, studies, previews, one job for all (ten minutes)
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
@@ -15,7 +16,7 @@ BIN := .venv/bin
 PATHS := tdro tests benchmarks docs
 SMK := Snakefile workflow
 
-.PHONY: demo demo-llm study test test-slurm lint types format schema dry-runs docs image bench clean
+.PHONY: demo demo-llm study test test-thorough test-slurm lint types format schema dry-runs docs image bench clean
 
 # A run of config/NAME.yaml in the folder NAME, or of the default here.
 define run
@@ -38,6 +39,9 @@ study: .venv/installed
 # Two files of tests at a time, the long ones first; models are so small that a second thread would only wait.
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-thorough: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m thorough
 
 # What was started is stopped whatever the tests say.
 test-slurm: .venv/installed

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.thorough
 def test_the_benchmark_of_a_gpu_runs_through_on_a_cpu():
     done = subprocess.run(
         [sys.executable, "benchmarks/gpu.py", "--tiny"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -62,6 +62,7 @@ def project(prepared, tmp_path):
     return tmp_path / "project"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -128,6 +129,7 @@ def test_a_part_that_goes_or_is_replaced_prepares_its_task_again(project):
     assert rules_to_run(project, *PREPARE) == {"prepare_task"}
 
 
+@pytest.mark.thorough
 def test_names_of_any_bytes_are_data_like_others(project):
     """Those of an old archive in Latin-1, and such as Snakemake would take for wildcards."""
     for name in (b"caf\xe9.jsonl", b"{x}.jsonl", b"two 'words'\n.jsonl"):

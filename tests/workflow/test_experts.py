@@ -18,7 +18,7 @@ from tdro.artifacts.schemas import EXPERT_SCORES
 from tdro.mixtures.fit_law import read_law
 from tdro.mixtures.weights import read_weights
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.thorough]
 
 RUN = "results/tiny/seed1"
 TASKS = ["code", "faq.v2", "web-7"]

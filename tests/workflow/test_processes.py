@@ -209,7 +209,7 @@ def test_two_processes_learn_the_same_weights_as_one(alone, together, accumulati
     )
     assert one[["step", "task", "rows"]].equals(two[["step", "task", "rows"]])
     assert one["weight"].nunique() > STEPS  # the weights moved
-    np.testing.assert_allclose(one["weight"], two["weight"], atol=1e-6)
+    np.testing.assert_allclose(one["weight"], two["weight"], atol=1e-5)
     # The losses of a step follow from the parameters that all steps before have left.
     np.testing.assert_allclose(one["proxy_loss"], two["proxy_loss"], atol=5e-5)
     norms = [logged(folder / f"tdro{accumulation}/tb", "grad_norm") for folder in (alone, together[0])]

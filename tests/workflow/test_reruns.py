@@ -134,6 +134,7 @@ def test_keys_that_change_no_result_rerun_nothing(project):
     assert "train" in rules_to_run(project)
 
 
+@pytest.mark.thorough
 def test_a_model_stays_until_the_next_one_takes_its_place(project):
     config = yaml.safe_load((project / "config.yaml").read_text())
     model = project / "results/tiny/seed1/uniform/model/model.safetensors"
@@ -151,6 +152,7 @@ def test_a_model_stays_until_the_next_one_takes_its_place(project):
     assert rules_to_run(project) == set()
 
 
+@pytest.mark.thorough
 def test_previews_lie_beside_full_scores_and_go_with_the_key(project):
     """Of a large corpus a sample is searched, by all retrievers; nothing of it is taken for a full score."""
     folder = project / "results/tiny/seed1/curr/eval"

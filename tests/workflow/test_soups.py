@@ -17,7 +17,7 @@ from tdro.evaluation.dev_scores import means
 from tdro.evaluation.soups import read
 from tdro.mixtures.weights import read_weights
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.thorough]
 
 RUN = "results/tiny/seed1"
 SOUPS = ["soup-both", "soup-two", "soup-half", "soup-half@0.25", "soup-half@0.5"]

@@ -80,6 +80,7 @@ def study(folder, *arguments, check=True):
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_a_study_forecasts_runs_and_says_what_to_train_on(folder):
     said = study(folder, "--mixtures", "uniform", "proportional", "--seeds", "3", "4", "--cores", "2")
     assert said.index("| dev_scores") < said.index("[0 of ") < said.index("what the choice was made by")

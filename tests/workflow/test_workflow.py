@@ -305,6 +305,7 @@ def test_a_changed_key_reruns_what_depends_on_it(project, change, expected):
     assert rules_to_run(project, "--config", change) == expected
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
@@ -347,6 +348,7 @@ def _without_times(file):
     return {key: value for key, value in json.loads(file.read_text()).items() if key != "files"}
 
 
+@pytest.mark.thorough
 def test_one_job_for_all_makes_the_files_that_a_job_each_makes(project, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(project, folder, symlinks=True)

@@ -65,7 +65,7 @@ def test_rates_are_work_by_the_time_that_more_of_it_takes(made, tmp_path, monkey
 
 def test_a_job_that_fails_is_told_with_its_last_words(made, tmp_path):
     (tmp_path / "base/model.safetensors").write_bytes(b"cut off")
-    with pytest.raises(UserError, match=r"a probe failed; it said: .*cut off"):
+    with pytest.raises(UserError, match=r"(?s)a probe failed; it said: .*cut off"):
         probe.probe(made, ROOT, Layout("results"))
 
 
