@@ -74,7 +74,7 @@ def _answer(
     return Answer(
         model,
         mixture,
-        chosen.mixture if chosen else _largest(settings, results, model).mixture if settings.challengers else "",
+        chosen.mixture if chosen else _best(settings, results, model).mixture if settings.challengers else "",
         _sentence(settings, results, model, chosen),
         facts,
         own.run(model, seed, f"{mixture}/model"),
@@ -165,10 +165,10 @@ def _figures(row: Row) -> str:
 
 
 def _where(settings: Content, results: Results, model: str, mixture: str) -> str:
-    """The averages, then how many benchmarks and tasks moved; of the baseline the largest difference of any mixture."""
+    """The averages, then how many benchmarks and tasks moved; of the baseline what comes closest to a gain."""
     if mixture == BASELINE:
-        largest = _largest(settings, results, model)
-        return f"The largest difference {_place(settings, largest)} is that of {largest.mixture}: {_figures(largest)}."
+        best = _best(settings, results, model)
+        return f"The best of the others {_place(settings, best)} is {best.mixture}: {_figures(best)}."
     said = [
         f"{_place(settings, row).capitalize()} {row.uniform:.3f} to {row.score:.3f}, {_figures(row)}."
         for row in _rows(settings, results, model, mixture)
@@ -180,8 +180,8 @@ def _where(settings: Content, results: Results, model: str, mixture: str) -> str
     return " ".join(said)
 
 
-def _largest(settings: Content, results: Results, model: str) -> Row:
-    """The largest difference on the average that counts most."""
+def _best(settings: Content, results: Results, model: str) -> Row:
+    """The mixture with the best difference on the average that counts most."""
     rows = [results.find(model, name, averages(settings)[0]) for name in settings.challengers]
     return max(rows, key=lambda row: row.difference.mean)
 

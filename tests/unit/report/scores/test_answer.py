@@ -71,7 +71,7 @@ def test_a_gain_in_domain_counts_where_nothing_is_told_outside(tmp_path):
 def test_without_a_gain_the_baseline_is_to_be_trained_on(tmp_path, shift, sentence):
     (one,) = answered(Finished(tmp_path, shift=shift))
     assert (one.mixture, one.sentence) == ("uniform", sentence)
-    assert "The largest difference out of domain is that of " in dict(one.facts)["Where"]
+    assert "The best of the others out of domain is " in dict(one.facts)["Where"]
 
 
 def test_weights_drawn_by_chance_are_no_advice(tmp_path):
