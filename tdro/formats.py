@@ -28,6 +28,12 @@ def cut(text: str, length: int = 220) -> str:
     return text if len(text) <= length else text[: length - 3].rstrip() + "..."
 
 
+def quoted(text: str, length: int = 60) -> str:
+    """The beginning of a text in one line, as a sentence quotes it."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= length else f"{line[:length]}...")
+
+
 def count(value: int) -> str:
     """A number with thousands separated: ``1,157,745``."""
     return f"{value:,}"

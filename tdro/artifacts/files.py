@@ -30,6 +30,8 @@ _WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 
 # Rows that a streaming reader decodes at a time.
 _BATCH = 16_384
+# Rows of a batch of a file that was decoded.
+_DECODED = 8192
 
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
@@ -224,6 +226,18 @@ def read_table(path: str | Path, schema: pa.Schema, where: pc.Expression | None 
             f"{path} has a column of another type than expected ({error}). "
             "Delete the file and let the workflow make it again."
         ) from None
+
+
+def decoded(source: Path, schema: pa.Schema, path: Path) -> pa.ipc.RecordBatchFileReader:
+    """Columns of a Parquet file, decoded once into the Arrow file ``path`` and mapped, for who reads them in any order.
+
+    Raises:
+        UserError: as :func:`read_table`.
+    """
+    with pa.ipc.new_file(str(path), schema) as file:
+        for table in read_batches(source, schema, _DECODED):
+            file.write_table(table.combine_chunks())
+    return pa.ipc.open_file(pa.memory_map(str(path)))
 
 
 def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from tdro.checking.looks import Look
 from tdro.data.echoes import nearly
 from tdro.data.nearduplicates import repeats
+from tdro.readers.markupseen import MarkupSeen
 from tdro.text.fingerprints import fingerprints
 from tdro.text.languages import languages
 from tdro.text.relations import said, written
@@ -58,6 +59,14 @@ class Facts:
     def languages(self) -> Counter[str]:
         """How many of the distinct texts are in which language, of those that can be told."""
         return languages([*self.queries, *self.passages])
+
+    @cached_property
+    def markup(self) -> MarkupSeen:
+        """What the distinct texts look like."""
+        seen = MarkupSeen(self.look.name, self.look.entry.source)
+        for text in (*self.queries, *self.passages):
+            seen.look(text)
+        return seen
 
     @cached_property
     def echoes(self) -> tuple[int, int, str]:

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from tdro.checking.facts import Facts
 from tdro.config.data import Data
 from tdro.config.registry import Task
-from tdro.formats import plural
-from tdro.readers.markupseen import MarkupSeen
+from tdro.formats import plural, quoted
 from tdro.text.languages import KNOWN
 from tdro.text.strings import count_words
 
@@ -15,7 +14,6 @@ from tdro.text.strings import count_words
 EMPTY, ECHOES, ALIKE, FOREIGN = 0.01, 0.01, 0.05, 0.2
 # Texts whose language must be known before one is called another's.
 _TOLD = 20
-_SHOWN = 60
 
 
 class Finding(NamedTuple):
@@ -79,10 +77,7 @@ def _of_numbers(facts: Facts, task: Task, batch: int | None) -> Iterator[Finding
 def _of_texts(facts: Facts) -> Iterator[str]:
     """Of the texts by themselves."""
     look = facts.look
-    seen = MarkupSeen(look.name, look.entry.source)
-    for text in (*facts.queries, *facts.passages):
-        seen.look(text)
-    if marked := seen.sentence():
+    if marked := facts.markup.sentence():
         yield marked
     declared = {code.strip() for code in look.entry.language.split(",")}
     told = facts.languages.total()
@@ -111,13 +106,13 @@ def _of_pairs(facts: Facts, data: Data) -> Iterator[str]:
     if same + near >= ECHOES * rows and same + near:
         yield (
             f"{_share(same, rows)} of rows have a positive that says the same as its query, and {_share(near, rows)} "
-            f"one that nearly does, such as {shown(example)}; `data.drop_echoes: {data.drop_echoes}` decides which go"
+            f"one that nearly does, such as {quoted(example)}; `data.drop_echoes: {data.drop_echoes}` decides which go"
         )
     number, twins = facts.near_passages
     if twins and number >= ALIKE * facts.distinct_positives:
         yield (
             f"{_share(number, facts.distinct_positives)} of answers nearly equal another one, such as "
-            f"{shown(twins[0])} and {shown(twins[1])}: one of them may become a hard negative of the other's query; "
+            f"{quoted(twins[0])} and {quoted(twins[1])}: one of them may become a hard negative of the other's query; "
             "keep one of each, or set `mining.select.margin`"
         )
 
@@ -130,12 +125,6 @@ def _of_batches(facts: Facts, task: Task, batch: int | None) -> Iterator[str]:
             f"{batch:,} rows {others:.1f} others have the same answer as a row, on average, and cannot be its negatives"
             "; `in_batch: false` leaves a row its own hard negatives"
         )
-
-
-def shown(text: str) -> str:
-    """The beginning of a text, as a sentence quotes it."""
-    text = " ".join(text.split())
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def _share(number: int, whole: int) -> str:

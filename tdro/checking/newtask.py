@@ -15,12 +15,12 @@ from tdro.checking.looks import look_at
 from tdro.config.complaints import PATTERNS
 from tdro.config.data import Data, Dedup
 from tdro.config.registry import Columns, Registry, Source, Task
-from tdro.config.sections import parse
+from tdro.config.sections import as_name, parse
 from tdro.errors import UserError
 from tdro.readers.fetch import dataset_job, find
 from tdro.readers.hub import data_files
 from tdro.readers.jsonl import is_row
-from tdro.readers.markupseen import MarkupSeen
+from tdro.readers.parts import either
 from tdro.readers.peek import columns_of, first_records, kind_of, kind_of_file
 from tdro.text.strings import count_words
 
@@ -129,7 +129,7 @@ def append(task: NewTask, registry: Path) -> None:
 def _source(data: str, columns: Mapping[str, str], path: str | None) -> dict[str, Any]:
     """The source as the registry has it."""
     there = Path(data).expanduser()
-    if there.is_dir() and any((there / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz")):
+    if either(there, "corpus.jsonl"):
         return {"reader": "beir", "path": data}
     hub = not there.exists() and re.match(PATTERNS["repository"][0], data) is not None
     if not hub:
@@ -200,10 +200,8 @@ def _entry(source: dict[str, Any], language: str, queries: int = 0) -> dict[str,
 
 def _cleaned(source: dict[str, Any], facts: Facts) -> dict[str, Any]:
     """The source, with ``clean`` where texts look like markup."""
-    seen = MarkupSeen(facts.look.name, facts.look.entry.source)
-    for text in (*facts.queries, *facts.passages):
-        seen.look(text)
-    return source | {"clean": seen.kind} if seen.kind else source
+    kind = facts.markup.kind
+    return source | {"clean": kind} if kind else source
 
 
 def _language(facts: Facts) -> str:
@@ -214,7 +212,7 @@ def _language(facts: Facts) -> str:
 def _named(data: str) -> str:
     stem = re.sub(r"(\.gz|\.tar)$", "", Path(data.rstrip("/")).name)
     stem = stem.removesuffix(kind_of_file(Path(stem)) or "").removesuffix(".tar")
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.-") or "task"
+    return as_name(stem) or "task"
 
 
 def notes(task: NewTask) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from tdro.checking.facts import Facts
-from tdro.checking.findings import Finding, shown
+from tdro.checking.findings import Finding
 from tdro.config.registry import Benchmark, Task
 from tdro.data.nearduplicates import closest
+from tdro.formats import quoted
 from tdro.text.fingerprints import fingerprints
 from tdro.text.relations import said
 
@@ -32,7 +33,7 @@ def overlaps(all_facts: Sequence[Facts], distance: int, compared: Sequence[str])
                 yield Finding(
                     task.look.name,
                     f"{len(same):,} of {len(task.passages):,} answers are passages of the benchmark {test.look.name}, "
-                    f"such as {shown(same[0])}; a training on them may know what is asked there (report, leaks)",
+                    f"such as {quoted(same[0])}; a training on them may know what is asked there (report, leaks)",
                 )
 
 
@@ -42,5 +43,5 @@ def _of_queries(task: Facts, test: Facts, near, *, removed: bool) -> Finding:
     return Finding(
         task.look.name,
         f"{len(near):,} of {len(task.queries):,} queries nearly equal one of the benchmark {test.look.name}, such as "
-        f"{shown(task.queries[own])} and {shown(test.queries[other])}; {after}",
+        f"{quoted(task.queries[own])} and {quoted(test.queries[other])}; {after}",
     )

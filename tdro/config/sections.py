@@ -1,5 +1,6 @@
 """What every part of the configuration has in common: validation, and errors that name the key."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
@@ -22,6 +23,11 @@ Reference = Annotated[Text, AfterValidator(no_variable)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Checksum = Annotated[str, StringConstraints(pattern=PATTERNS["checksum"][0])]
+
+
+def as_name(text: str, joint: str = "_") -> str:
+    """A text as a name may be, with ``joint`` for whatever no name has; empty where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", joint, text).strip("_.-")
 
 
 class Unwatched:

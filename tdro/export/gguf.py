@@ -28,6 +28,7 @@ import numpy as np
 from tdro.errors import UserError
 from tdro.export.needs import need
 from tdro.export.texts import Text
+from tdro.models.networks import pooling_of
 from tdro.models.room import length_of
 
 log = logging.getLogger(__name__)
@@ -101,9 +102,7 @@ def _embed(file: str, length: int, texts: list[str]) -> list[list[float]]:
 
 
 def _pooling(model) -> int:
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    mode = next((module.pooling_mode for module in model if isinstance(module, Pooling)), None)
+    mode = getattr(pooling_of(model), "pooling_mode", None)
     if mode not in _POOLINGS:
         known = ", ".join(_POOLINGS)
         raise UserError(f"llama.cpp pools by {known}; this model has {mode or 'no pooling'}; export without GGUF.")

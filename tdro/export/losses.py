@@ -15,6 +15,7 @@ import numpy as np
 from tdro.errors import UserError
 from tdro.export.checks import AT_LEAST, cosine
 from tdro.export.texts import Text
+from tdro.models.networks import pooling_of
 from tdro.report.plain import plain, plain_table
 
 #: By how much the lengths of vectors may differ, as a share.
@@ -152,7 +153,7 @@ def _cause(model, texts: list[Text], served: np.ndarray, cosines: np.ndarray) ->
 
 def _wrong_ways(model, texts: list[Text]) -> Iterator[Wrong]:
     whole = [text.prompt + text.text for text in texts]
-    own = _pooling(model)
+    own = pooling_of(model)
     if any(text.prompt for text in texts):
         yield Wrong(
             "the prompts: it embeds texts without what was sent before them",
@@ -204,7 +205,7 @@ def _embedded(model, way: Wrong) -> np.ndarray:
 @contextmanager
 def _pooled(model, mode: str | None) -> Iterator[None]:
     """The model pools otherwise for a while."""
-    module = _pooling(model) if mode else None
+    module = pooling_of(model) if mode else None
     if module is None:
         yield
         return
@@ -218,12 +219,6 @@ def _pooled(model, mode: str | None) -> Iterator[None]:
 def _shorter(value):
     """A row of tokens without the last; anything else as it is."""
     return value[:, :-1] if getattr(value, "ndim", 0) == 2 and value.shape[1] > 1 else value
-
-
-def _pooling(model):
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    return next((module for module in model if isinstance(module, Pooling)), None)
 
 
 def _ends_with_eos(model) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tdro.artifacts.files import read_batches, table_writer
+from tdro.artifacts.files import decoded, read_batches, table_writer
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, QUERIES
 from tdro.config.mining import Rescore
 from tdro.errors import UserError
@@ -42,7 +42,7 @@ def rescore(
     judge.cuts.told = Progress("scored", "pairs", len(asked) * (settings.depth + 1), estimated=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:
-        texts = _mapped_texts(corpus, Path(folder) / "corpus.arrow")
+        texts = decoded(corpus, CORPUS, Path(folder) / "corpus.arrow").read_all()
         blocks = (
             read_batches(path, schema, QUERIES_AT_ONCE)
             for path, schema in ((candidates, CANDIDATES), (queries, QUERIES))
@@ -93,14 +93,6 @@ class _CrossEncoder:
                 pairs, batch_size=self.settings.batch_size, show_progress_bar=False, activation_fn=self.activation
             )
         return np.asarray(scores, dtype=np.float32)
-
-
-def _mapped_texts(corpus: Path, path: Path) -> pa.Table:
-    """Titles and texts of the corpus as a memory map, since they are read in any order."""
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, CORPUS) as writer:
-        for table in read_batches(corpus, CORPUS, 8192):
-            writer.write_table(table)
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def _rescored(

@@ -17,7 +17,7 @@ from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.errors import UserError
 from tdro.models.eos import append_eos
 from tdro.models.kinds import is_decoder
-from tdro.models.networks import add_adapters, hidden, keep_layers, network_of
+from tdro.models.networks import add_adapters, hidden, keep_layers, network_of, pooling_of
 from tdro.models.positions import check_limits, of_network
 from tdro.models.processes import device, loaded_once, processes
 from tdro.models.sources import base_folder
@@ -171,9 +171,7 @@ def _check_modules(what: str, retriever) -> None:
 
 def _pool_prompts(what: str, retriever, prompts: TaskPrompts) -> None:
     """Let a model that leaves prompts out of its mean take them in: to it, ours are part of the text."""
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    pooling = next((module for module in retriever if isinstance(module, Pooling)), None)
+    pooling = pooling_of(retriever)
     if pooling is not None and not pooling.include_prompt and prompts != TaskPrompts(query="", passage=""):
         log.warning("%s leaves its prompts out of its mean; from now on they are pooled like any text", what)
         pooling.include_prompt = True

@@ -17,6 +17,13 @@ def network_of(model):
     return next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
 
 
+def pooling_of(model):
+    """The module of a retriever that makes one vector of those of the tokens; None for a static embedding."""
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    return next((module for module in model if isinstance(module, Pooling)), None)
+
+
 def hidden(network) -> Tensor:
     """What a network makes of a token, without flash attention, which has no kernels for a CPU."""
     before = network.config._attn_implementation

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tdro.config.registry import Source
+from tdro.formats import quoted
 from tdro.readers.base import Item, Passage, Row
 from tdro.text.markup import Kind, kind_of
 
@@ -17,7 +18,6 @@ Through = TypeVar("Through", bound=Item)
 LOOKED_AT, MANY = 5000, 0.05
 # Fewer are no share of anything.
 _FEWEST = 3
-_SHOWN = 60
 
 
 class MarkupSeen:
@@ -78,9 +78,7 @@ class MarkupSeen:
 
 def _sentence(kind: Kind, share: float, texts: int, example: str) -> str:
     named = {"html": "HTML", "markdown": "Markdown"}[kind]
-    shown = " ".join(example.split())
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     return (
-        f"{share:.0%} of the first {texts:,} texts look like {named}, such as {shown!r}; `clean: {kind}` of the source "
-        "takes the signs away, `clean: none` says that they are meant"
+        f"{share:.0%} of the first {texts:,} texts look like {named}, such as {quoted(example)}; `clean: {kind}` of "
+        "the source takes the signs away, `clean: none` says that they are meant"
     )

@@ -5,13 +5,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from tdro.config.sections import as_name
+from tdro.readers.parts import either
 from tdro.readers.peek import kind_of_file
 
 # `train-00000-of-00003`, `part.12`, `rows_7`: the number of a part.
 _PART = re.compile(r"[-_.]?\d+(-of-\d+)?$")
 # Last words of names of what is evaluated or chosen on, not trained on.
 _SPLITS = {"test": "test", "eval": "test", "dev": "dev", "valid": "dev", "validation": "dev"}
-_CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 
 
 class Found(NamedTuple):
@@ -63,24 +64,19 @@ def _found(path: str, folder: Path, stem: str) -> Found:
     # `train.jsonl` and `data/faq/train.jsonl` are called as their folder is.
     plain = stem if last != "train" else stem[: -len("train")].rstrip("-_.") or folder.name
     name = f"{folder.name}-{stem}" if stem.lower() in _SPLITS else plain
-    return Found(path, _clean(name), _SPLITS.get(last, "train"))
+    return Found(path, as_name(name) or "data", _SPLITS.get(last, "train"))
 
 
 def _beir(folder: Path) -> Found:
-    trained = any((folder / "qrels" / name).is_file() for name in ("train.tsv", "train.tsv.gz"))
-    return Found(str(folder), _clean(folder.name), "train" if trained else "test")
+    trained = either(folder / "qrels", "train.tsv") is not None
+    return Found(str(folder), as_name(folder.name) or "data", "train" if trained else "test")
 
 
 def is_beir(folder: Path) -> bool:
     """Whether a folder has a corpus of BEIR's layout."""
-    return any((folder / name).is_file() for name in _CORPUS)
+    return either(folder, "corpus.jsonl") is not None
 
 
 def _stem(path: Path) -> str:
     name = path.name.removesuffix(".gz")
     return name.removesuffix(Path(name).suffix)
-
-
-def _clean(name: str) -> str:
-    """The name with what no name may have replaced."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-") or "data"

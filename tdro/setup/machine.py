@@ -25,7 +25,6 @@ from tdro.setup.findings import Finding, too_much
 
 #: Python that the project asks for, and the newest that it was run with.
 OLDEST, KNOWN = (3, 11), (3, 11)
-_ASK_TORCH = "import torch as t; print(t.__version__, t.version.cuda or t.version.hip, t.cuda.device_count())"
 _FAISS = ("faiss-cpu", "faiss-gpu-cu12", "faiss-gpu")
 _GB = 1e9
 # Processes that make batches hand them over in shared memory; files of datasets, shards and sockets are open at once.

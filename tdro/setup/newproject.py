@@ -10,7 +10,7 @@ from tdro.artifacts import strictyaml
 from tdro.artifacts.files import replacing
 from tdro.config.registry import Registry
 from tdro.config.schema import Config
-from tdro.config.sections import parse
+from tdro.config.sections import as_name, parse
 from tdro.errors import UserError
 from tdro.setup.proposal import Proposal, Proposed
 
@@ -108,7 +108,7 @@ def _config(proposal: Proposal, base: str) -> str:
     tasks = proposal.of("train")
     rows = sum(one.rows - one.entry["held_out"] - one.entry["dev"] for one in tasks)
     steps = min(_MOST, max(_FEWEST, _PASSES * rows // _BATCH))
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", base.rstrip("/").rpartition("/")[2]).strip("-_.") or "base"
+    name = as_name(base.rstrip("/").rpartition("/")[2], "-") or "base"
     mixtures = ["uniform", *(["curr"] if len(tasks) > 1 else []), *(["top70"] if len(tasks) > 3 else [])]
     length = 256 if max(one.words for one in proposal.datasets) > 100 else 128
     tested = ", ".join(["in_domain", *(one.name for one in proposal.of("test"))])

@@ -22,6 +22,7 @@ from tdro.config.registry import QUERY
 from tdro.config.soups import Method
 from tdro.formats import METRIC_NAMES, count, listed, weight
 from tdro.mixtures.weights import Weights
+from tdro.models.networks import pooling_of
 from tdro.models.room import length_of
 from tdro.readers.fetch import PREFIX, is_local
 from tdro.training.batches import Texts
@@ -177,9 +178,7 @@ _POOLINGS = {
 
 
 def _pooling(retriever) -> str:
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    mode = next((module.pooling_mode for module in retriever if isinstance(module, Pooling)), None)
+    mode = getattr(pooling_of(retriever), "pooling_mode", None)
     if mode is None:
         return "Each token has one vector, wherever it stands; that of a text is their mean (a static embedding)."
     return f"{_POOLINGS.get(mode, 'The vector is made of those of the tokens')} (pooling `{mode}`)."

@@ -6,11 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tdro.artifacts.files import read_batches
+from tdro.artifacts.files import decoded
 from tdro.errors import UserError
-
-# Rows decoded at a time.
-_ROWS = 8192
 
 
 class Stored:
@@ -24,11 +21,7 @@ class Stored:
 
     def __init__(self, source: Path, schema: pa.Schema, folder: Path) -> None:
         self._source = source
-        path = folder / f"{source.stem}.arrow"
-        with pa.ipc.new_file(str(path), schema) as file:
-            for table in read_batches(source, schema, _ROWS):
-                file.write_table(table.combine_chunks())
-        mapped = pa.ipc.open_file(pa.memory_map(str(path)))
+        mapped = decoded(source, schema, folder / f"{source.stem}.arrow")
         self._batches = [mapped.get_batch(number) for number in range(mapped.num_record_batches)]
         self._starts = np.cumsum([0, *map(len, self._batches)])
 

@@ -6,14 +6,16 @@ queries that are shown have a large difference both over the seeds and with the 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from tdro.artifacts.files import column_names, read_rows
 from tdro.artifacts.layout import IN_DOMAIN, Layout
-from tdro.artifacts.schemas import CORPUS, SAMPLED_CORPUS
+from tdro.artifacts.schemas import CORPUS
 from tdro.config.commands import BASELINE, Content
+from tdro.data.corpora import whole_rows
 from tdro.errors import UserError
 from tdro.formats import METRIC_NAMES, cut
 from tdro.report.scores.queries import ALL_SEEDS, Name, Pair, Retriever, Scores
@@ -177,7 +179,8 @@ def _texts(settings: Content, layout: Layout, pair: Pair, base: Scores, here: Sc
     columns = [name for name in ("query_id", "query", "positives", "answers") if name in column_names(asked)]
     table = pl.read_parquet(asked, columns=columns).filter(pl.col("query_id").is_in(ids))
     by_answers = "answers" in columns and table["answers"].null_count() < len(table)
-    whole = _whole_rows(corpus)
+    sample = whole_rows(Path(corpus))
+    whole = None if sample is None else {row: place for place, row in enumerate(sample.tolist())}
     if missing := set(ids) - set(table["query_id"]):
         raise UserError(
             f"{asked} has no query {min(missing)!r}, which scores of {pair[1]} name: they are of other data. Delete "
@@ -208,14 +211,6 @@ def _files(settings: Content, layout: Layout, pair: Pair) -> tuple[str, str]:
         return layout.held_out(dataset, "corpus.parquet"), layout.held_out(dataset, "queries.parquet")
     corpus = settings.corpora.get(dataset, dataset)
     return layout.benchmark(corpus, "corpus.parquet"), layout.benchmark(dataset, "queries.parquet")
-
-
-def _whole_rows(corpus: str) -> dict[int, int] | None:
-    """Of a sampled corpus the row of each passage by that in the whole one; None of a whole corpus."""
-    name = SAMPLED_CORPUS.names[-1]
-    if name not in column_names(corpus):
-        return None
-    return {whole: row for row, whole in enumerate(pl.read_parquet(corpus, columns=[name])[name].to_list())}
 
 
 def _example(pair: Pair, place: int, base: Scores, here: Scores, texts: _Texts) -> Example:

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
-from tdro.artifacts.files import column_names, read_rows
+from tdro.artifacts.files import count_rows, read_rows
 from tdro.artifacts.layout import Layout, whole
-from tdro.artifacts.schemas import CORPUS, QUERIES, SAMPLED_CORPUS
+from tdro.artifacts.schemas import CORPUS, QUERIES
+from tdro.data.corpora import whole_rows
 from tdro.text.strings import passage_text
 
-_WHOLE_ROW = SAMPLED_CORPUS.names[-1]
 _CORPUS, _QUERIES = "corpus.parquet", "queries.parquet"
 
 
@@ -36,7 +35,7 @@ class Data:
 
     def searched(self, rows: Iterable[int]) -> dict[int, str]:
         """Texts of passages by their rows in the very file, whole or sampled."""
-        rows = [row for row in rows if self.corpus and 0 <= row < pq.read_metadata(self.corpus).num_rows]
+        rows = [row for row in rows if self.corpus and 0 <= row < count_rows(self.corpus)]
         return {row: _text(one) for row, one in read_rows(self.corpus, CORPUS, rows).items()} if rows else {}
 
     def asked(self, query_id: str) -> dict | None:
@@ -55,7 +54,7 @@ class Data:
         return {row: one["positives"] for row, one in self._rows(rows).items()}
 
     def _rows(self, rows: Iterable[int]) -> dict[int, dict]:
-        there = pq.read_metadata(self.queries).num_rows if self.queries else 0
+        there = count_rows(self.queries) if self.queries else 0
         rows = [row for row in set(rows) if 0 <= row < there]
         return read_rows(self.queries, QUERIES, rows) if rows else {}
 
@@ -64,10 +63,9 @@ class Data:
         rows = list(rows)
         if not self.corpus or not rows:
             return {}
-        if _WHOLE_ROW not in column_names(self.corpus):
-            there = pq.read_metadata(self.corpus).num_rows
+        if (kept := whole_rows(self.corpus)) is None:
+            there = count_rows(self.corpus)
             return {row: row for row in rows if 0 <= row < there}
-        kept = pq.read_table(self.corpus, columns=[_WHOLE_ROW])[_WHOLE_ROW].to_numpy()
         places = np.searchsorted(kept, rows)
         found = zip(rows, places.tolist(), strict=True)
         return {row: place for row, place in found if place < len(kept) and kept[place] == row}

@@ -16,7 +16,7 @@ from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import TRAJECTORY
 from tdro.config.commands import Content
 from tdro.errors import UserError
-from tdro.formats import weight
+from tdro.formats import loss, weight
 from tdro.report.figures import HUES, INK, MUTED, STYLES, figure, look, shortened
 
 # Points of a panel's line at most.
@@ -94,14 +94,10 @@ def _numbers(trajectory: pl.DataFrame) -> tuple[list[str], list[tuple[str, list[
     ]
     headings = [f"{said}, {end}" for said in columns.values() for end in ("first", "last")]
     rows = [
-        (task, [weight(weights[task]), *(_number(end[task][column]) for column in columns for end in means)])
+        (task, [weight(weights[task]), *(loss(end[task][column]) for column in columns for end in means)])
         for task in _heaviest_first(trajectory)
     ]
     return ["last weight", *headings], rows
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _weights(trajectory: pl.DataFrame, name: str) -> Markup:
