@@ -107,5 +107,13 @@ def _registry(values: Mapping[str, Any], root: Path) -> Registry | None:
         return None
     file = registry_file(name, root)
     if not file.exists():
-        raise UserError(f"config: `registry`: nothing lies at {name}{path_hint(name)}; name the file of datasets.")
+        raise UserError(
+            f"config: `registry`: nothing lies at {name}{path_hint(name)}, seen from {_seen_from(root)}; "
+            "name the file of datasets, or go to the folder that its path begins at."
+        )
     return load(file, Registry)
+
+
+def _seen_from(root: Path) -> str:
+    """The folders that a path of the configuration may begin at."""
+    return " or ".join(dict.fromkeys(str(folder.resolve()) for folder in (Path(), root)))
