@@ -3,8 +3,9 @@
     parts = [(0.5, resample(differences_nq, ...)), (0.5, resample(differences_fiqa, ...))]
     combine(parts, confidence=0.95, seeds=[[0.02], [0.05], [0.03]])    # one Difference a metric: mean, interval, p
 
-Every statistic is a weighted sum of means over datasets, and datasets are resampled apart from each
-other; so each dataset is resampled once, and any average over datasets is put together from that.
+Every statistic is a weighted sum of means over datasets. Datasets are resampled apart from each other, and alike
+where their queries are the same, by the seeds of the draws; so each dataset is resampled once, and any average over
+datasets is put together from that.
 
 A difference scatters for two reasons: other queries, and other training seeds. There are hundreds of
 queries, which are resampled. There are two to five seeds, and resampling so few is known to give too
@@ -69,7 +70,8 @@ def resample(differences: np.ndarray, *, samples: int, seed: int | Sequence[int]
         differences: Scores of one retriever minus those of the other on the same queries, shape
             (queries, metrics). With several training seeds, each query's mean over the seeds.
         samples: Number of bootstrap samples, and of assignments of signs.
-        seed: Decides the draws; datasets need different ones.
+        seed: Decides the draws. Datasets of the same queries, in the same order, need the same one, so that what they
+            have in common counts; all others need different ones.
 
     Raises:
         ValueError: for differences that are no finite matrix with a row.
@@ -116,7 +118,7 @@ def combine(
     Example:
         >>> part = resample(np.array([[0.25], [0.5], [0.25], [0.0]]), samples=1000, seed=0)
         >>> combine([(1.0, part)], confidence=0.95)
-        [Difference(mean=0.25, low=0.0625, high=0.4375, p=0.26573426573426573, effect=1.224744871391589)]
+        [Difference(mean=0.25, low=0.0625, high=0.4375, p=0.24275724275724275, effect=1.224744871391589)]
     """
     if not parts:
         raise ValueError("no dataset to compare on")
@@ -200,12 +202,14 @@ def _resampled_means(values: np.ndarray, samples: int, random: np.random.Generat
 
 
 def _flipped_means(values: np.ndarray, samples: int, random: np.random.Generator) -> np.ndarray:
-    """Means of the rows of ``values`` under ``samples`` random assignments of signs, shape (samples, metrics)."""
-    moved = values[np.any(values != 0, axis=1)]  # the others have no sign
-    means = np.zeros((samples, values.shape[1]))
-    for start, stop in _blocks(samples, max(1, moved.size)):
-        signs = random.integers(0, 2, (stop - start, len(moved)), dtype=np.int8) * 2.0 - 1
-        means[start:stop] = signs @ moved / len(values)
+    """Means of the rows of ``values`` under ``samples`` random assignments of signs, shape (samples, metrics).
+
+    A row has a sign whether or not it is zero, so that datasets of the same queries have the same signs.
+    """
+    means = np.empty((samples, values.shape[1]))
+    for start, stop in _blocks(samples, values.size):
+        signs = random.integers(0, 2, (stop - start, len(values)), dtype=np.int8) * 2.0 - 1
+        means[start:stop] = signs @ values / len(values)
     return means
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tdro.artifacts.layout import Layout
+from tdro.forecast import telling
 from tdro.forecast.evaluating import Scoring
 from tdro.forecast.machine import Machine, this_machine
 from tdro.forecast.rates import Asked, Rates, device, probed, rates
@@ -90,6 +91,8 @@ def of_jobs(
     all_works = works.all(study=study)
     speeds, said = _speeds(all_works, asked, machine)
     lines = [_line(work, speeds[work.model, work.cpu], gpus) for work in all_works if work.jobs]
+    if study:
+        said += telling.least(jobs, sizes)
     where = f"{asked.device or machine} ({gpus} GPUs a training)" if gpus else asked.device or str(machine)
     said += [*_too_large(all_works, asked, machine), *_longest(works, speeds, gpus)]
     return Forecast(where, lines, [*_known(sizes), *dict.fromkeys(works.readers.said), *said])

@@ -41,7 +41,7 @@ PROVED_BY = {
     "export/test_graphs.py": "export/needs",
     "forecast/test_forecast.py": """
         cli/forecast forecast/choosing forecast/evaluating forecast/learning forecast/readers forecast/table
-        forecast/work forecast/works pipeline/threads
+        forecast/telling forecast/work forecast/works pipeline/threads
     """,
     "forecast/test_rates.py": "forecast/machine",
     "forecast/test_sizes.py": "forecast/tokens",

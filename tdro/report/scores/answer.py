@@ -14,7 +14,7 @@ from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config import mixturenames
 from tdro.config.commands import BASELINE, Content
 from tdro.formats import METRIC_NAMES, listed, plural, probability, signed, trainings
-from tdro.report.scores.comparison import bounds
+from tdro.report.scores.comparison import ONE_SEED, bounds
 from tdro.report.scores.controls import Controlled
 from tdro.report.scores.gains import HEADINGS, Gain
 from tdro.report.scores.previews import marked
@@ -126,13 +126,14 @@ def _sentence(settings: Content, results: Results, model: str, chosen: Row | Non
     gain = f"{chosen.mixture} is better than {BASELINE} {by}" + (
         f", for {trainings(cost)} in place of {base}" if cost else ""
     )
+    warned = f" {ONE_SEED}" if len(settings.seeds) == 1 else ""
     lost = [row for row in rows if row.verdict == "loss"]
     if lost:
         return (
             f"{gain}, and worse {_place(settings, lost[0])} by {_figures(lost[0])}: train on {chosen.mixture} only "
-            "where the first counts more."
+            f"where the first counts more.{warned}"
         )
-    return f"{gain}: train on {chosen.mixture}."
+    return f"{gain}: train on {chosen.mixture}.{warned}"
 
 
 def _nothing(settings: Content, results: Results, model: str) -> str:

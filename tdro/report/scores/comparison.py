@@ -13,6 +13,9 @@ from tdro.evaluation.statistics import Difference, Resamples, combine, holm, res
 from tdro.report.scores.queries import ALL_SEEDS, Runs, Scores
 from tdro.report.scores.subjects import Subject
 
+#: What stands beside every verdict of one training each.
+ONE_SEED = "One seed: this holds for the two models that were trained, and another training may turn it round."
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -38,14 +41,14 @@ def compare(
     """The difference of every subject; with several seeds, their spread is part of that of all seeds.
 
     A query's difference is its mean over the seeds, each against the baseline of the same seed. A retriever that
-    nothing was trained for is the baseline of every seed.
+    nothing was trained for is the baseline of every seed. Datasets of the same queries are drawn alike.
     """
     report = settings.report
     resamples = {
         pair: resample(
             scores.values - base[seed][pair].values,
             samples=report.bootstrap_samples,
-            seed=[report.seed, zlib.crc32("/".join(pair).encode())],
+            seed=[report.seed, _questions(scores)],
         )
         for pair, scores in here[seed].items()
     }
@@ -57,6 +60,15 @@ def compare(
         seeds = [[subject.score(one) - subject.score(other)] for one, other in pairs]
         found += combine(parts, confidence=report.confidence, seeds=seeds or None)
     return found
+
+
+def _questions(scores: Scores) -> int:
+    """A number of the queries: the same for the same queries, whose differences are not independent.
+
+    The languages of MKQA ask the same questions. Drawn apart, what they have in common would not count. Queries that
+    have the same identifiers by chance alone lose nothing: of independent differences, either way is valid.
+    """
+    return zlib.crc32("\n".join(scores.queries).encode())
 
 
 def _column(part: Resamples, scores: Scores, subject: Subject) -> Resamples:

@@ -6,7 +6,7 @@ as much on whichever tasks, which task has which weight is worth nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from tdro.formats import plural
 from tdro.report.scores.comparison import Judged, compare, judge
 from tdro.report.scores.gains import HEADINGS, averages
 from tdro.report.scores.previews import marked
-from tdro.report.scores.queries import ALL_SEEDS, Name, Retriever, Runs, Scored, Scores, over_seeds
+from tdro.report.scores.queries import ALL_SEEDS, Name, Retriever, Runs, Scored, over_seeds
 from tdro.report.scores.rows import Results
 from tdro.report.scores.subjects import Subject
 
@@ -119,7 +119,7 @@ def pool(several: Sequence[Runs]) -> Runs:
 
 def _mean(several: Sequence[Scored]) -> Scored:
     return {
-        pair: Scores(scores.metrics, np.mean([scored[pair].values for scored in several], axis=0))
+        pair: replace(scores, values=np.mean([scored[pair].values for scored in several], axis=0), first=None)
         for pair, scores in several[0].items()
     }
 

@@ -37,14 +37,14 @@ class Scores:
     Attributes:
         metrics: Their names.
         values: Shape (queries, metrics), by query.
-        queries: Identifiers of the queries; none of scores that are a mean of several.
+        queries: Identifiers of the queries, in the same order.
         first: Rows of the passages that each query found first, shape (queries, 3), -1 where there is none; None of a
             mean, and where an evaluation of before has not left them.
     """
 
     metrics: tuple[str, ...]
     values: np.ndarray
-    queries: Sequence[str] = ()
+    queries: Sequence[str]
     first: np.ndarray | None = None
 
     def mean(self, metric: str) -> float:
@@ -112,10 +112,8 @@ def over_seeds(runs: Runs) -> Runs:
     if ALL_SEEDS in runs:
         return runs
     first, *others = runs.values()
-    mean = {
-        pair: Scores(scores.metrics, np.mean([scores.values, *(run[pair].values for run in others)], axis=0))
-        for pair, scores in first.items()
-    }
+    values = {pair: [scores.values, *(run[pair].values for run in others)] for pair, scores in first.items()}
+    mean = {pair: replace(first[pair], values=np.mean(found, axis=0), first=None) for pair, found in values.items()}
     return {ALL_SEEDS: mean if others else first, **runs}
 
 
@@ -157,13 +155,12 @@ def _read_run(
             files = evaluation_files(folder, job)
             stated = read_json(files.scores).get("datasets", {})
             for dataset, frame in _by_dataset(files.query_scores, members, sizes).items():
-                for size, scored in found.items():
-                    scored[benchmark, dataset] = _scores(files, frame, size, stated.get(dataset, {}))
                 queries = frame["query_id"].to_list()
                 of_all = expected.setdefault((benchmark, dataset), queries)
                 _require_same(files.query_scores, dataset, queries, of_all)
-                whole = found[None][benchmark, dataset]
-                found[None][benchmark, dataset] = replace(whole, queries=of_all, first=_first(frame))
+                for size, scored in found.items():
+                    values = _values(files, frame, size, stated.get(dataset, {}))
+                    scored[benchmark, dataset] = Scores(*values, of_all, None if size else _first(frame))
     return found
 
 
@@ -182,8 +179,10 @@ def _by_dataset(path: str, datasets: list[str], sizes: Sequence[int]) -> dict[st
     return {dataset: parts[dataset] for dataset in datasets}
 
 
-def _scores(files: EvaluationFiles, frame: pl.DataFrame, size: int | None, stated: dict) -> Scores:
-    """The scores of one dataset; its JSON must state what its queries say."""
+def _values(
+    files: EvaluationFiles, frame: pl.DataFrame, size: int | None, stated: dict
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Metrics and scores of one dataset; its JSON must state what its queries say."""
     by_answer = frame[ANSWER_METRICS[0]].null_count() < len(frame)
     metrics = ANSWER_METRICS if by_answer else RELEVANCE_METRICS
     columns = [at_dimension(metric, size) if size else metric for metric in metrics]
@@ -200,7 +199,7 @@ def _scores(files: EvaluationFiles, frame: pl.DataFrame, size: int | None, state
                 f"{files.scores} states {column} {value} of {frame['dataset'][0]!r}, but the scores of its queries "
                 f"average {mean:.4f}: the two files are of different runs. Delete both and evaluate again."
             )
-    return Scores(metrics, values)
+    return metrics, values
 
 
 def _first(frame: pl.DataFrame) -> np.ndarray | None:

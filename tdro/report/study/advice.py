@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tdro.config import mixturenames
 from tdro.config.commands import BASELINE
 from tdro.formats import listed, plural, signed, trainings
-from tdro.report.scores.comparison import Judged, bounds
+from tdro.report.scores.comparison import ONE_SEED, Judged, bounds
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ def sentence(candidates: Sequence[Candidate], seeds: int, queries: int) -> str:
     over = f"{plural(seeds, 'seed')}, {plural(queries, 'query', 'queries')}"
     if not candidates:
         return f"Only {BASELINE} was trained: there is nothing to choose."
+    warned = f" {ONE_SEED}" if seeds == 1 and any(one.judged.verdict != "unclear" for one in candidates) else ""
+    return _sentence(candidates, over) + warned
+
+
+def _sentence(candidates: Sequence[Candidate], over: str) -> str:
+    """The same, of some candidates, without what one seed leaves open."""
     if chosen := choose(candidates):
         difference, others = chosen.judged.difference, _moved([one for one in candidates if one is not chosen])
         return (

@@ -47,7 +47,7 @@ def _scored(settings: RecommendJob, path: str | Path, expected: dict[Pair, list[
                 "comparison needs the same ones. Delete both and let the workflow measure again."
             )
         values = part.select("reciprocal_rank", -pl.col("loss")).to_numpy()
-        found[pair] = Scores(METRICS, np.ascontiguousarray(values))
+        found[pair] = Scores(METRICS, np.ascontiguousarray(values), list(map(str, queries)))
     return found
 
 

@@ -12,6 +12,7 @@ from toyjobs import ROOT, read_in
 from tdro.artifacts.layout import Layout
 from tdro.cli.main import main
 from tdro.evaluation.dev_pool import HARD, POOL
+from tdro.evaluation.power import Design, least_gain
 from tdro.forecast import cost, models
 from tdro.forecast.choosing import OWN, SHARED
 from tdro.forecast.forecast import of_jobs, scoring_jobs
@@ -160,6 +161,19 @@ def test_dev_queries_are_read_with_their_candidates(tmp_path, monkeypatch, made)
     tokens = 3 * (20 * 16 + 415 * 32) + 1000 * 16 + 500 * 32
     assert found["dev_scores"].tokens == pytest.approx(6 * tokens, rel=0.08)
     assert "dev_scores" not in by_rule(forecast(made))
+
+
+def test_a_study_says_what_gain_it_can_tell(tmp_path, monkeypatch, made):
+    """Each of three tasks is a sixth of the mean over dev, the benchmark half of it."""
+    as_sure = 1 / (3 * (1 / 6) ** 2 / 20 + (1 / 2) ** 2 / 1000)
+    (said,) = (
+        one
+        for one in forecast(read_in(tmp_path, monkeypatch, STUDY, WITH_DEV), study=True).said
+        if one.startswith("what it can tell")
+    )
+    assert f"a gain of {least_gain(Design(as_sure, seeds=2, comparisons=2)):.3f} in reciprocal rank on dev" in said
+    assert "(1,060 queries, 2 seeds, 2 mixtures, " in said
+    assert not [one for one in forecast(made).said if "can tell" in one]
 
 
 def test_operations_and_times_are_those_of_arithmetic(made):

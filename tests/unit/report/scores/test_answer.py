@@ -34,7 +34,7 @@ def test_the_best_mixture_is_named_with_place_interval_and_cost(tmp_path):
         f"top50 is better than uniform out of domain by {row.difference.mean:+.3f} nDCG@10 ["
     )
     assert " and in domain by +" in one.sentence
-    assert one.sentence.endswith(", for 3.1 trainings in place of 1: train on top50.")
+    assert ", for 3.1 trainings in place of 1: train on top50. One seed: " in one.sentence
     assert dict(one.facts)["At what cost"].startswith("3.1 trainings")
     assert "Of 2 benchmarks 2 gain (nfcorpus and scifact)" in dict(one.facts)["Where"]
 
@@ -45,7 +45,7 @@ def test_a_gain_that_is_paid_for_elsewhere_is_not_simply_advised(tmp_path):
     (one,) = answered(tree)
     assert one.mixture == "curr"
     assert "better than uniform out of domain" in one.sentence and "and worse in domain by -" in one.sentence
-    assert one.sentence.endswith("train on curr only where the first counts more.")
+    assert "train on curr only where the first counts more. One seed: " in one.sentence
 
 
 def test_a_mixture_without_a_loss_goes_before_a_larger_gain_with_one(tmp_path):
@@ -104,6 +104,7 @@ def test_what_to_take_is_named_from_the_projects_folder(tmp_path):
     found = answered(tree)
     assert [one.model_folder for one in found] == ["results/tiny/seed1/curr/model", "results/large/seed1/curr/model"]
     assert {one.weights for one in found} == {"results/tiny/seed1/weights/curr.json"}
+    assert not any("One seed" in one.sentence for one in found)
     report = tree.report()
     assert "results/packages/large.seed1.curr.tar.gz packs both" in report.text
     assert "do not choose one by its scores here" in report.text

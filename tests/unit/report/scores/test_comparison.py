@@ -3,9 +3,9 @@ import pytest
 import scipy.stats
 from finished import BENCHMARKS, Finished, content
 
-from tdro.artifacts.schemas import RELEVANCE_METRICS
+from tdro.report.scores.comparison import compare
 from tdro.report.scores.queries import Scores, over_seeds
-from tdro.report.scores.rows import rows_of_model
+from tdro.report.scores.subjects import subjects
 
 
 def of_queries(tree, seed=1):
@@ -94,27 +94,31 @@ def test_a_gain_that_all_seeds_share_is_one(tmp_path):
     assert {row.verdict for row in rows} == {"gain"}
 
 
-def test_if_nothing_changed_a_gain_is_called_in_at_most_the_promised_share_of_reports():
-    """Simulated reports of mixtures that are alike: each training and each query moves by chance of its own.
+def named(number):
+    """Identifiers of so many queries."""
+    return [f"q{n}" for n in range(number)]
 
-    Chance of a training is drawn anew for every mixture, seed and benchmark, hence so are the differences.
-    """
-    random, reports = np.random.default_rng(5), 150
-    settings = content(
-        seeds=[1, 2],
-        mixtures=["uniform", "curr", "mean", "ema"],
-        benchmarks={"x": ["x"], "y": ["y"]},
-        report={"bootstrap_samples": 400, "confidence": 0.8},
-    )
 
-    def training(queries):
-        chance = {name: random.normal(0, 0.02) + random.normal(0, 0.1, (40, 3)) for name in queries}
-        return {(name, name): Scores(RELEVANCE_METRICS, queries[name] + chance[name]) for name in queries}
+def test_languages_that_ask_the_same_questions_count_once():
+    """What a question gains in Arabic it gains in Thai: twice the questions would be none the more sure."""
+    random, pairs = np.random.default_rng(8), [("mkqa", "ar"), ("mkqa", "th")]
+    settings = content(mixtures=["uniform", "curr"], benchmarks={"mkqa": ["ar", "th"]})
+    gained = random.choice([-1.0, 0.0, 1.0], (80, 1), p=[0.1, 0.7, 0.2])
+    some = gained * (random.random((80, 1)) < 0.5)
+    halves = dict(zip(pairs, (some, gained - some), strict=True))  # what one language gains, the other does not
+    base = over_seeds({1: {pair: Scores(("acc_at_100",), np.zeros((80, 1)), named(80)) for pair in pairs}})
 
-    called = 0
-    for _ in range(reports):
-        queries = {name: random.normal(0.5, 0.2, (40, 1)) for name in ("x", "y")}
-        runs = {m: over_seeds({seed: training(queries) for seed in settings.seeds}) for m in settings.mixtures}
-        rows = rows_of_model(settings, "tiny", runs)
-        called += any(row.verdict in ("gain", "loss") for row in rows if row.metric == "ndcg_at_10")
-    assert called / reports < 0.2 + 3 * np.sqrt(0.2 * 0.8 / reports)
+    def compared(values, ids):
+        here = {pair: Scores(("acc_at_100",), values[pair], ids[pair]) for pair in pairs}
+        about = subjects(settings, here)
+        found = compare(settings, about, over_seeds({1: here}), base)
+        return {subject.dataset: one for subject, one in zip(about, found, strict=True)}
+
+    same = dict.fromkeys(pairs, named(80))
+    whole = compared(dict.fromkeys(pairs, gained), same)
+    assert vars(whole["(mean)"]) == pytest.approx(vars(whole["ar"]))
+    # Twice the mean of the halves is the whole, whichever queries each of them moves.
+    parts = compared(halves, same)["(mean)"]
+    assert [2 * parts.low, 2 * parts.high, parts.p] == pytest.approx([whole["ar"].low, whole["ar"].high, whole["ar"].p])
+    others = compared(dict.fromkeys(pairs, gained), {pairs[0]: named(80), pairs[1]: named(160)[80:]})["(mean)"]
+    assert others.high - others.low < 0.8 * (whole["ar"].high - whole["ar"].low)

@@ -55,3 +55,5 @@ def test_what_is_recommended(candidates, chosen, said):
     assert (found := choose(candidates)) is None or found.mixture == chosen
     assert (found is None) == (chosen is None)
     assert sentence(candidates, 5, 480) == said
+    told = any(one.judged.verdict != "unclear" for one in candidates)
+    assert sentence(candidates, 1, 480).endswith("another training may turn it round.") == told
