@@ -32,9 +32,9 @@ class Spread:
     both: float
 
 
-#: A difference in nDCG@10 or in reciprocal rank where nobody has measured it: an assumption, of the size that simulated
-#: rankings of benchmarks/level.py have.
-ASSUMED = Spread(query=0.10, training=0.015, both=0.18)
+#: Of a difference in nDCG@10 or in reciprocal rank, such as gives the intervals of `curr` in docs/results.md: 0.005
+#: between trainings, 0.05 between queries over eight seeds. How much of the latter is the query's alone is assumed.
+TYPICAL = Spread(query=0.04, training=0.005, both=0.10)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Design:
     seeds: int
     comparisons: int = 1
     confidence: float = 0.95
-    spread: Spread = ASSUMED
+    spread: Spread = TYPICAL
 
 
 def power(gain: float, design: Design) -> float:

@@ -220,3 +220,17 @@ def test_two_processes_compute_the_same_reference_losses_as_one(alone, together)
     found = [read_table(f / "reference.parquet", REFERENCE)["loss"].to_numpy() for f in (alone, together[0])]
     np.testing.assert_allclose(*found, atol=1e-5)
     assert not (together[0] / "blocks").exists()
+
+
+@pytest.mark.thorough
+def test_four_processes_do_what_one_does(alone, bases, project):
+    folder, _ = run(4, bases, project, ["whole"])
+    torch.testing.assert_close(parameters(folder / "whole/model"), parameters(alone / "whole/model"), atol=1e-5, rtol=0)
+    for accumulation in (1, 2):
+        one, four = (
+            read_table(at / f"tdro{accumulation}/trajectory.parquet", TRAJECTORY).to_pandas() for at in (alone, folder)
+        )
+        assert one[["step", "task", "rows"]].equals(four[["step", "task", "rows"]])
+        np.testing.assert_allclose(one["weight"], four["weight"], atol=1e-5)
+    found = [read_table(at / "reference.parquet", REFERENCE)["loss"].to_numpy() for at in (alone, folder)]
+    np.testing.assert_allclose(*found, atol=1e-5)
