@@ -20,7 +20,7 @@ def main() -> None:
             axes.loglog(queries, found, label=f"{seeds} seeds" if seeds > 1 else "1 seed: two models")
         axes.set(title=f"{mixtures} mixtures compared" if mixtures > 1 else "one mixture compared", xlabel="queries")
         axes.set_xticks(ticks := (100, 300, 1000, 3000), map(str, ticks))
-        axes.set_yticks(ticks := (0.01, 0.02, 0.05, 0.1, 0.2), map(str, ticks))
+        axes.set_yticks(ticks := (0.005, 0.01, 0.02, 0.05, 0.1), map(str, ticks))
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("gain found in 8 of 10 cases")

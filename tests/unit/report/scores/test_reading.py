@@ -42,4 +42,4 @@ def test_too_few_resamples_for_the_number_of_comparisons_are_pointed_out(tmp_pat
 
 def test_few_queries_are_named(tmp_path):
     text = Finished(tmp_path, queries=12).report().text
-    assert "Fewer than 30 queries" in text and "scifact (12)" in text
+    assert "Fewer than 60 queries" in text and "scifact (12)" in text
