@@ -253,6 +253,6 @@ def _about_few_queries(settings: Content, results: Results) -> list[str]:
     if not few:
         return []
     return [
-        f"Fewer than {_FEW_QUERIES} queries, so the interval is too narrow, and where a mixture gains much on few queries "
-        f"and loses a little on most, or the other way round, a verdict comes too easily: {listed(few)}."
+        f"Fewer than {_FEW_QUERIES} queries, so the interval is too narrow, and where a mixture gains much on few "
+        f"queries and loses a little on most, or the other way round, a verdict comes too easily: {listed(few)}."
     ]
