@@ -93,18 +93,17 @@ def installed(version: str, folder: Path) -> Path:
     return there
 
 
-def run(folder: Path, way: Way, *arguments: str) -> None:
-    """Run Snakemake in a folder."""
+def run(folder: Path, way: Way, *targets: str) -> None:
+    """Run Snakemake in a folder; targets come first, where no option takes them for its own."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["models"][0] |= way.model
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    line = [way.python, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
+    line = [way.python, "-m", "snakemake", *targets, "--snakefile", str(ROOT / "Snakefile")]
+    line += ["--configfile", "config.yaml", *way.arguments]
     paths = os.pathsep.join(filter(None, [way.variables.get("PYTHONPATH"), str(ROOT)]))
     hidden = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     environment = os.environ | hidden | way.variables | {"PYTHONPATH": paths}
-    done = subprocess.run(
-        [*line, *way.arguments, *arguments], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
 
