@@ -8,8 +8,6 @@ reader verifies: a bit that a disk has turned is found by the next rule.
 
 import hashlib
 import json
-import os
-import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
@@ -22,6 +20,7 @@ import pyarrow.parquet as pq
 
 from tdro import __version__
 from tdro.artifacts import strictyaml
+from tdro.artifacts.beside import beside, entry_to_disk, to_disk
 from tdro.artifacts.fulldisk import naming
 from tdro.errors import UserError
 
@@ -54,26 +53,16 @@ def replacing(path: str | Path):
         UserError: when the disk is full.
     """
     path = Path(path)
-    # Processes of two nodes may have one number.
-    temporary = path.with_name(f".{path.name}.{platform.node()[:32]}.{os.getpid()}.tmp")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = beside(path)
         try:
             yield temporary
-            _to_disk(temporary)
+            to_disk(temporary)
             temporary.replace(path)
-            _to_disk(path.parent)
+            entry_to_disk(path)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or what a folder says of its files, has left the system's memory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_table(

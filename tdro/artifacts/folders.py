@@ -1,11 +1,10 @@
 """Folders are written beside their place and then moved there, so that nobody finds half of one."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tdro.artifacts.beside import entry_to_disk, scratch, to_disk
 from tdro.artifacts.fulldisk import naming
 from tdro.errors import UserError
 
@@ -23,10 +22,12 @@ def replacing_folder(output: Path) -> Iterator[Path]:
     Raises:
         UserError: when the disk is full.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with naming(output), tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
-        folder = Path(temporary) / "whole"
+    with naming(output), scratch(output) as temporary:
+        folder = temporary / "whole"
         folder.mkdir()
         yield folder
-        shutil.rmtree(output, ignore_errors=True)
+        to_disk(folder)
+        if output.exists():  # aside at once: to remove it takes longer
+            output.rename(temporary / "before")
         folder.rename(output)
+        entry_to_disk(output)

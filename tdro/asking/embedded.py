@@ -143,6 +143,7 @@ def _make(place: Path, embed: Embed, told: Told) -> None:
             work.write(number, embed(passage_texts(table)), {})
         told(min(rows, (number + 1) * SHARD), rows)
     work.publish(place / _EMBEDDINGS, -(-rows // SHARD), rows, SHARD)
+    work.remove()
 
 
 def _named(path: Path) -> str:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+from tdro.cli.stops import left_to
+
 
 def run(line: list[str], variables: dict[str, str] | None = None) -> int:
     """Run a command line, and give its status.
@@ -14,9 +16,7 @@ def run(line: list[str], variables: dict[str, str] | None = None) -> int:
         line: The program and its arguments.
         variables: Environment variables that it gets beside those of this process.
     """
-    with subprocess.Popen(line, env=os.environ | (variables or {})) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+    started: list[subprocess.Popen] = []
+    with left_to(started):
+        started.append(subprocess.Popen(line, env=os.environ | (variables or {})))
+        return started[0].wait()

@@ -12,6 +12,7 @@ each of the two would load torch.
 import argparse
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from tdro.models.processes import told_cpu
 
 log = logging.getLogger(__name__)
 
+#: Seconds that processes have to end in when they are told to, before they are killed: a step, and a large checkpoint.
+_TO_END = 300
 # A launch configuration that says this and no more asks for nothing that accelerate's launcher is needed for.
 _ONE_PROCESS = {
     "compute_environment": "LOCAL_MACHINE",
@@ -97,16 +100,36 @@ def launch(options: argparse.Namespace, root: Path) -> None:
 
 
 def _start(name: str, root: Path, number: int, threads: int, options: argparse.Namespace) -> None:
-    """Start so many processes on this node by accelerate."""
+    """Start so many processes on this node by accelerate; when one ends badly, all end, and this process as it did."""
     from accelerate.commands.launch import launch_command, launch_command_parser
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_TO_END))
     command = ["--quiet", "--config_file", str(launch_file(name, root))]
     command += ["--num_processes", str(number * options.nodes), "--num_cpu_threads_per_process", str(threads)]
     if options.nodes > 1:
         command += ["--num_machines", str(options.nodes), "--machine_rank", str(options.rank)]
         command += ["--main_process_ip", options.address, "--main_process_port", str(options.port)]
     command += ["-m", "tdro", *options.command, "--threads", str(threads)]
-    launch_command(launch_command_parser().parse_args(command))
+    try:
+        launch_command(launch_command_parser().parse_args(command))
+    except SignalException as stop:
+        sys.exit(128 + stop.sigval)
+    except ChildFailedError as failed:
+        rank, failure = failed.get_first_failure()
+        if failure.exitcode > 0:  # it has said why
+            sys.exit(failure.exitcode)
+        sys.exit(f"tdro {options.command[0]}: error: {_killed(rank, -failure.exitcode)}")
+
+
+def _killed(rank: int, number: int) -> str:
+    """What to tell the user of a process that a signal has ended."""
+    why = ", most often because memory ran out" if number == signal.SIGKILL else ""
+    return (
+        f"process {rank} of this job was killed ({signal.Signals(number).name}){why}, so the others were ended, too. "
+        "Checkpoints are kept: start again."
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -33,8 +33,10 @@ from tdro.cli import (
 )
 from tdro.cli.arguments import Mixed, OneSentence
 from tdro.cli.said import begins, interrupted
+from tdro.cli.stops import Stopped, listening
 from tdro.errors import Unfinished, UserError
-from tdro.models.processes import told_cpu
+from tdro.models import outofmemory
+from tdro.models.processes import lost, told_cpu
 
 #: All commands by name, in the order of the walk of the data.
 COMMANDS = {
@@ -57,8 +59,8 @@ _THREAD_VARIABLES = (
 NOTES = "TDRO_VERSIONS"
 #: Rounds of the garbage collector while libraries are loaded find nothing: fewer of them save a fifth of a job's start.
 _GARBAGE_THRESHOLDS = (200_000, 20, 50)
-# What a shell reports of a process that SIGPIPE ended, and of one that SIGINT did.
-_OUTPUT_CLOSED, _INTERRUPTED = 128 + 13, 128 + 2
+# What a shell reports of a process that SIGPIPE ended.
+_OUTPUT_CLOSED = 128 + 13
 _EPILOG = """\
 to begin
   tdro init FOLDER           a project from a folder of your data
@@ -79,11 +81,12 @@ def main(arguments: list[str] | None = None) -> None:
     _quieten_libraries()
     _log_to_stderr()
     try:
-        made_by = _made_by(options)
-        begins(options)
-        options.run(options)
-        _note(options, made_by)
-        sys.stdout.flush()
+        with listening():
+            made_by = _made_by(options)
+            begins(options)
+            options.run(options)
+            _note(options, made_by)
+            sys.stdout.flush()
     except BrokenPipeError:
         # `tdro show ... | head`: who read the output has seen enough. Nothing is left to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,11 +96,11 @@ def main(arguments: list[str] | None = None) -> None:
     except Unfinished as stop:
         print(f"tdro {options.command}: {stop}", file=sys.stderr)
         sys.exit(Unfinished.STATUS)
-    except KeyboardInterrupt:
-        print(f"tdro {options.command}: {interrupted(options)}", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+    except Stopped as stop:
+        print(f"tdro {options.command}: {interrupted(options, stop.by)}", file=sys.stderr)
+        sys.exit(stop.status)
     except Exception as error:
-        if (said := _about_files(error)) is None:
+        if (said := _about_files(error) or outofmemory.sentence(error) or lost(error)) is None:
             raise
         sys.exit(f"tdro {options.command}: error: {said}")
 

@@ -1,4 +1,4 @@
-"""What a command says of itself before it does anything, and when Ctrl-C ends it."""
+"""What a command says of itself before it does anything, and when a signal ends it."""
 
 import inspect
 import logging
@@ -18,14 +18,14 @@ def begins(options) -> None:
         log.info("%s: %s; writes %s%s", options.command, summary[:1].lower() + summary[1:], written[0], more)
 
 
-def interrupted(options) -> str:
-    """What is kept when Ctrl-C ends the command, and how to go on."""
+def interrupted(options, by: str) -> str:
+    """What is kept when a signal ends the command, and how to go on."""
     checkpoints = getattr(options, "checkpoints", None)
     if checkpoints and checkpoints.is_dir() and any(checkpoints.iterdir()):
-        return f"stopped by Ctrl-C. {checkpoints} keeps what was done; the same command goes on from there."
+        return f"stopped by {by}. {checkpoints} keeps what was done; the same command goes on from there."
     if written := _written(options):
-        return f"stopped by Ctrl-C. Nothing half-written stays; the same command makes {written[0]} from the start."
-    return "stopped by Ctrl-C."
+        return f"stopped by {by}. Nothing half-written stays; the same command makes {written[0]} from the start."
+    return f"stopped by {by}."
 
 
 def _written(options) -> list[Path]:

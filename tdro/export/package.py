@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import tdro
+from tdro.artifacts.beside import scratch
 from tdro.artifacts.files import read_json, replacing
 from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.artifacts.schemas import METRICS
@@ -125,9 +126,8 @@ def _beside(output: Path | None, name: str) -> Iterator[Path]:
         with replacing_folder(output) as folder:
             yield folder
         return
-    if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent if output else None) as temporary:
+    packed = output and output.with_name(f"{output.name}-content")
+    with scratch(packed) if packed else tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / name
         folder.mkdir()
         yield folder

@@ -61,6 +61,7 @@ def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched
     def finish() -> None:
         for folder, both in sides.items():
             _publish(both, folder / "embeddings")
+        for folder in sides:
             shutil.rmtree(checkpoints / folder.name, ignore_errors=True)
 
     each = [side for both in sides.values() for side in both]
@@ -75,7 +76,7 @@ def _check_names(folders: Sequence[Path]) -> None:
 
 
 def _publish(sides: list[_Side], output: Path) -> None:
-    """Move the finished shards of a task to ``output``."""
+    """Put the finished shards of a task into ``output``."""
     shutil.rmtree(output, ignore_errors=True)
     for side in sides:
         manifest = side.publish(output / side.workspace.folder.name)

@@ -6,12 +6,12 @@ Each query keeps its best ``depth`` candidates that are no positives, and the po
 candidates; they stand in the order of the new scores. All its positives are scored, too.
 """
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from tdro.artifacts.beside import scratch
 from tdro.artifacts.files import decoded, read_batches, table_writer
 from tdro.artifacts.schemas import CANDIDATES, CORPUS, QUERIES
 from tdro.config.mining import Rescore
@@ -40,9 +40,8 @@ def rescore(
     counts = {"queries": len(asked), "pairs rescored": 0, **carried_counts(candidates)}
     # Of each query its candidates and about one positive.
     judge.cuts.told = Progress("scored", "pairs", len(asked) * (settings.depth + 1), estimated=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder, table_writer(output, CANDIDATES, counts) as file:
-        texts = decoded(corpus, CORPUS, Path(folder) / "corpus.arrow").read_all()
+    with scratch(output.with_name(f"{output.name}-texts")) as folder, table_writer(output, CANDIDATES, counts) as file:
+        texts = decoded(corpus, CORPUS, folder / "corpus.arrow").read_all()
         blocks = (
             read_batches(path, schema, QUERIES_AT_ONCE)
             for path, schema in ((candidates, CANDIDATES), (queries, QUERIES))
@@ -92,7 +91,13 @@ class _CrossEncoder:
             scores = self.model.predict(
                 pairs, batch_size=self.settings.batch_size, show_progress_bar=False, activation_fn=self.activation
             )
-        return np.asarray(scores, dtype=np.float32)
+        scores = np.asarray(scores, dtype=np.float32)
+        if not np.isfinite(scores).all():
+            raise UserError(
+                f"mining.rescore.model {self.settings.model} gives scores that are not finite; get its files anew, or "
+                "take another."
+            )
+        return scores
 
 
 def _rescored(

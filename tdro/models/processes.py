@@ -75,6 +75,16 @@ def processes():
     return PartialState(cpu=on_cpu(), timeout=PATIENCE)
 
 
+def lost(error: BaseException) -> str | None:
+    """What to tell the user of an error that says that another process of the job is gone or silent; else None."""
+    if not (type(error).__name__.startswith("Dist") or (isinstance(error, RuntimeError) and "gloo" in str(error))):
+        return None
+    return (
+        f"another process of this job has ended, or has not answered for {PATIENCE.total_seconds() / 3600:g} hours; "
+        "look in this log for what it said itself. Checkpoints are kept: start again."
+    )
+
+
 def agreed(value: Any) -> Any:
     """The main process's value, on every process; all call it."""
     from accelerate.utils import broadcast_object_list

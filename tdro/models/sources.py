@@ -7,12 +7,12 @@ ordinary folder, and any model a static embedding where ``static`` asks for one.
 
 import hashlib
 import logging
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from tdro.artifacts.beside import scratch, to_disk
 from tdro.artifacts.files import stamps
 from tdro.config.models import Model
 from tdro.errors import UserError
@@ -88,11 +88,11 @@ def base_folder(model: Model, fetched: Path | None) -> str:
 def _converted(folder: Path, convert: Callable[[Path], None]) -> str:
     """A folder that ``convert`` fills, once; several processes may try."""
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            content = Path(temporary) / "model"
+        with scratch(folder) as temporary:
+            content = temporary / "model"
             content.mkdir()
             convert(content)
+            to_disk(content)
             try:
                 content.rename(folder)
             except OSError:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tdro.errors import UserError
 from tdro.models.networks import hidden
+from tdro.models.outofmemory import is_out_of_memory
 from tdro.models.processes import agreed, processes
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ def loading(what: str, advice: str) -> Iterator[list[Gap]]:
     except UserError:
         raise
     except Exception as error:  # a broken file makes tokenizers, safetensors and pickle raise errors of every kind
+        if is_out_of_memory(error):
+            raise
         reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         raise UserError(f"{what} cannot be loaded ({reason}); {advice}.") from error
 

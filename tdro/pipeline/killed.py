@@ -1,12 +1,15 @@
 """What a run leaves behind when it is killed hard: Snakemake's lock, and jobs that go on without it.
 
-The workflow asks before it starts, on one machine; on a cluster SLURM knows the jobs.
+The workflow asks before it starts, on one machine; on a cluster SLURM knows the jobs. A run that is stopped in order
+tells its jobs to end.
 """
 
+import contextlib
 import os
 import shlex
 import shutil
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +47,20 @@ def orphans(folder: Path) -> list[psutil.Process]:
     """Jobs that work in ``folder`` though the Snakemake that started them is gone."""
     found = [p for p in psutil.process_iter() if _works_in(p, folder) and _is_job(p)]
     return [process for process in found if not any(map(_is_snakemake, process.parents()))]
+
+
+def tell_jobs(ended: threading.Event) -> None:
+    """Send SIGTERM to each job of this process, once, also to those that are just starting, until all have ended.
+
+    Ctrl-C on a terminal has reached them by itself; to be told again changes nothing for them.
+    """
+    told: set[psutil.Process] = set()
+    while not ended.is_set():
+        for job in {p for p in psutil.Process().children(recursive=True) if _is_job(p)} - told:
+            with contextlib.suppress(psutil.Error):
+                job.terminate()
+            told.add(job)
+        ended.wait(0.2)
 
 
 def explain_lock(folder: Path, arguments: Sequence[str] = tuple(sys.argv)) -> str:

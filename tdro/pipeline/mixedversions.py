@@ -27,8 +27,8 @@ def warning(
         libraries: Whether jobs use the libraries of this Python, so that those can be compared.
     """
     if not notes.is_dir():
-        # A folder of data is the first that a run makes.
-        return _UNNOTED.format(results=results) if (results / "data").is_dir() else None
+        # Prepared data are the first that a run makes.
+        return _UNNOTED.format(results=results) if any((results / "data").glob("*/corpus.parquet")) else None
     rules: dict[str, set[str]] = defaultdict(set)
     for command, made_by, folder in versions.noted(notes):
         now = versions.of_command(commands[command]) if command in commands else None

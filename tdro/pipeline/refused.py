@@ -1,11 +1,16 @@
-"""What a run is refused for: a sentence, without the kind of error and the lines of our rules that Snakemake adds."""
+"""What a run is refused for: a sentence, without the kind of error and the lines of our rules that Snakemake adds.
+
+A disk that Snakemake's own notes cannot be written to is told in the same way.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from snakemake import exceptions
 from snakemake.exceptions import WorkflowError
 
+from tdro.artifacts import fulldisk
 from tdro.errors import UserError
 
 
@@ -23,12 +28,18 @@ def refusing() -> Iterator[None]:
 
 
 def tell_plainly() -> None:
-    """Make Snakemake print a :class:`Refused` as its sentence alone; all else as before."""
+    """Make Snakemake print a :class:`Refused`, and what a disk refuses, as a sentence alone; all else as before."""
     exceptions.format_exception_to_string = _sentence
 
 
 def _sentence(error, linemaps=None, plainly=exceptions.format_exception_to_string) -> str:
-    return sentence(error) if isinstance(error, Refused) else plainly(error, linemaps)
+    if isinstance(error, Refused):
+        return sentence(error)
+    if isinstance(error, OSError) and (said := fulldisk.sentence(error, error.filename or Path.cwd())):
+        return f"Error: {said}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"Error: {error.filename} cannot be read or written: {error.strerror}."
+    return plainly(error, linemaps)
 
 
 def sentence(error: Exception) -> str:

@@ -13,7 +13,7 @@ from tdro.config.registry import Registry
 from tdro.config.schema import Config
 from tdro.config.sections import load, parse
 from tdro.errors import UserError
-from tdro.pipeline import firstlook
+from tdro.pipeline import clock, firstlook
 from tdro.pipeline.checks import check, undistilled, unembedded, unlearnt
 from tdro.pipeline.jobs import Jobs
 from tdro.pipeline.project import check_claim, located, located_models, registry_file, same_sources
@@ -72,8 +72,9 @@ def of_configuration(jobs: Jobs) -> list[str]:
 
 
 def remarks(jobs: Jobs, note: Path) -> list[str]:
-    """What is odd about it and its first rows, and whose results would be replaced, if it is another's."""
+    """What is odd about it, its first rows and its results, and whose results would be replaced, if it is another's."""
     found = [*of_configuration(jobs), *firstlook.oddities(jobs.config.registry, jobs.tasks)]
+    found += clock.remarks(note.parent)
     try:
         check_claim(note, jobs.registry_file, jobs.registry)
     except UserError as error:

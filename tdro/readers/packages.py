@@ -11,11 +11,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from tdro.artifacts.beside import scratch, to_disk
 from tdro.artifacts.files import digest
 from tdro.errors import UserError
 
@@ -50,12 +50,12 @@ def fetch(package: str, sha256: str | None = None) -> Path:
     folder = cache_folder() / "packages"
     if found := cached(package, sha256):
         return found
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-        archive = _download(package, sha256, Path(temporary), folder)
+    with scratch(folder / "download") as temporary:
+        archive = _download(package, sha256, temporary, folder)
         if sha256 and (other := digest(archive)) != sha256:
             raise UserError(_wrong_hash(package, sha256, other, folder))
         target = folder / archive.name
+        to_disk(archive)
         archive.replace(target)
     return target
 
@@ -116,14 +116,14 @@ class Archive:
         if folder.exists():
             return
         targets = self._targets(prefix.rstrip("/"))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-            content = Path(temporary, "content")
+        with scratch(folder) as temporary:
+            content = temporary / "content"
             for name, relative in targets.items():
                 target = content / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self._open(name) as stream, target.open("wb") as file:
                     shutil.copyfileobj(stream, file)
+            to_disk(content)
             try:
                 content.rename(folder)
             except OSError:

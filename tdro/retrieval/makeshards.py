@@ -45,7 +45,7 @@ class Part:
         return -(-self.rows // self.size)
 
     def publish(self, output: Path) -> dict[str, Any]:
-        """Move the shards, all of them finished, to ``output``, with their manifest, which is returned."""
+        """Put the shards, all of them finished, into ``output``, with their manifest, which is returned."""
         return self.workspace.publish(output, self.shards, self.rows, self.size)
 
 

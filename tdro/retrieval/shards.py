@@ -166,7 +166,11 @@ class Workspace:
         shutil.rmtree(self.folder)
 
     def publish(self, output: Path, shards: int, rows: int, shard_size: int) -> dict[str, Any]:
-        """Move the finished shards to ``output``, with their manifest, which is returned."""
+        """Put the finished shards into ``output``, with their manifest, which is returned.
+
+        They stay here, too, so that none is lost with an output that a kill leaves unfinished; :meth:`remove` them
+        when all is done.
+        """
         counts = [self.counts(number) for number in range(shards)]
         totals = {name: sum(count[name] for count in counts) for name in counts[0]}
         padding = {"padding": round(1 - totals["tokens"] / totals.pop("padded"), 4)} if "padded" in totals else {}
@@ -181,10 +185,18 @@ class Workspace:
         }
         output.mkdir(parents=True)
         for number in range(shards):
-            shutil.move(self._path(number), output / self._path(number).name)
+            _place(self._path(number), output / self._path(number).name)
         write_json(output / MANIFEST, manifest)
-        self.remove()
         return manifest
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:05d}.npy"
+
+
+def _place(shard: Path, target: Path) -> None:
+    """Give a file a second name, or a copy where that lies on another disk."""
+    try:
+        target.hardlink_to(shard)
+    except OSError:
+        with replacing(target) as temporary:
+            shutil.copyfile(shard, temporary)

@@ -1,14 +1,17 @@
 """What a training that was killed goes on from: whose checkpoints lie there, which are whole, one more on a signal."""
 
 import logging
+import os
 import shutil
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from tdro.artifacts.beside import entry_to_disk, to_disk
 from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.versions import of_stage
 from tdro.config.sections import Section
@@ -18,6 +21,8 @@ from tdro.models.processes import agreed, most, processes
 log = logging.getLogger(__name__)
 
 _COMPLETE = "complete"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+_STOPPING = b"finishes this step and writes a checkpoint; press Ctrl-C again to end at once\n"
 _IDENTITY = "run.json"
 
 
@@ -62,36 +67,61 @@ def newest_checkpoint(checkpoints: Path) -> Path | None:
     return agreed(max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None))
 
 
-def callbacks() -> list[TrainerCallback]:
-    """What marks checkpoints as whole, and writes one more on SIGTERM or SIGUSR1, after which the training stops."""
-    return [_MarkComplete(), _SaveInTime()]
+@contextmanager
+def saving() -> Iterator[list[TrainerCallback]]:
+    """What marks checkpoints as whole, and writes one more on a signal, after which the training stops.
+
+    Ctrl-C, SIGHUP of a terminal that is closed, SIGTERM and SIGUSR1 are alike, and each may come again. Only a second
+    Ctrl-C ends the training at once. Signals are heard while this lasts.
+    """
+    in_time = _SaveInTime()
+    before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+
+    def ask(number: int, frame) -> None:
+        in_time.asked = True
+        if number == signal.SIGINT:
+            signal.signal(number, before[signal.SIGINT])
+            os.write(2, _STOPPING)  # whatever the log is doing just now
+
+    try:
+        for number in before:
+            signal.signal(number, ask)
+        yield [_MarkComplete(), in_time]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _MarkComplete(TrainerCallback):
     """Marks a checkpoint once all files of all processes are there; a resume passes over unmarked ones."""
 
     def on_save(self, args, state, control, **kwargs) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        to_disk(folder)  # what this process has written, at least
         processes().wait_for_everyone()
         if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+            (folder / _COMPLETE).touch()
+            entry_to_disk(folder / _COMPLETE)
 
 
 class _SaveInTime(TrainerCallback):
-    """A checkpoint every two minutes, however long a step takes; on SIGTERM or SIGUSR1 one, and no further step."""
+    """A checkpoint every two minutes, however long a step takes; where one was asked for, no further step.
+
+    Attributes:
+        asked: Whether a signal has come.
+    """
 
     _SECONDS = 120
-    _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+    def __init__(self) -> None:
+        self.asked, self._saved = False, 0.0
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self._asked, self._saved = False, time.monotonic()
-        self._before = {number: signal.signal(number, self._ask) for number in self._SIGNALS}
-
-    def _ask(self, number, frame) -> None:
-        self._asked = True
+        self._saved = time.monotonic()
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
         # One process may see the signal, or the time, a step before the others: all must do so after the same step.
-        asked, due = most([self._asked, time.monotonic() - self._saved >= self._SECONDS])
+        asked, due = most([self.asked, time.monotonic() - self._saved >= self._SECONDS])
         if asked:
             control.should_save = control.should_training_stop = True
         elif due:
@@ -99,7 +129,3 @@ class _SaveInTime(TrainerCallback):
 
     def on_save(self, args, state, control, **kwargs) -> None:
         self._saved = time.monotonic()
-
-    def on_train_end(self, args, state, control, **kwargs) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

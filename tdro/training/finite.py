@@ -1,6 +1,6 @@
-"""Stopping where a loss is not finite, before anything of the spoilt model is written."""
+"""Stopping where a number is not finite, before anything of the spoilt model is written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -27,3 +27,14 @@ def check_finite(values: Tensor, rows: Sequence[int]) -> None:
             "Lower `learning_rate` or raise `temperature`, and look at the texts of these rows. "
             "Checkpoints of earlier steps are kept."
         )
+
+
+def check_weights(weights: Iterable[tuple[str, Tensor]], what: str) -> None:
+    """Check the weights of a model, by name.
+
+    Raises:
+        UserError: naming the model, ``what``, and the first weight with a value that is not finite.
+    """
+    for name, weight in weights:
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise UserError(f"{what} holds values that are not finite in {name}; get its files anew, or take another.")

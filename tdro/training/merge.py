@@ -14,6 +14,7 @@ from tdro.models.ingredients import Ingredients
 from tdro.models.modelfiles import parts
 from tdro.progress import Progress
 from tdro.training.card import describe_merge
+from tdro.training.finite import check_weights
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,9 @@ def merge(
 
     def averaged(part: str, name: str) -> Tensor:
         progress.add()
-        return ingredients.averaged(part, name, shares, method)
+        found = ingredients.averaged(part, name, shares, method)
+        check_weights([(name, found)], f"the average of {', '.join(map(str, models))}")
+        return found
 
     with replacing_folder(output) as folder:
         _copy_others(first.folder, folder)

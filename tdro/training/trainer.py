@@ -29,12 +29,13 @@ from tdro.errors import Unfinished, UserError
 from tdro.models.cuts import say
 from tdro.models.networks import network_of
 from tdro.models.precision import supports_bf16
-from tdro.models.processes import PATIENCE, device
+from tdro.models.processes import PATIENCE, device, processes
 from tdro.models.weights import freeze_unused
 from tdro.progress import FIRST
 from tdro.training import checkpoints
 from tdro.training.batches import dataset
 from tdro.training.collate import Batch, Collator
+from tdro.training.finite import check_weights
 from tdro.training.learner import Learner
 from tdro.training.meter import Meter
 from tdro.training.workers import WORKERS, begin
@@ -67,7 +68,8 @@ def run(
         where the model itself holds them.
 
     Raises:
-        Unfinished: when SIGTERM or SIGUSR1 came; the checkpoint of the step is written by then.
+        UserError: when the base has weights, or a row has a loss, that are not finite.
+        Unfinished: when a signal came that ends a training; the checkpoint of the step is written by then.
     """
     model, meter = learner.model, learner.meter
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(learner.places.tensorboard)
@@ -81,7 +83,7 @@ def run(
         data_collator=Collator(model, optimisation.mini_batch_tokens, device().type),
         train_dataset=dataset(learner.rows, learner.texts),
         loss=loss,
-        callbacks=[*callbacks, _Progress(), *checkpoints.callbacks()],
+        callbacks=[*callbacks, _Progress()],
     )
     if trainer.args.n_gpu > 1:
         raise UserError("several GPUs need one process each; start this command through `accelerate launch`.")
@@ -89,7 +91,12 @@ def run(
     newest = checkpoints.newest_checkpoint(learner.places.checkpoints)
     if newest:
         log.info("resuming from %s", newest)
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    elif processes().is_main_process:  # which has read the weights, whoever holds them then
+        check_weights(model.named_parameters(), f"the base {learner.job.model.base}")
+    with checkpoints.saving() as saving:
+        for callback in saving:
+            trainer.add_callback(callback)
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     meter.check()  # the steps behind the last that was logged
     for task, (cut, read) in meter.cuts().items():
         say(task, cut, read)

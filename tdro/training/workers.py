@@ -21,7 +21,7 @@ def begin(number: int) -> None:
     training that was killed torch tells a worker within seconds.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a thread a worker; the library warns of forks otherwise
-    for ignored in (signal.SIGINT, signal.SIGUSR1):
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(ignored, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_hear, args=(os.getppid(),), daemon=True).start()

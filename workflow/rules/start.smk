@@ -1,9 +1,12 @@
 # What is refused and said before a run goes on: locks, orphans, data that are missing, results of others.
 import functools
+import signal
+import threading
 
 import snakemake.exceptions
 from snakemake.dag import DAG
 from snakemake.exceptions import LockException
+from snakemake.executors.local import Executor
 from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -15,7 +18,7 @@ from tdro.forecast.rates import Asked
 from tdro.forecast.table import as_json, line
 from tdro.pipeline import slurmqueue
 from tdro.pipeline.commandline import check_targets, targets_are_named
-from tdro.pipeline.killed import explain_lock, explain_orphans, orphans
+from tdro.pipeline.killed import explain_lock, explain_orphans, orphans, tell_jobs
 from tdro.pipeline.mixedversions import warning
 from tdro.pipeline.project import claim
 
@@ -71,6 +74,25 @@ async def measure_once(scheduler, jobs):
 
 
 JobScheduler.update_input_sizes = measure_once
+
+
+def end_jobs(executor, plainly=Executor.cancel):
+    """Tell jobs under way to end, where Snakemake itself only waits for them."""
+    ended = threading.Event()
+    threading.Thread(target=tell_jobs, args=(ended,), daemon=True).start()
+    try:
+        plainly(executor)
+    finally:
+        ended.set()
+
+
+Executor.cancel = end_jobs
+
+
+def end_when_the_terminal_closes():
+    """As on Ctrl-C: Snakemake would end at once and leave its lock. What ignores it (`nohup`) goes on."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def refuse_orphans():
@@ -168,7 +190,8 @@ def say_what_it_will_cost():
 def keep_forecast():
     """Leave it for the report, which compares it with what was measured."""
     if forecast():
-        write_json("logs/forecast.json", as_json(forecast()))
+        with refusing():
+            write_json("logs/forecast.json", as_json(forecast()))
 
 
 def claim_results():
@@ -215,6 +238,7 @@ def see_cancelled_jobs():
 
 def begin():
     """What a run does and refuses before its first job."""
+    end_when_the_terminal_closes()
     claim_results()
     keep_forecast()
     refuse_orphans()

@@ -58,8 +58,8 @@ shift
 start=(bash "$0" --here)
 (($1 == 1)) || start=(srun --nodes="$1" --ntasks="$1" --ntasks-per-node=1 --cpus-per-task="$3" --kill-on-bad-exit=1 "${start[@]}")
 stopped=no code=0
-trap 'stopped=yes' TERM
+trap 'stopped=yes' INT TERM HUP
 # `cat` ends when the last process has closed its output, which may be later than its launcher's end.
-"${start[@]}" "$@" 2>&1 | (trap '' TERM && exec cat >"$log") || code=$?
+"${start[@]}" "$@" 2>&1 | (trap '' INT TERM HUP && exec cat >"$log") || code=$?
 if ((code == TRY_AGAIN)) || { ((code)) && [[ $stopped == yes ]]; }; then queue_again >>"$log"; fi
 exit "$code"

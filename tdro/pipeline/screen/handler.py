@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from tdro.pipeline.screen.course import Course, Job
 from tdro.pipeline.screen.live import live
-from tdro.pipeline.screen.logends import complaint, printed, warnings
+from tdro.pipeline.screen.logends import complaint, ended_by, no_room, printed, warnings
 from tdro.pipeline.screen.timeleft import spoken
 
 #: Seconds without a line after which a screen that is no terminal tells what goes on.
@@ -63,6 +63,7 @@ class Screen(logging.Handler):
         self.course = Course(logs)
         self._live = live(self.console, self.course) if self.console.is_terminal and not self._quiet else None
         self._last, self._ended, self._interrupted = time.monotonic(), threading.Event(), False
+        self._commands: dict[int | None, str] = {}  # what Snakemake said of the last command that failed, by thread
         self._events = {
             LogEvent.RUN_INFO: self._planned,
             LogEvent.JOB_INFO: self._begins,
@@ -131,14 +132,17 @@ class Screen(logging.Handler):
     def _fails(self, record) -> None:
         job = self.course.fail(record.jobid)
         if Quietness.ALL not in self._quiet and not self._interrupted:
-            self._tell_failure(job, record.rule_name, record.log, record.rule_msg)
+            command = self._commands.pop(record.thread, "")
+            self._tell_failure(job, record.rule_name, record.log, record.rule_msg, command)
 
     def _group_fails(self, record) -> None:
         if Quietness.ALL not in self._quiet:
             for info in record.job_error_info:
                 self._tell_failure(self.course.fail(info["jobid"]), info["rule_name"], info["log"])
 
-    def _tell_failure(self, job: Job | None, rule: str, logs: list[str], reason: str | None = None) -> None:
+    def _tell_failure(
+        self, job: Job | None, rule: str, logs: list[str], reason: str | None = None, command: str = ""
+    ) -> None:
         """What has failed, why the executor says so, and what its own log says, on a cluster its shell's, too."""
         says = f"{job.says} failed after {spoken(job.elapsed)}" if job else "A job failed"
         lines = [f"{says} (rule {rule})" + (f": {reason}" if reason else ".")]
@@ -146,6 +150,7 @@ class Screen(logging.Handler):
             whole = self._whole_logs and log.is_file()
             said = log.read_text(errors="replace").splitlines() if whole else complaint(log)
             lines += [f"Its log, {log}, says{':' if said else ' nothing.'}", *said]
+        lines += [why for why in (ended_by(command), *map(no_room, map(Path, logs))) if why]
         self._print(Text("\n".join(lines), "red"))
 
     def _says(self, record) -> None:
@@ -153,7 +158,10 @@ class Screen(logging.Handler):
         text = record.getMessage()
         if text in ("", "None") or (record.levelno < logging.WARNING and text.startswith(_ABOUT_ITSELF)):
             return
-        if text.startswith(_COMMAND_FAILED) or (self._interrupted and text.startswith(_JOBS_FAILED)):
+        if text.startswith(_COMMAND_FAILED):
+            self._commands[record.thread] = text
+            return
+        if self._interrupted and text.startswith(_JOBS_FAILED):
             return
         if text.startswith(_INTERRUPTED):
             self._interrupted = True  # jobs that end now do not fail

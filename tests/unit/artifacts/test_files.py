@@ -1,6 +1,3 @@
-import platform
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -135,13 +132,3 @@ def test_a_file_of_a_later_version_is_refused_and_one_of_another_program_is_read
             read_table(tmp_path / f"{name}.parquet", CORPUS)
     pq.write_table(pa.table(ROWS), tmp_path / "other.parquet")
     assert read_table(tmp_path / "other.parquet", CORPUS).to_pydict() == ROWS
-
-
-def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
-    done = []
-    monkeypatch.setattr(files.os, "fsync", lambda number: done.append(Path(f"/proc/self/fd/{number}").readlink()))
-    with replacing(tmp_path / "value.json") as temporary:
-        temporary.write_text("1")
-        assert not done
-    assert done == [temporary, tmp_path]
-    assert platform.node()[:32] in temporary.name

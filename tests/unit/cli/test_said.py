@@ -1,11 +1,13 @@
-"""What a command says when it begins and when Ctrl-C ends it."""
+"""What a command says when it begins and when a signal ends it."""
 
+import signal
 from types import SimpleNamespace
 
 import pytest
 
 from tdro.cli.main import COMMANDS, main
 from tdro.cli.said import begins
+from tdro.cli.stops import Stopped
 
 #: Commands that print what they find, at once or line by line, or start another program that tells.
 TALKING = {"ask", "completion", "doctor", "forecast", "init", "plan-run", "probe", "show", "study"}
@@ -43,9 +45,10 @@ def test_others_do_without(name, caplog):
         (False, "Nothing half-written stays; the same command makes "),
     ],
 )
-def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys, checkpoint, said):
+@pytest.mark.parametrize(("number", "by"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys, checkpoint, said, number, by):
     def interrupt(*arguments):
-        raise KeyboardInterrupt
+        raise Stopped(number)
 
     monkeypatch.setattr("tdro.mining.search.search", interrupt)
     checkpoints = tmp_path / "checkpoints"
@@ -55,5 +58,5 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, capsys
     files = [word for name in ("embeddings", "corpus", "queries", "output") for word in (f"--{name}", f"{name}.x")]
     with pytest.raises(SystemExit) as end:
         main(["search", *files, "--checkpoints", str(checkpoints)])
-    assert end.value.code == 130
-    assert "tdro search: stopped by Ctrl-C." in (told := capsys.readouterr().err) and said in told
+    assert end.value.code == 128 + number
+    assert f"tdro search: stopped by {by}." in (told := capsys.readouterr().err) and said in told

@@ -18,7 +18,9 @@ def test_one_line_names_the_rules_whose_outputs_another_version_made(tmp_path, m
         return mixedversions.warning(results, notes, runs, rules.get, libraries=options.get("libraries", True))
 
     assert line() is None
-    (results / "data").mkdir(parents=True)
+    (results / "data/faq").mkdir(parents=True)
+    assert line() is None  # its first job was killed
+    (results / "data/faq/corpus.parquet").touch()
     assert "did not note" in line()
     train, dedup = (versions.of_command(COMMANDS[name].run) for name in ("train", "dedup"))
     for output in ("results/model", "results/rows", "results/other"):

@@ -30,7 +30,16 @@ def test_a_killed_training_resumes_to_the_same_model(project, monkeypatch, lora,
     assert torch.equal(parameters(project.train("resumed", job)), whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C is heard, whatever the process was started to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_after_its_step_and_the_next_run_goes_on_there(project, monkeypatch, number):
     # Steps between checkpoints are more than the training has: the one that is found comes from the signal.
     job, before = project.train_job(save_steps=100), signal.getsignal(number)
@@ -41,6 +50,19 @@ def test_a_signal_stops_after_its_step_and_the_next_run_goes_on_there(project, m
     assert not (project.folder / "resumed").exists()
     assert newest_checkpoint(project.places("resumed").checkpoints).name == "checkpoint-5"
     assert torch.equal(parameters(resume()), whole)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_a_second_ctrl_c_ends_at_once_and_a_second_sigterm_changes_nothing(project, monkeypatch):
+    class Twice(SignalAt):
+        def on_step_begin(self, *arguments, **others):
+            super().on_step_begin(*arguments, **others)
+            super().on_step_begin(*arguments, **others)
+
+    job = project.train_job(save_steps=100)
+    stopped(monkeypatch, Twice(4, signal.SIGTERM), lambda: project.train("m", job), Unfinished, "after step 5 of 8")
+    stopped(monkeypatch, Twice(6, signal.SIGINT), lambda: project.train("m", job), KeyboardInterrupt)
+    assert newest_checkpoint(project.places("m").checkpoints).name == "checkpoint-5"
 
 
 @pytest.mark.parametrize("through", ["tdro.cli.launch", "launch.sh"])

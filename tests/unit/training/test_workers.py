@@ -91,11 +91,15 @@ def start(project, folder, name):
     return process, workers
 
 
+SAVED = Unfinished.STATUS
+
+
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, Unfinished.STATUS), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+    ("number", "status"),
+    [(signal.SIGTERM, SAVED), (signal.SIGINT, SAVED), (signal.SIGHUP, SAVED), (signal.SIGKILL, -9)],
 )
 def test_no_worker_outlives_its_training(project, tmp_path, number, status):
-    """A signal to all processes, as Ctrl-C or a cluster sends it: SIGTERM still saves the step. SIGKILL to one."""
+    """A signal to all processes, as Ctrl-C or a cluster sends it, still saves the step. SIGKILL to one."""
     process, workers = start(project, tmp_path, "m")
     os.kill(process.pid, number) if number == signal.SIGKILL else os.killpg(process.pid, number)
     assert process.wait(60) == status, (tmp_path / "out").read_text()

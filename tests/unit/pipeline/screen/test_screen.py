@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import math
+import os
 import re
 from collections import Counter
 from types import SimpleNamespace
@@ -127,6 +128,35 @@ def test_a_failed_job_without_our_sentence_or_without_a_log(show, tmp_path):
     assert run.said().splitlines()[2:] == [f"line {n}" for n in range(80, 100)]
     run.told(LogEvent.JOB_ERROR, jobid=4, rule_name="dedup", rule_msg=None, log=[str(tmp_path / "none")])
     assert run.said().endswith(f"A job failed (rule dedup).\nIts log, {tmp_path / 'none'}, says nothing.\n")
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("died with <Signals.SIGKILL: 9>.", "It was ended by SIGKILL: most often because memory ran out"),
+        ("returned non-zero exit status 137.", "It was ended by SIGKILL: most often because memory ran out"),
+        ("returned non-zero exit status 134.", "It was ended by SIGABRT: a library has crashed"),
+        ("returned non-zero exit status 75.", ""),
+        ("returned non-zero exit status 127.", ""),
+    ],
+)
+def test_a_job_that_a_signal_ended_is_told_so(show, tmp_path, told, said):
+    run, log = show(), tmp_path / "log"
+    log.write_text("12:00:00 tdro.training.train: begins\n")
+    run.told(None, f"RuleException:\nCalledProcessError in file x, line 5:\nCommand 'a' {told}", logging.ERROR)
+    run.told(LogEvent.JOB_ERROR, "", logging.ERROR, jobid=3, rule_name="train", rule_msg=None, log=[str(log)])
+    assert said in run.said() and ("It was" in run.said()) == bool(said)
+
+
+def test_a_job_whose_log_lies_on_a_full_disk_is_told_so(show, tmp_path, monkeypatch):
+    run, state = show(), os.statvfs(tmp_path)
+    told = lambda: run.told(LogEvent.JOB_ERROR, jobid=3, rule_name="plan", rule_msg=None, log=[str(tmp_path / "log")])  # noqa: E731
+    told()
+    assert "is full" not in run.said()
+    full = SimpleNamespace(f_files=state.f_files, f_favail=9, f_bavail=1, f_frsize=4096)
+    monkeypatch.setattr("tdro.pipeline.screen.logends.os.statvfs", lambda folder: full)
+    told()
+    assert run.said().endswith(f"The disk of {tmp_path} is full; make room there, then start again.\n")
 
 
 def test_what_slurm_says_of_a_failed_job_and_both_of_its_logs(show, tmp_path):

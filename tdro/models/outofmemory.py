@@ -1,0 +1,34 @@
+"""Memory that has run out: one sentence, whichever library asked for more.
+
+Python and Arrow tell it by a class, the system by a number, others only by words. Where the system kills a process
+instead, nobody can say anything here; the workflow's screen does (:mod:`tdro.pipeline.screen.logends`).
+"""
+
+import errno
+
+_WORDS = (
+    "can't allocate memory",  # torch, on a CPU
+    "not enough memory",
+    "out of memory",  # CUDA, HIP
+    "std::bad_alloc",
+    "failed to map segment from shared object",  # the loader of libraries, under `ulimit -v`
+)
+_LONGEST = 200  # characters of another library's message
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError | ImportError | OSError) and any(word in str(error) for word in _WORDS)
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell the user, or None for an error of another kind."""
+    if not is_out_of_memory(error):
+        return None
+    reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+    return (
+        f"memory ran out ({reason}); make what is computed at once smaller (`mini_batch_tokens`, `batch_size`, shorter "
+        "texts), or give the job more. docs/troubleshooting.md says which key helps which rule."
+    )
