@@ -2,6 +2,8 @@
 # make demo-llm    the same with a language model as base, as in the paper (config/llm.yaml; results in llm/)
 # make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two cores
 # make test-thorough    more of the real workflow: soups, experts, studies, previews, one job for all (ten minutes)
+# make test-faults    signals and processes that die in trainings; ends with a table of the cases (ten minutes on two cores;
+#                    FAULTS=sigint-alone runs one case)
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
@@ -16,7 +18,7 @@ BIN := .venv/bin
 PATHS := tdro tests benchmarks docs
 SMK := Snakefile workflow
 
-.PHONY: demo demo-llm study test test-thorough test-slurm lint types format schema dry-runs docs image bench clean
+.PHONY: demo demo-llm study test test-thorough test-faults test-slurm lint types format schema dry-runs docs image bench clean
 
 # A run of config/NAME.yaml in the folder NAME, or of the default here.
 define run
@@ -42,6 +44,11 @@ test: .venv/installed
 
 test-thorough: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m thorough
+
+# Words of FAULTS choose cases, as pytest's -k takes them.
+test-faults: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder -m faults \
+		$(if $(FAULTS),-k '$(FAULTS)')
 
 # What was started is stopped whatever the tests say.
 test-slurm: .venv/installed

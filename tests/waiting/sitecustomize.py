@@ -1,4 +1,4 @@
-"""Lets a process that a test starts wait at a call, so that it lasts however fast the machine is.
+"""Changes a process that a test starts: it waits at a call, has little patience, or what it writes is seen late.
 
 Python imports this module by itself at the start of every process that has its folder on `PYTHONPATH`. What waits is
 said by two variables (:func:`waits.waiting` sets them):
@@ -9,9 +9,13 @@ said by two variables (:func:`waits.waiting` sets them):
 The first process that loads the module waits at its third call, the next at its fifth, all further ones not at all;
 `/tmp/x/waits-1` appears when the first waits.
 
-It waits until SIGTERM or SIGUSR1 comes, or until the test makes the file `go` in the folder.
+It waits until a signal comes that ends a training, or until the test makes the file `go` in the folder.
+
+    TDRO_TEST_PATIENCE=10                   processes of a job wait for one another for so many seconds
+    TDRO_TEST_LATE=negatives.parquet:2      a file of this name takes its place so many seconds after it was written
 """
 
+import datetime
 import importlib.util
 import os
 import signal
@@ -20,12 +24,11 @@ import time
 from pathlib import Path
 
 
-class Waiter:
-    """Finds the module, and lets one of its functions wait."""
+class Changed:
+    """Finds a module, and changes it as soon as it is loaded."""
 
-    def __init__(self, wanted, folder):
-        self.module, self.function, calls = wanted.split(":")
-        self.calls, self.folder = [int(call) for call in calls.split(",")], Path(folder)
+    def __init__(self, module, change):
+        self.module, self.change = module, change
 
     def find_spec(self, name, path=None, target=None):
         if name != self.module:
@@ -36,10 +39,17 @@ class Waiter:
 
         def exec_module(module):
             load(module)
-            self.wrap(module)
+            self.change(module)
 
         spec.loader.exec_module = exec_module
         return spec
+
+
+class Waiter:
+    """Lets a function of a module wait."""
+
+    def __init__(self, function, calls, folder):
+        self.function, self.calls, self.folder = function, [int(call) for call in calls.split(",")], Path(folder)
 
     def wrap(self, module):
         *owner, name = self.function.split(".")
@@ -78,12 +88,35 @@ class Waiter:
 
             signal.signal(number, handle)
 
-        for signal_number in (signal.SIGTERM, signal.SIGUSR1):
+        for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
             listen(signal_number)
         (self.folder / f"waits-{number}").touch()
         while not told and not (self.folder / "go").exists():
             time.sleep(0.1)
 
 
+def late(name, seconds, at_once=Path.replace):
+    """Let a file of this name take its place later, when who wrote it may have ended."""
+
+    def replace(path, target):
+        if Path(target).name != name:
+            return at_once(path, target)
+        hidden = at_once(path, Path(target).with_name(f".late-{name}"))
+        if os.fork() == 0:
+            time.sleep(seconds)
+            at_once(hidden, target)
+            os._exit(0)
+        return Path(target)
+
+    Path.replace = replace
+
+
 if "TDRO_TEST_WAIT" in os.environ:
-    sys.meta_path.insert(0, Waiter(os.environ["TDRO_TEST_WAIT"], os.environ["TDRO_TEST_WAIT_FOLDER"]))
+    module, function, calls = os.environ["TDRO_TEST_WAIT"].split(":")
+    sys.meta_path.insert(0, Changed(module, Waiter(function, calls, os.environ["TDRO_TEST_WAIT_FOLDER"]).wrap))
+if "TDRO_TEST_PATIENCE" in os.environ:
+    patience = datetime.timedelta(seconds=int(os.environ["TDRO_TEST_PATIENCE"]))
+    sys.meta_path.insert(0, Changed("tdro.models.processes", lambda module: setattr(module, "PATIENCE", patience)))
+if "TDRO_TEST_LATE" in os.environ:
+    name, seconds = os.environ["TDRO_TEST_LATE"].split(":")
+    late(name, float(seconds))
