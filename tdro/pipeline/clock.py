@@ -1,6 +1,6 @@
 """Results with a time that is yet to come, as after a clock was set back.
 
-What was made of such a file is older than it, so that Snakemake makes it again in each run, until that time has come.
+What is made of such a file is older than it, which Snakemake takes for a failure of the job, until that time has come.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ def remarks(results: Path) -> list[str]:
     files, have = ("1 file", "has") if len(found) == 1 else (f"{len(found)} files", "have")
     return [
         f"{files} of {results} {have} a time that is yet to come, such as {first} (in {ahead / 60:.0f} minutes), as "
-        "after a clock was set back. Until then what reads them runs again in each run. To give them the present time: "
+        "after a clock was set back. Until then Snakemake fails jobs that read them. To give them the present time: "
         f"find {results} -newermt now -exec touch {{}} +"
     ]
 
