@@ -33,7 +33,7 @@ DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "tdro"
 #: Folders and single modules of the package, each of which imports only those before it.
 ORDER = [
-    *("errors", "formats", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
+    *("formats", "errors", "progress", "artifacts", "config", "text", "readers", "data", "models", "retrieval"),
     *("mining", "mixtures", "training", "dro", "evaluation", "asking", "report", "export", "pipeline", "forecast"),
     *("checking", "setup", "cli", "__main__", "__init__"),
 ]

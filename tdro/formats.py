@@ -1,6 +1,15 @@
-"""How figures are written, in the terminal and on the page."""
+"""How figures and texts of others are written, in the terminal and on the page."""
 
+import re
 from collections.abc import Collection
+
+# What a terminal or a page obeys instead of showing it: control characters but tab and line feed, signs that turn the
+# direction of all that follows, other ends of a line, and what UTF-8 cannot hold.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Who logs in at an address.
+_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
+# Characters of a line that is told, and those of its end, where the way out stands.
+_MOST_TOLD, _END_TOLD = 2000, 500
 
 #: What readers call the metrics.
 METRIC_NAMES = {
@@ -32,6 +41,25 @@ def quoted(text: str, length: int = 60) -> str:
     """The beginning of a text in one line, as a sentence quotes it."""
     line = " ".join(text.split())
     return repr(line if len(line) <= length else f"{line[:length]}...")
+
+
+def visible(text: str) -> str:
+    r"""A text in which nothing is hidden: signs that a terminal or a page would obey are written as escapes.
+
+    >>> print(visible("a \u202etxt.exe \x1b[2J"))
+    a \u202etxt.exe \x1b[2J
+    """
+    return text if text.isprintable() else _OBEYED.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
+
+
+def told(line: str) -> str:
+    """A line of a message: visible, without the login of an address, and not longer than a person reads.
+
+    >>> told("https://ann:secret@example.org/x cannot be read")
+    'https://***@example.org/x cannot be read'
+    """
+    line = _LOGIN.sub("***@", visible(line))
+    return line if len(line) <= _MOST_TOLD else f"{line[: _MOST_TOLD - _END_TOLD]} [...] {line[-_END_TOLD:]}"
 
 
 def count(value: int) -> str:

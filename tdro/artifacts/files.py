@@ -22,6 +22,8 @@ from tdro import __version__
 from tdro.artifacts import strictyaml
 from tdro.artifacts.beside import beside, entry_to_disk, to_disk
 from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.schemas import NULLABLE
+from tdro.artifacts.shapes import expecting
 from tdro.errors import UserError
 
 # A page of a file has a checksum of its own.
@@ -31,6 +33,8 @@ _WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 _BATCH = 16_384
 # Rows of a batch of a file that was decoded.
 _DECODED = 8192
+
+_AGAIN = "Delete the file and let the workflow make it again."
 
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
@@ -145,8 +149,10 @@ def reading(path: str | Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the rule that makes it, or correct the path.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} holds bytes that are not UTF-8 ({error.reason}); make it again.") from None
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         if "CRC checksum" in reason:
             said = "is damaged: its content is not what was written. Delete it and let the workflow make it again."
             raise UserError(f"{path} {said}") from None
@@ -179,10 +185,10 @@ def read_batches(
             number += len(batch)
             while number >= rows:
                 table = pa.Table.from_batches(held)
-                yield table.slice(0, rows).cast(schema)
+                yield _typed(path, table.slice(0, rows), schema)
                 held, number = table.slice(rows).to_batches(), number - rows
     if number:
-        yield pa.Table.from_batches(held).cast(schema)
+        yield _typed(path, pa.Table.from_batches(held), schema)
 
 
 def _row_groups(metadata: pq.FileMetaData, first: int, end: int | None) -> tuple[list[int], int]:
@@ -208,13 +214,33 @@ def read_table(path: str | Path, schema: pa.Schema, where: pc.Expression | None 
     with reading(path):
         verified = {"memory_map": True, "page_checksum_verification": True}
         table = pq.read_table(path, columns=schema.names, filters=where, **verified)
+    return _typed(path, table, schema)
+
+
+def _typed(path: str | Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with ``schema``'s types, in which no cell is empty that has no leave to be.
+
+    Raises:
+        UserError: when it has others.
+    """
     try:
-        return table.select(schema.names).cast(schema)
+        typed = table.select(schema.names).cast(schema)
+        typed.validate(full=True)  # texts are UTF-8: 2 to 7 GB of them a second
     except pa.ArrowException as error:
         raise UserError(
-            f"{path} has a column of another type than expected ({error}). "
-            "Delete the file and let the workflow make it again."
+            f"{path} has a column of another type than expected ({' '.join(str(error).split())}). {_AGAIN}"
         ) from None
+    for name, column in zip(typed.column_names, typed.columns, strict=True):
+        if name.partition("@")[0] not in NULLABLE and (column.null_count or _gaps(column)):
+            raise UserError(f"{path} has an empty cell in its column {name!r}, where no rule leaves one. {_AGAIN}")
+    return typed
+
+
+def _gaps(column: pa.ChunkedArray) -> int:
+    """Empty places in lists; scores may have some."""
+    if not pa.types.is_list(column.type) or column.type.value_type == pa.float32():
+        return 0
+    return pc.list_flatten(column).null_count
 
 
 def decoded(source: Path, schema: pa.Schema, path: Path) -> pa.ipc.RecordBatchFileReader:
@@ -243,6 +269,7 @@ def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[
             here = [row for row in wanted if first <= row < last]
             if here:
                 table = file.read_row_group(group, columns=schema.names).take([row - first for row in here])
+                table = _typed(path, table, schema)
                 found |= dict(zip(here, table.to_pylist(), strict=True))
             first = last
     missing = [row for row in wanted if row not in found]
@@ -258,7 +285,7 @@ def read_texts(path: str | Path, column: str) -> Iterator[str]:
         UserError: when the file is missing or is no Parquet file, or the column is missing or of another type.
     """
     with reading(path), open_parquet(path) as file:
-        if column not in file.schema_arrow.names or not _is_text(file.schema_arrow.field(column).type):
+        if file.schema_arrow.names.count(column) != 1 or not _is_text(file.schema_arrow.field(column).type):
             raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(file.schema_arrow.names)}.")
         try:
             for batch in file.iter_batches(columns=[column]):
@@ -289,19 +316,22 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
         footer = pq.read_metadata(path)
     _check_format(path, footer.metadata or {})
     names = footer.schema.to_arrow_schema().names
-    missing = [name for name in schema.names if name not in names]
-    if missing:
+    wrong = [name for name in schema.names if names.count(name) != 1]
+    if wrong:
+        has = "has two columns" if wrong[0] in names else "has no column"
         raise UserError(
-            f"{path} has no column {missing[0]!r}; expected {', '.join(schema.names)}. "
+            f"{path} {has} {wrong[0]!r}; expected {', '.join(schema.names)}. "
             "Delete the file and let the workflow make it again."
         )
     return names
 
 
 def _check_format(path: str | Path, metadata: Mapping[bytes, bytes]) -> None:
-    if int(metadata.get(_FORMAT, b"0")) > FORMAT:
+    written = metadata.get(_FORMAT, b"0")
+    if not written.isdigit() or int(written) > FORMAT:
+        version = metadata.get(_VERSION, b"?").decode(errors="replace")
         raise UserError(
-            f"{path} was written by tDRO {metadata.get(_VERSION, b'?').decode()}, which is newer than this one "
+            f"{path} was written by tDRO {version}, which is newer than this one "
             f"({__version__}). Install that version, or delete the file and let the workflow make it again."
         )
 
@@ -310,7 +340,8 @@ def read_counts(path: str | Path) -> dict[str, Any]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
     with reading(path):
         metadata = pq.read_metadata(path).metadata or {}
-    return json.loads(metadata.get(_COUNTS, b"{}"))
+    with expecting(path, "file of ours", "make it again"):
+        return dict(json.loads(metadata.get(_COUNTS, b"{}")))
 
 
 def read_origin(path: str | Path) -> str | None:
@@ -362,3 +393,5 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path} is not JSON that can be read: it is nested too deeply.") from None

@@ -10,11 +10,19 @@ import pyarrow as pa
 
 
 class Column(NamedTuple):
-    """A column of a Parquet file."""
+    """A column of a Parquet file.
+
+    Attributes:
+        name: Its name.
+        type: Of its cells.
+        says: What they hold.
+        null: Whether a cell may be empty.
+    """
 
     name: str
     type: pa.DataType
     says: str
+    null: bool = False
 
 
 class Edge(NamedTuple):
@@ -35,10 +43,13 @@ class Edge(NamedTuple):
 
 #: All edges, in the order of the DAG.
 EDGES: list[Edge] = []
+#: Names of the columns in which a cell may be empty.
+NULLABLE: set[str] = set()
 
 
 def _edge(file: str, rules: str, columns: list[Column], *, says: str) -> pa.Schema:
     EDGES.append(Edge(file, rules, says, columns))
+    NULLABLE.update(column.name for column in columns if column.null)
     return pa.schema([(column.name, column.type) for column in columns])
 
 
@@ -91,9 +102,17 @@ DEV_QUERIES = _edge(
 )
 _TEST_QUERIES = [
     Column(
-        "grades", _ROWS, says="of the positives; behind them those of relevant passages outside the corpus; or null"
+        "grades",
+        _ROWS,
+        says="of the positives; behind them those of relevant passages outside the corpus; or null",
+        null=True,
     ),
-    Column("answers", pa.list_(pa.string()), says="strings of a relevant passage, in the place of positives; or null"),
+    Column(
+        "answers",
+        pa.list_(pa.string()),
+        says="strings of a relevant passage, in the place of positives; or null",
+        null=True,
+    ),
 ]
 TEST_QUERIES = _edge(
     "results/benchmarks/{benchmark}/queries.parquet of a benchmark in its own format",
@@ -154,8 +173,8 @@ SCORED_TRAIN = _edge(
     "dedup -> the same and train",
     [
         *_TRAIN,
-        Column("positive_scores", _SCORES, says="the cross-encoder's, in the order of the positives"),
-        Column("negative_scores", _SCORES, says="in the order of the negatives"),
+        Column("positive_scores", _SCORES, says="the cross-encoder's, in the order of the positives", null=True),
+        Column("negative_scores", _SCORES, says="in the order of the negatives", null=True),
     ],
     says="The same with a score for each passage: null where a random passage filled a gap, and the whole list where "
     "the source provides the negatives.",
@@ -221,8 +240,8 @@ TRAJECTORY = _edge(
         Column("task", pa.string(), says="name of the task"),
         Column("size", pa.int64(), says="training rows of the task"),
         Column("rows", pa.int32(), says="rows of the task in this step"),
-        Column("proxy_loss", pa.float64(), says="mean over those rows; null when there are none"),
-        Column("reference_loss", pa.float64(), says="mean over those rows; null when there are none"),
+        Column("proxy_loss", pa.float64(), says="mean over those rows; null when there are none", null=True),
+        Column("reference_loss", pa.float64(), says="mean over those rows; null when there are none", null=True),
         Column("measurement", pa.float64(), says="the task's, averaged over the accumulation window"),
         Column("gradient", pa.float64(), says="the same after clipping"),
         Column("effective_rows", pa.float64(), says="how many of the rows carry the measurement (algorithm.md)"),
@@ -278,7 +297,7 @@ QUERY_SCORES = _edge(
     [
         Column("dataset", pa.string(), says="a task, a benchmark or a part of it"),
         Column("query_id", pa.string(), says="that of queries.parquet"),
-        *(Column(metric, pa.float64(), says="null in a test set of the other kind") for metric in METRICS),
+        *(Column(metric, pa.float64(), says="null in a test set of the other kind", null=True) for metric in METRICS),
         Column(FIRST, _ROWS, says="rows of the corpus that was searched, whole or sampled: the best three"),
     ],
     says="The metrics of each query, so that differences can be tested, and what was found first, so that they can be "

@@ -22,6 +22,12 @@ Place = tuple[str | int, ...]
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+# What may be half of a character that JSON writes as two escapes.
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+# Bytes of a file that is read at all, and characters of one in YAML, of which a second reads about 50,000.
+_LARGEST, _LONGEST = 1 << 26, 1 << 22
+# Values of a document where each alias stands for what it names: nine lines can make a billion of them.
+_MOST_VALUES = 1_000_000
 # YAML 1.1 reads 010 as eight and 1:30 as ninety.
 _SURPRISING = re.compile(r"[-+]?(0_*[0-7][0-7_]*|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 
@@ -40,6 +46,7 @@ def read_file(path: str | Path) -> Document:
         UserError: when it cannot be read, or as :func:`read` does.
     """
     try:
+        _check_size(path, Path(path).stat().st_size, _LARGEST)
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
@@ -62,6 +69,7 @@ def read(text: str, where: str) -> Document:
         return Document(read_json(text, where), {})
     except (ValueError, RecursionError):  # no JSON
         pass
+    _check_size(where, len(text), _LONGEST)
     try:
         return _yaml(text, where)
     except yaml.MarkedYAMLError as error:
@@ -72,21 +80,40 @@ def read(text: str, where: str) -> Document:
         raise UserError(f"{where} is not YAML that can be read: it is nested too deeply.") from None
 
 
+def _check_size(where: object, size: int, most: int) -> None:
+    if size > most:
+        raise UserError(
+            f"{where} is {size / 1e6:,.0f} MB long, which no file of settings is; name the file that was meant."
+        )
+
+
 def read_json(text: str, where: str) -> Any:
     """The content of a text in JSON.
 
     Raises:
         UserError: when a key stands twice.
-        ValueError: when it is no JSON.
+        ValueError: when it is no JSON, or holds half of a character.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once)
+        value = json.loads(text, object_pairs_hook=_once)
+        _refuse_halves(value, text)
+        return value
     except _TwiceError as error:
         twice = str(error)
     # YAML tells the lines, unless a key is too long for it. JSON may be indented by tabs; its strings hold none.
     with contextlib.suppress(yaml.YAMLError):
         _yaml(text.replace("\t", " "), where)
     raise UserError(f"{where}: `{twice}` stands twice; keep one of them.")
+
+
+def _refuse_halves(value: Any, text: str) -> None:
+    """Raises ValueError: where the value of a text holds half of a character, which no file can hold."""
+    if _HALVES.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False, default=str, skipkeys=True).encode()
+        except UnicodeEncodeError as error:
+            half = ord(error.object[error.start])
+            raise ValueError(f"it holds half of a character, \\u{half:04x} without its other half") from None
 
 
 class _TwiceError(Exception):
@@ -107,12 +134,35 @@ def _yaml(text: str, where: str) -> Document:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
+        _refuse_bombs(node, where)
         problems = sorted(_problems(node, set()))
         if problems:
             raise UserError("\n".join(f"{where}, line {line}: {problem}." for line, problem in problems))
-        return Document(loader.construct_document(node) if node else None, dict(_written(node, (), set())))
+        values = loader.construct_document(node) if node else None
+        _refuse_halves(values, text)
+        return Document(values, dict(_written(node, (), set())))
     finally:
         loader.dispose()
+
+
+def _refuse_bombs(node: yaml.Node | None, where: str) -> None:
+    """Raises UserError: for a document whose aliases repeat one another until no memory holds it."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        """Values below a node, those of aliases each time; of one that holds itself, those until it comes again."""
+        if id(node) not in sizes:
+            sizes[id(node)] = 1
+            below = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = (part for entry in below for part in (entry if isinstance(entry, tuple) else (entry,)))
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if node is not None and size(node) > _MOST_VALUES:
+        raise UserError(
+            f"{where}: its aliases (`*name`) stand for {sizes[id(node)]:,} values; write out what is meant, at most "
+            f"{_MOST_VALUES:,}."
+        )
 
 
 def _problems(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[int, str]]:

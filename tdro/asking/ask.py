@@ -3,11 +3,11 @@
 Texts are embedded as ``SentenceTransformer.encode_query`` and ``encode_document`` do it: with the model's own prompts.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tdro.artifacts.foreign import read_foreign
 from tdro.asking.embedded import Embedded, Told, embedded
 from tdro.asking.hits import Hit
 from tdro.asking.passagefiles import check_file
@@ -85,8 +85,7 @@ def _of_passages(folder: Path, model, prompt: str | None) -> str | None:
     """Name of the prompt that stands before passages where ``prompt`` stands before queries."""
     from tdro.models.load import SETTINGS
 
-    file = folder / SETTINGS
-    tasks = json.loads(file.read_text(encoding="utf-8")).get("tasks", {}) if file.is_file() else {}
+    tasks = read_foreign(folder / SETTINGS).get("tasks", {})
     return prompt and passages_name(prompt, model.prompts, symmetric=tasks.get(prompt, {}).get("symmetric", False))
 
 

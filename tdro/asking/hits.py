@@ -8,6 +8,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from tdro.formats import visible
 from tdro.progress import Progress
 
 # Lines of a passage on a terminal.
@@ -28,9 +29,7 @@ class Hit(NamedTuple):
 def table(query: str, hits: Sequence[Hit]) -> str:
     """A line a passage: query, rank, score, identifier and passage, with tabs between them and none inside."""
     return "\n".join(
-        "\t".join(
-            " ".join(str(cell).split()) for cell in (query, rank, f"{hit.score:.4f}", hit.passage_id, _whole(hit))
-        )
+        "\t".join(_line(str(cell)) for cell in (query, rank, f"{hit.score:.4f}", hit.passage_id, _whole(hit)))
         for rank, hit in enumerate(hits, start=1)
     )
 
@@ -42,10 +41,10 @@ def show(console: Console, hits: Sequence[Hit]) -> None:
     grid.add_column(style="green")
     grid.add_column(overflow="fold")
     for rank, hit in enumerate(hits, start=1):
-        text = Text(_beginning(" ".join(hit.text.split()), _LINES * max(20, console.width - _MARGIN)))
+        text = Text(_beginning(_line(hit.text), _LINES * max(20, console.width - _MARGIN)))
         if hit.title:
-            text = Text.assemble((" ".join(hit.title.split()), "bold"), "  ", text)
-        text.append(f"  {hit.passage_id}", "dim")
+            text = Text.assemble((_line(hit.title), "bold"), "  ", text)
+        text.append(f"  {_line(hit.passage_id)}", "dim")
         grid.add_row(str(rank), f"{hit.score:.3f}", text)
     console.print(grid)
 
@@ -65,6 +64,11 @@ def embedding() -> Callable[[int, int], None]:
             bar.stop()
 
     return told
+
+
+def _line(text: str) -> str:
+    """A text in one line, which no terminal obeys."""
+    return visible(" ".join(text.split()))
 
 
 def _whole(hit: Hit) -> str:

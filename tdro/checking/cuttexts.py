@@ -4,10 +4,10 @@ Counted by a model's own tokenizer where its files are on this machine, else gue
 each text and the limit that holds: the configuration's, or that of the model where it is lower.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tdro.artifacts.foreign import read_foreign
 from tdro.checking.facts import Facts
 from tdro.config.mining import Encode
 from tdro.config.models import Model
@@ -105,5 +105,5 @@ def _own_limit(asked: Model | Encode) -> int | None:
     file = folder / "sentence_bert_config.json" if folder else None
     if file is None or not file.is_file():
         return None
-    limit = json.loads(file.read_text(encoding="utf-8")).get("max_seq_length")
+    limit = read_foreign(file).get("max_seq_length")
     return limit if isinstance(limit, int) else None

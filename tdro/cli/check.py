@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from tdro.cli.arguments import RESULTS, argument, command, count
+from tdro.formats import visible
 
 
 @command(
@@ -33,7 +34,7 @@ def _check(options) -> None:
 
     jobs, root = configured(options.config)
     checked = check(jobs, root, Layout(options.results), options.rows)
-    print(text(checked))
+    print(visible(text(checked)))
     if checked.fatal:
         sys.stdout.flush()
         sys.exit(1)

@@ -35,6 +35,7 @@ from tdro.cli.arguments import Mixed, OneSentence
 from tdro.cli.said import begins, interrupted
 from tdro.cli.stops import Stopped, listening
 from tdro.errors import Unfinished, UserError
+from tdro.formats import told
 from tdro.models import outofmemory
 from tdro.models.processes import lost, told_cpu
 
@@ -205,7 +206,8 @@ class _Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        record.said = f"warning: {record.message}" if record.levelno == logging.WARNING else record.message
+        message = "\n".join(map(told, record.message.split("\n")))
+        record.said = f"warning: {message}" if record.levelno == logging.WARNING else message
         return super().formatMessage(record)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tdro.cli.arguments import argument, command
 from tdro.errors import UserError
+from tdro.formats import visible
 
 _ROOT = Path(__file__).parents[2]
 
@@ -66,7 +67,7 @@ def _init(options) -> None:
     if ask and not options.base:
         base = questions.asked("Which model is trained? A hub id or a folder", base)
     newproject.write(newproject.project(proposal, _whole(base)), options.folder)
-    print(newproject.summary(proposal))
+    print(visible(newproject.summary(proposal)))
     snakemake = f"snakemake --cores all --snakefile {shlex.quote(str(_ROOT / 'Snakefile'))} --configfile config.yaml"
     print(f"{options.folder} has a registry and a configuration. Look through both, then type\n")
     print(f"    cd {shlex.quote(str(options.folder))} && tdro doctor config.yaml\n    {snakemake}")

@@ -6,7 +6,6 @@ have prompts of its own, and :func:`resolved` makes one of both. What it gives i
 in evaluation, and saved with the model under the names of :func:`named`.
 """
 
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tdro.artifacts.foreign import read_foreign
+from tdro.artifacts.shapes import expecting
 from tdro.config.nearest import hint
 from tdro.config.registry import DOCUMENT, QUERY, Prompted
 from tdro.config.sections import Name, Section
@@ -128,7 +129,8 @@ def own_prompts(prompts: Mapping[str, str | None]) -> Prompts:
 def own_of_folder(folder: Path) -> Prompts:
     """The same of a folder's files, without torch."""
     file = folder / "config_sentence_transformers.json"
-    return own_prompts(json.loads(file.read_text(encoding="utf-8")).get("prompts", {})) if file.is_file() else Prompts()
+    with expecting(file, "configuration of a model", "get the file anew"):
+        return own_prompts(read_foreign(file).get("prompts", {}))
 
 
 def resolved(asked: TaskPrompts, own: Prompts, *, instructed: bool) -> TaskPrompts:

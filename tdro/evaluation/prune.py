@@ -15,14 +15,18 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from pydantic import model_validator
 
 from tdro.artifacts.files import read_json, read_table, write_json
 from tdro.artifacts.schemas import DEV_SCORES
+from tdro.artifacts.shapes import expecting
 from tdro.config.commands import PruneJob
+from tdro.config.sections import Section, parse
 from tdro.errors import UserError
 from tdro.evaluation.statistics import Difference, combine, holm, resample
 
@@ -30,6 +34,21 @@ log = logging.getLogger(__name__)
 
 #: Scores of single queries by dev set, shape (queries,) each, in one order for all retrievers; one such a seed.
 DevScores = Sequence[Mapping[str, np.ndarray]]
+
+
+class Candidates(Section):
+    """A ``candidates.json``: which tasks there are, and what merged experts tell of them."""
+
+    tasks: list[str]
+    merged: dict[str, dict[str, float | None]]
+    asked: list[str]
+    """Those that a training without each is to be asked about."""
+
+    @model_validator(mode="after")
+    def _asked_are_tasks(self) -> Self:
+        if len(set(self.asked)) < len(self.asked) or not set(self.asked) <= set(self.tasks):
+            raise ValueError("asked names a task twice, or one that is none of tasks")
+        return self
 
 
 @dataclass(frozen=True)
@@ -126,16 +145,15 @@ def prune(candidates: Path, whole: Path, without: Sequence[Path], output: Path, 
     Raises:
         UserError: when a file is missing or wrong, or there are not as many retrievers as tasks asked about.
     """
-    content = read_json(candidates)
-    if not isinstance(content, dict) or not {"tasks", "merged", "asked"} <= content.keys():
-        raise UserError(f"{candidates} asks about no tasks; make it with `tdro prune-candidates`.")
-    asked, tasks = content["asked"], content["tasks"]
+    content = parse(Candidates, read_json(candidates), str(candidates))
+    asked, tasks = content.asked, content.tasks
     if len(without) != len(asked):
         raise UserError(
             f"{candidates} asks about {len(asked)} tasks; name a file of dev scores for each, not {len(without)}."
         )
     scores = {task: [_of_file(file)] for task, file in zip(asked, without, strict=True)}
-    found = utilities([_of_file(whole)], scores, asked=len(tasks), **job.model_dump()) if asked else {}
+    with expecting(whole, "file of the dev scores of the same queries as those of the others"):
+        found = utilities([_of_file(whole)], scores, asked=len(tasks), **job.model_dump()) if asked else {}
     gone = dropped(found, len(tasks))
     for task in asked:
         log.info("%s", _sentence(task, found[task], task in gone))
@@ -143,7 +161,7 @@ def prune(candidates: Path, whole: Path, without: Sequence[Path], output: Path, 
         log.info("no task can be told to harm, so prune is uniform")
     kept = [task for task in tasks if task not in gone]
     trained = {task: asdict(one.difference) | {"holm": one.holm} for task, one in found.items()}
-    write_json(output, {"merged": content["merged"], "trained": trained, "dropped": gone, "kept": kept})
+    write_json(output, {"merged": content.merged, "trained": trained, "dropped": gone, "kept": kept})
 
 
 def _of_file(file: Path) -> dict[str, np.ndarray]:

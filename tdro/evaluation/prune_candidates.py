@@ -14,6 +14,7 @@ import polars as pl
 
 from tdro.artifacts.files import read_table, write_json
 from tdro.artifacts.schemas import EXPERT_SCORES
+from tdro.artifacts.shapes import expecting
 from tdro.config.commands import PruneJob
 from tdro.evaluation.prune import reciprocal_ranks, utilities
 
@@ -37,8 +38,9 @@ def prune_candidates(scores: Path, output: Path, job: PruneJob) -> None:
         for (name,), part in table.partition_by("candidate", maintain_order=True, as_dict=True).items()
     }
     tasks = [name.removeprefix("expert-") for name in of if name.startswith("expert-")]
-    without = {task: of[f"without-{task}"] for task in tasks}
-    found = {task: one.difference for task, one in utilities(of["uniform"], without, **job.model_dump()).items()}
+    with expecting(scores, "file of the scores of merged experts, of all on the same queries"):
+        without = {task: of[f"without-{task}"] for task in tasks}
+        found = {task: one.difference for task, one in utilities(of["uniform"], without, **job.model_dump()).items()}
     harmful = sorted((task for task in tasks if found[task].high < 0), key=lambda task: found[task].mean)
     asked = harmful[: len(tasks) // 2]
     log.info("merged experts make %s doubtful", ", ".join(asked) if asked else "no task")

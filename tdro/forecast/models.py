@@ -4,13 +4,13 @@ What counts is the ``config.json`` of a base, from its folder, from the unpacked
 For a base that is not there yet, :data:`PUBLISHED` holds the ``config.json`` of those that config/*.yaml name.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tdro.artifacts.files import read_json
+from tdro.artifacts.foreign import read_foreign
+from tdro.artifacts.shapes import expecting
 from tdro.models.kinds import is_decoder
 from tdro.models.modelfiles import tensor_shapes
 from tdro.readers.fetch import PREFIX, is_local
@@ -109,7 +109,7 @@ def folder_of(base: str, sha256: str | None = None, revision: str | None = None)
 
 def folder_of_manifest(file: Path) -> Path | None:
     """The folder that the manifest of a fetched hub model names; None where there is no such folder."""
-    folder = Path(json.loads(file.read_text(encoding="utf-8"))["folder"]) if file.is_file() else None
+    folder = Path(read_foreign(file)["folder"]) if file.is_file() else None
     return folder if folder and folder.is_dir() else None
 
 
@@ -125,12 +125,12 @@ def read(base: str, folder: Path | None, layers: int | None = None, static: int 
     config: Mapping[str, Any] | None = (_config(folder) if folder else None) or PUBLISHED.get(base)
     if config is None:
         return None
-    whole = of_config(config) or (_of_weights(config, folder) if folder else None)
+    with expecting(folder or base, "model with a config.json of transformers", "get the model anew"):
+        whole = of_config(config) or (_of_weights(config, folder) if folder else None)
+        if whole and static:
+            return Network(0, static, 0, 0, config["vocab_size"] * static, 1, 0, decoder=False)
     if whole is None:
         return None
-    if static:
-        rows = config["vocab_size"]
-        return Network(0, static, 0, 0, rows * static, 1, 0, decoder=False)
     if layers and layers < whole.layers:
         whole = whole._replace(layers=layers, body=whole.body * layers // whole.layers)
     return whole
@@ -138,9 +138,8 @@ def read(base: str, folder: Path | None, layers: int | None = None, static: int 
 
 def _config(folder: Path) -> dict[str, Any] | None:
     """A model's ``config.json``; of a table of vectors, which has none, what its weights say."""
-    file = folder / "config.json"
-    if file.is_file():
-        return read_json(file)
+    if found := read_foreign(folder / "config.json"):
+        return found
     for weights in sorted(folder.glob("**/model.safetensors")):
         shapes = [shape for shape in tensor_shapes(weights).values() if len(shape) == 2]
         if shapes:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from tdro.artifacts.files import column_names, count_rows, read_json, read_table
 from tdro.artifacts.schemas import TASK_MEANS, TRAJECTORY
+from tdro.artifacts.shapes import expecting
 from tdro.config import mixturenames
 from tdro.config.experts import Experts
 from tdro.errors import UserError
@@ -101,7 +102,8 @@ def _apart(sources: Sequence[Path]) -> Weights:
         raise UserError("chameleon takes task_means.parquet, and a weights JSON with the training rows, uniform.json.")
     table, sizes = read_table(sources[0], TASK_MEANS), read_weights(sources[1]).sizes
     means = {task: mean for task, mean in zip(*table.to_pydict().values(), strict=True) if task in sizes}
-    shares = leverage_shares(np.array(list(means.values()))) * len(means) / len(sizes) if means else []
+    with expecting(sources[0], "file of the tasks' mean embeddings"):
+        shares = leverage_shares(np.array(list(means.values()))) * len(means) / len(sizes) if means else []
     found = dict(zip(means, map(float, shares), strict=True))
     return Weights({task: found.get(task, 1 / len(sizes)) for task in sizes}, sizes)
 
@@ -115,16 +117,20 @@ def _of_experts(sources: Sequence[Path], kind: str, rows: int | None, experts: E
         )
     sizes = read_weights(sources[1]).sizes
     if kind == "prune":
-        return uniform({task: sizes[task] for task in read_json(sources[0])["kept"]})
+        with expecting(sources[0], "file of the tasks that stay, of the same tasks as the weights"):
+            return uniform({task: sizes[task] for task in read_json(sources[0])["kept"]})
     told = read_law(sources[0])
     if kind == "transfer":
         own = [told.tasks.index(name) if name in told.tasks else None for name in told.datasets]
-        return _weights(told.tasks, transfer_shares(told.transfer, own, experts.eta), sizes)
+        with expecting(sources[0], "law for this mixture", "see docs/algorithm.md for what it needs"):
+            shares = transfer_shares(told.transfer, own, experts.eta)
+        return _weights(told.tasks, shares, sizes)
     if rows is None:
         raise UserError("mixture mergemix depends on how many rows a training draws; give --rows.")
-    limits = limits_of(np.array([sizes[task] for task in told.tasks]), rows, experts.passes, told.rho)
-    prior = np.full(len(told.tasks), 1 / len(told.tasks))
-    best = best_ratio(told.law, prior, limits, strength=experts.penalty)
+    with expecting(sources[0], "law for this mixture", "see docs/algorithm.md for what it needs"):
+        limits = limits_of(np.array([sizes[task] for task in told.tasks]), rows, experts.passes, told.rho)
+        prior = np.full(len(told.tasks), 1 / len(told.tasks))
+        best = best_ratio(told.law, prior, limits, strength=experts.penalty)
     return _weights(told.tasks, mixture_of(best, told.rho), sizes)
 
 

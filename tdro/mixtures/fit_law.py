@@ -11,6 +11,7 @@ nothing and is left out.
 """
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import polars as pl
 
 from tdro.artifacts.files import read_json, read_table, write_json
 from tdro.artifacts.schemas import EXPERT_SCORES
+from tdro.artifacts.shapes import expecting
 from tdro.config.commands import FitLawJob
 from tdro.errors import UserError
 from tdro.mixtures import mixinglaw
@@ -168,23 +170,32 @@ def read_law(file: str | Path) -> Told:
         UserError: when the file is missing or none of these.
     """
     content = read_json(file)
-    try:
+    with expecting(file, "law of merged experts", "make it with `tdro fit-law`"):
         tasks, datasets, candidates = content["tasks"], list(content["floors"]), content["candidates"]
-        return Told(
+        told = Told(
             tasks,
             datasets,
             content["rho"],
-            Law(np.array(list(content["floors"].values()), float), _matrix(content["slopes"], datasets, tasks)),
-            np.array([content["ranking"][name] for name in datasets]),
+            Law(_numbers(content["floors"].values()), _matrix(content["slopes"], datasets, tasks)),
+            _numbers(content["ranking"][name] for name in datasets),
             list(candidates),
-            np.array([[one["ratio"][task] for task in tasks] for one in candidates.values()]),
-            np.array([[one["measured"][name] for name in datasets] for one in candidates.values()]),
+            np.array([_numbers(one["ratio"][task] for task in tasks) for one in candidates.values()]),
+            np.array([_numbers(one["measured"][name] for name in datasets) for one in candidates.values()]),
             _matrix(content["transfer"], datasets, tasks),
             content["untold"],
         )
-    except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{file} is no law of merged experts; make it with `tdro fit-law`.") from None
+        if not tasks or not datasets or not 0 < told.rho < np.inf:
+            raise ValueError("it tells of no task or no dataset, or rho is no number above 0")
+        return told
+
+
+def _numbers(values: Iterable[float]) -> np.ndarray:
+    """Finite numbers; raises ValueError: for others."""
+    found = np.array(list(values), float)
+    if not np.isfinite(found).all():
+        raise ValueError("a number is not finite")
+    return found
 
 
 def _matrix(content: dict, rows: list[str], columns: list[str]) -> np.ndarray:
-    return np.array([[content[row][column] for column in columns] for row in rows], float)
+    return np.array([_numbers(content[row][column] for column in columns) for row in rows])

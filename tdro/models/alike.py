@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tdro.artifacts.foreign import read_foreign
 from tdro.errors import UserError
 from tdro.models.load import SETTINGS
 from tdro.models.modelfiles import parts
@@ -103,7 +104,7 @@ def _pooling(folder: Path) -> list[set[str]]:
     """The ways in which a model pools, as this version of the library and earlier ones write them."""
     found = []
     for file in sorted(folder.glob("*_Pooling/config.json")):
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_foreign(file)
         modes = [config["pooling_mode"]] if "pooling_mode" in config else [k for k in config if config[k] is True]
         found.append({re.sub("pooling_mode_|_tokens?$", "", mode) for mode in modes if mode != "include_prompt"})
     return found
@@ -112,5 +113,5 @@ def _pooling(folder: Path) -> list[set[str]]:
 def _vocabulary(folder: Path) -> Any:
     """The vocabulary of a model's tokenizer; None where no tokenizer.json says it."""
     files = sorted({folder / "tokenizer.json", *folder.glob("*/tokenizer.json")})
-    found = [json.loads(file.read_text(encoding="utf-8")).get("model") for file in files if file.is_file()]
+    found = [read_foreign(file).get("model") for file in files]
     return [model.get("vocab") if isinstance(model, dict) else None for model in found]

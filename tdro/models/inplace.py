@@ -4,13 +4,13 @@ loaded = InPlace(model, folder)
 loaded.put(lambda part, name: other.read(part, name))
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from tdro.artifacts.foreign import read_foreign
 from tdro.errors import UserError
 from tdro.models.networks import network_of
 from tdro.models.stored import StoredModel
@@ -29,7 +29,7 @@ class InPlace:
 
     def __init__(self, model, folder: Path) -> None:
         stored = StoredModel(folder)
-        paths = [entry.get("path", "") for entry in json.loads((folder / "modules.json").read_text(encoding="utf-8"))]
+        paths = [entry.get("path", "") for entry in read_foreign(folder / "modules.json", list)]
         loaded = {path: _weights(module) for path, module in zip(paths, model, strict=True)}
         self._tensors: dict[tuple[str, str], Tensor] = {}
         for part, name in stored.places:

@@ -1,10 +1,10 @@
 """How models are loaded that need no more training: embedding models as they are, and trained retrievers."""
 
-import json
 import logging
 from contextlib import suppress
 from pathlib import Path
 
+from tdro.artifacts.foreign import read_foreign
 from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.config.sections import parse
 from tdro.errors import UserError
@@ -104,7 +104,7 @@ def trained_prompts(folder: Path, model) -> TaskPrompts:
 def written_prompts(folder: Path) -> TaskPrompts | None:
     """What the texts of a model began with where ``tdro train`` trained it; None for a model from elsewhere."""
     file = folder / SETTINGS
-    settings = json.loads(file.read_text(encoding="utf-8")).get("model", {}) if file.is_file() else {}
+    settings = read_foreign(file).get("model", {})
     return parse(TaskPrompts, settings["prompts"], str(file)) if "prompts" in settings else None
 
 

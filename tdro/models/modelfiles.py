@@ -7,11 +7,12 @@ end.
 """
 
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tdro.artifacts.foreign import read_foreign
+from tdro.artifacts.shapes import expecting, said
 from tdro.errors import UserError
 from tdro.readers.fetch import PREFIX, is_local
 
@@ -24,7 +25,9 @@ _JSON = (
     *("adapter_config.json", "*.index.json"),
 )
 _PLAIN = ("vocab.txt", "merges.txt", "*.model")
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_WEIGHTS, _PICKLED = "*.safetensors", "*.bin"
+# Where the classes of modules are, of which no other is loaded.
+_LIBRARY = "sentence_transformers."
 #: Modules of sentence-transformers that cannot be without weights.
 _WEIGHTED = ("Transformer", "StaticEmbedding", "Dense")
 
@@ -45,10 +48,18 @@ def check_model_folder(reference: str) -> None:
         raise UserError(f"{reference} holds no model: expected a folder with config.json; correct the path.")
     for part, weighted in parts(folder):
         check_files(part)
-        if weighted and not any(any(part.glob(pattern)) for pattern in _WEIGHTS):
-            raise UserError(
-                f"{part} has no weights: expected model.safetensors beside config.json; copy the whole model there."
-            )
+        if weighted and not any(part.glob(_WEIGHTS)):
+            raise UserError(f"{part} {_no_weights(part, folder)}")
+
+
+def _no_weights(part: Path, folder: Path) -> str:
+    """What is said of a folder without safetensors."""
+    if pickled := next(iter(sorted(part.glob(_PICKLED))), None):
+        return (
+            f"has only pickled weights ({pickled.name}), which can run code: expected model.safetensors; who trusts "
+            f"the file writes it with SentenceTransformer({str(folder)!r}).save_pretrained(NEW_FOLDER)."
+        )
+    return "has no weights: expected model.safetensors beside config.json; copy the whole model there."
 
 
 def model_files(reference: str) -> list[Path]:
@@ -83,8 +94,7 @@ def _looks() -> dict[str, Callable[[Path], str | None]]:
     return {
         **dict.fromkeys(_JSON, _json_problem),
         **dict.fromkeys(_PLAIN, lambda file: None),
-        "*.safetensors": _safetensors_problem,
-        "pytorch_model*.bin": _pickle_problem,
+        _WEIGHTS: _safetensors_problem,
     }
 
 
@@ -95,8 +105,7 @@ def tensor_shapes(file: Path) -> dict[str, list[int]]:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """A model's ``config.json``; empty where there is none."""
-    file = folder / "config.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_foreign(folder / "config.json")
 
 
 def parts(folder: Path) -> Iterator[tuple[Path, bool]]:
@@ -106,9 +115,15 @@ def parts(folder: Path) -> Iterator[tuple[Path, bool]]:
         yield folder, not (folder / "adapter_config.json").is_file()
         return
     check_files(folder)
-    for module in json.loads(modules.read_text(encoding="utf-8")):
-        part = folder / module.get("path", "")
-        weighted = module.get("type", "").rpartition(".")[2] in _WEIGHTED
+    for module in read_foreign(modules, list):
+        with expecting(modules, "list of modules", "get the file anew"):
+            part, kind = folder / module.get("path", ""), str(module.get("type", ""))
+        if not kind.startswith(_LIBRARY):
+            raise UserError(
+                f"{modules} asks for code of the model's own ({kind}), which tDRO does not run; choose one of modules "
+                "of sentence-transformers."
+            )
+        weighted = kind.rpartition(".")[2] in _WEIGHTED
         yield part, weighted and not (part / "adapter_config.json").is_file()
 
 
@@ -126,15 +141,17 @@ def _pointer_problem(file: Path) -> str | None:
 def _json_problem(file: Path) -> str | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        return f"it is cut off or no JSON ({error})"
+    except (ValueError, RecursionError) as error:
+        return f"it is cut off or no JSON ({said(error)})"
     if file.name == "modules.json":
         whole = isinstance(content, list) and all(isinstance(module, dict) for module in content)
         return None if whole else "expected a list of modules"
     if not isinstance(content, dict):
         return "expected an object"
     if file.name.endswith(".safetensors.index.json"):
-        for shard in sorted(set(content.get("weight_map", {}).values())):
+        with expecting(file, "index of weights", "get the file anew"):
+            shards = sorted({str(shard) for shard in content.get("weight_map", {}).values()})
+        for shard in shards:
             if not (file.parent / shard).is_file():
                 return f"it names {shard}, which is not beside it"
     return None
@@ -169,13 +186,6 @@ def header(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         stream.seek(_HEADER)
         return json.loads(stream.read(length))
-
-
-def _pickle_problem(file: Path) -> str | None:
-    """PyTorch writes zip files, whose directory stands at their end; before 1.6 it wrote bare pickles."""
-    with file.open("rb") as stream:
-        old = stream.read(1) == b"\x80"
-    return None if old or zipfile.is_zipfile(file) else "it is cut off or no file of PyTorch"
 
 
 def _gguf_problem(file: Path) -> str | None:

@@ -20,8 +20,9 @@ from tdro.models.modelfiles import check_gguf, check_model_folder, model_files
 from tdro.models.networks import cut, hidden
 from tdro.models.processes import device
 from tdro.models.weights import check_whole, loading
+from tdro.readers.archives import Archive
 from tdro.readers.fetch import PREFIX, find, is_local, model_job
-from tdro.readers.packages import Archive, cache_folder, unpacked_folder
+from tdro.readers.packages import cache_folder, unpacked_folder
 
 log = logging.getLogger(__name__)
 

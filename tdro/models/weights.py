@@ -52,6 +52,8 @@ def loading(what: str, advice: str) -> Iterator[list[Gap]]:
         if is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+        if "trust_remote_code" in reason:
+            raise UserError(f"{what} needs code of its own, which tDRO does not run; choose another model.") from error
         raise UserError(f"{what} cannot be loaded ({reason}); {advice}.") from error
 
 

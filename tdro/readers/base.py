@@ -5,7 +5,7 @@ order that never changes, a :class:`Row` for each example; where the source has 
 all of its passages as bare :class:`Passage` objects, before the rows that name them by
 :class:`PassageId`; and a :class:`BadRow` for what it cannot understand, so that it goes on. What it
 holds meanwhile must not grow with the source's texts. A reader of a package takes its
-:class:`~tdro.readers.packages.Archive`; a reader of local data takes a path and the split (``train`` or
+:class:`~tdro.readers.archives.Archive`; a reader of local data takes a path and the split (``train`` or
 ``test``), one of tables also the columns; a reader that needs neither takes nothing. One of records, whose keys or
 columns have names, takes a :class:`~tdro.readers.where.Where` last and yields None for a record that it does not take.
 Cleaning that only one source needs is the reader's task. What a source's ``clean`` asks for is done here, for all
@@ -17,11 +17,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tdro.artifacts.shapes import MALFORMED, said
 from tdro.config.nearest import hint
 from tdro.config.registry import Source
 from tdro.errors import UserError
+from tdro.readers.archives import BROKEN, Archive
 from tdro.readers.fetch import dataset_job, find
-from tdro.readers.packages import Archive
 from tdro.readers.where import Where
 from tdro.text import markup
 
@@ -119,12 +120,23 @@ def _read(source: Source, split: Split, fetched: Path | None, where: Where) -> I
     needs = READERS[source.reader]
     if needs in ("nothing", "package"):
         read = import_module(f"tdro.readers.demo.{source.reader}").read
-        return read(Archive(find(dataset_job(source), fetched))) if needs == "package" else read()
+        return _of_package(read, source, fetched) if needs == "package" else read()
     read = import_module(f"tdro.readers.{source.reader}").read
     folder = find(dataset_job(source), fetched) if source.hub else Path()
     columns = [source.columns] if needs == "columns" else []
     records = [where] if source.reader in OF_RECORDS else []
     return read(folder / (source.path or ""), split, *columns, *records)
+
+
+def _of_package(read: Callable[[Archive], Iterator[Item]], source: Source, fetched: Path | None) -> Iterator[Item]:
+    """What the reader of a package yields, which knows the files of one version of it."""
+    try:
+        yield from read(Archive(find(dataset_job(source), fetched)))
+    except (*MALFORMED, *BROKEN, SyntaxError) as error:
+        raise UserError(
+            f"package {source.package} is not the version that the reader {source.reader!r} expects ({said(error)}); "
+            "correct `package` and `sha256` of the source in the registry."
+        ) from None
 
 
 def check_source(source: Source) -> None:

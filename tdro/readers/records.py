@@ -42,7 +42,7 @@ def of_parquet(path: Path, wanted: Callable[[list[str]], list[str]], advice: str
                 for record in _rows(batch):
                     number += 1
                     yield f"{path}, row {number}", record
-    except (*BROKEN, pa.ArrowException) as error:
+    except (*BROKEN, pa.ArrowException, UnicodeDecodeError) as error:
         raise unreadable(path, error, advice) from None
 
 

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tdro.errors import UserError
+from tdro.readers.archives import BROKEN, Header, check_packed
 from tdro.readers.base import BadRow, Row, Split
-from tdro.readers.files import BROKEN, lines, opened, split_lines, unreadable
+from tdro.readers.files import lines, opened, split_lines, unreadable
 from tdro.readers.jsonl import ENDINGS as LINES
 from tdro.readers.jsonl import rows_of
 from tdro.readers.parts import chained, find
@@ -40,15 +41,16 @@ def _archived(path: Path, where: Where) -> Iterator[Row | BadRow | None]:
     """Rows of every ``.jsonl`` file in an archive. Names of members are compared and shown, never used as paths."""
     found = False
     try:
-        with opened(path) as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
+        with opened(path) as packed, tarfile.open(fileobj=packed, mode="r|", tarinfo=Header) as archive:
             for member in archive:
+                check_packed(member, path.stat().st_size)
                 if member.isfile() and _is_lines(member.name):
                     found = True
                     place = f"{path}:{member.name}"
                     yield from rows_of(split_lines(archive.extractfile(member), place, json=True), place, where)
             while packed.read(1 << 20):  # to the end, where gzip's checksum stands
                 pass
-    except (*BROKEN, tarfile.TarError) as error:
+    except BROKEN as error:
         raise unreadable(path, error) from None
     if not found:
         raise UserError(f"{path} holds no .jsonl file; expected the released form, one TASK.jsonl in a .tar.gz.")

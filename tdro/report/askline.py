@@ -1,11 +1,11 @@
 """A command that asks one of the trained retrievers, to be typed as it stands."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
 
 from tdro.artifacts.files import read_texts
+from tdro.artifacts.foreign import read_foreign
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.config.commands import BASELINE, Content
 
@@ -38,8 +38,7 @@ def _query(queries: Path) -> str | None:
 
 
 def _prompts(model: Path) -> dict[str, str]:
-    file = model / "config_sentence_transformers.json"
-    return json.loads(file.read_text(encoding="utf-8")).get("prompts", {}) if file.is_file() else {}
+    return read_foreign(model / "config_sentence_transformers.json").get("prompts", {})
 
 
 def _program() -> list[str]:

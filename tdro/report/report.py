@@ -90,6 +90,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: formats.visible(value) if type(value) is str else value,
     )
     environment.filters.update(
         coded=_coded, count=formats.count, listed=formats.listed, percent=formats.percent, sections=_sections
@@ -101,7 +102,7 @@ def _environment() -> Environment:
 
 def _coded(sentence: str) -> Markup:
     """A sentence whose words between backticks are code."""
-    parts = [escape(part) for part in sentence.split("`")]
+    parts = [escape(part) for part in formats.visible(sentence).split("`")]
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 

@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from tdro.artifacts.arrays import open_array
 from tdro.artifacts.files import read_json, replacing, write_json
+from tdro.artifacts.shapes import expecting
 from tdro.errors import UserError
 from tdro.models.processes import agreed, processes
 
@@ -46,17 +48,24 @@ class Embeddings:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_json(folder / MANIFEST)
-        self.dimension: int = self.manifest["dimension"]
-        self._size: int = self.manifest["shard_size"]
-        try:
-            self._shards = [np.load(folder / name, mmap_mode="r") for name in self.manifest["shards"]]
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder} has an unreadable shard ({error}); delete it and encode again.") from None
-        if sum(map(len, self._shards)) != len(self):
-            raise UserError(f"{folder} does not hold the {len(self)} rows of its manifest; delete it and encode again.")
+        with expecting(folder / MANIFEST, "manifest of embeddings", "delete the folder and encode again"):
+            self.dimension = int(self.manifest["dimension"])
+            self._size, self._rows = int(self.manifest["shard_size"]), int(self.manifest["rows"])
+            files = [folder / Path(name).name for name in self.manifest["shards"]]
+        self._shards = [open_array(file) for file in files]
+        if not self._fit():
+            raise UserError(
+                f"{folder} does not hold the {self._rows} rows of its manifest; delete it and encode again."
+            )
+
+    def _fit(self) -> bool:
+        """Whether the shards are those of the manifest: of one size but the last, and of its dimension."""
+        rows = [len(shard) for shard in self._shards if shard.shape[1:] == (self.dimension,)]
+        whole = all(number == self._size for number in rows[:-1])
+        return len(rows) == len(self._shards) and whole and sum(rows) == self._rows >= 0 < self._size
 
     def __len__(self) -> int:
-        return self.manifest["rows"]
+        return self._rows
 
     def slice(self, start: int, end: int, dtype: type[np.floating] = np.float32) -> np.ndarray:
         """Rows ``start`` to ``end`` as float32, or as they are stored, float16; shape (end - start, dimension)."""
@@ -155,7 +164,7 @@ class Workspace:
 
     def read(self, number: int) -> np.ndarray:
         """A finished shard."""
-        return np.load(self._path(number))
+        return np.array(open_array(self._path(number)))
 
     def counts(self, number: int) -> dict[str, int]:
         """What was written beside a finished shard."""
@@ -176,7 +185,7 @@ class Workspace:
         padding = {"padding": round(1 - totals["tokens"] / totals.pop("padded"), 4)} if "padded" in totals else {}
         manifest = {
             **self.identity,
-            "dimension": int(np.load(self._path(0), mmap_mode="r").shape[1]),
+            "dimension": int(open_array(self._path(0)).shape[1]),
             "rows": rows,
             "shard_size": shard_size,
             "shards": [self._path(number).name for number in range(shards)],

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tdro.artifacts.arrays import open_array
 from tdro.artifacts.files import check_columns, open_parquet, reading, replacing
 from tdro.artifacts.layout import Layout
 from tdro.errors import UserError
@@ -63,7 +64,7 @@ class KeptTexts:
 
     def __init__(self, folder: Path, task: str, file: str) -> None:
         path = _path(folder, task, file)
-        self._rows = np.load(path.with_suffix(".npy"), mmap_mode="r")
+        self._rows = open_array(path.with_suffix(".npy"))
         self._columns = pa.ipc.open_file(pa.memory_map(str(path))).read_all().columns
 
     def __getitem__(self, row: int) -> list[str]:

@@ -16,6 +16,7 @@ GENERATED = runpy.run_path(str(ROOT / "docs/generated.py"))
 #: gets a file: tests/unit/FOLDER/test_MODULE.py.
 PROVED_BY = {
     "artifacts/test_files.py": "artifacts/folders artifacts/schemas errors",
+    "artifacts/test_shapes.py": "artifacts/foreign",
     "asking/test_ask.py": "asking/embedded asking/hits asking/passagefiles cli/ask report/askline",
     "checking/test_check.py": """
         checking/cuttexts checking/facts checking/findings checking/looks checking/overlaps checking/shares

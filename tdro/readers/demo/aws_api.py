@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import split_camel_case, strip_html
-from tdro.readers.packages import Archive
 
 _MODEL = re.compile(r"botocore/data/([^/]+)/([^/]+)/service-2\.json\.gz")
 

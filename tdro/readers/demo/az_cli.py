@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import yaml
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import tidy
-from tdro.readers.packages import Archive
 
 _HELP = re.compile(r"azure/cli/command_modules/.*/_help\.py")
 _GENERATED = re.compile(r"azure/cli/command_modules/.*/aaz/latest/.*\.py")

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tdro.readers.archives import Archive
 from tdro.readers.demo.cleaning import strip_html, strip_references
-from tdro.readers.packages import Archive
 
 _CATALOGUES = ("re3data", "bartoc", "integbio")
 # FAIRsharing is left out: its descriptions are share-alike.

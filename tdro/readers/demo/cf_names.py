@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import tidy
-from tdro.readers.packages import Archive
 
 _TABLE = "compliance_checker/data/cf-standard-name-table.xml"
 _SENTENCE_END = re.compile(r"""(?<=[.;])\s+(?=[A-Z"'])""")

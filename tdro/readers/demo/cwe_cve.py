@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import tidy
-from tdro.readers.packages import Archive
 
 _CATALOGUE = "cwe2/database_v49/cwec_v4.14.xml"
 _NAMESPACE = {"cwe": "http://cwe.mitre.org/cwe-7"}

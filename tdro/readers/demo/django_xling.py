@@ -4,9 +4,9 @@ import re
 import struct
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import blank_placeholders
-from tdro.readers.packages import Archive
 
 _CATALOGUE = re.compile(r"django/(?:conf|contrib/\w+)/locale/(?!en)\w+/LC_MESSAGES/\w+\.mo")
 _MARKUP = re.compile(r"[<{\0\x04]")  # HTML, templates; plural forms and contexts

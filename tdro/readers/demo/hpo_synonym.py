@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
-from tdro.readers.packages import Archive
 
 _DEFINITION = re.compile(r'^def: "((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _SYNONYM = re.compile(r'^synonym: "((?:[^"\\]|\\.)*)" [A-Z]+ ?(\S*) \[', re.MULTILINE)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
-from tdro.readers.packages import Archive
 
 _TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"
 

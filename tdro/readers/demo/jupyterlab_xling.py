@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.cleaning import blank_placeholders
-from tdro.readers.packages import Archive
 
 _CATALOGUE = re.compile(r"\w+/locale/\w+/LC_MESSAGES/\w+\.json")
 _FEWEST_WORDS = 4

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.catalogues import distinct_descriptions, resources
-from tdro.readers.packages import Archive
 
 # A home page that many entries share is a portal's, not a resource's.
 MOST_DESCRIPTIONS = 6

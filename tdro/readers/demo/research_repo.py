@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.catalogues import distinct_descriptions, resources
-from tdro.readers.packages import Archive
 
 
 def read(archive: Archive) -> Iterator[Row]:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
 from tdro.readers.demo.zh_riddle import zipped_lines
-from tdro.readers.packages import Archive
 
 _NUMBER = re.compile(r"\d+\.")
 # Entries damaged on their way into the package, and those that only point to another entry.

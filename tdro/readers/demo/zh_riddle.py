@@ -4,8 +4,8 @@ import io
 import zipfile
 from collections.abc import Iterator
 
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row
-from tdro.readers.packages import Archive
 
 
 def read(archive: Archive) -> Iterator[Row]:

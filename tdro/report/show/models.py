@@ -1,6 +1,5 @@
 """Models and embeddings: what a folder or an archive holds, without loading a model."""
 
-import json
 import math
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -13,14 +12,20 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
+from tdro.artifacts.arrays import open_array
 from tdro.artifacts.files import read_json, read_table
+from tdro.artifacts.foreign import read_foreign
 from tdro.artifacts.schemas import TASK_MEANS
+from tdro.errors import UserError
 from tdro.formats import count, cut
 from tdro.models.modelfiles import header
+from tdro.readers.archives import Header, check_packed
 from tdro.report.show.drawing import figure, heading, table
 from tdro.report.show.view import Asked, View
 
 _CARD, _SETTINGS = "README.md", "training_settings.json"
+# Bytes of a card that are shown.
+_LONGEST_CARD = 1 << 20
 _SIZES = ("out_features", "word_embedding_dimension", "embedding_dimension", "hidden_size")
 
 
@@ -39,10 +44,13 @@ def folder(path: Path, asked: Asked) -> View:
 
 def archive(path: Path, asked: Asked) -> View:
     """A packed model: its files with their sizes, and its card."""
-    with tarfile.open(path) as packed:
-        members = [member for member in packed if member.isfile()]
+    with tarfile.open(path, tarinfo=Header) as packed:
+        members = []
+        for member in packed:
+            check_packed(member, path.stat().st_size)
+            members += [member] if member.isfile() else []
         cards = [m for m in members if PurePosixPath(m.name).name == _CARD and len(PurePosixPath(m.name).parts) == 2]
-        text = packed.extractfile(cards[0]).read().decode("utf-8") if cards else ""
+        text = packed.extractfile(cards[0]).read(_LONGEST_CARD).decode("utf-8", "replace") if cards else ""
     shown = table("file", "bytes")
     for member in members:
         shown.add_row(member.name, count(member.size))
@@ -62,8 +70,10 @@ def embeddings(path: Path, asked: Asked) -> View:
 
 def shard(path: Path, asked: Asked) -> View:
     """A shard of embeddings: its shape, and the beginnings of its first vectors."""
-    array = np.load(path, mmap_mode="r")
+    array = open_array(path)
     first = asked.row or 0
+    if array.ndim != 2:
+        raise UserError(f"{path} holds an array of {array.ndim} dimensions; a shard of embeddings has 2.")
     rows = array[first : first + (1 if asked.row is not None else asked.rows or 5)]
     shown = table("row", "length", "first numbers", left=("first numbers",))
     for number, row in enumerate(rows.astype(np.float32), start=first):
@@ -109,7 +119,7 @@ def _about(path: Path) -> dict[str, Any]:
     if tensors:
         types = sorted({one["dtype"] for one in tensors.values()})
         about |= {"parameters": parameters, "stored as": ", ".join(types)}
-    config = _json(path / "config_sentence_transformers.json")
+    config = read_foreign(path / "config_sentence_transformers.json")
     return about | {key: config[key] for key in ("similarity_fn_name",) if key in config}
 
 
@@ -117,7 +127,7 @@ def _dimensions(path: Path, modules: list[dict], tensors: Mapping[str, Any]) -> 
     """Numbers of an embedding: what the last module that says a size gives, else the width of the token vectors."""
     for module in reversed(modules):
         for file in sorted((path / module["path"]).glob("*config.json")):
-            config = _json(file)
+            config = read_foreign(file)
             if size := next((config[key] for key in _SIZES if isinstance(config.get(key), int)), None):
                 return size
     shapes = [one["shape"] for one in tensors.values() if len(one["shape"]) == 2]
@@ -129,7 +139,7 @@ def _tensor_files(path: Path) -> Iterator[Path]:
 
 
 def _prompts(path: Path) -> dict[str, str]:
-    return _json(path / "config_sentence_transformers.json").get("prompts") or {}
+    return read_foreign(path / "config_sentence_transformers.json").get("prompts") or {}
 
 
 def _prompt_table(prompts: Mapping[str, str]) -> RenderableType:
@@ -143,7 +153,7 @@ def _prompt_table(prompts: Mapping[str, str]) -> RenderableType:
 
 def _trained(path: Path) -> dict[str, Any]:
     """What the training's settings say in a few words."""
-    settings = _json(path / _SETTINGS)
+    settings = read_foreign(path / _SETTINGS)
     if not settings:
         return {}
     training, model, encoding = settings["training"], settings["model"], settings["encoding"]
@@ -186,8 +196,3 @@ def _short(value: Any) -> Any:
 
 def _manifests(path: Path) -> list[Path]:
     return [path / "manifest.json"] if (path / "manifest.json").is_file() else sorted(path.glob("*/manifest.json"))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return content if isinstance(content, dict) else {}

@@ -4,11 +4,13 @@ import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 
+from tdro.formats import visible
 from tdro.report.show.drawing import ASCII
 from tdro.report.show.view import WIDTH, View
 
@@ -51,14 +53,25 @@ def plain(view: View) -> str:
     console = Console(
         file=out, width=WIDTH, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False
     )
-    console.print(Group(*view.parts))
+    console.print(_Visible(view.parts))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join(lines).strip("\n") + "\n"
 
 
+class _Visible:
+    """Parts below each other, in whose texts nothing is obeyed by the terminal but what is ours."""
+
+    def __init__(self, parts: Sequence[RenderableType]) -> None:
+        self._whole = Group(*parts)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._whole, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def _on_terminal(view: View, paged: bool) -> None:
     console = Console(markup=False, emoji=False, highlight=False)
-    everything = Group(*view.parts)
+    everything = _Visible(view.parts)
     if not paged or len(console.render_lines(everything)) < console.height:
         console.print(everything)
         return

@@ -3,14 +3,19 @@
 output.put(show([Path("weights/curr.json"), Path("weights/top70.json")], Asked()), as_json=False)
 """
 
+import gzip
+import tarfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 from rich.console import RenderableType
+from rich.errors import NotRenderableError
 from rich.text import Text
 
+from tdro.artifacts.shapes import MALFORMED, said
 from tdro.errors import UserError
 from tdro.report.show import folders
 from tdro.report.show.kinds import Kind, kind_of, known
@@ -22,8 +27,8 @@ _OPTIONS = {
     "row": "--row shows one row",
     "drawn": "--drawn is for the passes that weights mean",
 }
-# What is wrong with a JSON file whose keys are those of its kind, and not what stands behind them.
-_MALFORMED = (KeyError, TypeError, AttributeError, ValueError, IndexError)
+# What is wrong with a file that is of a kind at a first look, and holds something else below it.
+_MALFORMED = (*MALFORMED, gzip.BadGzipFile, EOFError, tarfile.TarError, zlib.error, NotRenderableError)
 
 
 def show(paths: Sequence[Path], asked: Asked) -> View:
@@ -75,11 +80,11 @@ def _groups(files: Sequence[Path]) -> list[tuple[Kind | None, list[Path]]]:
 
 def _check_use(groups: Sequence[tuple[Kind | None, list[Path]]], asked: Asked) -> None:
     """Refuse an option that none of the files makes use of."""
-    for name, said in _OPTIONS.items():
+    for name, use in _OPTIONS.items():
         if getattr(asked, name) is not None and not any(kind and name in kind.takes for kind, _ in groups):
             kind, files = groups[0]
             what = f"of the kind {kind.name!r}" if kind else "a folder"
-            raise UserError(f"{files[0]} is {what}, which has no use for --{name}: {said}.")
+            raise UserError(f"{files[0]} is {what}, which has no use for --{name}: {use}.")
 
 
 def _view(kind: Kind | None, files: list[Path], asked: Asked) -> View:
@@ -96,9 +101,6 @@ def _guarded(made: Callable[[], View], kind: Kind, files: Sequence[Path]) -> Vie
     try:
         return made()
     except (pl.exceptions.PolarsError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{named} is damaged or has a column of another type ({reason}); make it again.") from None
+        raise UserError(f"{named} is damaged or has a column of another type ({said(error)}); make it again.") from None
     except _MALFORMED as error:
-        if not kind.keys and not kind.holds:
-            raise
-        raise UserError(f"{named} is no whole {kind.name} ({error!r}); make it again.") from None
+        raise UserError(f"{named} is no whole {kind.name} ({said(error)}); make it again.") from None

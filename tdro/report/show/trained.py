@@ -1,6 +1,5 @@
 """`tdro rows`: examples of a task as a training reads them, with prompts, positives, negatives and scores."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ import polars as pl
 from rich.text import Text
 
 from tdro.artifacts.files import column_names
+from tdro.artifacts.foreign import read_foreign
 from tdro.artifacts.layout import Layout
 from tdro.config.commands import BASELINE
 from tdro.config.nearest import hint
@@ -148,7 +148,7 @@ def _prompts(run: runs.Run | None, task: str) -> _Prompts | None:
     """Those of the training, or of another one of its model; None where no model is trained yet."""
     files = [run.file.with_name("model"), *sorted(run.folder.parent.glob("seed*/*/model"))] if run else []
     for file in (folder / "training_settings.json" for folder in files):
-        settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        settings = read_foreign(file)
         if task in settings.get("tasks", {}):
             lengths = settings["encoding"]["query_length"], settings["encoding"]["passage_length"]
             prompts = TaskPrompts(**settings["model"]["prompts"])

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tdro.errors import UserError
+from tdro.models.load import load_embedder
 from tdro.models.modelfiles import check_model_folder
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -69,7 +70,10 @@ def test_every_shard_is_looked_at(tiny_base, tmp_path):
 
 def test_every_module_of_a_sentence_transformer_is_looked_at(folder):
     modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense")]
-    listed = [{"idx": i, "name": str(i), "path": path, "type": f"x.{kind}"} for i, (path, kind) in enumerate(modules)]
+    listed = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(modules)
+    ]
     (folder / "modules.json").write_text(json.dumps(listed))
     for name in ("1_Pooling", "2_Dense"):
         (folder / name).mkdir()
@@ -88,17 +92,22 @@ def test_a_folder_without_weights_is_refused(folder):
     refused(folder, "no weights")
 
 
-def test_weights_of_pytorch_are_looked_at(folder):
-    import torch
+def test_pickled_weights_are_refused_with_the_way_to_safetensors(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    refused(folder, "pytorch_model.bin", "pickled weights", "can run code", "save_pretrained")
+    (folder / "pytorch_model.bin").rename(folder / "model.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"whatever lies beside safetensors is not read")
+    check_model_folder(str(folder))
 
-    (folder / "model.safetensors").unlink()
-    file = folder / "pytorch_model.bin"
-    for legacy in (False, True):
-        torch.save({"a": torch.zeros(100)}, file, _use_new_zipfile_serialization=not legacy)
-        check_model_folder(str(folder))
-    torch.save({"a": torch.zeros(100)}, file)
-    file.write_bytes(file.read_bytes()[:-50])
-    refused(folder, "pytorch_model.bin")
+
+def test_code_of_a_model_is_not_run(folder, tmp_path):
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'touched')!r}, 'w')\nclass Module: pass\n")
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "evil.Module"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    refused(folder, "modules.json", "code of the model's own (evil.Module)", "does not run")
+    with pytest.raises(UserError, match="needs code of its own"):
+        load_embedder(str(folder), None, 16)
+    assert not (tmp_path / "touched").exists()
 
 
 def test_a_link_that_leads_nowhere_is_named(folder):

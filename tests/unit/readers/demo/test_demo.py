@@ -12,9 +12,9 @@ import pytest
 from reading import tarred, written, zipped
 
 from tdro.config.registry import Source
+from tdro.readers.archives import Archive
 from tdro.readers.base import Passage, Row, rows
 from tdro.readers.demo import cleaning, py_code
-from tdro.readers.packages import Archive
 
 
 def read(reader, tmp_path, members):

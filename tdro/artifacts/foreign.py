@@ -1,0 +1,31 @@
+"""JSON that other programs wrote, such as the files of a model."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tdro.artifacts.shapes import said
+from tdro.errors import UserError
+
+Content = TypeVar("Content", dict[str, Any], list[Any])
+
+_CALLED = {dict: "JSON object", list: "list in JSON"}
+
+
+def read_foreign(file: Path, kind: type[Content] = dict) -> Content:
+    """The object or list of a file; empty where there is no file.
+
+    Raises:
+        UserError: when it is something else.
+    """
+    if not file.is_file():
+        return kind()
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{file} cannot be read: it is cut off or no JSON ({said(error)}); get the file anew."
+        ) from None
+    if not isinstance(content, kind):
+        raise UserError(f"{file} cannot be read: expected a {_CALLED[kind]}; get the file anew.")
+    return content

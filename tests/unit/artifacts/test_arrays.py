@@ -1,0 +1,44 @@
+"""Arrays of numbers are mapped, and whatever else a .npy file may hold is refused."""
+
+import numpy as np
+import pytest
+
+from tdro.artifacts.arrays import open_array
+from tdro.errors import UserError
+
+
+class Touches:
+    """What unpickling would run."""
+
+    def __reduce__(self):
+        return open, ("touched", "w")
+
+
+def test_an_array_is_mapped(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(6.0).reshape(2, 3))
+    array = open_array(tmp_path / "a.npy")
+    assert isinstance(array, np.memmap)
+    assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_objects_are_refused_and_nothing_of_them_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "a.npy", np.array([Touches()], object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"a\.npy is no whole array of numbers"):
+        open_array(tmp_path / "a.npy")
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00\x04\x00({['", b"PK\x03\x04"])
+def test_what_is_no_array_is_named(content, tmp_path):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.npy is no whole array of numbers .*make it again\.$"):
+        open_array(tmp_path / "a.npy")
+
+
+def test_texts_and_several_arrays_are_no_numbers(tmp_path):
+    np.save(tmp_path / "text.npy", np.array(["a"]))
+    np.savez(tmp_path / "several.npz", a=np.zeros(1))
+    for name in ("text.npy", "several.npz"):
+        with pytest.raises(UserError, match="array of numbers"):
+            open_array(tmp_path / name)
