@@ -8,6 +8,9 @@
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
 #              cores (config/study_wide.yaml, config/study_deep.yaml; results in study/wide and study/deep)
+# make fuzz    100,000 changed files for each reader of files (docs/reliability.md): hours; FUZZ='--inputs 1000': minutes
+# make lock    writes envs/demo.lock and docs/licences.md anew, of what is installed here
+# make audit   looks the locked packages up among known vulnerabilities
 # make docs    the documentation as a site, in site/, with search and without any call to other machines
 # make image   a container image, with docker or apptainer; without both, its recipe is checked
 # make bench   the benchmarks behind docs/performance.md
@@ -18,7 +21,8 @@ BIN := .venv/bin
 PATHS := tdro tests benchmarks docs
 SMK := Snakefile workflow
 
-.PHONY: demo demo-llm study test test-thorough test-faults test-slurm lint types format schema dry-runs docs image bench clean
+.PHONY: demo demo-llm study test test-thorough test-faults test-slurm fuzz lint types format schema dry-runs lock audit docs image \
+	bench clean
 
 # A run of config/NAME.yaml in the folder NAME, or of the default here.
 define run
@@ -49,6 +53,9 @@ test-thorough: .venv/installed
 test-faults: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder -m faults \
 		$(if $(FAULTS),-k '$(FAULTS)')
+
+fuzz: .venv/installed
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m fuzz --keep fuzzed $(FUZZ)
 
 # What was started is stopped whatever the tests say.
 test-slurm: .venv/installed
@@ -83,6 +90,19 @@ schema: .venv/installed
 	$(BIN)/python -m tdro.config.keytables
 	$(BIN)/python docs/generated.py
 
+# The versions that are installed here, with the hashes that the index states. CPU wheels of torch are in an index of their
+# own: UV_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu, or UV_FIND_LINKS=FOLDER of the wheel.
+lock: .venv/installed .venv-lock/installed
+	$(BIN)/python -m pip freeze --all --exclude-editable >.venv-lock/installed.txt
+	.venv-lock/bin/uv pip compile pyproject.toml --extra cpu --extra demo --extra static --extra dev \
+		--constraint .venv-lock/installed.txt --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+		--index-strategy unsafe-best-match --no-annotate --custom-compile-command 'make lock' --quiet -o envs/demo.lock
+	$(BIN)/python docs/licences.py
+
+# With a network pip-audit asks the index; ADVISORIES=FOLDER, a clone of github.com/pypa/advisory-database, needs none.
+audit: .venv-lock/installed
+	$(if $(ADVISORIES),$(BIN)/python envs/audit.py $(ADVISORIES),.venv-lock/bin/pip-audit --requirement envs/demo.lock --require-hashes --disable-pip)
+
 # A page that is missing, a link that leads nowhere and anything that a page would load from elsewhere is an error.
 docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
@@ -108,6 +128,12 @@ bench: .venv/installed
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --group docs
+	touch $@
+
+.venv-lock/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --group lock
 	touch $@
 
 clean:

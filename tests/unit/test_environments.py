@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from accelerate.commands.launch import launch_command_parser
 from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_multi_gpu_env
 from launching import launch_arguments
+from packaging.utils import canonicalize_name
 from torch.distributed.fsdp import ShardingStrategy, StateDictType
 
 from tdro.config.schema import Config
@@ -23,6 +25,10 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 ENVIRONMENTS = [ROOT / "environment.yml", *sorted((ROOT / "envs").glob("*.yaml"))]
+LOCK = (ROOT / "envs/demo.lock").read_text(encoding="utf-8")
+#: Extras that the demo and the tests need.
+LOCKED = ["cpu", "demo", "static", "dev"]
+LICENCES, AUDIT = (runpy.run_path(str(ROOT / file)) for file in ("docs/licences.py", "envs/audit.py"))
 LAUNCHES = sorted((ROOT / "config" / "accelerate").glob("*.yaml"))
 FSDP = [path for path in LAUNCHES if path.stem.startswith("fsdp")]
 
@@ -69,6 +75,64 @@ def test_environment_has_python_and_pip_from_conda_forge(path):
     assert python.removeprefix("python=") == PROJECT["requires-python"].removeprefix(">=")
     assert "pip" in environment["dependencies"]
     assert environment["channels"] == ["conda-forge"]
+
+
+def test_the_lock_is_of_the_pinned_versions_each_with_hashes():
+    """`pip install --require-hashes` needs a hash of everything; `make lock` writes the file anew."""
+    locked = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)(?= \\\n    --hash=sha256:[0-9a-f]{64})", LOCK, re.MULTILINE))
+    assert len(locked) == len(re.findall(r"^[^\s#]", LOCK, re.MULTILINE)), "a line is no pin with a hash behind it"
+    pins = [pin for pins in (PROJECT["dependencies"], *(EXTRAS[name] for name in LOCKED)) for pin in pins]
+    asked = {canonicalize_name(name): version for name, version in (pin.split("==") for pin in pins)}
+    assert {name: locked.get(name, "").partition("+")[0] for name in asked} == asked, "make lock"
+    assert "://" not in LOCK, "an address of an index is no part of it"
+
+
+def test_what_make_installs_is_what_is_locked():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"-e '.[{','.join(LOCKED)}]'" in recipe
+    assert " ".join(f"--extra {name}" for name in LOCKED) in recipe
+
+
+def test_the_licences_are_those_of_the_locked_packages():
+    page = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| ([a-z0-9.-]+) \| (\d\S*) \| \S", page, re.MULTILINE))
+    assert listed == LICENCES["pins"](), "make lock"
+    installed = LICENCES["lines"]()
+    assert len(installed) > 50
+    assert not [line for line in installed.values() if line not in page], "make lock"
+
+
+@pytest.fixture
+def advisories(tmp_path):
+    """A folder of advisories with one on a locked package, which says whether it affects it."""
+
+    def write(**affected) -> Path:
+        package = {"name": "NumPy", "ecosystem": "PyPI"}
+        advisory = {"id": "PYSEC-1", "modified": "2026-01-02T00:00:00Z", "affected": [{"package": package, **affected}]}
+        (tmp_path / "vulns/numpy").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "vulns/numpy/PYSEC-1.yaml").write_text(yaml.safe_dump(advisory))
+        return tmp_path
+
+    return write
+
+
+def test_a_vulnerable_version_is_found_without_a_network(advisories, capsys):
+    version = str(AUDIT["locked"]()["numpy"])
+    ranges = [
+        ([{"introduced": "0"}], 1),
+        ([{"introduced": "0"}, {"fixed": version}], 0),
+        ([{"introduced": "0"}, {"fixed": "1!0"}], 1),
+        ([{"introduced": "1!0"}], 0),
+        ([{"introduced": "0"}, {"last_affected": version}], 1),
+        ([{"introduced": "0"}, {"fixed": "0.1"}, {"introduced": version}], 1),
+    ]
+    for events, status in ranges:
+        folder = advisories(ranges=[{"type": "ECOSYSTEM", "events": events}])
+        assert AUDIT["main"](folder) == status, events
+        assert ("numpy" in capsys.readouterr().out) == bool(status)
+    assert AUDIT["main"](advisories(versions=[version])) == 1
+    assert AUDIT["main"](advisories(versions=["0.0.1"])) == 0
+    assert "1 advisories on 1 of them, the last one of 2026-01-02" in capsys.readouterr().out
 
 
 def test_the_whole_environment_holds_everything():
