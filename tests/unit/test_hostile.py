@@ -227,6 +227,11 @@ def test_what_a_terminal_obeys_is_shown():
     )
 
 
+def test_the_login_of_an_address_is_starred():
+    assert told("http://ann:pw@host/x?a=b, s3://k:s@b and a@b.c") == "http://***@host/x?a=b, s3://***@b and a@b.c"
+    assert str(UserError("https://t0ken@host is gone")) == "https://***@host is gone"
+
+
 def test_a_message_with_names_out_of_a_file_is_bounded_and_harmless(tmp_path):
     names = [f"{CLEARS}{OVERRIDE}", *(f"column{n}" * 20 for n in range(500))]
     written(tmp_path / "t.csv", ",".join(names) + "\n" + ",".join("x" * len(names)) + "\n")

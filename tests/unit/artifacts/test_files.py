@@ -132,3 +132,53 @@ def test_a_file_of_a_later_version_is_refused_and_one_of_another_program_is_read
             read_table(tmp_path / f"{name}.parquet", CORPUS)
     pq.write_table(pa.table(ROWS), tmp_path / "other.parquet")
     assert read_table(tmp_path / "other.parquet", CORPUS).to_pydict() == ROWS
+
+
+def half_utf8():
+    """A column of texts whose first one is no UTF-8, which only a file can hold."""
+    offsets, letters = pa.py_buffer(bytes(4) + b"\x01\0\0\0\x02\0\0\0"), pa.py_buffer(b"\xffa")
+    return pa.Array.from_buffers(pa.string(), 2, [None, offsets, letters])
+
+
+#: Tables of a corpus or of training rows that no rule writes, and what is said of them.
+WRONG = {
+    "an empty cell": (CORPUS, {**ROWS, "text": [None, "two"]}, "an empty cell in its column 'text'"),
+    "an empty place in a list": (TRAIN, {"query": [0], "positives": [[None]], "negatives": [[]]}, "column 'positives'"),
+    "another type": (CORPUS, {**ROWS, "text": [[1], [2]]}, "a column of another type than expected"),
+    "text that is no UTF-8": (CORPUS, {**ROWS, "text": half_utf8()}, "a column of another type than expected"),
+    "a number too large": (TRAIN, {"query": [1 << 40], "positives": [[0]], "negatives": [[]]}, "another type"),
+}
+
+
+@pytest.mark.parametrize(("schema", "columns", "said"), WRONG.values(), ids=WRONG)
+def test_what_no_rule_writes_is_refused_where_it_is_read(schema, columns, said, tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(columns), path)
+    for read in (
+        lambda: read_table(path, schema),
+        lambda: list(read_batches(path, schema, 1)),
+        lambda: read_rows(path, schema, [0]),
+    ):
+        with pytest.raises(UserError, match=said) as caught:
+            read()
+        assert str(caught.value).endswith("Delete the file and let the workflow make it again.")
+
+
+def test_a_column_that_is_there_twice_and_a_format_that_is_no_number_are_refused(tmp_path):
+    table = pa.table(ROWS)
+    pq.write_table(table.append_column("text", table["text"]), tmp_path / "twice.parquet")
+    pq.write_table(table.replace_schema_metadata({"tdro.format": "x"}), tmp_path / "format.parquet")
+    for name, said in (("twice", "has two columns 'text'"), ("format", "is newer than this one")):
+        with pytest.raises(UserError, match=said):
+            read_table(tmp_path / f"{name}.parquet", CORPUS)
+    with pytest.raises(UserError, match="needs a column 'text' of texts"):
+        next(read_texts(tmp_path / "twice.parquet", "text"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[" * 5000, "nested too deeply"), ('{"a": "\\udc00"}', "half of a character")]
+)
+def test_json_that_no_file_can_hold_is_refused(text, said, tmp_path):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UserError, match=rf"a\.json is not JSON.*{said}"):
+        read_json(tmp_path / "a.json")
