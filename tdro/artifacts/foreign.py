@@ -2,17 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tdro.artifacts.shapes import said
 from tdro.errors import UserError
 
-Content = TypeVar("Content", dict[str, Any], list[Any])
-
 _CALLED = {dict: "JSON object", list: "list in JSON"}
 
 
-def read_foreign(file: Path, kind: type[Content] = dict) -> Content:
+def read_foreign(file: Path, kind: type[dict] | type[list] = dict) -> Any:
     """The object or list of a file; empty where there is no file.
 
     Raises:

@@ -10,9 +10,9 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tdro.artifacts.foreign import read_foreign
 from tdro.artifacts.shapes import expecting
@@ -38,16 +38,6 @@ class Prompts(Section):
     """Before each query; null is the model's own."""
     passage: str | None = None
     """Before each passage; null is the model's own."""
-
-    @model_validator(mode="after")
-    def _one_placeholder(self) -> Self:
-        """Another word in braces would be read by the model as it stands."""
-        for found in _PLACEHOLDER.findall(f"{self.query or ''}{self.passage or ''}"):
-            if found != INSTRUCTION:
-                raise ValueError(
-                    f"{found} stands for nothing: only {INSTRUCTION} is replaced, and the text follows the prompt"
-                )
-        return self
 
 
 class TaskPrompts(Prompts):
@@ -106,16 +96,33 @@ def _spelled(*words: str) -> Callable[[Any], Any]:
     return read
 
 
+Asked = TypeVar("Asked", bound=Prompts)
+
+
+def _one_placeholder(asked: Asked) -> Asked:
+    """Another word in braces would be read by the model as it stands; those of a model itself are meant so."""
+    for one in (asked, *getattr(asked, "tasks", {}).values()):
+        for found in _PLACEHOLDER.findall(f"{one.query or ''}{one.passage or ''}"):
+            if found != INSTRUCTION:
+                raise ValueError(
+                    f"{found} stands for nothing: only {INSTRUCTION} is replaced, and the text follows the prompt"
+                )
+    return asked
+
+
 #: How a configuration names the prompts of a base.
 BasePrompts = Annotated[
     TaskPrompts,
     BeforeValidator(
         _spelled("auto", "instruct", "none"), json_schema_input_type=Literal["auto", "instruct", "none"] | TaskPrompts
     ),
+    AfterValidator(_one_placeholder),
 ]
 #: How it names those of an embedding model that is used as it is.
 MinerPrompts = Annotated[
-    Prompts, BeforeValidator(_spelled("auto", "none"), json_schema_input_type=Literal["auto", "none"] | Prompts)
+    Prompts,
+    BeforeValidator(_spelled("auto", "none"), json_schema_input_type=Literal["auto", "none"] | Prompts),
+    AfterValidator(_one_placeholder),
 ]
 
 

@@ -33,6 +33,12 @@ def values_of(file: Path) -> dict[str, Any]:
     return values
 
 
+def check_place(root: Path) -> None:
+    """Raises UserError: for a project in a folder whose name Snakemake takes for a pattern of its own."""
+    if {"{", "}"} & set(str(root)):
+        raise UserError(f"the project lies in {root}, and Snakemake takes braces in its path for wildcards; move it.")
+
+
 def read(values: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> Jobs:
     """The jobs of a configuration that is not validated yet.
 

@@ -30,6 +30,8 @@ _DEFLATES_AT_MOST = 1032
 _LONGEST_NAME = 256
 # Bytes that are unpacked at a time.
 _CHUNK = 1 << 20
+# What the library raises at the end of an archive, under names that it does not tell.
+_ENDS = ("EmptyHeaderError", "EOFHeaderError")
 # Bytes of a name or of further attributes, which are read at once.
 _LONGEST_HEADER = 1 << 20
 _HEADERS = (
@@ -48,7 +50,7 @@ class Header(tarfile.TarInfo):
     """
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """A header of its bytes.
 
         Raises:
@@ -57,9 +59,9 @@ class Header(tarfile.TarInfo):
         """
         try:
             made = super().frombuf(buf, encoding, errors)
-        except (tarfile.EmptyHeaderError, tarfile.EOFHeaderError):  # the end
-            raise
         except tarfile.HeaderError as error:
+            if type(error).__name__ in _ENDS:
+                raise
             raise tarfile.ReadError(f"a member's header is broken: {error}") from None
         if made.size < 0 or (made.type in _HEADERS and made.size > _LONGEST_HEADER):
             raise tarfile.ReadError(f"a member's header states {made.size:,} bytes")

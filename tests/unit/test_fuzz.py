@@ -20,24 +20,8 @@ def test_every_reader_answers_by_a_sentence(target, tmp_path):
 
 
 #: Any value of JSON; keys are such as our files have, or any.
-KEYS = (
-    st.sampled_from(
-        [
-            "tasks",
-            "size",
-            "domain_weights",
-            "query",
-            "positive",
-            "request",
-            "files",
-            "kept",
-            "merged",
-            "asked",
-            "floors",
-        ]
-    )
-    | st.text()
-)
+OURS = ("tasks", "size", "domain_weights", "request", "files", "kept", "merged", "asked", "floors", "shards", "rows")
+KEYS = st.sampled_from(OURS) | st.text()
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda values: st.lists(values, max_size=4) | st.dictionaries(KEYS, values, max_size=4),

@@ -16,6 +16,9 @@ import pytest
 import yaml
 from running import ROOT
 
+from tdro.config.models import Encoding, Model
+from tdro.models.bases import load_retriever
+
 pytestmark = [pytest.mark.workflow, pytest.mark.thorough]
 
 #: A name that a shell would obey in several ways; `touched` is what it would make.
@@ -45,9 +48,11 @@ def rows(name: str, **negatives) -> str:
 def run(tiny_base, tmp_path_factory):
     """A folder with a repository and a run of all of it; its output."""
     folder = tmp_path_factory.mktemp("hostile") / NAME
-    repository, project = folder / "tdro", folder / NAME
-    project.mkdir(parents=True)
-    for part in ("Snakefile", "workflow", "tdro", "config", "profiles"):
+    # Snakemake takes braces in the path of a repository for wildcards; data may have them.
+    repository, project = folder.parent / NAME.replace("{x}", "x"), folder / NAME
+    for place in (repository, project):
+        place.mkdir(parents=True)
+    for part in ("Snakefile", "workflow", "tdro", "config", "envs", "profiles"):
         copied = ROOT / part
         shutil.copytree(copied, repository / part) if copied.is_dir() else shutil.copy(copied, repository / part)
     shutil.copytree(tiny_base, folder / f"base {NAME}")
@@ -60,6 +65,9 @@ def run(tiny_base, tmp_path_factory):
         "mined": entry | {"source": {"reader": "jsonl", "path": f"{NAME}.jsonl"}},
         "given": entry | {"source": table, "negatives": "provided"},
     }
+    encoding = {"query_length": 200, "passage_length": 120, "precision": "fp32"}
+    miner = load_retriever(Model(name="tiny", base=str(tiny_base)), Encoding(**encoding))
+    miner.save_pretrained(str(folder / f"miner {NAME}"))
     (project / f"registry {NAME}.yaml").write_text(yaml.safe_dump({"tasks": tasks}))
     steps = {"batch_size": 4, "warmup_steps": 0, "learning_rate": 0.001, "temperature": 0.05}
     config = {
@@ -69,10 +77,10 @@ def run(tiny_base, tmp_path_factory):
         "proxy": "tiny",
         "seeds": [1],
         "mixtures": ["uniform", "curr"],
-        "encoding": {"query_length": 32, "passage_length": 32, "precision": "fp32"},
-        "mining": {"encode": {"model": str(folder / f"base {NAME}")}, "select": {"ranks": [0, 10], "samples": 2}},
-        "training": steps | {"steps": 2},
-        "tdro": steps | {"steps": 2, "accumulation": 1},
+        "encoding": encoding,
+        "mining": {"encode": {"model": str(folder / f"miner {NAME}")}, "select": {"ranks": [0, 10], "samples": 2}},
+        "training": steps | {"steps": 2, "negatives": 1},
+        "tdro": steps | {"steps": 2, "negatives": 1, "accumulation": 1},
         "report": {"bootstrap_samples": 200},
     }
     (project / f"{NAME}.yaml").write_text(yaml.safe_dump(config))

@@ -13,6 +13,8 @@ from tdro.pipeline import experts, start, threads
 from tdro.pipeline.refused import Refused, refusing
 
 ROOT = Path(workflow.current_basedir).parent.parent
+with refusing():
+    start.check_place(ROOT)
 
 PATHS = Layout("results")
 

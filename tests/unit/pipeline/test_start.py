@@ -7,7 +7,7 @@ import yaml
 from toyjobs import CONFIG, REGISTRY, ROOT, read_in
 
 from tdro.errors import UserError
-from tdro.pipeline.start import read, remarks
+from tdro.pipeline.start import check_place, read, remarks
 
 
 def test_what_stands_twice_in_configuration_and_registry_is_told_together(tmp_path, monkeypatch):
@@ -37,3 +37,9 @@ def test_the_command_line_still_overrides_the_file(tmp_path, monkeypatch):
 def test_the_projects_own_configurations_need_no_remark(name, tmp_path):
     values = yaml.safe_load((ROOT / "config" / name).read_text())
     assert remarks(read(values, ROOT), tmp_path / "none.json") == []
+
+
+def test_a_project_in_a_folder_with_braces_is_refused(tmp_path):
+    check_place(tmp_path / "it's; $(touch x)")
+    with pytest.raises(UserError, match=r"the project lies in .*\{x\}, and Snakemake takes braces .* move it"):
+        check_place(tmp_path / "{x}")
