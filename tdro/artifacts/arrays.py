@@ -28,6 +28,13 @@ def open_array(path: Path) -> np.ndarray:
         raise UserError(
             f"{path} is no whole array of numbers ({reason}); delete it and let the workflow make it again."
         ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+    if not isinstance(array, np.ndarray) or not _of_numbers(array.dtype):
         raise UserError(f"{path} holds no array of numbers; delete it and let the workflow make it again.")
     return array
+
+
+def _of_numbers(kind: np.dtype) -> bool:
+    """Whether cells are numbers, or records of them."""
+    if kind.fields:
+        return all(_of_numbers(part) for part, *_ in kind.fields.values())
+    return (kind.subdtype or (kind,))[0].kind in "biuf"

@@ -21,6 +21,11 @@ def test_an_array_is_mapped(tmp_path):
     assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_records_of_numbers_are_mapped(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3, [("row", np.int32), ("scores", np.float32, (2,))]))
+    assert open_array(tmp_path / "a.npy")["scores"].shape == (3, 2)
+
+
 def test_objects_are_refused_and_nothing_of_them_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save(tmp_path / "a.npy", np.array([Touches()], object), allow_pickle=True)

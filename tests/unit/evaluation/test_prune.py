@@ -140,5 +140,5 @@ def test_a_training_without_each_task_asked_about_is_needed(files):
     ):
         prune(candidates, whole, without[:1], output, PruneJob())
     write_json(candidates, {"kept": ["a"]})
-    with pytest.raises(UserError, match=r"candidates\.json asks about no tasks; make it with `tdro prune-candidates`"):
+    with pytest.raises(UserError, match=r"candidates\.json: key `tasks` is missing"):
         prune(candidates, whole, without, output, PruneJob())

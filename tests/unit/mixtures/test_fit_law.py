@@ -81,5 +81,5 @@ def test_a_dataset_of_which_no_query_is_missed_is_left_out(tmp_path, caplog):
 
 def test_another_file_is_no_law(tmp_path):
     write_json(tmp_path / "x.json", {"tasks": ["a"]})
-    with pytest.raises(UserError, match=r"x\.json is no law of merged experts; make it with `tdro fit-law`"):
+    with pytest.raises(UserError, match=r"x\.json is no whole law of merged experts .*; make it with `tdro fit-law`"):
         read_law(tmp_path / "x.json")

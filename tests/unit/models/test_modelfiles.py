@@ -105,7 +105,7 @@ def test_code_of_a_model_is_not_run(folder, tmp_path):
     modules = [{"idx": 0, "name": "0", "path": "", "type": "evil.Module"}]
     (folder / "modules.json").write_text(json.dumps(modules))
     refused(folder, "modules.json", "code of the model's own (evil.Module)", "does not run")
-    with pytest.raises(UserError, match="needs code of its own"):
+    with pytest.raises(UserError, match="code of the model's own"):
         load_embedder(str(folder), None, 16)
     assert not (tmp_path / "touched").exists()
 
