@@ -66,7 +66,9 @@ def fuzz(target: Target, folder: Path, seed: int, numbers: range) -> Iterator[Ou
 
 def one(target: Target, folder: Path, given: bytes, number: int = 0) -> Outcome:
     """What becomes of an input in the folder of a target."""
-    (folder / target.file).write_bytes(given)
+    file = folder / target.file
+    file.unlink()  # threads of Arrow may still read the one before, which is mapped
+    file.write_bytes(given)
     before = _memory()
     try:
         with limited():
