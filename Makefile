@@ -18,7 +18,7 @@
 # docs and image set up .venv-docs first, all others .venv; nothing else is needed but Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
-PATHS := tdro tests benchmarks docs
+PATHS := tdro tests benchmarks docs envs
 SMK := Snakefile workflow
 
 .PHONY: demo demo-llm study test test-thorough test-faults test-slurm fuzz lint types format schema dry-runs lock audit docs image \
