@@ -1,6 +1,7 @@
 """Small real models, made by the tests: no network, no files from elsewhere."""
 
 import gc
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ settings.load_profile("tdro")
 
 # As in a job (tdro.cli.main): to load libraries takes a fifth less.
 gc.set_threshold(200_000, 20, 50)
+
+
+# What starts the tests in the background, or by nohup, has signals ignored, and every process of a test inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

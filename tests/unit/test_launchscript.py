@@ -52,7 +52,7 @@ def shell(tmp_path):
 
 def _helpers():
     """The functions of common.smk, whose first part is plain Python."""
-    source = (ROOT / "workflow/rules/common.smk").read_text().partition("\nwith refusing():\n")[0]
+    source = (ROOT / "workflow/rules/common.smk").read_text().rpartition("\nwith refusing():\n")[0]
     deployment = SimpleNamespace(deployment_method="")
     names = {
         "workflow": SimpleNamespace(

@@ -150,10 +150,7 @@ FIRST = "encoder.layer.0.output.dense.bias"
         (lambda m: tensors_of(m, lambda w: w | {"more": w[FIRST].clone()}), "no tensor more"),
         (lambda m: (m / "adapter_config.json").write_text('{"r": 8}'), "holds an adapter"),
         (lambda m: (m / "modules.json").unlink(), "no SentenceTransformer folder"),
-        (
-            pickled,
-            "no weights as safetensors",
-        ),
+        (pickled, "only pickled weights"),
     ],
 )
 def test_what_differs_is_named_in_a_sentence_and_nothing_is_written(pair, tmp_path, change, said):
