@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tdro.artifacts.shapes import reason
 from tdro.errors import UserError
 
 # What a broken header makes NumPy raise: it is Python's notation of a dictionary.
@@ -24,9 +25,8 @@ def open_array(path: Path) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{path} is no whole array of numbers ({reason}); delete it and let the workflow make it again."
+            f"{path} is no whole array of numbers ({reason(error)}); delete it and let the workflow make it again."
         ) from None
     if not isinstance(array, np.ndarray) or not _of_numbers(array.dtype):
         raise UserError(f"{path} holds no array of numbers; delete it and let the workflow make it again.")

@@ -319,10 +319,7 @@ def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
     wrong = [name for name in schema.names if names.count(name) != 1]
     if wrong:
         has = "has two columns" if wrong[0] in names else "has no column"
-        raise UserError(
-            f"{path} {has} {wrong[0]!r}; expected {', '.join(schema.names)}. "
-            "Delete the file and let the workflow make it again."
-        )
+        raise UserError(f"{path} {has} {wrong[0]!r}; expected {', '.join(schema.names)}. {_AGAIN}")
     return names
 
 

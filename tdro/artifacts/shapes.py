@@ -34,6 +34,11 @@ def expecting(path: object, what: str, advice: str = "delete it and let the work
         raise UserError(f"{path} is no whole {what} ({said(error)}); {advice}.") from None
 
 
+def reason(error: BaseException) -> str:
+    """What an error of a library tells, in one line; the name of its kind where it tells nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def said(error: Exception) -> str:
     """What an error tells, in a few words."""
     if isinstance(error, KeyError):

@@ -105,13 +105,13 @@ def shrunk_table(scores: Mapping[str, Mapping[str, float]]) -> str:
 
 def _opened(folder: Path) -> tuple[object, Callable[[str], tuple[str, str]]]:
     """The retriever without prompts of its own, and what stands before queries and passages of a test set."""
-    from tdro.artifacts.files import read_json
+    from tdro.artifacts.foreign import read_foreign
     from tdro.models.load import SETTINGS, load_trained, trained_prompts
 
     model = load_trained(folder)
     named = dict(model.prompts)
     prompts: TaskPrompts = trained_prompts(folder, model)
-    tasks = read_json(folder / SETTINGS).get("tasks", {}) if (folder / SETTINGS).is_file() else {}
+    tasks = read_foreign(folder / SETTINGS).get("tasks", {})
 
     def read_as(name: str) -> tuple[str, str]:
         if name not in tasks:

@@ -6,6 +6,8 @@ instead, nobody can say anything here; the workflow's screen does (:mod:`tdro.pi
 
 import errno
 
+from tdro.artifacts.shapes import reason
+
 _WORDS = (
     "can't allocate memory",  # torch, on a CPU
     "not enough memory",
@@ -27,8 +29,7 @@ def sentence(error: BaseException) -> str | None:
     """What to tell the user, or None for an error of another kind."""
     if not is_out_of_memory(error):
         return None
-    reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
     return (
-        f"memory ran out ({reason}); make what is computed at once smaller (`mini_batch_tokens`, `batch_size`, shorter "
-        "texts), or give the job more. docs/troubleshooting.md says which key helps which rule."
+        f"memory ran out ({reason(error)[:_LONGEST]}); make what is computed at once smaller (`mini_batch_tokens`, "
+        "`batch_size`, shorter texts), or give the job more. docs/troubleshooting.md says which key helps which rule."
     )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from tdro.artifacts.shapes import reason
 from tdro.errors import UserError
 from tdro.models.networks import hidden
 from tdro.models.outofmemory import is_out_of_memory
@@ -51,10 +52,10 @@ def loading(what: str, advice: str) -> Iterator[list[Gap]]:
     except Exception as error:  # a broken file makes tokenizers, safetensors and pickle raise errors of every kind
         if is_out_of_memory(error):
             raise
-        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
-        if "trust_remote_code" in reason:
+        why = reason(error)[:_LONGEST]
+        if "trust_remote_code" in why:
             raise UserError(f"{what} needs code of its own, which tDRO does not run; choose another model.") from error
-        raise UserError(f"{what} cannot be loaded ({reason}); {advice}.") from error
+        raise UserError(f"{what} cannot be loaded ({why}); {advice}.") from error
 
 
 @contextmanager

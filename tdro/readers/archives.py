@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
 from tdro.artifacts.beside import scratch, to_disk
+from tdro.artifacts.shapes import reason
 from tdro.errors import UserError
 
 #: What reading a broken archive raises.
@@ -194,8 +195,7 @@ class Archive:
             raise self._broken(error) from None
 
     def _broken(self, error: Exception) -> UserError:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return UserError(f"{self.path} is not a readable archive ({reason}); delete it and fetch it again.")
+        return UserError(f"{self.path} is not a readable archive ({reason(error)}); delete it and fetch it again.")
 
     def _open(self, name: str) -> IO[bytes]:
         member = self._members[name]

@@ -64,13 +64,13 @@ def stopped_in_step_five(project, name, variables=None):
     return training, folder / "go"
 
 
-def goes_on(project, name, trained):
+def goes_on(project, name, trained, checkpoint="checkpoint-4"):
     """The same command resumes, and trains what undisturbed processes train."""
     assert not project.places(name).output.exists()
-    assert newest_checkpoint(project.places(name).checkpoints).name == "checkpoint-4"
+    assert newest_checkpoint(project.places(name).checkpoints).name == checkpoint
     again = Training(project, name)
     assert again.launcher.wait() == 0, again.log.read_text()
-    assert "checkpoint-4" in again.log.read_text()
+    assert checkpoint in again.log.read_text()
     assert torch.equal(parameters(again.places.output), trained)
 
 
@@ -111,8 +111,5 @@ def test_sigterm_of_two_processes(project, trained, fault):
     training.launcher.send_signal(signal.SIGTERM)
     assert training.launcher.wait(120) == 128 + signal.SIGTERM
     assert not psutil.wait_procs(workers, timeout=30)[1]
-    assert newest_checkpoint(training.places.checkpoints).name == "checkpoint-5"
-    again = Training(project, "told")
-    assert again.launcher.wait() == 0, again.log.read_text()
-    assert torch.equal(parameters(again.places.output), trained)
+    goes_on(project, "told", trained, "checkpoint-5")
     fault.came("both finish the step and keep it; the same command goes on to the same model")
