@@ -5,8 +5,8 @@
 How many GPUs a job has is known only inside of it: a rule may ask for them by `gpu` or by `gres`, a cluster may give
 others than a workstation has. So this is decided here, once, for every launched command.
 
-A job of one process on the CPU runs in the very process that decided: accelerate would start Python a second time, and
-each of the two would load torch.
+A job of one process, on the CPU or on the only GPU of the machine, runs in the very process that decided: accelerate
+would start Python a second time, and each of the two would load torch.
 """
 
 import argparse
@@ -25,20 +25,23 @@ log = logging.getLogger(__name__)
 
 #: Seconds that processes have to end in when they are told to, before they are killed: a step, and a large checkpoint.
 _TO_END = 300
-# A launch configuration that says this and no more asks for nothing that accelerate's launcher is needed for.
-_ONE_PROCESS = {
+# Launch configurations that say this and no more ask for nothing that accelerate's launcher is needed for, where there is
+# one process: on the CPU, and on a GPU.
+_ON_CPU = {
     "compute_environment": "LOCAL_MACHINE",
     "distributed_type": "NO",
     "use_cpu": True,
     "num_processes": 1,
     "mixed_precision": "no",
 }
-# What its processes find in their environment, whatever the user's own shell says.
-_OF_ONE_PROCESS = {
-    "ACCELERATE_USE_CPU": "true",
-    "ACCELERATE_MIXED_PRECISION": "no",
-    "ACCELERATE_DYNAMO_BACKEND": "NO",
+_ON_GPUS = {
+    "compute_environment": "LOCAL_MACHINE",
+    "distributed_type": "MULTI_GPU",
+    "main_process_port": 0,
+    "mixed_precision": "no",
 }
+# What such a process finds in its environment, whatever the user's own shell says.
+_OF_ONE_PROCESS = {"ACCELERATE_MIXED_PRECISION": "no", "ACCELERATE_DYNAMO_BACKEND": "NO"}
 
 
 def chosen(name: str, root: Path, asked: int, nodes: int) -> tuple[str, int]:
@@ -70,12 +73,14 @@ def chosen(name: str, root: Path, asked: int, nodes: int) -> tuple[str, int]:
 
 def _given() -> int:
     """GPUs of this node that the job may use: those that torch sees, under SLURM no more than it gave the job."""
+    return min(_seen(), _slurm_gpus()) if "SLURM_JOB_ID" in os.environ else _seen()
+
+
+def _seen() -> int:
+    """GPUs that torch sees and this job does not leave alone."""
     import torch
 
-    if told_cpu() or not torch.cuda.is_available():
-        return 0
-    seen = torch.cuda.device_count()
-    return min(seen, _slurm_gpus()) if "SLURM_JOB_ID" in os.environ else seen
+    return 0 if told_cpu() or not torch.cuda.is_available() else torch.cuda.device_count()
 
 
 def _slurm_gpus() -> int:
@@ -91,12 +96,20 @@ def launch(options: argparse.Namespace, root: Path) -> None:
     name, number = chosen(options.configuration, root, options.gpus, options.nodes)
     threads = -(-options.threads // number)
     log.info("launch configuration %s, %d processes on this node, %d threads each", name, number, threads)
-    if options.nodes == number == 1 and read(name, root) == _ONE_PROCESS:
-        os.environ.update(_OF_ONE_PROCESS)
-        command_line([*options.command, "--threads", str(threads)])
     if uses_cpu(name, root):
         os.environ["ACCELERATE_USE_CPU"] = "true"  # accelerate itself says so to a single process only
+    if options.nodes == number == 1 and _needs_no_launcher(read(name, root)):
+        os.environ.update(_OF_ONE_PROCESS)
+        command_line([*options.command, "--threads", str(threads)])
     _start(name, root, number, threads, options)
+
+
+def _needs_no_launcher(configuration: dict) -> bool:
+    """Whether one process of a launch configuration may be this one.
+
+    On a GPU only where torch sees no other: it would compute on all that it sees.
+    """
+    return configuration == _ON_CPU or (configuration == _ON_GPUS and _given() == 1 == _seen())
 
 
 def _start(name: str, root: Path, number: int, threads: int, options: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ def gpus(monkeypatch):
 def started(monkeypatch):
     """What accelerate's launcher is told, instead of its starting anything: arguments, and whether to use the CPU.
 
-    A process that goes on as the job itself counts as one of the launch configuration `cpu`.
+    A process that goes on as the job itself counts as one of the launch configuration `cpu`, or `gpu`.
     """
     calls = []
 
@@ -59,7 +59,8 @@ def started(monkeypatch):
     def go_on(arguments):
         found = SimpleNamespace(num_processes=1, num_cpu_threads_per_process=int(os.environ["OMP_NUM_THREADS"]))
         found.module, found.training_script, found.training_script_args = True, "tdro", arguments
-        calls.append(("cpu", found, os.environ.get("ACCELERATE_USE_CPU")))
+        told = os.environ.get("ACCELERATE_USE_CPU")
+        calls.append(("cpu" if told else "gpu", found, told))
         sys.exit()
 
     monkeypatch.setattr(accelerate_launch, "launch_command", note)
@@ -80,7 +81,7 @@ def start(configuration, *options, threads=8):
 
 
 @pytest.mark.parametrize(
-    ("number", "configuration", "processes", "threads"), [(0, "cpu", 1, 8), (1, "ddp", 1, 8), (2, "ddp", 2, 4)]
+    ("number", "configuration", "processes", "threads"), [(0, "cpu", 1, 8), (1, "gpu", 1, 8), (2, "ddp", 2, 4)]
 )
 def test_auto_is_the_cpu_without_gpus_and_a_process_a_gpu_with_them(
     gpus, started, number, configuration, processes, threads
@@ -139,6 +140,14 @@ def test_outside_of_slurm_a_job_takes_the_gpus_that_its_rule_asks_for(gpus, star
     gpus(2)
     start("auto", "--gpus", asked)
     assert started[0][1].num_processes == processes
+
+
+@pytest.mark.parametrize(("seen", "asked", "chosen"), [(1, "1", "gpu"), (1, "4", "gpu"), (2, "1", "ddp")])
+def test_a_job_goes_on_in_its_process_where_torch_sees_one_gpu_alone(gpus, started, seen, asked, chosen):
+    gpus(seen)
+    for name in ("auto", "ddp"):
+        start(name, "--gpus", "1" if name == "ddp" else asked)
+    assert [(call[0], call[1].num_processes, call[2]) for call in started] == [(chosen, 1, None)] * 2
 
 
 def accelerates_environment(file, **variables):
