@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from trainings import TASKS
 
 from tdro.artifacts.files import read_table
@@ -47,3 +48,9 @@ def test_the_dataset_gives_the_plans_rows_in_order(project):
     assert items[5]["label"] == 5
     for item, row in zip(items, plan.to_pylist(), strict=True):
         assert [item[c] for c in columns(2)] == [texts[t] for t in texts.of_row(row)]
+
+
+def test_no_row_is_pickled_for_a_name_of_the_dataset(project, monkeypatch):
+    plan, texts = read_table(project.plan("mixed", 3), PLAN), project.texts()
+    monkeypatch.setattr("datasets.arrow_dataset.generate_fingerprint", lambda dataset: pytest.fail("named by its rows"))
+    assert dataset(plan, texts)[0]["label"] == 0
