@@ -100,7 +100,8 @@ def run(folder: Path, way: Way, *targets: str) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     line = [way.python, "-m", "snakemake", *targets, "--snakefile", str(ROOT / "Snakefile")]
     line += ["--configfile", "config.yaml", *way.arguments]
-    paths = os.pathsep.join(filter(None, [way.variables.get("PYTHONPATH"), str(ROOT)]))
+    own = os.environ.get("PYTHONPATH")
+    paths = os.pathsep.join(filter(None, [way.variables.get("PYTHONPATH"), str(ROOT), own]))
     hidden = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     environment = os.environ | hidden | way.variables | {"PYTHONPATH": paths}
     done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
@@ -153,9 +154,13 @@ def _scores(folder: Path) -> pl.DataFrame:
 
 
 def _same_bytes(first: Path, other: Path) -> str:
-    """Of the files that stages and people read on, how many are the same to the byte."""
+    """Of the files that stages and people read on, how many are the same to the byte.
+
+    What lies below a hidden folder is Snakemake's and the workflow's own.
+    """
     kinds = ("**/*.json", "**/*.parquet", "**/*.safetensors", "**/*.csv")
-    files = {path.relative_to(first) for kind in kinds for path in (first / "results").glob(kind)}
+    found = {path.relative_to(first) for kind in kinds for path in (first / "results").glob(kind)}
+    files = {path for path in found if not any(part.startswith(".") for part in path.parts)}
     same = [path for path in files if (first / path).read_bytes() == (other / path).read_bytes()]
     return "all" if len(same) == len(files) else f"{len(same)} of {len(files)}"
 

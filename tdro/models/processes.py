@@ -50,7 +50,20 @@ def device():
 
     if on_cpu():
         return torch.device("cpu")
+    _leave_out_cudnn()
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
+@cache
+def _leave_out_cudnn() -> None:
+    """Keep attention off cuDNN, which torch takes first on Hopper (torch 2.11).
+
+    It plans anew for each shape of a batch that it has not met, and texts are of ever new lengths: most of a step went
+    there (docs/performance.md).
+    """
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def loaded_once() -> bool:

@@ -3,7 +3,7 @@
     PYTHONPATH=.:tests python tests/fuzz/guided.py TARGET -runs=100000
 
 Python is one of an environment with atheris and all that tDRO needs. What stands behind the target is for libFuzzer.
-An input that is answered by something else than a sentence ends the run and is left in a file beside it.
+An input that is answered by something else than a sentence ends the run and is left in a file in the folder `fuzzed`.
 """
 
 import sys
@@ -37,7 +37,10 @@ def main() -> None:
         if outcome.failure:
             raise AssertionError(f"{outcome.failure}\n{outcome.trace}")
 
-    atheris.Setup([*sys.argv, str(inputs), "-max_len=65536"], read, custom_mutator=mutated)
+    kept = Path("fuzzed")
+    kept.mkdir(exist_ok=True)
+    line = [*sys.argv, str(inputs), "-max_len=65536", f"-artifact_prefix={kept}/"]
+    atheris.Setup(line, read, custom_mutator=mutated)
     atheris.Fuzz()
 
 

@@ -211,6 +211,20 @@ def test_a_process_computes_on_the_gpu_of_its_rank(gpus, monkeypatch):
     assert processes.device() == torch.device("cuda", 1)
 
 
+def test_attention_on_a_gpu_is_not_planned_anew_for_each_shape_of_a_batch(gpus):
+    processes._leave_out_cudnn.cache_clear()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    try:
+        gpus(0)
+        processes.device()
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+        gpus(1)
+        processes.device()
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+
+
 def test_processes_wait_hours_for_one_another(monkeypatch):
     asked = {}
     monkeypatch.setattr("accelerate.PartialState", lambda **keys: asked.update(keys))

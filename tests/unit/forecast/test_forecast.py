@@ -314,7 +314,7 @@ def test_no_job_that_scores_a_retriever_of_the_paper_takes_a_working_day(tmp_pat
         assert next(one.seconds for one in whole if one.rule == rule) == pytest.approx(3 * each)
 
 
-@pytest.mark.parametrize("name", ["config", "llm", "study_wide", "study_deep", "paper"])
+@pytest.mark.parametrize("name", ["config", "llm", "study_wide", "study_deep", "study_gpu", "paper"])
 def test_every_configuration_here_can_be_foretold(name, tmp_path, monkeypatch):
     monkeypatch.setenv("TDRO_CACHE", str(tmp_path))
     from tdro.artifacts import strictyaml
