@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from tdro.artifacts.layout import DEV_ROWS, IN_DOMAIN
 from tdro.config.complaints import PATTERNS
 from tdro.config.localpaths import expanded
-from tdro.config.sections import Checksum, Name, Section, Text
+from tdro.config.sections import Checksum, Name, Section, Text, same_folder
 from tdro.config.templates import checked
 
 #: What a model calls the prompt before all its queries, and that before all its passages.
@@ -232,6 +232,10 @@ class Registry(Section):
         if shared:
             raise ValueError(
                 f"benchmark {shared[0]!r} has the name of a task, of the in-domain benchmark or of dev rows; rename it"
+            )
+        if alike := same_folder([*self.tasks, *self.benchmarks]):
+            raise ValueError(
+                f"{alike[0]!r} and {alike[1]!r} differ in case alone and are one folder on some disks; rename one"
             )
         if kept := sorted({QUERY, DOCUMENT} & set(self.tasks)):
             raise ValueError(f"task {kept[0]!r} has the name of a prompt that every model keeps; rename it")

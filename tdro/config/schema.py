@@ -18,7 +18,7 @@ from tdro.config.mining import Mining
 from tdro.config.models import Encoding, Model
 from tdro.config.nearest import hint
 from tdro.config.registry import Benchmark, Registry, Task
-from tdro.config.sections import LocalPath, Name, Section, Seed
+from tdro.config.sections import LocalPath, Name, Section, Seed, same_folder
 from tdro.config.soups import ON_DEV, Soup
 from tdro.config.training import Mixture, Sweep, Tdro, Training
 from tdro.errors import UserError
@@ -133,6 +133,12 @@ class Config(Section):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
                 raise ValueError(f"{key} names {twice[0]!r} twice")
+        for key, folders in (("models", [m.name for m in self.models]), ("weights", self.weights), ("soups", self.soups)):
+            if alike := same_folder(folders):
+                raise ValueError(
+                    f"{key}: {alike[0]!r} and {alike[1]!r} differ in case alone and are one folder on some disks; "
+                    "rename one"
+                )
         if self.proxy not in [m.name for m in self.models]:
             names = [m.name for m in self.models]
             raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, names)} is none of the models: {', '.join(names)}")

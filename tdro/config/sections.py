@@ -1,7 +1,7 @@
 """What every part of the configuration has in common: validation, and errors that name the key."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
 
@@ -28,6 +28,16 @@ Checksum = Annotated[str, StringConstraints(pattern=PATTERNS["checksum"][0])]
 def as_name(text: str, joint: str = "_") -> str:
     """A text as a name may be, with ``joint`` for whatever no name has; empty where nothing is left."""
     return re.sub(r"[^A-Za-z0-9_.-]+", joint, text).strip("_.-")
+
+
+def same_folder(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that differ in case alone, which are one folder on some disks (macOS, Windows); None where no two do."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            return other, name
+    return None
 
 
 class Unwatched:

@@ -60,7 +60,7 @@ class _CrossEncoder:
         from torch.nn import Identity
 
         from tdro.models.cuts import CutCounter
-        from tdro.models.load import limit_length, tokenised
+        from tdro.models.load import check_padding, limit_length, tokenised
         from tdro.models.sources import resolve
         from tdro.models.weights import check_whole, loading
 
@@ -75,6 +75,7 @@ class _CrossEncoder:
                 device=str(device()),
                 model_kwargs={"dtype": "float32"},
             )
+        check_padding(what, self.model)
         check_whole(what, gaps, lambda: self.model(tokenised(self.model, [("text", "text")]))["scores"])
         limit_length(what, self.model, settings.max_length, "mining.rescore.max_length")
         self.cuts = CutCounter(self.model)

@@ -52,9 +52,26 @@ def load_embedder(
             device=str(device()),
             model_kwargs={"dtype": "float32"},
         ).eval()
+    check_padding(what, model)
     check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
     limit_length(what, model, max_length, "mining.encode.max_length")
     return model
+
+
+def check_padding(what: str, model) -> None:
+    """Refuse a model of sentence-transformers that cannot put texts of several lengths into one batch.
+
+    Raises:
+        UserError: when its tokenizer has no token to pad with.
+    """
+    from transformers import PreTrainedTokenizerBase
+
+    tokenizer = getattr(model, "tokenizer", None)
+    if isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.pad_token is None:
+        raise UserError(
+            f"{what} has no padding token, which texts of several lengths need in a batch; give its tokenizer one "
+            "(`pad_token` in tokenizer_config.json), or choose another model."
+        )
 
 
 def limit_length(what: str, model, max_length: int, key: str) -> None:
@@ -85,6 +102,7 @@ def load_trained(folder: Path):
     what = f"retriever {folder}"
     with loading(what, "train or save it again") as gaps:
         model = SentenceTransformer(str(folder), device=str(device()), local_files_only=True).float().eval()
+    check_padding(what, model)
     check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
     return model
 

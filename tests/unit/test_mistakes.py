@@ -335,6 +335,7 @@ MISTAKES = [
     registry("a share held out", "held_out: 1", "held_out: 10%", "a whole number is expected, not '10%'"),
     registry("a space in a name", "  faq:", "  my faq:", "`tasks.my faq`: 'my faq' must be letters, digits"),
     registry("one name for two", "  web:", "  faq:", "benchmark 'faq' has the name of a task"),
+    registry("one name in two cases", "  web:", "  FAQ:", "'faq' and 'FAQ' differ in case alone"),
     # Local files, before any job.
     local(
         "a misspelt path",

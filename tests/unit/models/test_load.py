@@ -1,9 +1,11 @@
 import pytest
-from tinymodels import bert
+from tinymodels import bert, byte_tokenizer
 
 from tdro.config.mining import Rescore
+from tdro.config.models import Encoding, Model
 from tdro.errors import UserError
 from tdro.mining.rescore import _CrossEncoder
+from tdro.models.bases import load_retriever
 from tdro.models.load import load_embedder, load_trained
 
 
@@ -26,3 +28,19 @@ def test_miner_and_rescorer_read_what_they_can_and_say_so(key, kind, labels, loa
     """Their BERT has 64 positions; a text of more would end in an IndexError."""
     assert load(bert(tmp_path, kind, **labels)).max_seq_length == 64
     assert f"reads 64 tokens at most, not the 200 of {key}.max_length" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "load"),
+    [
+        ("BertModel", lambda folder: load_embedder(folder, None, 60)),
+        ("BertModel", lambda folder: load_retriever(Model(name="m", base=folder), Encoding())),
+        ("BertForSequenceClassification", lambda folder: _CrossEncoder(Rescore(model=folder, max_length=60))),
+    ],
+)
+def test_a_model_that_cannot_fill_up_short_texts_is_refused(kind, load, tmp_path):
+    """sentence-transformers would end in an error of transformers at the first batch of two lengths."""
+    folder = bert(tmp_path, kind, num_labels=1)
+    byte_tokenizer().save_pretrained(folder)
+    with pytest.raises(UserError, match="no padding token.*`pad_token` in tokenizer_config.json"):
+        load(folder)
