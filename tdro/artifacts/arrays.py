@@ -33,6 +33,18 @@ def open_array(path: Path) -> np.ndarray:
     return array
 
 
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array of numbers as ``.npy``.
+
+    NumPy's own way loses the end of a file on a disk that runs full without a word: it closes the file without looking
+    whether what was held back could be written.
+    """
+    whole = np.ascontiguousarray(array)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(whole))
+        file.write(whole.data)
+
+
 def _of_numbers(kind: np.dtype) -> bool:
     """Whether cells are numbers, or records of them."""
     if kind.fields:

@@ -22,12 +22,17 @@ _LEFT = 86_400
 
 def beside(path: Path) -> Path:
     """The name under which this process writes ``path``; nothing is there."""
-    for other in path.parent.glob(f".{glob.escape(path.name)}.*{_END}"):
+    for other in begun(path):
         with contextlib.suppress(FileNotFoundError):  # another process takes it away, too
             if _is_left(other, path.name):
                 remove(other)
     # Processes of two nodes may have one number.
     return path.with_name(f".{path.name}.{_NODE}.{os.getpid()}{_END}")
+
+
+def begun(path: Path) -> list[Path]:
+    """What lies beside ``path`` to take its place, of whatever process."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*{_END}"))
 
 
 @contextmanager
@@ -48,6 +53,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def take_away(path: Path) -> None:
+    """Remove a folder of what a killed process goes on from; a kill meanwhile leaves no part of it under its name."""
+    if path.exists():
+        aside = beside(path)
+        path.rename(aside)
+        remove(aside)
 
 
 def to_disk(path: Path) -> None:

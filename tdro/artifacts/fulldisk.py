@@ -1,4 +1,5 @@
-"""A disk that is full, a quota that is used up: one sentence that names the file, whichever library was writing.
+"""A disk that is full or can only be read, a quota that is used up: one sentence that names the file, whichever library
+was writing.
 
 Python and Arrow tell it by a number, others only by words.
 """
@@ -14,15 +15,18 @@ _NUMBERS = {
     errno.ENOSPC: "no space is left on its disk",
     errno.EDQUOT: "your quota on its disk is used up",
     errno.EFBIG: "it grows beyond what its disk or `ulimit -f` allows",
+    errno.EROFS: "its disk can only be read",
 }
 _WORDS = {
     "No space left on device": errno.ENOSPC,
     "Disk quota exceeded": errno.EDQUOT,
     "File too large": errno.EFBIG,
+    "Read-only file system": errno.EROFS,
     "(os error 28)": errno.ENOSPC,  # safetensors, which is Rust
     " requested and ": errno.ENOSPC,  # NumPy: `100 requested and 40 written`
     "PytorchStreamWriter failed writing": errno.ENOSPC,
     "inline_container.cc": errno.ENOSPC,
+    "iostream error": errno.ENOSPC,  # of C++, at the end of such a file
 }
 
 
@@ -39,8 +43,9 @@ def sentence(error: BaseException, path: str | Path | None = None) -> str | None
         seen.add(id(cause))
         if number := _number(cause):
             place = path or getattr(cause, "filename", None) or "A file"
+            first = "make it writable" if number == errno.EROFS else "make room there"
             return (
-                f"{place} cannot be written: {_NUMBERS[number]}; make room there, or let results, logs and checkpoints "
+                f"{place} cannot be written: {_NUMBERS[number]}; {first}, or let results, logs and checkpoints "
                 "lie on another disk (`--directory FOLDER`), then start again."
             )
         cause = cause.__cause__ or cause.__context__

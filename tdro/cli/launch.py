@@ -19,6 +19,7 @@ from pathlib import Path
 from tdro.cli.main import command_line, use_threads
 from tdro.config.launchfiles import AUTO, launch_file, read, uses_cpu
 from tdro.errors import UserError
+from tdro.models import outofmemory
 from tdro.models.processes import told_cpu
 
 log = logging.getLogger(__name__)
@@ -163,6 +164,10 @@ def main(arguments: list[str] | None = None) -> None:
         launch(options, Path(os.environ.get("TDRO_ROOT", Path(__file__).parents[2])))
     except UserError as error:
         sys.exit(f"tdro: error: {error}")
+    except Exception as error:  # torch could not be loaded to count GPUs
+        if said := outofmemory.sentence(error):
+            sys.exit(f"tdro: error: {said}")
+        raise
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ high against the reference gain weight.
 """
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import digest, read_origin, read_table, write_table
 from tdro.artifacts.fulldisk import naming
 from tdro.artifacts.schemas import HEAVIEST, REFERENCE, TRAJECTORY
@@ -63,7 +63,7 @@ def optimize(places: Places, reference: Path, initial: Path, job: OptimizeJob) -
         heaviest = heaviest_rows(rows, loss.carried.numpy(), known.double().numpy())
         write_table(places.output.with_name(HEAVIEST_ROWS), heaviest, HEAVIEST)
         write_table(places.output, _trajectory(loss.history, start.sizes), TRAJECTORY)
-        shutil.rmtree(places.checkpoints, ignore_errors=True)
+        take_away(places.checkpoints)
         log.info("wrote %s", places.output)
 
 

@@ -6,7 +6,6 @@ The reference does not change during tDRO, so its losses are data: computed once
 the same plan. Blocks of the plan lie among the checkpoints until all are there (:mod:`tdro.retrieval.makeshards`).
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from sentence_transformers.util import batch_to_device
 from torch import Tensor
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import digest, read_table, stamps, write_table
 from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.artifacts.versions import of_stage
@@ -67,7 +67,7 @@ def reference(plan: Path, model: Path, results: Path, output: Path, checkpoints:
         losses = np.concatenate([workspace.read(number) for number in range(part.shards)])
         table = rows.select(["step", "slot", "task"]).append_column("loss", pa.array(losses))
         write_table(output, table, REFERENCE, origin=digest(plan))
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        take_away(checkpoints)
 
     progress = ("computed the losses of", "rows")
     if judge := make_shards([part], lambda: _judge(model, kept, job), Judge.block, progress, finish):

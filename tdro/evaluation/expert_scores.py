@@ -7,13 +7,13 @@ goes on with the next.
 """
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import read_table, write_table
 from tdro.artifacts.schemas import DEV_SCORES, EXPERT_SCORES
 from tdro.config.commands import ExpertScoresJob
@@ -63,7 +63,7 @@ def expert_scores(
             write_table(files[name], score(encoder, prompts, sets, job.temperature), DEV_SCORES)
     tables = [_named(name, ratios[name], job.tasks, file) for name, file in files.items()]
     write_table(output, pa.concat_tables(tables), EXPERT_SCORES)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    take_away(checkpoints)
 
 
 def candidates(job: ExpertScoresJob, sizes: np.ndarray) -> dict[str, np.ndarray]:

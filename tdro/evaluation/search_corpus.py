@@ -12,7 +12,6 @@ The queries are shards, too, so that each is encoded by one process of a job and
 """
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.digests import known_digest
 from tdro.artifacts.files import stamps
 from tdro.artifacts.versions import of_stage
@@ -206,7 +206,7 @@ class _Queries:
 
     def remove(self) -> None:
         """Delete them."""
-        shutil.rmtree(self._workspace.folder, ignore_errors=True)
+        take_away(self._workspace.folder)
 
 
 class _Searcher:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
@@ -62,7 +63,7 @@ def encode(folders: Sequence[Path], checkpoints: Path, settings: Encode, fetched
         for folder, both in sides.items():
             _publish(both, folder / "embeddings")
         for folder in sides:
-            shutil.rmtree(checkpoints / folder.name, ignore_errors=True)
+            take_away(checkpoints / folder.name)
 
     each = [side for both in sides.values() for side in both]
     make_shards(each, lambda: open_miner(settings, fetched), _make, ("encoded", "texts"), finish)

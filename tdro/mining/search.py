@@ -8,13 +8,13 @@ until all are there, so that a killed job loses one of them at most.
 """
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import count_rows, digest, read_counts, read_table, stamps, table_writer, write_table
 from tdro.artifacts.lists import Lists
 from tdro.artifacts.schemas import CANDIDATES
@@ -71,7 +71,7 @@ def search(embeddings: Path, corpus: Path, queries: Path, output: Path, checkpoi
         CUT["corpus"]: passages.manifest.get("cut", 0), CUT["queries"]: wanted.manifest.get("cut", 0),
     }  # fmt: skip
     _publish(list(files.values()), output, counts)
-    shutil.rmtree(checkpoints)
+    take_away(checkpoints)
 
 
 def _identity(embeddings: Path, queries: Path, settings: Search) -> dict[str, Any]:

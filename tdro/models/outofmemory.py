@@ -14,6 +14,9 @@ _WORDS = (
     "out of memory",  # CUDA, HIP
     "std::bad_alloc",
     "failed to map segment from shared object",  # the loader of libraries, under `ulimit -v`
+    # Python, where a library written in C has no memory left to say so.
+    "without exception set",
+    "without setting an exception",
 )
 _LONGEST = 200  # characters of another library's message
 
@@ -22,7 +25,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    return isinstance(error, RuntimeError | ImportError | OSError) and any(word in str(error) for word in _WORDS)
+    may = isinstance(error, RuntimeError | ImportError | OSError | SystemError)
+    return may and any(word in str(error) for word in _WORDS)
 
 
 def sentence(error: BaseException) -> str | None:

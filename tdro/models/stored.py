@@ -75,7 +75,8 @@ class StoredModel:
             with file.open("rb") as stream, to.open("wb") as written:
                 written.write(stream.read(header_bytes(file)))
                 for name, _ in _places(file):
-                    tensor(self._part(file), name).contiguous().reshape(-1).view(torch.uint8).numpy().tofile(written)
+                    numbers = tensor(self._part(file), name).contiguous().reshape(-1).view(torch.uint8).numpy()
+                    written.write(numbers.data)  # not `tofile`, which loses the end of a file on a full disk
 
 
 def _weights(part: Path, weighted: bool) -> list[Path]:

@@ -155,8 +155,9 @@ class BlockIndex:
     def _write(self, file: Path) -> None:
         import faiss
 
-        with replacing(file) as temporary:
-            faiss.write_index(self._index, str(temporary))
+        with replacing(file) as temporary, temporary.open("wb") as written:
+            # With a path, faiss tells nobody that the end of a file found no room.
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(written.write))  # type: ignore[attr-defined]
         self._index.reset()  # it is searched from the file
 
     def open(self, file: Path) -> None:

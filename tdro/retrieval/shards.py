@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from tdro.artifacts.arrays import open_array
+from tdro.artifacts.arrays import open_array, write_array
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import read_json, replacing, write_json
 from tdro.artifacts.shapes import expecting
 from tdro.errors import UserError
@@ -68,7 +69,11 @@ class Embeddings:
         return self._rows
 
     def slice(self, start: int, end: int, dtype: type[np.floating] = np.float32) -> np.ndarray:
-        """Rows ``start`` to ``end`` as float32, or as they are stored, float16; shape (end - start, dimension)."""
+        """Rows ``start`` to ``end`` as float32, or as they are stored, float16; shape (end - start, dimension).
+
+        Raises:
+            UserError: when one of their numbers is not finite.
+        """
         rows = np.empty((end - start, self.dimension), dtype=dtype)
         done = start
         while done < end:
@@ -76,16 +81,25 @@ class Embeddings:
             part = self._shards[shard][offset : offset + end - done]
             rows[done - start : done - start + len(part)] = part
             done += len(part)
-        return rows
+        return self._finite(rows)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Those rows as float32, shape (len(rows), dimension)."""
+        """Those rows as float32, shape (len(rows), dimension); raises as :meth:`slice`."""
         taken = np.empty((len(rows), self.dimension), dtype=np.float32)
         shards, offsets = np.divmod(rows, self._size)
         for shard in np.unique(shards):
             places = np.flatnonzero(shards == shard)
             taken[places] = self._shards[shard][offsets[places]]
-        return taken
+        return self._finite(taken)
+
+    def _finite(self, vectors: np.ndarray) -> np.ndarray:
+        """The same vectors. Where one is not finite, every score is none, and whatever is searched finds anything."""
+        if not np.isfinite(vectors).all():
+            raise UserError(
+                f"{self.folder} holds embeddings that are not finite; delete the folder and encode again, or take "
+                "another model where that gives the same."
+            )
+        return vectors
 
     def bounds(self) -> Iterator[tuple[int, int]]:
         """First row, and row behind the last, of one block of ``BLOCK_BYTES`` after the other."""
@@ -107,7 +121,7 @@ def begin(folder: Path, identity: Mapping[str, Any]) -> None:
         if before:
             other = ", ".join(key for key, value in identity.items() if before.get(key) != value)
             log.info("%s belongs to a run with other %s; starting afresh", folder, other)
-        shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder)
         write_json(path, identity)
 
 
@@ -159,8 +173,8 @@ class Workspace:
     def write(self, number: int, rows: np.ndarray, counts: Mapping[str, int]) -> None:
         """Write a shard, counts first: where the shard is, they are."""
         write_json(self._path(number).with_suffix(".json"), dict(counts))
-        with replacing(self._path(number)) as temporary, temporary.open("wb") as file:
-            np.save(file, rows.astype(self._dtype))
+        with replacing(self._path(number)) as temporary:
+            write_array(temporary, rows.astype(self._dtype))
 
     def read(self, number: int) -> np.ndarray:
         """A finished shard."""
@@ -172,7 +186,7 @@ class Workspace:
 
     def remove(self) -> None:
         """Delete the folder, whose shards are of no more use."""
-        shutil.rmtree(self.folder)
+        take_away(self.folder)
 
     def publish(self, output: Path, shards: int, rows: int, shard_size: int) -> dict[str, Any]:
         """Put the finished shards into ``output``, with their manifest, which is returned.

@@ -7,6 +7,7 @@ from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.config.commands import BaseJob
 from tdro.errors import UserError
 from tdro.models.bases import base_prompts, is_embedding_model, load_retriever
+from tdro.training.finite import check_weights
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def save_base(output: Path, job: BaseJob, fetched: Path | None = None) -> None:
         fetched: Manifest of what was fetched ahead.
 
     Raises:
-        UserError: when the base cannot be had, or finds nothing before it is trained.
+        UserError: when the base cannot be had, finds nothing before it is trained, or has weights that are not finite.
     """
     check_output(output)
     # A trained model has its adapters merged, in float32.
@@ -32,6 +33,7 @@ def save_base(output: Path, job: BaseJob, fetched: Path | None = None) -> None:
         )
     retriever = load_retriever(model, job.encoding, fetched)
     base_prompts(model, retriever)
+    check_weights(retriever.named_parameters(), f"the base {model.base}")
     with replacing_folder(output) as folder:
         retriever.save_pretrained(str(folder), create_model_card=False)
     log.info("wrote %s", output)

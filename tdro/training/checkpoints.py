@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
-from tdro.artifacts.beside import entry_to_disk, to_disk
+from tdro.artifacts.beside import begun, entry_to_disk, take_away, to_disk
 from tdro.artifacts.files import digest, read_json, stamps, write_json
 from tdro.artifacts.versions import of_stage
 from tdro.config.sections import Section
@@ -55,8 +54,8 @@ def _claim(checkpoints: Path, identity: dict) -> None:
             return
         other = ", ".join(key for key, value in identity.items() if before.get(key) != value)
         log.info("%s belongs to a run with other %s; starting afresh", checkpoints, other)
-        shutil.rmtree(checkpoints)
-    elif checkpoints.exists() and any(checkpoints.iterdir()):
+        take_away(checkpoints)
+    elif checkpoints.exists() and set(checkpoints.iterdir()) - set(begun(known)):
         raise UserError(f"{checkpoints} holds something else than checkpoints; name a folder that is empty or new.")
     write_json(known, identity)
 

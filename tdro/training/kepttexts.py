@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tdro.artifacts.arrays import open_array
+from tdro.artifacts.arrays import open_array, write_array
 from tdro.artifacts.files import check_columns, open_parquet, reading, replacing
 from tdro.artifacts.layout import Layout
 from tdro.errors import UserError
@@ -97,8 +97,8 @@ def _write(path: Path, source: Path, rows: np.ndarray, schema: pa.Schema) -> Non
             table = file.read_row_group(group, columns=schema.names, use_threads=False)
         return table.take(pa.array(places)).select(schema.names).cast(schema).combine_chunks()
 
-    with replacing(path.with_suffix(".npy")) as temporary, temporary.open("wb") as numbers:
-        np.save(numbers, rows.astype(np.int32))
+    with replacing(path.with_suffix(".npy")) as temporary:
+        write_array(temporary, rows.astype(np.int32))
     workers = min(_DECODERS, len(os.sched_getaffinity(0)))
     with replacing(path) as temporary, pa.ipc.new_file(temporary, schema) as file, ThreadPoolExecutor(workers) as pool:
         for first in range(0, len(groups), workers):  # no more of them in memory

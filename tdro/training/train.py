@@ -4,7 +4,6 @@ accelerate launch --config_file config/accelerate/cpu.yaml --num_processes 1 -m 
 """
 
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import read_table
 from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.artifacts.layout import Layout
@@ -65,7 +65,7 @@ def train(places: Places, job: TrainJob, loss_weights: Path | None = None, start
         _save(learner, job, whole)
     learner.texts.close()
     if processes().is_main_process:
-        shutil.rmtree(places.checkpoints, ignore_errors=True)
+        take_away(places.checkpoints)
         log.info("wrote %s", places.output)
 
 

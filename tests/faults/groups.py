@@ -1,6 +1,7 @@
 """A run in a process group of its own, as a terminal starts it, so that all of it can be killed at once."""
 
 import os
+import signal
 import subprocess
 import time
 
@@ -50,6 +51,13 @@ class Group:
     def signal(self, number):
         """Send all of the group a signal, as a terminal does."""
         os.killpg(self.process.pid, number)
+
+    def kill(self):
+        """End all of it at once, as a machine that fails does."""
+        members = self.members()
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        psutil.wait_procs(members, timeout=30)
 
     def end(self, seconds=120):
         """Wait for its end; its status."""

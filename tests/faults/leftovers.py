@@ -7,6 +7,13 @@ OF_TIMES = {
 _NOTES = ".snakemake_timestamp"
 
 
+def standing(folder):
+    """Content of each file that stands below `results/` under its own name, but of those that hold times."""
+    results = folder / "results"
+    found = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if "/." not in f"/{name}" and name not in OF_TIMES}
+
+
 def half_written(folder):
     """Files and folders below `results/` that lie under the name that something has while it is written."""
     results = folder / "results"

@@ -1,5 +1,6 @@
 """What Snakemake has noted of the jobs of a folder: those that have ended, and those under way."""
 
+import contextlib
 import json
 from base64 import urlsafe_b64decode
 from typing import NamedTuple
@@ -10,6 +11,7 @@ class Job(NamedTuple):
 
     Attributes:
         rule: Its rule.
+        inputs: Files that it has read.
         outputs: Its files and folders.
         logs: Its logs.
         command: What its shell ran; None of a rule without a command.
@@ -18,6 +20,7 @@ class Job(NamedTuple):
     """
 
     rule: str
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     logs: tuple[str, ...]
     command: str | None
@@ -25,9 +28,15 @@ class Job(NamedTuple):
     seconds: float
 
 
-def under_way(folder):
-    """Outputs of jobs that have begun and have not ended."""
-    return set(_notes(folder / ".snakemake/incomplete"))
+def under_way(folder, since=0.0):
+    """Outputs of jobs that have begun, not before ``since`` (seconds since 1970), and have not ended."""
+    return {output for output, path in _notes(folder / ".snakemake/incomplete").items() if _time(path) >= since}
+
+
+def _time(path):
+    with contextlib.suppress(FileNotFoundError):  # the job has just ended
+        return path.stat().st_mtime
+    return -1.0
 
 
 def ended(folder):
@@ -44,8 +53,8 @@ def ended(folder):
         record = next(iter(records.values()))
         begin = min(one["starttime"] for one in records.values())
         end = max(one["endtime"] for one in records.values())
-        outputs, logs = tuple(sorted(records)), tuple(record["log"])
-        jobs.append(Job(record["rule"], outputs, logs, record["shellcmd"], begin, end - begin))
+        inputs, outputs, logs = tuple(record["input"]), tuple(sorted(records)), tuple(record["log"])
+        jobs.append(Job(record["rule"], inputs, outputs, logs, record["shellcmd"], begin, end - begin))
     unfinished = under_way(folder)
     return {job.outputs[0]: job for job in jobs if not unfinished & set(job.outputs)}
 

@@ -1,6 +1,7 @@
 """A run that passes every rule between data and report in a minute or two: what it reads, and what it leaves."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,37 @@ from basemodels import save_embedder
 from greekrows import WORDS, write_rows
 from tinymodels import save_words
 
+#: The rules that it passes and that start a process; `prepared` and `deduplicated` start none.
+RULES = [
+    "base",
+    "dedup",
+    "derive",
+    "dev_pool",
+    "encode",
+    "evaluate",
+    "evaluate_bm25",
+    "leaks",
+    "merge",
+    "merge_rankings",
+    "optimize",
+    "plan",
+    "plan_tdro",
+    "prepare_benchmark",
+    "prepare_corpus",
+    "prepare_queries",
+    "prepare_task",
+    "reference",
+    "report",
+    "score",
+    "search",
+    "search_corpus",
+    "select",
+    "soup_scores",
+    "train",
+    "uniform_weights",
+]
+#: Says where and when chance strikes.
+SEED = int(os.environ.get("FAULTS_SEED", "7"))
 RUN = "results/tiny/seed1"
 #: Languages of the questions.
 PARTS = ["ar", "th"]

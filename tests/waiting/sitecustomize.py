@@ -1,4 +1,4 @@
-"""Changes a process that a test starts: it waits at a call, has little patience, or what it writes is seen late.
+"""Changes a process that a test starts: it waits at a call, has little patience, sees GPUs, or is slow with a file.
 
 Python imports this module by itself at the start of every process that has its folder on `PYTHONPATH`. What waits is
 said by two variables (:func:`waits.waiting` sets them):
@@ -12,6 +12,7 @@ The first process that loads the module waits at its third call, the next at its
 It waits until a signal comes that ends a training, or until the test makes the file `go` in the folder.
 
     TDRO_TEST_PATIENCE=10                   processes of a job wait for one another for so many seconds
+    TDRO_TEST_GPUS=2                        torch says that there are two, of which CUDA_VISIBLE_DEVICES names some
     TDRO_TEST_LATE=negatives.parquet:2      a file of this name takes its place so many seconds after it was written
 """
 
@@ -95,6 +96,16 @@ class Waiter:
             time.sleep(0.1)
 
 
+def with_gpus(cuda, number):
+    """Let `torch.cuda` say that there are GPUs."""
+
+    def device_count():
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(number))))
+        return len([one for one in seen.split(",") if one])
+
+    cuda.device_count, cuda.is_available = device_count, lambda: device_count() > 0
+
+
 def late(name, seconds, at_once=Path.replace):
     """Let a file of this name take its place later, when who wrote it may have ended."""
 
@@ -117,6 +128,12 @@ if "TDRO_TEST_WAIT" in os.environ:
 if "TDRO_TEST_PATIENCE" in os.environ:
     patience = datetime.timedelta(seconds=int(os.environ["TDRO_TEST_PATIENCE"]))
     sys.meta_path.insert(0, Changed("tdro.models.processes", lambda module: setattr(module, "PATIENCE", patience)))
+if "TDRO_TEST_GPUS" in os.environ:
+    number = int(os.environ["TDRO_TEST_GPUS"])
+    sys.meta_path.insert(0, Changed("torch.cuda", lambda module: with_gpus(module, number)))
+    sys.meta_path.insert(
+        0, Changed("tdro.models.processes", lambda module: setattr(module, "_has_driver", lambda: True))
+    )
 if "TDRO_TEST_LATE" in os.environ:
     name, seconds = os.environ["TDRO_TEST_LATE"].split(":")
     late(name, float(seconds))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tdro.artifacts.arrays import open_array
+from tdro.artifacts.arrays import open_array, write_array
 from tdro.errors import UserError
 
 
@@ -19,6 +19,13 @@ def test_an_array_is_mapped(tmp_path):
     array = open_array(tmp_path / "a.npy")
     assert isinstance(array, np.memmap)
     assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("array", [np.arange(6, dtype=np.float16).reshape(2, 3).T, np.zeros((0, 4)), np.array(7)])
+def test_a_written_array_is_as_numpy_writes_it(tmp_path, array):
+    write_array(tmp_path / "a.npy", array)
+    np.save(tmp_path / "b.npy", np.ascontiguousarray(array))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
 def test_records_of_numbers_are_mapped(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tdro.artifacts import beside as module
-from tdro.artifacts.beside import beside, scratch
+from tdro.artifacts.beside import begun, beside, scratch, take_away
 from tdro.artifacts.files import replacing
 from tdro.artifacts.folders import replacing_folder
 
@@ -86,3 +86,19 @@ def test_a_scratch_folder_goes_however_it_ends(tmp_path):
         (folder / "file").touch()
         raise KeyboardInterrupt
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_what_is_taken_away_goes_from_its_name_at_once(tmp_path, monkeypatch):
+    """A kill while files are removed one by one leaves them under another name, which the next one takes away."""
+    place = tmp_path / "checkpoints"
+    (place / "checkpoint-4").mkdir(parents=True)
+    take_away(tmp_path / "nothing")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "remove", lambda path: None)
+        take_away(place)
+    assert not place.exists()
+    (left,) = begun(place)
+    assert (left / "checkpoint-4").is_dir()
+    place.mkdir()
+    take_away(place)
+    assert list(tmp_path.iterdir()) == []

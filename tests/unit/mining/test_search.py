@@ -202,3 +202,17 @@ def test_embeddings_of_other_data_are_refused(vectors, tmp_path):
     search(folder, *files, tmp_path / "out", tmp_path / "kept", Search())
     with pytest.raises(UserError, match="search again"):
         select_negatives(tmp_path / "out", *others, tmp_path / "negatives", Select())
+
+
+@pytest.mark.parametrize("side", ["corpus", "queries"])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_embeddings_that_are_not_finite_are_refused(vectors, tmp_path, side, number):
+    folder, files, _ = vectors
+    shard = folder / side / "00000.npy"
+    found = np.load(shard)
+    found[3, 5] = number
+    shard.unlink()  # another file, as the one before may be mapped
+    np.save(shard, found)
+    with pytest.raises(UserError, match=f"e/{side} holds embeddings that are not finite; delete the folder and encode"):
+        search(folder, *files, tmp_path / "out", tmp_path / "kept", Search())
+    assert not (tmp_path / "out").exists()

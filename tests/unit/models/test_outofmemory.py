@@ -23,6 +23,7 @@ def too_much():
         RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("std::bad_alloc"),
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        SystemError("<function _find_and_load at 0x7faec0f6fce0> returned NULL without setting an exception"),
     ],
 )
 def test_memory_that_ran_out_is_one_sentence_with_what_to_do(error):
@@ -38,4 +39,5 @@ def test_as_torch_itself_says_it_also_while_a_model_is_loaded():
 
 def test_other_errors_stay_what_they_are():
     assert sentence(RuntimeError("shapes differ")) is None
+    assert sentence(SystemError("bad argument")) is None
     assert sentence(UserError("the text 'out of memory' is no row")) is None

@@ -24,7 +24,8 @@ def test_a_users_mistake_is_told_without_kind_and_place(monkeypatch, words, told
     ("error", "told"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "{here} cannot be written: no space is left on its disk"),
-        (OSError(errno.EROFS, "Read-only file system", "a"), "a cannot be read or written: Read-only file system."),
+        (OSError(errno.EROFS, "Read-only file system", "a"), "a cannot be written: its disk can only be read"),
+        (OSError(errno.EACCES, "Permission denied", "a"), "a cannot be read or written: Permission denied."),
     ],
 )
 def test_what_a_disk_refuses_snakemake_is_a_sentence(monkeypatch, tmp_path, error, told):

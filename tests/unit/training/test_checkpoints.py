@@ -124,3 +124,11 @@ def test_a_folder_of_something_else_is_left_alone(project):
     with pytest.raises(UserError, match="m-checkpoints holds something else than checkpoints"):
         train(places, project.train_job())
     assert (places.checkpoints / "chapter1.txt").read_text() == "years of work"
+
+
+def test_a_kill_before_the_folder_was_claimed_does_not_make_it_something_else(project):
+    places = project.places("m")
+    places.checkpoints.mkdir()
+    (places.checkpoints / ".run.json.elsewhere.7.tmp").write_text("{")
+    assert project.train("m", project.train_job(steps=2)).is_dir()
+    assert not places.checkpoints.exists()

@@ -230,6 +230,12 @@ def test_a_base_that_finds_nothing_or_is_another_is_refused(pair, tmp_path):
     bare = Model(name="m", base=str(save_bare("bert", tmp_path / "bare")))
     with pytest.raises(UserError, match="is no embedding model"):
         save_base(tmp_path / "written", BaseJob(model=bare))
+    broken = save_embedder("bert", tmp_path / "broken")
+    tensors = load_file(broken / "model.safetensors")
+    save_file(tensors | {"embeddings.LayerNorm.bias": torch.full((32,), torch.nan)}, broken / "model.safetensors")
+    with pytest.raises(UserError, match=r"the base \S+/broken holds values that are not finite in \S*LayerNorm\.bias"):
+        save_base(tmp_path / "written", BaseJob(model=Model(name="m", base=str(broken)), encoding=ENCODING))
+    assert not (tmp_path / "written").exists()
     wrong = save_embedder("bert", tmp_path / "mean", Dense(32, 16), pooling="mean")
     with pytest.raises(UserError, match="the way of pooling is another"):
         merge(models, tmp_path / "soup", base=wrong, share=0.5)
