@@ -1,4 +1,6 @@
 import errno
+import os
+import signal
 
 import pyarrow as pa
 import pytest
@@ -34,6 +36,22 @@ def test_memory_that_ran_out_is_one_sentence_with_what_to_do(error):
 def test_as_torch_itself_says_it_also_while_a_model_is_loaded():
     with pytest.raises(RuntimeError) as found, loading("the base", "take another"):
         too_much()
+    assert "memory ran out" in sentence(found.value)
+
+
+class Killed(torch.utils.data.Dataset):
+    """Whoever reads a row of it is killed, as the system does when memory is short."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_that_makes_batches_counts_as_memory_that_ran_out():
+    with pytest.raises(RuntimeError) as found:
+        next(iter(torch.utils.data.DataLoader(Killed(), num_workers=1)))
     assert "memory ran out" in sentence(found.value)
 
 
