@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from tdro.artifacts import schemas
 from tdro.artifacts.files import write_json, write_table
+from tdro.artifacts.foreign import write_foreign
 from tdro.artifacts.layout import Layout
 from tdro.mixtures.weights import Weights, write_weights
 
@@ -147,13 +148,13 @@ def _trained(layout: Layout) -> None:
 def model(folder: Path) -> None:
     """A SentenceTransformer folder of a static embedding, as far as it can be looked at without loading it."""
     modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}]
-    write_json(folder / "modules.json", modules)
-    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}})
+    write_foreign(folder / "modules.json", modules)
+    write_foreign(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}})
     settings = {"encoding": {"query_length": 8, "passage_length": 16}, "seed": SEED}
     settings["tasks"] = {task: {"instruction": ["Find it.", "Look it up."], "symmetric": False} for task in TASKS}
     settings["model"] = {"base": "base", "prompts": {"query": "Do: {instruction}\n", "passage": "", "tasks": {}}}
     settings["training"] = {"steps": STEPS, "batch_size": 2, "negatives": 1, "learning_rate": 0.1, "temperature": 0.05}
-    write_json(folder / "training_settings.json", settings)
+    write_foreign(folder / "training_settings.json", settings)
     (folder / "README.md").write_text("---\ntags: [x]\n---\n\n# Retriever tiny\n\nIts card.\n", encoding="utf-8")
     save_file({"embedding.weight": np.zeros((7, 4), np.float32)}, folder / "model.safetensors")
 

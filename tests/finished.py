@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from ours import write_sealed
 
 from tdro.artifacts.files import read_json, write_json, write_table
 from tdro.artifacts.layout import Layout, evaluation_files
@@ -124,7 +125,7 @@ class Finished:
                     table = table.append_column(f"{metric}@{size}", pc.multiply(table[metric], share))
                 for figures in stated["datasets"].values():
                     figures |= {f"{m}@{size}": v * share for m, v in figures.items() if "@" not in m}
-            pq.write_table(table, path.with_suffix(".queries.parquet"))
+            write_sealed(path.with_suffix(".queries.parquet"), table)
             write_json(path, stated)
 
     def learnt(self, seed) -> None:

@@ -8,8 +8,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from tdro.artifacts.files import digest, open_parquet, reading, replacing
+from tdro.artifacts.files import checked, digest, reading, replacing
 from tdro.artifacts.layout import Layout
+
+# Rows that are decoded at a time.
+_ROWS = 1 << 16
 
 
 def write_digests(files: Iterable[Path]) -> None:
@@ -33,8 +36,9 @@ def known_digest(file: Path) -> str:
 def content_digest(path: Path) -> str:
     """SHA-256 of the columns and rows of a Parquet file, read piece by piece."""
     found = hashlib.sha256()
-    with reading(path), open_parquet(path) as file:
-        found.update(str(file.schema_arrow.remove_metadata()).encode())
-        for batch in file.iter_batches():
+    file = checked(path)
+    with reading(path):
+        found.update(str(file.schema.remove_metadata()).encode())
+        for batch in file.batches(_ROWS):
             found.update(batch.serialize())
     return found.hexdigest()

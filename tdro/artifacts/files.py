@@ -1,13 +1,14 @@
 """How files are written and read.
 
 Every file is written under a temporary name, brought to the disk and renamed, so that a reader never sees half of one,
-not even after a power cut. Counts of a stage (rows read, rows dropped and why) travel in a Parquet file's metadata,
-and so do the version that wrote it and the number of the format. Each page of such a file has a checksum, which every
-reader verifies: a bit that a disk has turned is found by the next rule.
+not even after a power cut. Counts of a stage (rows read, rows dropped and why) travel in a Parquet file's metadata.
+Every file has a checksum, the version that wrote it and the number of its format, which every reader verifies: a bit
+that a disk has turned, or a file of another program, is found by the next rule.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
@@ -22,27 +23,23 @@ from tdro import __version__
 from tdro.artifacts import strictyaml
 from tdro.artifacts.beside import beside, entry_to_disk, to_disk
 from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.parquetsums import FORMAT_KEY, VERSION_KEY, CheckedParquet, seal
 from tdro.artifacts.schemas import NULLABLE
+from tdro.artifacts.seals import FORMAT, WRITTEN, again, opened, sealed
 from tdro.artifacts.shapes import expecting
 from tdro.errors import UserError
 
-# A page of a file has a checksum of its own.
-_WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+log = logging.getLogger(__name__)
+
+_COMPRESSION = "zstd"
 
 # Rows that a streaming reader decodes at a time.
 _BATCH = 16_384
 # Rows of a batch of a file that was decoded.
 _DECODED = 8192
 
-_AGAIN = "Delete the file and let the workflow make it again."
-
 _COUNTS = b"tdro.counts"
 _ORIGIN = b"tdro.origin"
-_VERSION = b"tdro.version"
-_FORMAT = b"tdro.format"
-
-#: Grows when columns keep their names and types and mean something else; a reader refuses what a later one wrote.
-FORMAT = 1
 
 # A row group of a file written piece by piece: small enough to hold, large enough to compress.
 _GROUP_ROWS = 1 << 16
@@ -90,7 +87,8 @@ def write_table(
     table = table.select(schema.names).cast(schema)
     table = table.replace_schema_metadata(_metadata(counts) | ({_ORIGIN: origin} if origin else {}))
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, **_WRITING)
+        pq.write_table(table, temporary, compression=_COMPRESSION)
+        seal(temporary)
 
 
 class TableWriter:
@@ -121,21 +119,18 @@ def table_writer(path: str | Path, schema: pa.Schema, counts: Mapping[str, int] 
 
     ``counts`` is read when the file is closed, so that it may be filled while rows are written.
     """
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **_WRITING) as file:
-        writer = TableWriter(file, schema)
-        yield writer
-        writer.flush()
-        file.add_key_value_metadata(_metadata(counts))
+    with replacing(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, compression=_COMPRESSION) as file:
+            writer = TableWriter(file, schema)
+            yield writer
+            writer.flush()
+            file.add_key_value_metadata(_metadata(counts))
+        seal(temporary)
 
 
 def _metadata(counts: Mapping[str, Any] | None) -> dict[bytes, str]:
-    written_by = {_FORMAT: str(FORMAT), _VERSION: __version__}
+    written_by = {FORMAT_KEY: str(FORMAT), VERSION_KEY: __version__}
     return written_by if counts is None else written_by | {_COUNTS: json.dumps(dict(counts))}
-
-
-def open_parquet(path: str | Path) -> pq.ParquetFile:
-    """A Parquet file as a memory map; its pages are verified as they are read (use it inside :func:`reading`)."""
-    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
 
 
 @contextmanager
@@ -153,10 +148,33 @@ def reading(path: str | Path) -> Iterator[None]:
         raise UserError(f"{path} holds bytes that are not UTF-8 ({error.reason}); make it again.") from None
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if "CRC checksum" in reason:
-            said = "is damaged: its content is not what was written. Delete it and let the workflow make it again."
-            raise UserError(f"{path} {said}") from None
         raise UserError(f"{path} is not a readable Parquet file: {reason}") from None
+
+
+def checked(path: str | Path, *, ours: bool = True) -> CheckedParquet:
+    """A Parquet file to be read inside :func:`reading`; its footer alone has been read.
+
+    Args:
+        path: The file.
+        ours: Whether this package must have written it. A table of a user's need not have checksums.
+
+    Raises:
+        UserError: when the file is missing or damaged, or another program or version has written one of ours.
+    """
+    with reading(path):
+        return CheckedParquet(path, ours=ours)
+
+
+def verified(path: str | Path) -> Path:
+    """A Parquet file of ours of which every byte has been verified, for libraries that do not verify.
+
+    Raises:
+        UserError: as :func:`checked`.
+    """
+    file = checked(path)
+    with reading(path):
+        file.check()
+    return Path(path)
 
 
 def read_batches(
@@ -174,11 +192,10 @@ def read_batches(
     Raises:
         UserError: as :func:`read_table`.
     """
-    check_columns(path, schema)
-    held, number = [], 0
-    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    file, held, number = _with_columns(path, schema), [], 0
+    with reading(path):
         groups, start = _row_groups(file.metadata, first, end)
-        for batch in file.iter_batches(min(rows, _BATCH), row_groups=groups, columns=schema.names):
+        for batch in file.batches(min(rows, _BATCH), schema.names, groups):
             inside = slice(max(first - start, 0), len(batch) if end is None else max(end - start, 0))
             start, batch = start + len(batch), batch[inside]
             held.append(batch)
@@ -205,15 +222,16 @@ def read_table(path: str | Path, schema: pa.Schema, where: pc.Expression | None 
     Args:
         path: File to read.
         schema: Columns and types.
-        where: Which rows; row groups that have none of them are not read.
+        where: Which rows; row groups that have none of them are not decoded.
 
     Raises:
-        UserError: when the file is missing, is no Parquet file, or lacks a column or has one of another type.
+        UserError: when the file is missing, is no Parquet file of ours, is damaged, or lacks a column or has one of
+            another type.
     """
-    check_columns(path, schema)
+    file = _with_columns(path, schema)
     with reading(path):
-        verified = {"memory_map": True, "page_checksum_verification": True}
-        table = pq.read_table(path, columns=schema.names, filters=where, **verified)
+        file.check(schema.names)
+        table = pq.read_table(path, columns=schema.names, filters=where, memory_map=True)
     return _typed(path, table, schema)
 
 
@@ -228,11 +246,11 @@ def _typed(path: str | Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
         typed.validate(full=True)  # texts are UTF-8: 2 to 7 GB of them a second
     except pa.ArrowException as error:
         raise UserError(
-            f"{path} has a column of another type than expected ({' '.join(str(error).split())}). {_AGAIN}"
+            f"{path} has a column of another type than expected ({' '.join(str(error).split())}). {again(path)}"
         ) from None
     for name, column in zip(typed.column_names, typed.columns, strict=True):
         if name.partition("@")[0] not in NULLABLE and (column.null_count or _gaps(column)):
-            raise UserError(f"{path} has an empty cell in its column {name!r}, where no rule leaves one. {_AGAIN}")
+            raise UserError(f"{path} has an empty cell in its column {name!r}, where no rule leaves one. {again(path)}")
     return typed
 
 
@@ -261,15 +279,13 @@ def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[
     Raises:
         UserError: as :func:`read_table`, and for a row that the file does not have.
     """
-    check_columns(path, schema)
-    wanted, found, first = sorted(set(rows)), {}, 0
-    with reading(path), open_parquet(path) as file:
-        for group in range(file.num_row_groups):
+    file, wanted, found, first = _with_columns(path, schema), sorted(set(rows)), {}, 0
+    with reading(path):
+        for group in range(file.metadata.num_row_groups):
             last = first + file.metadata.row_group(group).num_rows
             here = [row for row in wanted if first <= row < last]
             if here:
-                table = file.read_row_group(group, columns=schema.names).take([row - first for row in here])
-                table = _typed(path, table, schema)
+                table = _typed(path, file.row_group(group, schema.names).take([row - first for row in here]), schema)
                 found |= dict(zip(here, table.to_pylist(), strict=True))
             first = last
     missing = [row for row in wanted if row not in found]
@@ -281,14 +297,18 @@ def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[
 def read_texts(path: str | Path, column: str) -> Iterator[str]:
     """The texts of one column in order, a batch of them in memory at a time; null reads as empty.
 
+    The file may be a table of a user's, which has no checksums.
+
     Raises:
-        UserError: when the file is missing or is no Parquet file, or the column is missing or of another type.
+        UserError: when the file is missing, damaged or no Parquet file, or the column is missing or of another type.
     """
-    with reading(path), open_parquet(path) as file:
-        if file.schema_arrow.names.count(column) != 1 or not _is_text(file.schema_arrow.field(column).type):
-            raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(file.schema_arrow.names)}.")
+    file = checked(path, ours=False)
+    with reading(path):
+        names = file.schema.names
+        if names.count(column) != 1 or not _is_text(file.schema.field(column).type):
+            raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(names)}.")
         try:
-            for batch in file.iter_batches(columns=[column]):
+            for batch in file.batches(_BATCH, [column]):
                 yield from (_text(value) for value in batch.column(0).to_pylist())
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: column {column!r} holds bytes that are not UTF-8 ({error}).") from None
@@ -307,44 +327,35 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def check_columns(path: str | Path, schema: pa.Schema) -> list[str]:
-    """Names of all columns of a Parquet file, which must have ``schema``'s.
+    """Names of all columns of a Parquet file, which must have ``schema``'s; reads its footer only.
 
     Raises:
-        UserError: when the file is missing, is no Parquet file, was written by a later version, or lacks a column.
+        UserError: when the file is missing, is no Parquet file of this version, or lacks a column.
     """
-    with reading(path):
-        footer = pq.read_metadata(path)
-    _check_format(path, footer.metadata or {})
-    names = footer.schema.to_arrow_schema().names
+    return _with_columns(path, schema).schema.names
+
+
+def _with_columns(path: str | Path, schema: pa.Schema) -> CheckedParquet:
+    """Raises UserError: as :func:`check_columns`."""
+    file = checked(path)
+    names = file.schema.names
     wrong = [name for name in schema.names if names.count(name) != 1]
     if wrong:
         has = "has two columns" if wrong[0] in names else "has no column"
-        raise UserError(f"{path} {has} {wrong[0]!r}; expected {', '.join(schema.names)}. {_AGAIN}")
-    return names
-
-
-def _check_format(path: str | Path, metadata: Mapping[bytes, bytes]) -> None:
-    written = metadata.get(_FORMAT, b"0")
-    if not written.isdigit() or int(written) > FORMAT:
-        version = metadata.get(_VERSION, b"?").decode(errors="replace")
-        raise UserError(
-            f"{path} was written by tDRO {version}, which is newer than this one "
-            f"({__version__}). Install that version, or delete the file and let the workflow make it again."
-        )
+        raise UserError(f"{path} {has} {wrong[0]!r}; expected {', '.join(schema.names)}. {again(path)}")
+    return file
 
 
 def read_counts(path: str | Path) -> dict[str, Any]:
     """The counts that the stage stored in the Parquet file, in the order in which it took them."""
-    with reading(path):
-        metadata = pq.read_metadata(path).metadata or {}
+    metadata = checked(path).metadata.metadata or {}
     with expecting(path, "file of ours", "make it again"):
         return dict(json.loads(metadata.get(_COUNTS, b"{}")))
 
 
 def read_origin(path: str | Path) -> str | None:
     """Digest of the file that a table was computed from; None where it was not stored."""
-    with reading(path):
-        origin = (pq.read_schema(path).metadata or {}).get(_ORIGIN)
+    origin = (checked(path).metadata.metadata or {}).get(_ORIGIN)
     return origin.decode() if origin else None
 
 
@@ -361,34 +372,67 @@ def digest(path: str | Path) -> str:
 
 def count_rows(path: str | Path) -> int:
     """Number of rows of a Parquet file; reads its footer only."""
-    with reading(path):
-        return pq.read_metadata(path).num_rows
+    return checked(path).metadata.num_rows
 
 
-def column_names(path: str | Path) -> list[str]:
-    """Names of a Parquet file's columns; reads its footer only."""
-    with reading(path):
-        return pq.read_schema(path).names
+def column_names(path: str | Path, *, ours: bool = True) -> list[str]:
+    """Names of a Parquet file's columns, which may be one of a user's; reads its footer only."""
+    return checked(path, ours=ours).schema.names
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON."""
-    text = json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write an object as indented JSON, sealed."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(json_text(sealed(value)), encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+def json_text(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The object of a JSON file of ours, without its seal.
 
     Raises:
-        UserError: when the file is missing, is not JSON, or says a thing twice.
+        UserError: when the file is missing, is not JSON, says a thing twice, is damaged, or was written by another
+            program or version.
     """
+    return opened(_parsed(path, f" {again(path)}"), path)
+
+
+def read_note(path: str | Path) -> dict[str, Any]:
+    """The object of a JSON file that a run of before has left; empty where there is none that can be used."""
+    if not Path(path).is_file():
+        return {}
+    try:
+        return read_json(path)
+    except UserError as error:
+        log.info("%s", error)
+        return {}
+
+
+def read_given_json(path: str | Path) -> Any:
+    """The content of a JSON file that a person or another program may have written: it is sealed or not.
+
+    Raises:
+        UserError: when the file is missing, is not JSON, says a thing twice, or has a seal that does not fit it.
+    """
+    content = _parsed(path, "")
+    if not isinstance(content, dict) or WRITTEN not in content:
+        return content
+    try:
+        return opened(content, path)
+    except UserError as error:
+        raise UserError(f"{error} If you have edited it, take its key `{WRITTEN}` away.") from None
+
+
+def _parsed(path: str | Path, advice: str) -> Any:
     try:
         return strictyaml.read_json(Path(path).read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
+        raise UserError(f"{path} is not JSON: {error}.{advice}") from None
     except RecursionError:
-        raise UserError(f"{path} is not JSON that can be read: it is nested too deeply.") from None
+        raise UserError(f"{path} is not JSON that can be read: it is nested too deeply.{advice}") from None

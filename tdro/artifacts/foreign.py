@@ -1,9 +1,10 @@
-"""JSON that other programs wrote, such as the files of a model."""
+"""JSON of other programs, such as the files of a model: what they wrote, and what is written for them."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from tdro.artifacts.files import json_text, replacing
 from tdro.artifacts.shapes import said
 from tdro.errors import UserError
 
@@ -27,3 +28,9 @@ def read_foreign(file: Path, kind: type[dict] | type[list] = dict) -> Any:
     if not isinstance(content, kind):
         raise UserError(f"{file} cannot be read: expected a {_CALLED[kind]}; get the file anew.")
     return content
+
+
+def write_foreign(file: Path, value: Any) -> None:
+    """Write a value as indented JSON, without a seal, which other programs may not expect."""
+    with replacing(file) as temporary:
+        temporary.write_text(json_text(value), encoding="utf-8")

@@ -16,8 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tdro.artifacts.files import read_json, write_json
-from tdro.errors import UserError
+from tdro.artifacts.files import read_note, write_json
 
 #: Libraries that may change a result, by the name they are imported by, with the packages that provide them.
 LIBRARIES = {
@@ -109,10 +108,8 @@ def note(folder: Path, command: str, made_by: Version, output: Path) -> None:
 def noted(folder: Path) -> Iterator[tuple[str, Version, Path]]:
     """Command, version and folder of notes of each version that results were made by."""
     for file in sorted(folder.glob("*/*/version.json")):
-        try:
-            yield file.parent.parent.name, Version(**read_json(file)), file.parent / "made"
-        except (UserError, TypeError):  # left by a killed job
-            continue
+        if note := read_note(file):
+            yield file.parent.parent.name, Version(**note), file.parent / "made"
 
 
 def outputs(notes: Path) -> Iterator[str]:

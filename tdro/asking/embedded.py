@@ -8,7 +8,6 @@ last time, what was kept is made anew; a run that is stopped goes on where it wa
 
 import fcntl
 import hashlib
-import json
 import logging
 import re
 import shutil
@@ -20,7 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from tdro.artifacts.files import count_rows, digest, read_batches, read_rows, stamps, table_writer, write_json
+from tdro.artifacts.files import (
+    count_rows,
+    digest,
+    read_batches,
+    read_note,
+    read_rows,
+    stamps,
+    table_writer,
+    write_json,
+)
 from tdro.artifacts.schemas import CORPUS
 from tdro.asking.passagefiles import check_file, read_passages
 from tdro.errors import UserError
@@ -100,8 +108,7 @@ def _is_whole(place: Path, identity: dict[str, Any]) -> bool:
 
 
 def _is_of(place: Path, identity: dict[str, Any]) -> bool:
-    file = place / _IDENTITY
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == identity
+    return read_note(place / _IDENTITY) == identity
 
 
 def _take(lock, corpus: Path) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tdro.artifacts.files import check_columns, column_names, read_batches, read_table
+from tdro.artifacts.files import check_columns, column_names, count_rows, read_batches, read_table, verified
 from tdro.artifacts.schemas import CORPUS, SAMPLED_CORPUS
 from tdro.errors import UserError
 from tdro.text.relations import written
@@ -25,7 +24,7 @@ def passages(corpus: Path) -> int:
         UserError: for a file that is no corpus, or an empty one.
     """
     check_columns(corpus, CORPUS)
-    number = pq.read_metadata(corpus).num_rows
+    number = count_rows(corpus)
     if not number:
         raise UserError(f"{corpus} holds no passage; evaluation needs at least one.")
     return number
@@ -71,7 +70,7 @@ def own_passages(
         max_words: Number of words that longer passages were cut to.
     """
     queries = pl.LazyFrame({"passage_id": query_ids, "query": texts}).with_row_index("place")
-    held = pl.scan_parquet(corpus).with_row_index("row")
+    held = pl.scan_parquet(verified(corpus)).with_row_index("row")
     same = held.join(queries, on="passage_id").select("place", "row", "query", "title", "text").collect()
     return {
         place: row for place, row, query, title, text in same.iter_rows() if _is_passage(query, title, text, max_words)

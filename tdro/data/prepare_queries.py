@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from tdro.artifacts.digests import write_digests
-from tdro.artifacts.files import write_table
+from tdro.artifacts.files import verified, write_table
 from tdro.artifacts.schemas import TEST_QUERIES
 from tdro.config.data import Data
 from tdro.config.registry import Source
@@ -71,7 +71,7 @@ def _rows_of(passages: set[str], corpus: Path) -> tuple[dict[str, int], int]:
     if not passages:
         return {}, 0
     wanted = pl.LazyFrame({"passage_id": sorted(passages)})
-    named = pl.scan_parquet(corpus).select("passage_id").with_row_index("row")
+    named = pl.scan_parquet(verified(corpus)).select("passage_id").with_row_index("row")
     found = wanted.join(named, on="passage_id").group_by("passage_id").agg(pl.col("row").min(), number=pl.len())
     found = found.collect()
     return dict(found.select("passage_id", "row").iter_rows()), int((found["number"] > 1).sum())

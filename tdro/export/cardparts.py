@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import ModelCard
 
-from tdro.artifacts.files import write_json
+from tdro.artifacts.foreign import write_foreign
 from tdro.config.commands import ExportJob, TrainedOn
 from tdro.export.shrunk import SIZES
 from tdro.formats import listed
@@ -111,7 +111,7 @@ def write_model_meta(folder: Path, name: str, job: ExportJob, weights: Iterable[
         "training_datasets": _contaminated(tasks),
         "adapted_from": _base(folder),
     }
-    write_json(folder / "mteb_model_meta.json", meta)
+    write_foreign(folder / "mteb_model_meta.json", meta)
 
 
 def _sizes(model) -> dict[str, Any]:

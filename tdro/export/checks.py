@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tdro.artifacts.files import write_json
+from tdro.artifacts.foreign import write_foreign
 from tdro.errors import UserError
 from tdro.report.plain import plain, plain_table
 
@@ -108,4 +108,4 @@ def table(checks: Sequence[Check]) -> str:
 def write_checks(file: Path, checks: Sequence[Check], embeddings: Any, versions: dict[str, str]) -> None:
     """Write ``export.json``: the comparisons, the scores of shrunk embeddings, and the versions that made them."""
     formats = {check.format: {**asdict(check), "passed": check.passed} for check in checks}
-    write_json(file, {"formats": formats, "embeddings": embeddings, "versions": versions})
+    write_foreign(file, {"formats": formats, "embeddings": embeddings, "versions": versions})

@@ -20,12 +20,11 @@ from tdro.artifacts.files import count_rows, digest, read_batches, stamps
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.artifacts.versions import of_stage
 from tdro.config.mining import Encode
-from tdro.config.sections import load
 from tdro.errors import UserError
 from tdro.mining.queries import read_positives
 from tdro.models.cuts import say
 from tdro.progress import Progress
-from tdro.readers.fetch import Manifest
+from tdro.readers.fetch import read as read_manifest
 from tdro.retrieval.encoder import Encoder, Kind
 from tdro.retrieval.makeshards import Part, make_shards
 from tdro.retrieval.retrievers import load_miner
@@ -107,7 +106,7 @@ def _identity(path: Path, prompt: str | None, settings: Encode, fetched: Path | 
     return {
         "model": settings.model,
         "revision": settings.revision,
-        "commit": load(fetched, Manifest).commit if fetched else None,
+        "commit": read_manifest(fetched).commit if fetched else None,
         "sha256": settings.sha256,
         "files": stamps(model_files(settings.model)),
         "prompt": prompt,

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdro.artifacts.files import read_json, write_json
+from tdro.artifacts.files import read_given_json, write_json
 from tdro.errors import UserError
 
 #: Weights files hold float32 values, whose sum is not exactly 1.
@@ -35,7 +35,7 @@ def read_weights(path: str | Path) -> Weights:
     Raises:
         UserError: when a key is missing, a weight is negative or no number, or they do not sum to 1.
     """
-    content = read_json(path)
+    content = read_given_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("domain_weights"), dict):
         raise UserError(f"{path} has no key `domain_weights`; a weights file maps each task to its weight there.")
     weights, sizes = content["domain_weights"], content.get("size")

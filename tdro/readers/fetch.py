@@ -9,9 +9,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from tdro.artifacts.files import digest, write_json
+from tdro.artifacts.files import digest, read_json, write_json
 from tdro.config.registry import Source
-from tdro.config.sections import Checksum, Section, load
+from tdro.config.sections import Checksum, Section, parse
 from tdro.errors import UserError
 from tdro.readers import hub, packages
 
@@ -92,6 +92,15 @@ def write(job: FetchJob, output: Path) -> None:
     write_json(output, fetch(job).model_dump())
 
 
+def read(manifest: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        UserError: when it cannot be read, or is damaged.
+    """
+    return parse(Manifest, read_json(manifest), str(manifest))
+
+
 def find(job: FetchJob, manifest: Path | None) -> Path:
     """The folder of a fetched repository, or the archive of a package.
 
@@ -102,7 +111,7 @@ def find(job: FetchJob, manifest: Path | None) -> Path:
     Raises:
         UserError: when the manifest is of something else, or what it lists is gone from the cache.
     """
-    found = fetch(job) if manifest is None else load(manifest, Manifest)
+    found = fetch(job) if manifest is None else read(manifest)
     if found.request != job:
         raise UserError(f"{manifest} is about {found.request.name} with other settings than {job.name}; fetch it anew.")
     for file in found.files:

@@ -8,7 +8,6 @@ reads a finished folder. This module knows neither models nor what the numbers a
 workspace, too).
 """
 
-import json
 import logging
 import shutil
 import uuid
@@ -20,7 +19,7 @@ import numpy as np
 
 from tdro.artifacts.arrays import open_array, write_array
 from tdro.artifacts.beside import take_away
-from tdro.artifacts.files import read_json, replacing, write_json
+from tdro.artifacts.files import read_json, read_note, replacing, write_json
 from tdro.artifacts.shapes import expecting
 from tdro.errors import UserError
 from tdro.models.processes import agreed, processes
@@ -116,7 +115,7 @@ def begin(folder: Path, identity: Mapping[str, Any]) -> None:
         identity: What its content depends on, as JSON has it.
     """
     path = folder / _IDENTITY
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = read_note(path)
     if before != identity:
         if before:
             other = ", ".join(key for key, value in identity.items() if before.get(key) != value)

@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from tdro.artifacts.beside import begun, entry_to_disk, take_away, to_disk
-from tdro.artifacts.files import digest, read_json, stamps, write_json
+from tdro.artifacts.files import digest, read_note, stamps, write_json
 from tdro.artifacts.versions import of_stage
 from tdro.config.sections import Section
 from tdro.errors import UserError
@@ -49,7 +49,7 @@ def keep_if_same(checkpoints: Path, job: Section, files: Iterable[Path], large: 
 def _claim(checkpoints: Path, identity: dict) -> None:
     known = checkpoints / _IDENTITY
     if known.is_file():
-        before = read_json(known)
+        before = read_note(known)
         if before == identity:
             return
         other = ", ".join(key for key, value in identity.items() if before.get(key) != value)

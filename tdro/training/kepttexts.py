@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tdro.artifacts.arrays import open_array, write_array
-from tdro.artifacts.files import check_columns, open_parquet, reading, replacing
+from tdro.artifacts.files import check_columns, checked, reading, replacing
 from tdro.artifacts.layout import Layout
 from tdro.errors import UserError
 from tdro.models.processes import processes
@@ -90,11 +90,12 @@ def _path(folder: Path, task: str, file: str) -> Path:
 
 def _write(path: Path, source: Path, rows: np.ndarray, schema: pa.Schema) -> None:
     """Write some rows of a Parquet file, and which they are; the texts come last: where they lie, both are there."""
-    groups = _by_group(source, rows, schema)
+    parquet = checked(source)
+    groups = _by_group(source, parquet.metadata, rows, schema)
 
     def decoded(group: int, places: np.ndarray) -> pa.Table:
-        with reading(source), open_parquet(source) as file:
-            table = file.read_row_group(group, columns=schema.names, use_threads=False)
+        with reading(source):
+            table = parquet.row_group(group, schema.names, threads=False)
         return table.take(pa.array(places)).select(schema.names).cast(schema).combine_chunks()
 
     with replacing(path.with_suffix(".npy")) as temporary:
@@ -106,10 +107,11 @@ def _write(path: Path, source: Path, rows: np.ndarray, schema: pa.Schema) -> Non
                 file.write_table(table)
 
 
-def _by_group(source: Path, rows: np.ndarray, schema: pa.Schema) -> list[tuple[int, np.ndarray]]:
+def _by_group(
+    source: Path, metadata: pq.FileMetaData, rows: np.ndarray, schema: pa.Schema
+) -> list[tuple[int, np.ndarray]]:
     """The row groups that hold some of ``rows``, and the places of these in each."""
     check_columns(source, schema)
-    metadata = pq.read_metadata(source)
     if outside := [row for row in (rows[0], rows[-1]) if not 0 <= row < metadata.num_rows]:
         raise UserError(
             f"the plan names row {outside[0]} of {source}, which has {metadata.num_rows}; make the plan anew."

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,6 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from fuzz import odd
+from ours import write_sealed
+
+from tdro.artifacts.seals import WRITTEN, sealed
 
 #: Makes a file out of a right one.
 Shape = Callable[[Random, bytes], bytes]
@@ -112,11 +116,21 @@ def plain(random: Random, content: bytes) -> bytes:
 
 
 def json_document(random: Random, content: bytes) -> bytes:
-    """A JSON value of which one to four places have become others."""
+    """A JSON value of which one to four places have become others; one that was sealed has a seal that fits."""
     value, pieces = json.loads(content), []
+    was_sealed = isinstance(value, dict) and value.pop(WRITTEN, None)
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         value = _changed(random, value, pieces)
-    return _written(random, value, pieces)
+    made = _written(random, value, pieces)
+    return _resealed(made) if was_sealed and random.random() < 0.9 else made
+
+
+def _resealed(content: bytes) -> bytes:
+    """An object with a seal; what is no object, or none that can be written, as it is."""
+    try:
+        return json.dumps(sealed(dict(json.loads(content)))).encode()
+    except (ValueError, TypeError, RecursionError):
+        return content
 
 
 def yaml_document(random: Random, content: bytes) -> bytes:
@@ -261,17 +275,16 @@ def _with_other_columns(random: Random, content: bytes) -> bytes:
     for _ in range(random.choice((0, 1, 1, 2, 3))):
         if table.num_columns:
             table = _other_table(random, table)
-    out = io.BytesIO()
-    pq.write_table(
-        table,
-        out,
-        compression=random.choice(("zstd", "none", "snappy")),
-        write_page_checksum=random.random() < 0.5,
-        use_dictionary=random.random() < 0.5,
-        row_group_size=random.choice((1, 3, 1000)),
-        data_page_version=random.choice(("1.0", "2.0")),
-    )
-    return out.getvalue()
+    with tempfile.NamedTemporaryFile() as out:
+        write_sealed(
+            out.name,
+            table,
+            compression=random.choice(("zstd", "none", "snappy")),
+            use_dictionary=random.random() < 0.5,
+            row_group_size=random.choice((1, 3, 1000)),
+            data_page_version=random.choice(("1.0", "2.0")),
+        )
+        return out.read()
 
 
 def _other_table(random: Random, table: pa.Table) -> pa.Table:

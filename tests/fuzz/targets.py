@@ -28,7 +28,7 @@ from fuzz.samples import Make, writes
 from reading import zipped as zip_of
 
 from tdro.artifacts import schemas
-from tdro.artifacts.files import read_batches, read_counts, read_origin, read_rows, read_table
+from tdro.artifacts.files import read_batches, read_counts, read_origin, read_rows, read_table, write_json
 from tdro.artifacts.layout import Layout
 from tdro.asking.passagefiles import read_passages
 from tdro.config.commands import PlanJob, PruneJob
@@ -204,7 +204,7 @@ def _packages() -> Iterable[Target]:
         held = fetch.FetchedFile(path=file.name, size=file.stat().st_size, sha256="0" * 64)
         request = fetch.FetchJob(kind="package", name="data==1")
         manifest = fetch.Manifest(request=request, folder=str(folder), files=[held])
-        (folder / "fetched.json").write_text(manifest.model_dump_json())
+        write_json(folder / "fetched.json", manifest.model_dump())
         check(rows(Source(reader=reader, package="data==1"), fetched=folder / "fetched.json"))
 
     for reader, members in samples.PACKAGES.items():
@@ -284,7 +284,7 @@ def _stages() -> Iterable[Target]:
     yield changing("plan", plan, write_all, lambda folder: read_table(folder / plan, schemas.PLAN))
     yield changing("law.json", law, write_all, lambda folder: read_law(folder / law))
     yield changing("soup.json", soup, write_all, lambda folder: read_soup(folder / soup))
-    yield changing("manifest", manifest, write_all, lambda folder: load(folder / manifest, fetch.Manifest))
+    yield changing("manifest", manifest, write_all, lambda folder: fetch.read(folder / manifest))
     yield changing("prune.json", pruned, write_all, of("prune", pruned, uniform))
     yield changing("candidates.json", asked, write_all, pruned_by)
     yield changing("rows in pieces", corpus, write_all, pieces)

@@ -13,7 +13,7 @@ import yaml
 from fakehub import FakeHub
 from running import rules_to_run, snakemake
 
-from tdro.artifacts.files import read_counts, read_table
+from tdro.artifacts.files import read_counts, read_json, read_table, write_json
 from tdro.artifacts.schemas import DUPLICATES, LEAKS, PLAN, TRAIN, TRAJECTORY
 from tdro.config.models import Encoding, Model
 from tdro.mixtures.weights import Weights, read_weights, write_weights
@@ -345,7 +345,7 @@ def outputs(folder):
 def _without_times(file):
     if file.name != "manifest.json":
         return file.read_bytes()
-    return {key: value for key, value in json.loads(file.read_text()).items() if key != "files"}
+    return {key: value for key, value in read_json(file).items() if key != "files"}
 
 
 @pytest.mark.thorough
@@ -389,7 +389,7 @@ def test_results_of_another_version_are_named_and_left_alone(project):
     assert "another version" not in output
     (made,) = (project / "results/.versions/plan").glob("*/version.json")
     kept = made.read_text()
-    made.write_text(json.dumps(json.loads(kept) | {"libraries": {"numpy": "1.0.0"}}))
+    write_json(made, read_json(made) | {"libraries": {"numpy": "1.0.0"}})
     output = snakemake(project)
     made.write_text(kept)
     assert output.count("Results were made by another version: plan (numpy 1.0.0 (now ") == 1

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tdro.artifacts.files import write_json
+from tdro.artifacts.foreign import write_foreign
 from tdro.data.exports.forms import Told
 from tdro.data.exports.rows import BLOCK, Example
 from tdro.text.strings import passage_text
@@ -42,7 +42,7 @@ def write(told: Told, examples: Iterable[Example], folder: Path, scratch: Path) 
 
 def finish(names: list[str], folder: Path) -> None:
     """Make one ``DatasetDict`` of the tasks written, in this order."""
-    write_json(folder / "dataset_dict.json", {"splits": names})
+    write_foreign(folder / "dataset_dict.json", {"splits": names})
 
 
 def _schema(width: int, *, scored: bool) -> pa.Schema:

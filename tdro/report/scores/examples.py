@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tdro.artifacts.files import column_names, read_rows
+from tdro.artifacts.files import column_names, read_rows, verified
 from tdro.artifacts.layout import IN_DOMAIN, Layout
 from tdro.artifacts.schemas import CORPUS
 from tdro.config.commands import BASELINE, Content
@@ -177,7 +177,7 @@ def _texts(settings: Content, layout: Layout, pair: Pair, base: Scores, here: Sc
     corpus, asked = _files(settings, layout, pair)
     ids = [base.queries[place] for place in places]
     columns = [name for name in ("query_id", "query", "positives", "answers") if name in column_names(asked)]
-    table = pl.read_parquet(asked, columns=columns).filter(pl.col("query_id").is_in(ids))
+    table = pl.read_parquet(verified(asked), columns=columns).filter(pl.col("query_id").is_in(ids))
     by_answers = "answers" in columns and table["answers"].null_count() < len(table)
     sample = whole_rows(Path(corpus))
     whole = None if sample is None else {row: place for place, row in enumerate(sample.tolist())}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tdro.artifacts.files import count_rows, read_rows
+from tdro.artifacts.files import count_rows, read_rows, verified
 from tdro.artifacts.layout import Layout, whole
 from tdro.artifacts.schemas import CORPUS, QUERIES
 from tdro.data.corpora import whole_rows
@@ -42,7 +42,7 @@ class Data:
         """A query by its identifier; None where it is not at hand."""
         if not self.queries:
             return None
-        found = pl.scan_parquet(self.queries).filter(pl.col("query_id") == query_id).collect()
+        found = pl.scan_parquet(verified(self.queries)).filter(pl.col("query_id") == query_id).collect()
         return found.to_dicts()[0] if len(found) else None
 
     def queried(self, rows: Iterable[int]) -> dict[int, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from rich.text import Text
 
-from tdro.artifacts.files import check_columns
+from tdro.artifacts.files import check_columns, verified
 from tdro.artifacts.schemas import DEV_SCORES, EXPERT_SCORES
 from tdro.formats import count, plural
 from tdro.report.show import beside
@@ -21,7 +21,7 @@ _BAR = 20
 def retriever(path: Path, asked: Asked) -> View:
     """Means of each dev set, then the queries with the largest losses."""
     check_columns(path, DEV_SCORES)
-    means = pl.scan_parquet(path).group_by("dataset", maintain_order=True)
+    means = pl.scan_parquet(verified(path)).group_by("dataset", maintain_order=True)
     sets = means.agg(pl.len().alias("queries"), pl.col("loss", "reciprocal_rank").mean()).collect().to_dicts()
     shown = table("dev set", "queries", "loss", "reciprocal rank", "")
     for one in sets:
@@ -43,7 +43,7 @@ def experts(path: Path, asked: Asked) -> View:
     """A line a merged mixture: mean reciprocal rank and loss over the dev sets, the best on top, and its ratio."""
     check_columns(path, EXPERT_SCORES)
     measured = pl.col("loss", "reciprocal_rank").mean()
-    of_sets = pl.scan_parquet(path).group_by("candidate", "dataset").agg(measured, pl.col("ratio").first())
+    of_sets = pl.scan_parquet(verified(path)).group_by("candidate", "dataset").agg(measured, pl.col("ratio").first())
     found = of_sets.group_by("candidate").agg(measured, pl.col("ratio").first())
     rows = found.sort("reciprocal_rank", "candidate", descending=[True, False]).collect().to_dicts()
     shown = table("mixture", "reciprocal rank", "loss", "", "heaviest tasks", left=("heaviest tasks",))
@@ -60,7 +60,7 @@ def _heaviest(ratio: list[dict[str, Any]]) -> str:
 
 
 def _worst(path: Path, asked: Asked) -> list[dict[str, Any]]:
-    rows = pl.scan_parquet(path).with_row_index("row")
+    rows = pl.scan_parquet(verified(path)).with_row_index("row")
     if asked.row is not None:
         first, _ = wanted(path, asked)
         return rows.slice(first, 1).collect().to_dicts()

@@ -9,6 +9,7 @@ import polars as pl
 from rich.console import RenderableType
 from rich.text import Text
 
+from tdro.artifacts.files import verified
 from tdro.artifacts.schemas import DUPLICATES, LEAKS
 from tdro.formats import count
 from tdro.report.show import peek
@@ -76,5 +77,11 @@ def _examples(row: dict, asked: Asked) -> Iterator[RenderableType]:
 
 
 def _by_source(path: Path) -> dict[str, int]:
-    found = pl.scan_parquet(path).group_by("source").len().sort("len", "source", descending=[True, False]).collect()
+    found = (
+        pl.scan_parquet(verified(path))
+        .group_by("source")
+        .len()
+        .sort("len", "source", descending=[True, False])
+        .collect()
+    )
     return dict(found.iter_rows())

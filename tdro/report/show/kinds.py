@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tdro.artifacts import schemas
-from tdro.artifacts.files import column_names, read_json
+from tdro.artifacts.files import column_names, read_given_json
 from tdro.errors import UserError
 from tdro.formats import abridged
 from tdro.report.show import (
@@ -136,9 +136,9 @@ def known(path: Path) -> Kind | None:
     if path.is_dir():
         return next((kind for kind in KINDS if kind.holds and any(path.glob(kind.holds))), None)
     if path.suffix == ".parquet":
-        return _most(set(column_names(path)), lambda kind: [schema.names for schema in kind.columns])
+        return _most(set(column_names(path, ours=False)), lambda kind: [schema.names for schema in kind.columns])
     if path.suffix == ".json":
-        content = read_json(path)
+        content = read_given_json(path)
         return _most(set(content), lambda kind: kind.keys) if isinstance(content, dict) else None
     return next((kind for kind in KINDS if any(fnmatch(path.name, name) for name in kind.names)), None)
 
@@ -154,8 +154,8 @@ def _why(path: Path) -> str:
     if path.is_dir():
         return ""
     if path.suffix == ".parquet":
-        return f" (its columns are {abridged(column_names(path), 8)})"
+        return f" (its columns are {abridged(column_names(path, ours=False), 8)})"
     if path.suffix == ".json":
-        content = read_json(path)
+        content = read_given_json(path)
         return f" (its keys are {abridged(content, 8)})" if isinstance(content, dict) else " (it is no JSON object)"
     return ""

@@ -111,7 +111,7 @@ def fetched(path: Path, asked: Asked) -> View:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    modules = read_json(path / "modules.json")
+    modules = read_foreign(path / "modules.json", list)
     names = [module["type"].rpartition(".")[2] for module in modules]
     tensors = {k: v for file in _tensor_files(path) for k, v in header(file).items() if k != "__metadata__"}
     parameters = sum(math.prod(one["shape"]) for one in tensors.values())

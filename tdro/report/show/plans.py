@@ -6,7 +6,7 @@ import polars as pl
 from rich.console import RenderableType
 from rich.text import Text
 
-from tdro.artifacts.files import check_columns, count_rows, read_counts
+from tdro.artifacts.files import check_columns, count_rows, read_counts, verified
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import PLAN, REFERENCE
 from tdro.formats import count, passes, plural
@@ -41,7 +41,7 @@ _NOTE = Text(
 
 
 def _steps(path: Path) -> int:
-    last = pl.scan_parquet(path).select(pl.col("step").max()).collect().item()
+    last = pl.scan_parquet(verified(path)).select(pl.col("step").max()).collect().item()
     return 0 if last is None else last + 1
 
 
@@ -52,7 +52,7 @@ def _about(path: Path, steps: int) -> str:
 
 def _tasks(path: Path) -> pl.DataFrame:
     """Of each task rows drawn, distinct ones, and its share of the rows in parts of the course, the heaviest first."""
-    rows = pl.scan_parquet(path).select("step", "task", "query", "positive")
+    rows = pl.scan_parquet(verified(path)).select("step", "task", "query", "positive")
     drawn_of = rows.group_by("task").agg(pl.len().alias("rows"), _PAIR.n_unique().alias("distinct"))
     width = max(1, -(-_steps(path) // _POINTS))
     parts = rows.group_by("task", (pl.col("step") // width).alias("part")).len().collect()
@@ -110,7 +110,7 @@ def reference(path: Path, asked: Asked) -> View:
     """The frozen reference's loss by task: its mean, its spread, and how it is distributed."""
     check_columns(path, REFERENCE)
     loss = pl.col("loss").cast(pl.Float64)
-    by_task = pl.scan_parquet(path).group_by("task")
+    by_task = pl.scan_parquet(verified(path)).group_by("task")
     found = by_task.agg(
         pl.len().alias("rows"),
         loss.mean().alias("mean"),

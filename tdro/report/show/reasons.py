@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tdro.artifacts.files import read_table
+from tdro.artifacts.files import read_table, verified
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import HEAVIEST, TRAJECTORY
 from tdro.dro.heaviest import HEAVIEST_ROWS
@@ -130,8 +130,12 @@ def _reference(run: runs.Run, course: str, task: str) -> dict[str, Any]:
     file, plan = (run.folder / "tdro" / name for name in ("reference.parquet", "plan.parquet"))
     if not (file.is_file() and plan.is_file()):
         return {}
-    losses = pl.scan_parquet(file).filter(pl.col("task") == task).select("loss").collect()["loss"].cast(pl.Float64)
-    rows = pl.scan_parquet(plan).filter(pl.col("task") == task).select(pl.struct("query", "positive").n_unique())
+    losses = (
+        pl.scan_parquet(verified(file)).filter(pl.col("task") == task).select("loss").collect()["loss"].cast(pl.Float64)
+    )
+    rows = (
+        pl.scan_parquet(verified(plan)).filter(pl.col("task") == task).select(pl.struct("query", "positive").n_unique())
+    )
     if losses.is_empty():
         return {}
     return {"low": losses.quantile(0.1), "high": losses.quantile(0.9), "distinct": rows.collect().item()}

@@ -8,7 +8,7 @@ import polars as pl
 from rich.console import RenderableType
 from rich.text import Text
 
-from tdro.artifacts.files import read_json
+from tdro.artifacts.files import read_json, verified
 from tdro.artifacts.schemas import FIRST, METRICS
 from tdro.formats import METRIC_NAMES, count, plural
 from tdro.report.show import beside
@@ -76,7 +76,7 @@ def _beside(contents: dict[str, Any], names: list[str], sets: list[str]):
 
 def queries(path: Path, asked: Asked) -> View:
     """Means and a histogram of each test set, then the queries that are answered worst."""
-    scores = pl.scan_parquet(path)
+    scores = pl.scan_parquet(verified(path))
     names = scores.collect_schema().names()
     metrics = [metric for metric in METRICS if metric in names]
     means = scores.group_by("dataset", maintain_order=True).agg(pl.len(), *(pl.col(m).mean() for m in metrics))
@@ -131,14 +131,14 @@ def _worst(path: Path, metrics: Sequence[str], asked: Asked) -> list[dict[str, A
         found = _row(path, asked.row)
     else:
         main = pl.coalesce(*metrics) if metrics else pl.lit(None)
-        ordered = pl.scan_parquet(path).with_row_index("row").sort(main, "row", nulls_last=True)
+        ordered = pl.scan_parquet(verified(path)).with_row_index("row").sort(main, "row", nulls_last=True)
         found = ordered.head(asked.rows or USUAL).collect().to_dicts()
     return [{key: value for key, value in row.items() if value is not None} for row in found]
 
 
 def _row(path: Path, row: int) -> list[dict[str, Any]]:
     wanted(path, Asked(row=row))
-    return pl.scan_parquet(path).with_row_index("row").slice(row, 1).collect().to_dicts()
+    return pl.scan_parquet(verified(path)).with_row_index("row").slice(row, 1).collect().to_dicts()
 
 
 def _content(rows: list[dict[str, Any]], examples: list[Example]) -> list[dict[str, Any]]:

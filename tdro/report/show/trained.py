@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from rich.text import Text
 
-from tdro.artifacts.files import column_names
+from tdro.artifacts.files import column_names, verified
 from tdro.artifacts.foreign import read_foreign
 from tdro.artifacts.layout import Layout
 from tdro.config.commands import BASELINE
@@ -108,7 +108,7 @@ def _run(results: Path, which: Which) -> runs.Run | None:
 
 def _places(source: Path, task: str | None, asked: Asked) -> list[int]:
     """Rows of the file that are shown: spread evenly over those of the task, or the one that was asked for."""
-    every = pl.scan_parquet(source).with_row_index("place")
+    every = pl.scan_parquet(verified(source)).with_row_index("place")
     mine = every.filter(pl.col("task") == task) if task else every
     places = mine.select("place").collect()["place"]
     if asked.row is not None:
@@ -120,7 +120,7 @@ def _places(source: Path, task: str | None, asked: Asked) -> list[int]:
 
 
 def _read(source: Path, numbers: list[int], *, planned: bool) -> list[dict[str, Any]]:
-    found = pl.scan_parquet(source).with_row_index("place").filter(pl.col("place").is_in(numbers)).collect()
+    found = pl.scan_parquet(verified(source)).with_row_index("place").filter(pl.col("place").is_in(numbers)).collect()
     read = found.sort("place").to_dicts()
     return [row | {"positives": [row["positive"]]} for row in read] if planned else read
 
@@ -130,11 +130,11 @@ def _scores(layout: Layout, task: str, queries: Iterable[int]) -> dict[int, dict
     train, mined = (Path(layout.task(task, f"{name}.parquet")) for name in ("train", "negatives"))
     wanted = pl.col("query").is_in(list(queries))
     if train.is_file() and "negative_scores" in column_names(train):
-        rows = pl.scan_parquet(train).filter(wanted).collect().to_dicts()
+        rows = pl.scan_parquet(verified(train)).filter(wanted).collect().to_dicts()
         return {row["query"]: _pairs(row, row["positives"], "negative_scores") for row in rows}
     if not mined.is_file():
         return {}
-    rows = pl.scan_parquet(mined).filter(wanted).collect().to_dicts()
+    rows = pl.scan_parquet(verified(mined)).filter(wanted).collect().to_dicts()
     right = beside.of_task(Path(layout.results), task).positives(row["query"] for row in rows)
     return {row["query"]: _pairs(row, right.get(row["query"], []), "scores") for row in rows}
 

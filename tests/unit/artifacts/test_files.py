@@ -1,8 +1,11 @@
+import re
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ours import write_sealed
 
-from tdro.artifacts import files
+from tdro.artifacts import files, seals
 from tdro.artifacts.digests import content_digest
 from tdro.artifacts.files import (
     read_batches,
@@ -48,10 +51,10 @@ def test_wrong_files_are_named(tmp_path):
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(UserError, match=r"text.parquet is not a readable Parquet file"):
         read_table(tmp_path / "text.parquet", CORPUS)
-    pq.write_table(pa.table({"query": [1]}), tmp_path / "few.parquet")
+    write_sealed(tmp_path / "few.parquet", {"query": [1]})
     with pytest.raises(UserError, match=r"few.parquet has no column 'positives'"):
         read_table(tmp_path / "few.parquet", TRAIN)
-    pq.write_table(pa.table({**ROWS, "text": [1.5, 2.5], "title": [[1], [2]]}), tmp_path / "types.parquet")
+    write_sealed(tmp_path / "types.parquet", {**ROWS, "text": [1.5, 2.5], "title": [[1], [2]]})
     with pytest.raises(UserError, match=r"types.parquet.*column"):
         read_table(tmp_path / "types.parquet", CORPUS)
     (tmp_path / "bad.json").write_text("{")
@@ -94,7 +97,7 @@ def damaged(path, byte):
     path.write_bytes(content)
 
 
-READS = {
+READS: dict = {
     "read_table": lambda path: read_table(path, CORPUS),
     "read_batches": lambda path: list(read_batches(path, CORPUS, 100)),
     "read_rows": lambda path: read_rows(path, CORPUS, [3]),
@@ -116,22 +119,36 @@ def test_a_bit_that_the_disk_has_turned_is_found(tmp_path, write, read):
     read(path)
     texts = pq.read_metadata(path).row_group(0).column(2)
     damaged(path, (texts.dictionary_page_offset or texts.data_page_offset) + texts.total_compressed_size - 20)
-    with pytest.raises(UserError, match=r"corpus.parquet is damaged: .* Delete it"):
+    with pytest.raises(UserError, match=r"corpus.parquet is damaged: .* Delete the file"):
         read(path)
 
 
-def test_a_file_of_a_later_version_is_refused_and_one_of_another_program_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "FORMAT", files.FORMAT + 1)
-    monkeypatch.setattr(files, "__version__", "9.1.0")
-    write_table(tmp_path / "later.parquet", ROWS, CORPUS)
-    with table_writer(tmp_path / "pieces.parquet", CORPUS) as writer:
+@pytest.mark.parametrize(("other", "said"), [(-1, "by an older tDRO (9.1.0)"), (1, "is newer than this")])
+def test_a_file_of_another_format_is_refused_with_the_rule_that_makes_it(tmp_path, monkeypatch, other, said):
+    for module in (files, seals):
+        monkeypatch.setattr(module, "FORMAT", seals.FORMAT + other)
+        monkeypatch.setattr(module, "__version__", "9.1.0")
+    task = tmp_path / "results/data/faq"
+    write_table(task / "corpus.parquet", ROWS, CORPUS)
+    with table_writer(task / "queries.parquet", CORPUS) as writer:
         writer.append(ROWS)
+    write_json(tmp_path / "results/dev/recommendation.json", {"a": 1})
     monkeypatch.undo()
-    for name in ("later", "pieces"):
-        with pytest.raises(UserError, match=r"was written by tDRO 9.1.0, which is newer"):
-            read_table(tmp_path / f"{name}.parquet", CORPUS)
-    pq.write_table(pa.table(ROWS), tmp_path / "other.parquet")
-    assert read_table(tmp_path / "other.parquet", CORPUS).to_pydict() == ROWS
+    for name, rule in (("corpus", "prepare_task"), ("queries", "prepare_task")):
+        with pytest.raises(UserError, match=re.escape(said)) as caught:
+            read_table(task / f"{name}.parquet", CORPUS)
+        assert f"(rule `{rule}`)" in str(caught.value)
+    with pytest.raises(UserError, match=rf"{re.escape(said)}.*rule `recommend`"):
+        read_json(tmp_path / "results/dev/recommendation.json")
+
+
+def test_a_file_of_another_program_is_refused_where_it_should_be_ours(tmp_path):
+    pq.write_table(pa.table(ROWS), tmp_path / "negatives.parquet")
+    for read in READS.values():
+        if read is not READS["read_texts"]:
+            with pytest.raises(UserError, match=r"negatives.parquet has no checksum: another program"):
+                read(tmp_path / "negatives.parquet")
+    assert list(read_texts(tmp_path / "negatives.parquet", "text")) == ROWS["text"]
 
 
 def half_utf8():
@@ -153,7 +170,7 @@ WRONG = {
 @pytest.mark.parametrize(("schema", "columns", "said"), WRONG.values(), ids=WRONG)
 def test_what_no_rule_writes_is_refused_where_it_is_read(schema, columns, said, tmp_path):
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table(columns), path)
+    write_sealed(path, columns)
     for read in (
         lambda: read_table(path, schema),
         lambda: list(read_batches(path, schema, 1)),
@@ -166,8 +183,8 @@ def test_what_no_rule_writes_is_refused_where_it_is_read(schema, columns, said, 
 
 def test_a_column_that_is_there_twice_and_a_format_that_is_no_number_are_refused(tmp_path):
     table = pa.table(ROWS)
-    pq.write_table(table.append_column("text", table["text"]), tmp_path / "twice.parquet")
-    pq.write_table(table.replace_schema_metadata({"tdro.format": "x"}), tmp_path / "format.parquet")
+    write_sealed(tmp_path / "twice.parquet", table.append_column("text", table["text"]))
+    write_sealed(tmp_path / "format.parquet", table.replace_schema_metadata({b"tdro.format": b"x"}))
     for name, said in (("twice", "has two columns 'text'"), ("format", "is newer than this one")):
         with pytest.raises(UserError, match=said):
             read_table(tmp_path / f"{name}.parquet", CORPUS)

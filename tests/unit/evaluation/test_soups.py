@@ -1,9 +1,8 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tdro.artifacts.files import write_json
 from tdro.errors import UserError
 from tdro.evaluation.soups import SoupScores, Tried, choose, read
 
@@ -45,9 +44,9 @@ def test_a_soup_worse_than_its_worst_ingredient_lies_between_basins(loss, betwee
 
 def test_a_file_that_contradicts_itself_is_refused(tmp_path):
     file = tmp_path / "soup.json"
-    file.write_text(json.dumps(scores(1.0, 2.0)))
+    write_json(file, scores(1.0, 2.0))
     assert read(file).best.loss == 1.0
     for changed in ({"chosen": 0.5}, {"ingredients": {}}, {"datasets": 3}):
-        file.write_text(json.dumps(scores(1.0, 2.0) | changed))
+        write_json(file, scores(1.0, 2.0) | changed)
         with pytest.raises(UserError, match=r"soup\.json"):
             read(file)

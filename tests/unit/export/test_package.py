@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 from tinymodels import save_words
 
+from tdro.artifacts.files import write_json
 from tdro.artifacts.schemas import PLAN
 from tdro.cli.main import main
 from tdro.config.commands import TrainJob
@@ -49,7 +50,7 @@ def model(tiny_base, tmp_path_factory):
     write_weights(folder / "curr.json", Weights({"red": 0.25, "blue": 0.75}, {"red": 10, "blue": 20}))
     for dataset, metrics in (("web", {"ndcg_at_10": 0.5}), ("wiki", {"acc_at_10": 0.25})):
         found = {"benchmark": dataset, "datasets": {dataset: metrics | {"queries": 3, "passages": 9}}}
-        (folder / f"{dataset}.json").write_text(json.dumps(found))
+        write_json(folder / f"{dataset}.json", found)
     return folder
 
 
@@ -190,9 +191,7 @@ def test_the_card_of_a_model_without_prompts_says_so_and_names_no_instruction(tm
 
 def test_a_preview_is_marked_on_the_card_and_is_no_metadata(model, tmp_path):
     stated = {"ndcg_at_10": 0.9, "queries": 3, "passages": 1234, "sampled_from": 8_841_823}
-    (tmp_path / "large@sample.json").write_text(
-        json.dumps({"benchmark": "large@sample", "datasets": {"large": stated}})
-    )
+    write_json(tmp_path / "large@sample.json", {"benchmark": "large@sample", "datasets": {"large": stated}})
     paths = ["--model", model / "model", "--weights", model / "curr.json"]
     scores = ["--scores", model / "web.json", tmp_path / "large@sample.json"]
     main([str(argument) for argument in ("export", *paths, *scores, "--output", tmp_path / "mine.tar.gz")])

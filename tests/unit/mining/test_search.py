@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from minings import made_embeddings, write_data
+from ours import write_sealed
 
 from tdro.artifacts.files import read_counts, read_table
 from tdro.artifacts.schemas import CANDIDATES
@@ -116,7 +117,7 @@ def test_blocks_of_another_search_are_thrown_away(vectors, tmp_path, monkeypatch
         os.utime(folder / "queries/00000.npy", (0, 0))
     elif other == "queries":
         table = pq.read_table(files[1])
-        pq.write_table(table.set_column(0, "query_id", [[f"other {i}" for i in range(len(table))]]), files[1])
+        write_sealed(files[1], table.set_column(0, "query_id", [[f"other {i}" for i in range(len(table))]]))
     with caplog.at_level(logging.INFO):
         search(folder, *files, tmp_path / "out", tmp_path / "kept", settings)
     assert f"with other {other}" in caplog.text and "blocks of queries are there" not in caplog.text

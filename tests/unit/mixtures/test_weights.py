@@ -25,7 +25,7 @@ def test_top_tasks_of_the_released_weights_are_the_released_files(percent, tmp_p
         json.loads((tmp_path / "top.json").read_text()),
         json.loads((RELEASED / f"{mixture}.json").read_text()),
     )
-    assert set(ours) == set(theirs)
+    assert set(ours) == set(theirs) | {"written"}
     for key in theirs:
         assert set(ours[key]) == set(theirs[key]), key
         if key != "domain_ids":

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from finished import BENCHMARKS, Finished, content
+from ours import write_sealed
 
 from tdro.artifacts.files import write_table
 from tdro.artifacts.schemas import QUERIES, SAMPLED_CORPUS, TEST_QUERIES
@@ -97,7 +98,7 @@ def test_where_answers_decide_nothing_is_marked(alone):
 
 def test_evaluations_of_before_have_none(alone):
     for path in alone.root.rglob("eval/*.queries.parquet"):
-        pq.write_table(pq.read_table(path).drop_columns("first"), path)
+        write_sealed(path, pq.read_table(path).drop_columns("first"))
     assert collected(alone) == []
     assert "Queries won and lost" not in alone.report().text
 

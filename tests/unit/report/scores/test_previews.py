@@ -1,11 +1,11 @@
 """What was evaluated on a sample of a corpus is marked wherever it is shown, and nothing else is."""
 
-import json
 import re
 
 import pytest
 from finished import BENCHMARKS, Finished, content
 
+from tdro.artifacts.files import read_json, write_json
 from tdro.errors import UserError
 
 SAMPLED = {"sampled": ["scifact"], "suites": {"BEIR": ["nfcorpus", "scifact"], "own": ["nfcorpus"]}}
@@ -54,7 +54,9 @@ def test_scores_of_a_preview_lie_apart_from_full_ones(previewed):
 def test_a_sample_of_all_passages_is_no_preview(tmp_path):
     tree = Finished(tmp_path, content(**SAMPLED))
     for file in tree.root.rglob("*@sample.json"):
-        file.write_text(file.read_text().replace("900", "30"))
+        stated = read_json(file)
+        stated["datasets"]["scifact"]["sampled_from"] = 30
+        write_json(file, stated)
     built = tree.report()
     assert "preview" not in built.text.lower() + built.summary.lower()
     assert {row["preview"] for row in built.rows} == {""}
@@ -63,8 +65,8 @@ def test_a_sample_of_all_passages_is_no_preview(tmp_path):
 def test_a_score_that_does_not_say_of_what_it_is_a_sample_is_refused(tmp_path):
     tree = Finished(tmp_path, content(sampled=["scifact"], benchmarks=BENCHMARKS))
     for file in tree.root.rglob("*@sample.json"):
-        stated = json.loads(file.read_text())
+        stated = read_json(file)
         del stated["datasets"]["scifact"]["sampled_from"]
-        file.write_text(json.dumps(stated))
+        write_json(file, stated)
     with pytest.raises(UserError, match=r"scifact@sample\.json does not say what its corpus is a sample of"):
         tree.report()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from everyartifact import MIXTURE, MODEL, SEED, as_json
 
-from tdro.artifacts.files import write_json
+from tdro.artifacts.foreign import write_foreign
 from tdro.report.show.output import plain
 from tdro.report.show.show import show
 from tdro.report.show.view import Asked
@@ -34,9 +34,9 @@ def test_a_model_shows_modules_dimensions_prompts_training_and_card(layout):
 )
 def test_the_last_module_that_says_a_size_decides(tmp_path, configs, dimensions):
     folders = ["", "1_Pooling", "2_Dense"]
-    write_json(tmp_path / "modules.json", [{"path": folder, "type": f"a.b.M{folder}"} for folder in folders])
+    write_foreign(tmp_path / "modules.json", [{"path": folder, "type": f"a.b.M{folder}"} for folder in folders])
     for name, config in configs.items():
-        write_json(tmp_path / name, config)
+        write_foreign(tmp_path / name, config)
     view = show([tmp_path], Asked())
     assert as_json(view)["content"]["model"]["dimensions"] == dimensions
     assert "the model has no prompts" in plain(view)

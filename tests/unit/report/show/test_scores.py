@@ -3,6 +3,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from everyartifact import BENCHMARK, MIXTURE, MODEL, SEED, as_json
+from ours import write_sealed
 
 from tdro.artifacts.files import write_json, write_table
 from tdro.artifacts.schemas import METRICS, QUERY_SCORES
@@ -82,7 +83,7 @@ def test_held_out_queries_of_tasks_have_texts_as_well(layout):
 def test_evaluations_of_before_have_no_passages(layout, tmp_path):
     path = Path(layout.query_scores(MODEL, SEED, MIXTURE, BENCHMARK))
     before = path.with_name("before.queries.parquet")
-    pq.write_table(pq.read_table(path).drop_columns("first"), before)
+    write_sealed(before, pq.read_table(path).drop_columns("first"))
     (_, texts), _ = found(show([before], Asked()))
     before.unlink()
     assert [is_a for is_a, *_ in texts] == ["query", "positive"]

@@ -1,13 +1,12 @@
 """Several files, folders, options and damaged files; paths that are misspelt."""
 
-import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from everyartifact import BENCHMARK, MIXTURE, MODEL, SEED, as_json
+from ours import write_sealed
 
+from tdro.artifacts.files import write_json
 from tdro.errors import UserError
 from tdro.report.show.output import plain
 from tdro.report.show.show import show
@@ -83,10 +82,10 @@ def test_a_damaged_file_is_named(layout, tmp_path):
     with pytest.raises(UserError, match=r"cut\.parquet is not a readable Parquet file"):
         show([tmp_path / "cut.parquet"], Asked())
     columns = {"query": ["text"], "positives": [[1]], "negatives": [[1]]}
-    pq.write_table(pa.table(columns), tmp_path / "types.parquet")
+    write_sealed(tmp_path / "types.parquet", columns)
     with pytest.raises(UserError, match=r"types\.parquet has a column of another type .*'text'"):
         show([tmp_path / "types.parquet"], Asked())
-    (tmp_path / "scores.json").write_text(json.dumps({"benchmark": BENCHMARK, "datasets": {"a": 3}}))
+    write_json(tmp_path / "scores.json", {"benchmark": BENCHMARK, "datasets": {"a": 3}})
     with pytest.raises(UserError, match=r"scores\.json is no whole scores"):
         show([tmp_path / "scores.json"], Asked())
     (tmp_path / "no.json").write_text("{")

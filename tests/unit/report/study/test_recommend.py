@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from devstudies import DEV, QUERIES, job, write
+from ours import write_sealed
 
 from tdro.artifacts.files import read_json
 from tdro.errors import UserError
@@ -71,6 +72,7 @@ def test_scores_of_other_queries_are_refused(layout):
     settings = job(mixtures=["uniform", "curr"])
     write(layout, settings, {})
     path = layout.dev_scores("tiny", 3, "curr")
-    pl.read_parquet(path).filter((pl.col("dataset") != "wiki") | (pl.col("query") > 0)).write_parquet(path)
+    left = pl.read_parquet(path).filter((pl.col("dataset") != "wiki") | (pl.col("query") > 0))
+    write_sealed(path, left.to_arrow())
     with pytest.raises(UserError, match=r"seed3/curr/dev.parquet and the dev scores of .* queries of 'wiki'"):
         recommend(settings, layout, layout.recommendation)

@@ -1,0 +1,17 @@
+"""Parquet files of any content, sealed as those of a rule are: what only a faulty rule would write."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tdro import __version__
+from tdro.artifacts.parquetsums import FORMAT_KEY, VERSION_KEY, seal
+from tdro.artifacts.seals import FORMAT
+
+
+def write_sealed(path, table, **options):
+    """Write a table, or columns, with whatever metadata it has; ``options`` are those of ``pq.write_table``."""
+    table = table if isinstance(table, pa.Table) else pa.table(table)
+    written = {FORMAT_KEY: str(FORMAT), VERSION_KEY: __version__} | (table.schema.metadata or {})
+    pq.write_table(table.replace_schema_metadata(written), path, **options)
+    seal(path)
+    return path
