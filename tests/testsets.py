@@ -1,7 +1,5 @@
 """Small test sets, retrievers that know them, and their evaluation."""
 
-import json
-
 import numpy as np
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
@@ -10,7 +8,7 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 
-from tdro.artifacts.files import read_table, write_table
+from tdro.artifacts.files import read_json, read_table, write_table
 from tdro.artifacts.schemas import CORPUS, QUERIES, QUERY_SCORES
 from tdro.config.commands import EvalDataset
 from tdro.config.models import Encoding
@@ -54,7 +52,7 @@ def run(tmp_path, model, datasets, encoding=ENCODING, out="out"):
 
 
 def scores_of(folder, benchmark="b"):
-    return json.loads((folder / f"{benchmark}.json").read_text())
+    return read_json(folder / f"{benchmark}.json")
 
 
 def one_hot(count):

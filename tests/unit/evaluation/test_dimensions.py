@@ -1,6 +1,5 @@
 """Embeddings cut to their first numbers: scored, reported, and the same for whoever loads a model so."""
 
-import json
 import logging
 import math
 from pathlib import Path
@@ -14,7 +13,7 @@ from hypothesis import given
 from sentence_transformers import SentenceTransformer
 from tinymodels import save_words
 
-from tdro.artifacts.files import write_table
+from tdro.artifacts.files import read_json, write_table
 from tdro.artifacts.schemas import CORPUS, METRICS, QUERIES, QUERY_SCORES, RELEVANCE_METRICS, TEST_QUERIES
 from tdro.config.commands import EvalDataset, Miner
 from tdro.config.mining import Search
@@ -67,7 +66,7 @@ def run(tmp_path, retriever, dataset, **more):
     """What an evaluation leaves: its JSON, and its table as a dictionary."""
     evaluate(retriever, {"b": {"d": dataset}}, ENCODING, tmp_path / "out", **more)
     queries = pq.read_table(tmp_path / "out/b.queries.parquet").to_pydict()
-    return json.loads((tmp_path / "out/b.json").read_text()), queries
+    return read_json(tmp_path / "out/b.json"), queries
 
 
 def test_scores_at_a_dimension_are_those_of_a_retriever_that_has_no_other_numbers(tmp_path, vectors, dataset):

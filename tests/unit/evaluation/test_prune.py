@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tdro.artifacts.files import write_json, write_table
+from tdro.artifacts.files import read_json, write_json, write_table
 from tdro.artifacts.schemas import DEV_SCORES
 from tdro.config.commands import PruneJob
 from tdro.errors import UserError
@@ -126,7 +126,7 @@ def test_a_task_that_a_training_without_it_confirms_is_dropped(files, caplog):
 
 def test_nothing_to_drop_is_said(files, caplog):
     candidates, whole, _, output = files
-    write_json(candidates, json.loads(candidates.read_text()) | {"asked": []})
+    write_json(candidates, read_json(candidates) | {"asked": []})
     with caplog.at_level(logging.INFO):
         prune(candidates, whole, [], output, PruneJob())
     assert json.loads(output.read_text())["kept"] == ["a", "b", "idle", "c", "ugly"]

@@ -9,6 +9,7 @@ import pytest
 from fakehub import FakeHub
 
 from tdro.artifacts.files import write_json
+from tdro.artifacts.foreign import write_foreign
 
 TOKEN = "hf_a_secret_that_nobody_prints"
 
@@ -27,7 +28,7 @@ def results(tmp_path):
     folder = tmp_path / "results"
     for mixture in ("uniform", "curr", "expert-faq"):
         run = folder / "tiny" / "seed42" / mixture
-        write_json(run / "model" / "modules.json", [])
+        write_foreign(run / "model" / "modules.json", [])
         (run / "model" / "model.safetensors").write_bytes(mixture.encode() * 1000)
         (run / "model" / ".snakemake_timestamp").touch()
         write_json(folder / "tiny" / "seed42" / "weights" / f"{mixture}.json", {"domain_weights": {mixture: 1}})
