@@ -126,7 +126,7 @@ def by_merge(path):
 SMALL = {
     "array": lambda path: by_array(path, 300),
     "index": by_index,
-    "JSON": lambda path: write_json(path, [1, 2, 3]),
+    "JSON": lambda path: write_json(path, {"a": [1, 2, 3]}),
     "table": lambda path: write_table(path, {"text": ["a", "b"]}, SCHEMA),
     "merge": by_merge,
     "torch": lambda path: by_torch(path, 300),
