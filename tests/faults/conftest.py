@@ -1,7 +1,8 @@
 """Faults: a row of a table for each case, and the undisturbed run that every broken one is compared with.
 
-make test-faults FAULTS=kill-017      one case; any words that pytest's -k takes
-make test-faults FAULTS_SEED=8        other moments and places
+make test-faults FAULTS=disk-train                    one case; any words that pytest's -k takes
+make test-faults FAULTS='kill-017 or after_kills'     one kill, and the run to its end behind it
+FAULTS_SEED=8 make test-faults                        other moments and places
 """
 
 import contextlib
