@@ -2,8 +2,8 @@
 # make demo-llm    the same with a language model as base, as in the paper (config/llm.yaml; results in llm/)
 # make test    the tests: units, and the real workflow on tiny data, in a quarter of an hour on two cores
 # make test-thorough    more of the real workflow: soups, experts, studies, previews, one job for all (ten minutes)
-# make test-faults    signals and processes that die in trainings; ends with a table of the cases (ten minutes on two cores;
-#                    FAULTS=sigint-alone runs one case)
+# make test-faults    kills, signals, full disks, memory, clocks: what must not harm a run; ends with a table of the cases
+#                    (a quarter of an hour on two cores; FAULTS=sigint-alone runs one case)
 # make test-slurm    the same on a SLURM of two nodes, started on this machine (Debian: apt-get install slurmctld slurmd
 #                    slurm-client slurmdbd munge mariadb-server)
 # make study   every mixture with a small model and many seeds, then some with a larger one: an hour and up to three on two
