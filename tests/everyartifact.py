@@ -11,6 +11,7 @@ from tdro.artifacts import schemas
 from tdro.artifacts.files import write_json, write_table
 from tdro.artifacts.foreign import write_foreign
 from tdro.artifacts.layout import Layout
+from tdro.artifacts.sums import crc, write_sums
 from tdro.mixtures.weights import Weights, write_weights
 
 TASKS = ("code", "news")
@@ -55,9 +56,10 @@ def _task(layout: Layout, task: str) -> None:
     write_table(layout.dev_pool(task), {"query": [0], "candidates": [[0, 5, 4]]}, schemas.DEV_POOL)
     for side in ("corpus", "queries"):
         folder = Path(layout.task(task, f"embeddings/{side}"))
-        manifest = {"model": "miner", "shards": ["00000.npy"], "rows": 3, "dimension": 4, "shard_size": 8}
-        write_json(folder / "manifest.json", manifest)
+        folder.mkdir(parents=True)
         np.save(folder / "00000.npy", np.eye(3, 4, dtype=np.float16))
+        manifest = {"model": "miner", "shards": ["00000.npy"], "rows": 3, "dimension": 4, "shard_size": 8}
+        write_json(folder / "manifest.json", manifest | {"crc32": [crc(folder / "00000.npy")]})
 
 
 def texts(folder: str, task: str, rows: int = 6) -> None:
@@ -157,6 +159,7 @@ def model(folder: Path) -> None:
     write_foreign(folder / "training_settings.json", settings)
     (folder / "README.md").write_text("---\ntags: [x]\n---\n\n# Retriever tiny\n\nIts card.\n", encoding="utf-8")
     save_file({"embedding.weight": np.zeros((7, 4), np.float32)}, folder / "model.safetensors")
+    write_sums(folder)
 
 
 def _evaluation(folder: Path) -> None:

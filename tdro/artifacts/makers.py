@@ -2,15 +2,15 @@
 
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
-#: Ends of paths with the rule that makes what lies there; the first that fits counts.
+#: Ends of paths with the rule that makes what lies there, or with two; the first that fits counts.
 _MAKERS = (
     ("fetched/*/*.json", "fetch"),
     ("benchmarks/*@sample/corpus.parquet", "sample_corpus"),
-    ("benchmarks/*/corpus.parquet", "prepare_benchmark or prepare_corpus"),
-    ("benchmarks/*/queries.parquet", "prepare_benchmark or prepare_queries"),
+    ("benchmarks/*/corpus.parquet", "prepare_benchmark prepare_corpus"),
+    ("benchmarks/*/queries.parquet", "prepare_benchmark prepare_queries"),
     ("data/*/embeddings", "encode"),
-    ("data/*/embeddings/*/*", "encode"),
     ("data/*/corpus.parquet", "prepare_task"),
     ("data/*/queries.parquet", "prepare_task"),
     ("data/*/heldout/*.parquet", "prepare_task"),
@@ -32,25 +32,35 @@ _MAKERS = (
     ("trajectory.parquet", "optimize"),
     ("heaviest_rows.parquet", "optimize"),
     ("plan.parquet", "plan"),
-    ("model", "train or merge"),
+    ("seed*/*/model", "train merge"),
     ("experts/dev.parquet", "expert_scores"),
     ("experts/law.json", "fit_law"),
     ("experts/candidates.json", "prune_candidates"),
     ("experts/prune.json", "prune"),
     ("soup.json", "soup_scores"),
     ("rankings/*/*.parquet", "search_corpus"),
-    ("rankings/*.parquet", "search_corpus or merge_rankings"),
-    ("eval/*", "evaluate"),
+    ("rankings/*.parquet", "search_corpus merge_rankings"),
+    ("eval/*.json", "evaluate"),
+    ("eval/*.parquet", "evaluate"),
     ("seed*/*/dev.parquet", "dev_scores"),
     ("report/study.json", "overview"),
 )
 
 
-def maker(path: str | Path) -> str | None:
-    """The rule, or the two that there are for such a place; None for a place that is none of the results'."""
-    parts = Path(path).parts
-    for end, rule in _MAKERS:
-        wanted = end.split("/")
-        if len(parts) >= len(wanted) and all(map(fnmatch, parts[-len(wanted) :], wanted)):
-            return rule
+class Made(NamedTuple):
+    """What a rule makes as a whole, a file a folder, and the names of the rules that make such."""
+
+    output: Path
+    rules: tuple[str, ...]
+
+
+def maker(path: str | Path) -> Made | None:
+    """The output of a rule that is this path holds it; None for a place that is none of the results'."""
+    path = Path(path)
+    for output in (path, *path.parents):
+        for end, rules in _MAKERS:
+            wanted = end.split("/")
+            found = output.parts[-len(wanted) :]
+            if len(found) == len(wanted) and all(map(fnmatch, found, wanted)):
+                return Made(output, tuple(rules.split()))
     return None

@@ -79,8 +79,12 @@ def unknown(path: str | Path) -> UserError:
 
 def again(path: str | Path) -> str:
     """What to do with a file that cannot be used, with the rule that makes it where the place tells which."""
-    rule = maker(path)
-    return f"Delete the file and let the workflow make it again{f' (rule `{rule}`)' if rule else ''}."
+    made = maker(path)
+    if made is None:
+        return "Delete the file and let the workflow make it again."
+    output = "the file" if made.output == Path(path) else f"the folder {made.output}"
+    rules = " or ".join(f"`{rule}`" for rule in made.rules)
+    return f"Delete {output} and let the workflow make it again (rule {rules})."
 
 
 def _fits(value: Mapping[str, Any], seal: Mapping[str, Any]) -> bool:

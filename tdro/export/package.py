@@ -16,6 +16,7 @@ from tdro.artifacts.beside import scratch
 from tdro.artifacts.files import read_json, replacing
 from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.artifacts.schemas import METRICS
+from tdro.artifacts.sums import CHECKSUMS, write_sums
 from tdro.config.commands import ExportJob
 from tdro.errors import UserError
 from tdro.export import checks, gguf, graphs
@@ -38,7 +39,7 @@ FORMATS = ("onnx", "onnx-int8", "openvino", *gguf.TYPES)
 QUANTISED = ("onnx-int8", "gguf-q8_0")
 _FOLDER = "sentence-transformers"
 #: What is not copied: marks of the workflow, and what an earlier export made of other weights, maybe.
-_LEFT = (".snakemake*", "onnx", "openvino", "*.gguf", "export.json", "mteb_model_meta.json")
+_LEFT = (".snakemake*", "onnx", "openvino", "*.gguf", "export.json", "mteb_model_meta.json", CHECKSUMS)
 _ARCHIVE = ".tar.gz"
 _OTHER_ARCHIVES = (".zip", ".tgz", ".tar", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _VERSIONS = ("sentence-transformers", "transformers", "torch", "onnxruntime", "openvino", "llama-cpp-python")
@@ -99,6 +100,7 @@ def export(
         describe_data(folder, job, mixture.weights)
         describe_results(folder, name, mixture, found, previews)
         describe_formats(folder, {check.file: (check.format, check.lowest) for check in done}, shrunk)
+        write_sums(folder)
         if output and output.name.endswith(_ARCHIVE):
             _pack(folder, output)
         if repository:

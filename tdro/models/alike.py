@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tdro.artifacts.foreign import read_foreign
+from tdro.artifacts.sums import CHECKSUMS
 from tdro.errors import UserError
 from tdro.models.load import SETTINGS
 from tdro.models.modelfiles import parts
@@ -79,7 +80,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     found = {}
     for part, _ in parts(folder):
         for file in sorted({*folder.glob("*.json"), *part.glob("*.json")}):
-            if not file.name.endswith(".safetensors.index.json"):
+            if not file.name.endswith(".safetensors.index.json") and file.name != CHECKSUMS:
                 found[file.relative_to(folder).as_posix()] = json.loads(file.read_text(encoding="utf-8"))
     if SETTINGS in found:
         found[SETTINGS] = {"prompts": found[SETTINGS].get("model", {}).get("prompts")}

@@ -14,6 +14,7 @@ import torch
 
 from tdro.artifacts.beside import scratch, to_disk
 from tdro.artifacts.files import stamps
+from tdro.artifacts.sums import check_cached, write_sums
 from tdro.config.models import Model
 from tdro.errors import UserError
 from tdro.models.modelfiles import check_gguf, check_model_folder, model_files
@@ -56,6 +57,7 @@ def _unpacked(reference: str, sha256: str | None, fetched: Path | None) -> Path:
         Archive(find(model_job(reference, sha256=sha256), fetched)).extract(path, folder)
     file = folder / Path(path).name
     if file.is_file():
+        check_cached(folder)
         check_gguf(file)
         return file
     check_model_folder(str(folder))
@@ -93,12 +95,14 @@ def _converted(folder: Path, convert: Callable[[Path], None]) -> str:
             content = temporary / "model"
             content.mkdir()
             convert(content)
+            write_sums(content)
             to_disk(content)
             try:
                 content.rename(folder)
             except OSError:
                 if not folder.is_dir():  # else another process was first; its folder serves as well
                     raise
+    check_cached(folder)
     return str(folder)
 
 

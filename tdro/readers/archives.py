@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 from tdro.artifacts.beside import scratch, to_disk
 from tdro.artifacts.shapes import reason
+from tdro.artifacts.sums import write_sums
 from tdro.errors import UserError
 
 #: What reading a broken archive raises.
@@ -164,6 +165,7 @@ class Archive:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as file:
                     file.writelines(self._chunks(name))
+            write_sums(content)
             to_disk(content)
             try:
                 content.rename(folder)

@@ -117,10 +117,15 @@ def find(job: FetchJob, manifest: Path | None) -> Path:
     for file in found.files:
         path = Path(found.folder, file.path)
         if not path.is_file() or path.stat().st_size != file.size:
-            raise UserError(
-                f"{path}, listed in {manifest}, is gone or has another size than {file.size}; "
-                f"delete {manifest} and run the rule `fetch` again (target `fetch_all`)."
-            )
+            problem = f"is gone or has another size than {file.size}"
+        elif manifest is not None and digest(path) != file.sha256:
+            problem = "is damaged: its content is not what was fetched"
+        else:
+            continue
+        raise UserError(
+            f"{path}, listed in {manifest}, {problem}; delete the file and {manifest}, and run the rule `fetch` again "
+            "(target `fetch_all`)."
+        )
     return Path(found.folder, found.files[0].path) if job.kind == "package" else Path(found.folder)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts.files import replacing
+from tdro.artifacts.files import replacing, write_json
+from tdro.artifacts.sums import crc
 from tdro.config.mining import Search
 from tdro.errors import UserError
 from tdro.models.processes import told_cpu
@@ -155,9 +156,11 @@ class BlockIndex:
     def _write(self, file: Path) -> None:
         import faiss
 
-        with replacing(file) as temporary, temporary.open("wb") as written:
-            # With a path, faiss tells nobody that the end of a file found no room.
-            faiss.write_index(self._index, faiss.PyCallbackIOWriter(written.write))  # type: ignore[attr-defined]
+        with replacing(file) as temporary:
+            with temporary.open("wb") as written:
+                # With a path, faiss tells nobody that the end of a file found no room.
+                faiss.write_index(self._index, faiss.PyCallbackIOWriter(written.write))  # type: ignore[attr-defined]
+            write_json(file.with_suffix(".json"), {"crc32": crc(temporary)})
         self._index.reset()  # it is searched from the file
 
     def open(self, file: Path) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tdro.artifacts.files import read_note
+from tdro.artifacts.sums import crc
 from tdro.config.mining import Search
 from tdro.models.processes import device, on_cpu
 from tdro.retrieval.encoder import unit
@@ -123,7 +125,7 @@ class Finder:
         self._held = start
 
     def _hold_kept(self, index: BlockIndex, file: Path, start: int, end: int) -> None:
-        if file.is_file():
+        if file.is_file() and read_note(file.with_suffix(".json")).get("crc32") == crc(file):
             index.open(file)
             return
         for folder in set(self.passages.folder.glob("index-*")) - {file.parent}:

@@ -1,7 +1,7 @@
 """Embeddings of many texts on disk: memory-mapped float16 shards beside a manifest.
 
     FOLDER/00000.npy, 00001.npy, ...   float16, shape (rows, dimension), unit length
-    FOLDER/manifest.json               what made them, and how many there are
+    FOLDER/manifest.json               what made them, how many there are, and the CRC-32 of each shard
 
 A :class:`Workspace` is where shards are made, each by the process that claims it first; :class:`Embeddings`
 reads a finished folder. This module knows neither models nor what the numbers are for (reference losses are made in a
@@ -20,7 +20,9 @@ import numpy as np
 from tdro.artifacts.arrays import open_array, write_array
 from tdro.artifacts.beside import take_away
 from tdro.artifacts.files import read_json, read_note, replacing, write_json
+from tdro.artifacts.seals import damaged
 from tdro.artifacts.shapes import expecting
+from tdro.artifacts.sums import crc
 from tdro.errors import UserError
 from tdro.models.processes import agreed, processes
 
@@ -34,7 +36,7 @@ _CLAIMS = "claims"
 
 
 class Embeddings:
-    """A finished folder, opened as memory maps: what is not read takes no memory.
+    """A finished folder, opened as memory maps: what is not read takes no memory. Shards are verified as they are read.
 
     Attributes:
         folder: Where they lie.
@@ -51,8 +53,9 @@ class Embeddings:
         with expecting(folder / MANIFEST, "manifest of embeddings", "delete the folder and encode again"):
             self.dimension = int(self.manifest["dimension"])
             self._size, self._rows = int(self.manifest["shard_size"]), int(self.manifest["rows"])
-            files = [folder / Path(name).name for name in self.manifest["shards"]]
-        self._shards = [open_array(file) for file in files]
+            self._files = [folder / Path(name).name for name in self.manifest["shards"]]
+            self._sums = dict(zip(self._files, self.manifest["crc32"], strict=True))
+        self._shards = [open_array(file) for file in self._files]
         if not self._fit():
             raise UserError(
                 f"{folder} does not hold the {self._rows} rows of its manifest; delete it and encode again."
@@ -67,6 +70,13 @@ class Embeddings:
     def __len__(self) -> int:
         return self._rows
 
+    def _shard(self, number: int) -> np.ndarray:
+        """A shard, all of which is verified when it is asked for first."""
+        file = self._files[number]
+        if (expected := self._sums.pop(file, None)) and crc(file) != expected:
+            raise damaged(file)
+        return self._shards[number]
+
     def slice(self, start: int, end: int, dtype: type[np.floating] = np.float32) -> np.ndarray:
         """Rows ``start`` to ``end`` as float32, or as they are stored, float16; shape (end - start, dimension).
 
@@ -77,7 +87,7 @@ class Embeddings:
         done = start
         while done < end:
             shard, offset = divmod(done, self._size)
-            part = self._shards[shard][offset : offset + end - done]
+            part = self._shard(shard)[offset : offset + end - done]
             rows[done - start : done - start + len(part)] = part
             done += len(part)
         return self._finite(rows)
@@ -88,7 +98,7 @@ class Embeddings:
         shards, offsets = np.divmod(rows, self._size)
         for shard in np.unique(shards):
             places = np.flatnonzero(shards == shard)
-            taken[places] = self._shards[shard][offsets[places]]
+            taken[places] = self._shard(shard)[offsets[places]]
         return self._finite(taken)
 
     def _finite(self, vectors: np.ndarray) -> np.ndarray:
@@ -141,12 +151,13 @@ class Workspace:
         self._claims = folder / _CLAIMS
 
     def open(self) -> None:
-        """Make the folder; throw away what has another identity. All processes call it, and go on together.
+        """Make the folder; throw away what has another identity or is damaged. All processes call it.
 
         Claims are of one run. Those of a run that was killed stand for shards that nobody makes any more.
         """
         if processes().is_main_process:
             begin(self.folder, self.identity)
+            self._forget_damaged()
             shutil.rmtree(self.folder / _CLAIMS, ignore_errors=True)
         self._claims = self.folder / _CLAIMS / agreed(uuid.uuid4().hex)
         self._claims.mkdir(parents=True, exist_ok=True)
@@ -171,17 +182,36 @@ class Workspace:
 
     def write(self, number: int, rows: np.ndarray, counts: Mapping[str, int]) -> None:
         """Write a shard, counts first: where the shard is, they are."""
-        write_json(self._path(number).with_suffix(".json"), dict(counts))
-        with replacing(self._path(number)) as temporary:
+        path = self._path(number)
+        with replacing(path) as temporary:
             write_array(temporary, rows.astype(self._dtype))
+            write_json(path.with_suffix(".json"), {"crc32": crc(temporary), "counts": dict(counts)})
 
     def read(self, number: int) -> np.ndarray:
-        """A finished shard."""
-        return np.array(open_array(self._path(number)))
+        """A finished shard.
+
+        Raises:
+            UserError: when it is not what was written.
+        """
+        path = self._path(number)
+        if crc(path) != self._note(number)["crc32"]:
+            raise damaged(path)
+        return np.array(open_array(path))
 
     def counts(self, number: int) -> dict[str, int]:
+        """What was counted in a finished shard."""
+        return self._note(number)["counts"]
+
+    def _note(self, number: int) -> dict[str, Any]:
         """What was written beside a finished shard."""
         return read_json(self._path(number).with_suffix(".json"))
+
+    def _forget_damaged(self) -> None:
+        """Take away what a run of before has left that is not what it wrote."""
+        for path in self.folder.glob("*.npy"):
+            if read_note(path.with_suffix(".json")).get("crc32") != crc(path):
+                log.warning("%s is damaged; it is made again", path)
+                path.unlink()
 
     def remove(self) -> None:
         """Delete the folder, whose shards are of no more use."""
@@ -202,6 +232,7 @@ class Workspace:
             "rows": rows,
             "shard_size": shard_size,
             "shards": [self._path(number).name for number in range(shards)],
+            "crc32": [self._note(number)["crc32"] for number in range(shards)],
             **totals,
             **padding,
         }

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from tdro.artifacts.folders import check_output, replacing_folder
+from tdro.artifacts.sums import write_sums
 from tdro.config.commands import BaseJob
 from tdro.errors import UserError
 from tdro.models.bases import base_prompts, is_embedding_model, load_retriever
@@ -36,4 +37,5 @@ def save_base(output: Path, job: BaseJob, fetched: Path | None = None) -> None:
     check_weights(retriever.named_parameters(), f"the base {model.base}")
     with replacing_folder(output) as folder:
         retriever.save_pretrained(str(folder), create_model_card=False)
+        write_sums(folder)
     log.info("wrote %s", output)

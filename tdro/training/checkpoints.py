@@ -10,8 +10,9 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
-from tdro.artifacts.beside import begun, entry_to_disk, take_away, to_disk
+from tdro.artifacts.beside import begun, take_away, to_disk
 from tdro.artifacts.files import digest, read_note, stamps, write_json
+from tdro.artifacts.sums import CHECKSUMS, damage, write_sums
 from tdro.artifacts.versions import of_stage
 from tdro.config.sections import Section
 from tdro.errors import UserError
@@ -19,7 +20,6 @@ from tdro.models.processes import agreed, most, processes
 
 log = logging.getLogger(__name__)
 
-_COMPLETE = "complete"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _STOPPING = b"finishes this step and writes a checkpoint; press Ctrl-C again to end at once\n"
 _IDENTITY = "run.json"
@@ -61,9 +61,21 @@ def _claim(checkpoints: Path, identity: dict) -> None:
 
 
 def newest_checkpoint(checkpoints: Path) -> Path | None:
-    """The checkpoint with most steps whose files were all written, as the main process sees it; all call this."""
-    complete = [c.parent for c in checkpoints.glob(f"checkpoint-*/{_COMPLETE}")]
-    return agreed(max(complete, key=lambda c: int(c.name.rpartition("-")[2]), default=None))
+    """The checkpoint with most steps whose files are all there and are what was written; all processes call this.
+
+    One that is damaged counts no more, so that the one before it is gone on from.
+    """
+    return agreed(_newest(checkpoints) if processes().is_main_process else None)
+
+
+def _newest(checkpoints: Path) -> Path | None:
+    complete = [file.parent for file in checkpoints.glob(f"checkpoint-*/{CHECKSUMS}")]
+    for checkpoint in sorted(complete, key=lambda folder: int(folder.name.rpartition("-")[2]), reverse=True):
+        if (problem := damage(checkpoint)) is None:
+            return checkpoint
+        log.warning("%s; it is taken away, and the training goes on from the checkpoint before", problem)
+        take_away(checkpoint)
+    return None
 
 
 @contextmanager
@@ -99,8 +111,7 @@ class _MarkComplete(TrainerCallback):
         to_disk(folder)  # what this process has written, at least
         processes().wait_for_everyone()
         if state.is_world_process_zero:
-            (folder / _COMPLETE).touch()
-            entry_to_disk(folder / _COMPLETE)
+            write_sums(folder)
 
 
 class _SaveInTime(TrainerCallback):

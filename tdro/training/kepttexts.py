@@ -2,6 +2,7 @@
 
     FOLDER/{task}/corpus.arrow   columns ``title`` and ``text``, one row a passage that the plan names
     FOLDER/{task}/corpus.npy     int32, the row of each of them in ``corpus.parquet``, rising
+    FOLDER/{task}/corpus.json    CRC-32 of both, written last
     FOLDER/{task}/queries.*      the same of queries, with a column ``query``
 
 A Parquet column must be decoded to be read, and what each process decodes is its own memory. Pages of a mapped file
@@ -18,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tdro.artifacts.arrays import open_array, write_array
-from tdro.artifacts.files import check_columns, checked, reading, replacing
+from tdro.artifacts.files import check_columns, checked, read_note, reading, replacing, write_json
 from tdro.artifacts.layout import Layout
+from tdro.artifacts.sums import crc
 from tdro.errors import UserError
 from tdro.models.processes import processes
 from tdro.training.masks import passages_of
@@ -34,7 +36,7 @@ _DECODERS = 16
 
 
 def keep_texts(plan: pa.Table, results: str | Path, folder: Path) -> None:
-    """Write the files that are missing; all processes call it, the main one writes.
+    """Write the files that are missing or damaged; all processes call it, the main one writes.
 
     Args:
         plan: Table of schema ``PLAN``, with as many negatives in every row.
@@ -47,7 +49,7 @@ def keep_texts(plan: pa.Table, results: str | Path, folder: Path) -> None:
     if processes().is_main_process:
         layout = Layout(results)
         for task in plan["task"].unique().to_pylist():
-            for file in (file for file in READ if not _path(folder, task, file).exists()):
+            for file in (file for file in READ if not _is_whole(_path(folder, task, file))):
                 rows = _named(plan.filter(pc.equal(plan["task"], task)), file)
                 _write(_path(folder, task, file), Path(layout.task(task, f"{file}.parquet")), rows, READ[file])
     processes().wait_for_everyone()
@@ -88,8 +90,18 @@ def _path(folder: Path, task: str, file: str) -> Path:
     return folder / task / f"{file}.arrow"
 
 
+def _sums(path: Path) -> dict[str, str]:
+    return {file.name: crc(file) for file in (path, path.with_suffix(".npy"))}
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the files are there, and what was written: another run may have left them."""
+    stated = read_note(path.with_suffix(".json"))
+    return bool(stated) and path.is_file() and path.with_suffix(".npy").is_file() and _sums(path) == stated
+
+
 def _write(path: Path, source: Path, rows: np.ndarray, schema: pa.Schema) -> None:
-    """Write some rows of a Parquet file, and which they are; the texts come last: where they lie, both are there."""
+    """Write some rows of a Parquet file, which they are, and at last the checksums of both."""
     parquet = checked(source)
     groups = _by_group(source, parquet.metadata, rows, schema)
 
@@ -105,6 +117,7 @@ def _write(path: Path, source: Path, rows: np.ndarray, schema: pa.Schema) -> Non
         for first in range(0, len(groups), workers):  # no more of them in memory
             for table in pool.map(decoded, *zip(*groups[first : first + workers], strict=True)):
                 file.write_table(table)
+    write_json(path.with_suffix(".json"), _sums(path))
 
 
 def _by_group(

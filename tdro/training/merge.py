@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from tdro.artifacts.folders import check_output, replacing_folder
+from tdro.artifacts.sums import CHECKSUMS, write_sums
 from tdro.config.soups import Method
 from tdro.errors import UserError
 from tdro.models.ingredients import Ingredients
@@ -63,6 +64,7 @@ def merge(
         _copy_others(first.folder, folder)
         first.copy_weights(folder, averaged)
         describe_merge(folder, first.folder, dict(zip(ingredients.names, shares, strict=True)), method)
+        write_sums(folder)
     log.info("wrote %s", output)
 
 
@@ -88,5 +90,5 @@ def _copy_others(model: Path, output: Path) -> None:
         to = output / folder.relative_to(model)
         to.mkdir(parents=True, exist_ok=True)
         for file in sorted(folder.iterdir()):
-            if file.is_file() and file.suffix in _COPIED and not file.name.startswith("."):
+            if file.is_file() and file.suffix in _COPIED and not file.name.startswith(".") and file.name != CHECKSUMS:
                 shutil.copyfile(file, to / file.name)

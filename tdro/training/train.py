@@ -18,6 +18,7 @@ from tdro.artifacts.files import read_table
 from tdro.artifacts.folders import check_output, replacing_folder
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.schemas import QUERIES
+from tdro.artifacts.sums import write_sums
 from tdro.config.commands import TrainJob
 from tdro.config.dimensions import check_trained
 from tdro.config.prompts import named
@@ -128,6 +129,7 @@ def _save(learner: Learner, job: TrainJob, whole: dict[str, Tensor] | None) -> N
         settings = public_settings(job).model_dump_json(indent=2)
         (folder / SETTINGS).write_text(f"{settings}\n", encoding="utf-8")
         describe_training(folder, job, learner.rows, learner.texts, model)
+        write_sums(folder)
 
 
 def _finished(learner: Learner, whole: dict[str, Tensor] | None) -> SentenceTransformer:

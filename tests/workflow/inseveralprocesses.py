@@ -57,7 +57,7 @@ def late(self, folder):
 def mark_what_is_whole(self, args, state, control, **others):
     mark(self, args, state, control, **others)
     folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-    if (folder / "complete").exists() and args.world_size > 1:
+    if (folder / "checksums.json").exists() and args.world_size > 1:
         missing = {f"rng_state_{rank}.pth" for rank in range(args.world_size)} - {p.name for p in folder.iterdir()}
         assert not missing, f"{folder} was marked as complete without {missing}"
 
@@ -79,7 +79,7 @@ for case in json.loads(Path(sys.argv[1]).read_text()):
         del os.environ[variable]
     checkpoints = Path(case["arguments"][case["arguments"].index("--checkpoints") + 1])
     name = f"{checkpoints}, stopped" if "stop_at" in case else str(checkpoints)
-    complete = [marked.parent for marked in checkpoints.glob("*/complete")]
+    complete = [marked.parent for marked in checkpoints.glob("*/checksums.json")]
     seen["complete"][name] = {folder.name: [file.name for file in folder.iterdir()] for folder in complete}
 if torch.distributed.is_initialized():
     group = torch.distributed.distributed_c10d._get_default_group()

@@ -106,6 +106,7 @@ KINDS = (
     Kind("shard of embeddings", models.shard, names=("*.npy",), takes=_ROWS),
     Kind("task means", models.means, columns=(schemas.TASK_MEANS,)),
     Kind("manifest of a download", models.fetched, keys=_keys("request", "files"), takes=_JUST_ROWS),
+    Kind("checksums", models.sums, keys=_keys("files"), takes=_JUST_ROWS),
     Kind("project", notes.project, keys=_keys("registry", "datasets")),
     Kind("version", notes.version, keys=_keys("code", "libraries"), takes=_JUST_ROWS),
     Kind("digest", notes.digest, names=("*.digest",)),

@@ -110,6 +110,15 @@ def fetched(path: Path, asked: Asked) -> View:
     return View([_pairs(about), shown], content)
 
 
+def sums(path: Path, asked: Asked) -> View:
+    """The checksums of a folder's files."""
+    content = read_json(path)
+    shown = table("file", "bytes", "CRC-32", left=("file", "CRC-32"))
+    for name, one in list(content["files"].items())[: asked.rows]:
+        shown.add_row(name, count(one["size"]), one["crc32"])
+    return View([shown], content)
+
+
 def _about(path: Path) -> dict[str, Any]:
     modules = read_foreign(path / "modules.json", list)
     names = [module["type"].rpartition(".")[2] for module in modules]

@@ -6,6 +6,7 @@ from everyartifact import BENCHMARK, MIXTURE, MODEL, SEED, TASKS
 
 from tdro.artifacts.layout import Layout
 from tdro.artifacts.makers import _MAKERS, maker
+from tdro.artifacts.seals import again
 
 ROOT = Path(__file__).parents[3]
 WORKFLOW = "".join(file.read_text() for file in ROOT.glob("workflow/rules/*.smk"))
@@ -39,10 +40,23 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize(("path", "rule"), EXPECTED.items())
-def test_a_path_tells_the_rule(path, rule):
-    assert maker(path) == rule
+@pytest.mark.parametrize(("path", "rules"), EXPECTED.items())
+def test_a_path_tells_the_rule(path, rules):
+    made = maker(path)
+    assert (" or ".join(made.rules) if made else None) == rules
+
+
+def test_a_file_of_a_folder_is_made_with_all_of_it():
+    assert maker(LAYOUT.task(TASKS[0], "embeddings/corpus/00000.npy")).output == Path(
+        LAYOUT.task(TASKS[0], "embeddings")
+    )
+    model = Path(LAYOUT.run(MODEL, SEED, f"{MIXTURE}/model"))
+    assert maker(model / "2_Dense/model.safetensors").output == model
+    assert again(model / "config.json").endswith(
+        f"Delete the folder {model} and let the workflow make it again (rule `train` or `merge`)."
+    )
+    assert again(LAYOUT.leaks) == "Delete the file and let the workflow make it again (rule `leaks`)."
 
 
 def test_each_is_a_rule_of_the_workflow():
-    assert {name for _, rule in _MAKERS for name in rule.split(" or ")} <= RULES
+    assert {rule for _, rules in _MAKERS for rule in rules.split()} <= RULES

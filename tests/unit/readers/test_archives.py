@@ -5,6 +5,7 @@ import tarfile
 import pytest
 from reading import tarred, written, zipped
 
+from tdro.artifacts.sums import CHECKSUMS, damage
 from tdro.errors import UserError
 from tdro.readers.archives import Archive
 
@@ -30,6 +31,7 @@ def test_archive_names_package_and_member_when_missing(archive):
 def test_extract_folder_and_file(archive, tmp_path):
     archive.extract("pkg/data", tmp_path / "out")
     found = {str(p.relative_to(tmp_path / "out")): p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert damage(tmp_path / "out") is None and found.pop(CHECKSUMS)
     assert found == {"b.txt": b"second", "deep/c.txt": b"third"}
     archive.extract("pkg/a.txt", tmp_path / "single")
     assert [p.name for p in (tmp_path / "single").iterdir()] == ["a.txt"]
