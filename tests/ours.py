@@ -1,4 +1,4 @@
-"""Parquet files of any content, sealed as those of a rule are: what only a faulty rule would write."""
+"""Parquet files of any content, sealed as those of a rule; and a disk that turns a bit."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,3 +15,10 @@ def write_sealed(path, table, **options):
     pq.write_table(table.replace_schema_metadata(written), path, **options)
     seal(path)
     return path
+
+
+def turn(file, byte=-1, bit=0):
+    """Turn one bit of a file that was written."""
+    content = bytearray(file.read_bytes())
+    content[byte] ^= 1 << bit
+    file.write_bytes(content)

@@ -4,7 +4,9 @@ import json
 import shutil
 
 import pytest
+from ours import turn
 
+from tdro.artifacts.sums import write_sums
 from tdro.errors import UserError
 from tdro.models.load import load_embedder
 from tdro.models.modelfiles import check_model_folder
@@ -114,3 +116,14 @@ def test_a_link_that_leads_nowhere_is_named(folder):
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").symlink_to(folder / "blobs" / "gone")
     refused(folder, "model.safetensors", "leads nowhere")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "checksums.json"])
+def test_a_model_that_was_written_here_is_verified(folder, name):
+    write_sums(folder)
+    check_model_folder(str(folder))
+    turn(folder / name, (folder / name).stat().st_size // 2)
+    with pytest.raises(UserError, match=rf"{name}.*"):
+        check_model_folder(str(folder))
+    if name == "model.safetensors":
+        refused(folder, "is damaged", f"Delete {folder} and get the model anew", "delete", "checksums.json")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fakehub import COMMIT, FakeHub
+from ours import turn
 
 from tdro.artifacts.files import read_table
 from tdro.artifacts.schemas import QUERIES
@@ -119,6 +120,16 @@ def test_a_file_that_was_damaged_in_the_cache_is_refused(hub, tmp_path):
     (tmp_path / "it.json").unlink()
     assert "rows.jsonl of org/data arrived with" in refused(hub, tmp_path, dataset_job(SOURCE))
     assert not place.exists()
+
+
+def test_a_file_that_was_damaged_after_it_was_fetched_is_refused_by_the_next_rule(hub, tmp_path):
+    job = dataset_job(SOURCE)
+    manifest = fetch(hub, tmp_path, job)
+    turn(find(job, manifest) / "rows.jsonl", 5)
+    with pytest.raises(
+        UserError, match=r"rows\.jsonl, listed in .*it\.json, is damaged: .* run the rule `fetch` again"
+    ):
+        find(job, manifest)
 
 
 @pytest.mark.parametrize(

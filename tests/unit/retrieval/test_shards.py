@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ours import turn
 
+from tdro.errors import UserError
 from tdro.retrieval import shards
-from tdro.retrieval.shards import Workspace
+from tdro.retrieval.shards import Embeddings, Workspace
 
 IDENTITY = {"texts": "a"}
 ROWS = np.ones((1, 2), dtype=np.float32)
@@ -62,3 +64,46 @@ def test_claims_of_a_killed_run_block_nothing(tmp_path):
     again.open()
     assert again.missing(3) == [1, 2]
     assert [number for number in range(3) if again.claim(number)] == [1, 2]
+
+
+def two_shards(folder):
+    """A workspace with two shards of three rows, of which the second has one."""
+    work = Workspace(folder, IDENTITY)
+    work.open()
+    for number, rows in enumerate((np.eye(3, 4), np.ones((1, 4)))):
+        work.write(number, rows, {"tokens": 5})
+    return work
+
+
+@pytest.mark.parametrize("byte", [3, 60, -1])
+def test_a_damaged_shard_of_a_killed_run_is_made_again(tmp_path, byte, caplog):
+    two_shards(tmp_path / "work")
+    turn(tmp_path / "work/00001.npy", byte)
+    again = Workspace(tmp_path / "work", IDENTITY)
+    again.open()
+    assert again.missing(2) == [1] and "00001.npy is damaged; it is made again" in caplog.text
+    again.write(1, np.ones((1, 4)), {"tokens": 5})
+    assert again.publish(tmp_path / "out", 2, 4, 3)["tokens"] == 10
+
+
+def test_a_shard_that_is_damaged_while_the_run_goes_on_is_refused(tmp_path):
+    work = two_shards(tmp_path / "work")
+    turn(tmp_path / "work/00000.npy")
+    with pytest.raises(UserError, match=r"00000\.npy is damaged"):
+        work.read(0)
+    assert work.read(1).tolist() == [[1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("read", [lambda e: e.slice(0, 4), lambda e: e.take(np.array([0])), lambda e: e.slice(2, 3)])
+def test_embeddings_are_verified_as_they_are_read(tmp_path, read):
+    folder = tmp_path / "results/data/faq/embeddings/corpus"
+    two_shards(tmp_path / "work").publish(folder, 2, 4, 3)
+    assert read(Embeddings(folder)).shape[1] == 4
+    turn(folder / "00000.npy")
+    said = rf"00000\.npy is damaged: .* Delete the folder {folder.parent} and .* \(rule `encode`\)"
+    with pytest.raises(UserError, match=said):
+        read(Embeddings(folder))
+    assert Embeddings(folder).slice(3, 4).tolist() == [[1, 1, 1, 1]]
+    turn(folder / "manifest.json", 40)
+    with pytest.raises(UserError, match=rf"manifest\.json .* Delete the folder {folder.parent}"):
+        Embeddings(folder)

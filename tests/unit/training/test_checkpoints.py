@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from killing import KillAt, SignalAt, stopped
+from ours import turn
 from trainings import parameters
 from waits import waiting
 
@@ -28,6 +29,19 @@ def test_a_killed_training_resumes_to_the_same_model(project, monkeypatch, lora,
     whole = parameters(project.train("whole", job))
     stopped(monkeypatch, KillAt(5), lambda: project.train("resumed", job))
     assert torch.equal(parameters(project.train("resumed", job)), whole)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.pt", "trainer_state.json", "checksums.json"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(project, monkeypatch, name, caplog):
+    job, checkpoints = project.train_job(save_steps=2), project.places("resumed").checkpoints
+    stopped(monkeypatch, KillAt(5), lambda: project.train("resumed", job))
+    assert newest_checkpoint(checkpoints).name == "checkpoint-4"
+    damaged = checkpoints / "checkpoint-4" / name
+    turn(damaged, damaged.stat().st_size // 2)
+    assert newest_checkpoint(checkpoints).name == "checkpoint-2"
+    assert f"{damaged} is" in caplog.text and "goes on from the checkpoint before" in caplog.text
+    if name == "weights.safetensors":
+        assert torch.equal(parameters(project.train("resumed", job)), parameters(project.train("whole", job)))
 
 
 @pytest.fixture

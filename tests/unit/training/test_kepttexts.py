@@ -1,5 +1,6 @@
 import pyarrow as pa
 import pytest
+from ours import turn
 
 from tdro.artifacts.files import table_writer, write_table
 from tdro.artifacts.schemas import CORPUS, PLAN, QUERIES
@@ -51,8 +52,18 @@ def test_what_is_kept_is_written_once(results):
         keep_texts(plan((0, 1, 2)), results, results / "kept")
         files = sorted((results / "kept" / "task").iterdir())
         before.append([(file.name, file.stat().st_mtime_ns) for file in files])
-    assert [name for name, _ in before[0]] == ["corpus.arrow", "corpus.npy", "queries.arrow", "queries.npy"]
+    kinds = ("arrow", "json", "npy")
+    assert [name for name, _ in before[0]] == [f"{side}.{kind}" for side in ("corpus", "queries") for kind in kinds]
     assert before[0] == before[1]
+
+
+@pytest.mark.parametrize("name", ["corpus.arrow", "corpus.npy", "queries.json"])
+def test_what_a_run_of_before_left_damaged_is_written_again(results, name):
+    keep_texts(plan((0, 1, 2)), results, results / "kept")
+    files = {file.name: file.read_bytes() for file in (results / "kept" / "task").iterdir()}
+    turn(results / "kept" / "task" / name, len(files[name]) // 2)
+    keep_texts(plan((0, 1, 2)), results, results / "kept")
+    assert {file.name: file.read_bytes() for file in (results / "kept" / "task").iterdir()} == files
 
 
 @pytest.mark.parametrize(("row", "said"), [((0, 1, 10), "row 10 of .*corpus"), ((-1, 1, 2), "row -1 of .*queries")])
