@@ -23,9 +23,10 @@ from tdro import __version__
 from tdro.artifacts import strictyaml
 from tdro.artifacts.beside import beside, entry_to_disk, to_disk
 from tdro.artifacts.fulldisk import naming
+from tdro.artifacts.makers import maker
 from tdro.artifacts.parquetsums import FORMAT_KEY, VERSION_KEY, CheckedParquet, seal
 from tdro.artifacts.schemas import NULLABLE
-from tdro.artifacts.seals import FORMAT, WRITTEN, again, opened, sealed
+from tdro.artifacts.seals import FORMAT, WRITTEN, advice, again, opened, sealed
 from tdro.artifacts.shapes import expecting
 from tdro.errors import UserError
 
@@ -148,7 +149,7 @@ def reading(path: str | Path) -> Iterator[None]:
         raise UserError(f"{path} holds bytes that are not UTF-8 ({error.reason}); make it again.") from None
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is not a readable Parquet file: {reason}") from None
+        raise UserError(f"{path} is not a readable Parquet file: {reason}.{advice(path)}") from None
 
 
 def checked(path: str | Path, *, ours: bool = True) -> CheckedParquet:
@@ -297,16 +298,16 @@ def read_rows(path: str | Path, schema: pa.Schema, rows: Iterable[int]) -> dict[
 def read_texts(path: str | Path, column: str) -> Iterator[str]:
     """The texts of one column in order, a batch of them in memory at a time; null reads as empty.
 
-    The file may be a table of a user's, which has no checksums.
+    The file may be a table of a user's, which has no checksums, unless it lies where a rule writes.
 
     Raises:
         UserError: when the file is missing, damaged or no Parquet file, or the column is missing or of another type.
     """
-    file = checked(path, ours=False)
+    file = checked(path, ours=maker(path) is not None)
     with reading(path):
         names = file.schema.names
         if names.count(column) != 1 or not _is_text(file.schema.field(column).type):
-            raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(names)}.")
+            raise UserError(f"{path} needs a column {column!r} of texts; it has {', '.join(names)}.{advice(path)}")
         try:
             for batch in file.batches(_BATCH, [column]):
                 yield from (_text(value) for value in batch.column(0).to_pylist())
@@ -418,7 +419,7 @@ def read_given_json(path: str | Path) -> Any:
     Raises:
         UserError: when the file is missing, is not JSON, says a thing twice, or has a seal that does not fit it.
     """
-    content = _parsed(path, "")
+    content = _parsed(path, advice(path))
     if not isinstance(content, dict) or WRITTEN not in content:
         return content
     try:
@@ -427,12 +428,12 @@ def read_given_json(path: str | Path) -> Any:
         raise UserError(f"{error} If you have edited it, take its key `{WRITTEN}` away.") from None
 
 
-def _parsed(path: str | Path, advice: str) -> Any:
+def _parsed(path: str | Path, then: str) -> Any:
     try:
         return strictyaml.read_json(Path(path).read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}.{advice}") from None
+        raise UserError(f"{path} is not JSON: {error}.{then}") from None
     except RecursionError:
-        raise UserError(f"{path} is not JSON that can be read: it is nested too deeply.{advice}") from None
+        raise UserError(f"{path} is not JSON that can be read: it is nested too deeply.{then}") from None

@@ -87,6 +87,11 @@ def again(path: str | Path) -> str:
     return f"Delete {output} and let the workflow make it again (rule {rules})."
 
 
+def advice(path: str | Path) -> str:
+    """The same for a file that may be a person's: what to do where a rule makes it, else nothing."""
+    return f" {again(path)}" if maker(path) else ""
+
+
 def _fits(value: Mapping[str, Any], seal: Mapping[str, Any]) -> bool:
     try:
         return seal["crc32"] == _checksum(value, {key: part for key, part in seal.items() if key != "crc32"})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdro.artifacts.files import read_given_json, write_json
+from tdro.artifacts.seals import advice
 from tdro.errors import UserError
 
 #: Weights files hold float32 values, whose sum is not exactly 1.
@@ -37,7 +38,8 @@ def read_weights(path: str | Path) -> Weights:
     """
     content = read_given_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("domain_weights"), dict):
-        raise UserError(f"{path} has no key `domain_weights`; a weights file maps each task to its weight there.")
+        said = "has no key `domain_weights`; a weights file maps each task to its weight there."
+        raise UserError(f"{path} {said}{advice(path)}")
     weights, sizes = content["domain_weights"], content.get("size")
     for task, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
