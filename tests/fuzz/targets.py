@@ -28,7 +28,7 @@ from fuzz.samples import Make, writes
 from reading import zipped as zip_of
 
 from tdro.artifacts import schemas
-from tdro.artifacts.files import read_batches, read_counts, read_origin, read_rows, read_table, write_json
+from tdro.artifacts.files import digest, read_batches, read_counts, read_origin, read_rows, read_table, write_json
 from tdro.artifacts.layout import Layout
 from tdro.asking.passagefiles import read_passages
 from tdro.config.commands import PlanJob, PruneJob
@@ -201,7 +201,7 @@ def _packages() -> Iterable[Target]:
 
     def read(reader: str, folder: Path) -> None:
         file = folder / "data-1-py3-none-any.whl"
-        held = fetch.FetchedFile(path=file.name, size=file.stat().st_size, sha256="0" * 64)
+        held = fetch.FetchedFile(path=file.name, size=file.stat().st_size, sha256=digest(file))
         request = fetch.FetchJob(kind="package", name="data==1")
         manifest = fetch.Manifest(request=request, folder=str(folder), files=[held])
         write_json(folder / "fetched.json", manifest.model_dump())

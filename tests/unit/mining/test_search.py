@@ -8,8 +8,9 @@ import pytest
 from minings import made_embeddings, write_data
 from ours import write_sealed
 
-from tdro.artifacts.files import read_counts, read_table
+from tdro.artifacts.files import read_counts, read_json, read_table, write_json
 from tdro.artifacts.schemas import CANDIDATES
+from tdro.artifacts.sums import crc
 from tdro.config.mining import Search, Select
 from tdro.errors import UserError
 from tdro.mining import search as search_stage
@@ -214,6 +215,8 @@ def test_embeddings_that_are_not_finite_are_refused(vectors, tmp_path, side, num
     found[3, 5] = number
     shard.unlink()  # another file, as the one before may be mapped
     np.save(shard, found)
+    manifest = shard.with_name("manifest.json")
+    write_json(manifest, read_json(manifest) | {"crc32": [crc(shard), *read_json(manifest)["crc32"][1:]]})
     with pytest.raises(UserError, match=f"e/{side} holds embeddings that are not finite; delete the folder and encode"):
         search(folder, *files, tmp_path / "out", tmp_path / "kept", Search())
     assert not (tmp_path / "out").exists()
