@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds that processes have to end in when they are told to, before they are killed: a step, and a large checkpoint.
 _TO_END = 300
-# Launch configurations that say this and no more ask for nothing that accelerate's launcher is needed for, where there is
-# one process: on the CPU, and on a GPU.
+# Launch configurations that say this and no more ask for nothing that accelerate's launcher is needed for, where there
+# is one process: on the CPU, and on a GPU.
 _ON_CPU = {
     "compute_environment": "LOCAL_MACHINE",
     "distributed_type": "NO",

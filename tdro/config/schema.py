@@ -133,7 +133,11 @@ class Config(Section):
             twice = [v for i, v in enumerate(values) if v in values[:i]]
             if twice:
                 raise ValueError(f"{key} names {twice[0]!r} twice")
-        for key, folders in (("models", [m.name for m in self.models]), ("weights", self.weights), ("soups", self.soups)):
+        for key, folders in (
+            ("models", [m.name for m in self.models]),
+            ("weights", self.weights),
+            ("soups", self.soups),
+        ):
             if alike := same_folder(folders):
                 raise ValueError(
                     f"{key}: {alike[0]!r} and {alike[1]!r} differ in case alone and are one folder on some disks; "

@@ -31,7 +31,7 @@ def as_name(text: str, joint: str = "_") -> str:
 
 
 def same_folder(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two names that differ in case alone, which are one folder on some disks (macOS, Windows); None where no two do."""
+    """Two names that differ in case alone, which are one folder on some disks (macOS, Windows); None where none do."""
     first: dict[str, str] = {}
     for name in names:
         other = first.setdefault(name.casefold(), name)

@@ -110,6 +110,6 @@ def dataset(plan: pa.Table, texts: Texts):
         names = columns(len(rows[0]["negatives"]))
         return {**dict(zip(names, zip(*texts_of_rows, strict=True), strict=True)), "label": batch["label"]}
 
-    # The name keeps datasets from making one up out of all rows, for a cache that nothing here uses. It pickles them for
-    # that, which on Python 3.12 ends in an error (datasets 5.2, dill 0.4).
+    # The name keeps datasets from making one up out of all rows, for a cache that nothing here uses. It pickles them
+    # for that, which on Python 3.12 ends in an error (datasets 5.2, dill 0.4).
     return Dataset(InMemoryTable(table), fingerprint="plan").with_transform(look_up)

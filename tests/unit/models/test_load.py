@@ -42,5 +42,5 @@ def test_a_model_that_cannot_fill_up_short_texts_is_refused(kind, load, tmp_path
     """sentence-transformers would end in an error of transformers at the first batch of two lengths."""
     folder = bert(tmp_path, kind, num_labels=1)
     byte_tokenizer().save_pretrained(folder)
-    with pytest.raises(UserError, match="no padding token.*`pad_token` in tokenizer_config.json"):
+    with pytest.raises(UserError, match=r"no padding token.*`pad_token` in tokenizer_config\.json"):
         load(folder)
