@@ -17,7 +17,7 @@ from tdro.config.prompts import TaskPrompts, take_prompts
 from tdro.errors import UserError
 from tdro.models.eos import append_eos
 from tdro.models.kinds import is_decoder
-from tdro.models.load import check_padding
+from tdro.models.load import set_padding
 from tdro.models.networks import add_adapters, hidden, keep_layers, network_of, pooling_of
 from tdro.models.positions import check_limits, of_network
 from tdro.models.processes import device, loaded_once, processes
@@ -46,7 +46,7 @@ def load_retriever(model: Model, encoding: Encoding, fetched: Path | None = None
         retriever = _embedder(folder, model) if _is_embedder(folder, model) else _of_network(folder, model, encoding)
     network = network_of(retriever)
     _check_modules(what, retriever)
-    check_padding(what, retriever)
+    set_padding(what, retriever)
     if network is None:
         _check_static(what, model)
     else:

@@ -52,17 +52,31 @@ def load_embedder(
             device=str(device()),
             model_kwargs={"dtype": "float32"},
         ).eval()
-    check_padding(what, model)
+    set_padding(what, model)
     check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
     limit_length(what, model, max_length, "mining.encode.max_length")
     return model
+
+
+def set_padding(what: str, model) -> None:
+    """Let a model of sentence-transformers put texts of several lengths into one batch, by EOS if need be.
+
+    Attention leaves out what a text is filled up with, so it does not matter which token that is.
+
+    Raises:
+        UserError: when its tokenizer has neither a padding token nor EOS.
+    """
+    tokenizer = getattr(model, "tokenizer", None)
+    if getattr(tokenizer, "pad_token", "") is None and tokenizer.eos_token is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    check_padding(what, model)
 
 
 def check_padding(what: str, model) -> None:
     """Refuse a model of sentence-transformers that cannot put texts of several lengths into one batch.
 
     Raises:
-        UserError: when its tokenizer has no token to pad with.
+        UserError: when its tokenizer has no padding token.
     """
     from transformers import PreTrainedTokenizerBase
 
@@ -102,7 +116,7 @@ def load_trained(folder: Path):
     what = f"retriever {folder}"
     with loading(what, "train or save it again") as gaps:
         model = SentenceTransformer(str(folder), device=str(device()), local_files_only=True).float().eval()
-    check_padding(what, model)
+    set_padding(what, model)
     check_whole(what, gaps, lambda: model(tokenised(model, ["text"]))["sentence_embedding"])
     return model
 

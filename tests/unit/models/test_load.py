@@ -40,7 +40,14 @@ def test_miner_and_rescorer_read_what_they_can_and_say_so(key, kind, labels, loa
 )
 def test_a_model_that_cannot_fill_up_short_texts_is_refused(kind, load, tmp_path):
     """sentence-transformers would end in an error of transformers at the first batch of two lengths."""
-    folder = bert(tmp_path, kind, num_labels=1)
-    byte_tokenizer().save_pretrained(folder)
+    folder, tokenizer = bert(tmp_path, kind, num_labels=1), byte_tokenizer()
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
     with pytest.raises(UserError, match=r"no padding token.*`pad_token` in tokenizer_config\.json"):
         load(folder)
+
+
+def test_a_model_without_a_padding_token_fills_up_with_eos(tiny_base):
+    retriever = load_retriever(Model(name="m", base=str(tiny_base), pooling="mean"), Encoding())
+    one, two = retriever.encode(["alpha", "alpha beta gamma delta"]), retriever.encode(["alpha"])
+    assert abs(one[0] - two[0]).max() < 1e-5
