@@ -1,4 +1,7 @@
-"""Numbers that are none: in a base, in a miner, in a trained model, in embeddings, in a loss."""
+"""Numbers that are none: in a base, in a miner, in a trained model, in embeddings, in a loss.
+
+Whoever made them wrote checksums that fit. So what is spoilt here gets others, or it would be refused for those.
+"""
 
 import shutil
 
@@ -8,6 +11,10 @@ from leftovers import half_written
 from safetensors.numpy import load_file, save_file
 from stages import Stage, content, job_of, remove
 from tinyrun import RUN
+
+from tdro.artifacts.files import read_json, write_json
+from tdro.artifacts.sums import CHECKSUMS, crc, write_sums
+from tdro.retrieval.shards import MANIFEST
 
 pytestmark = pytest.mark.faults
 
@@ -27,6 +34,8 @@ def spoil_weights(file):
     tensors = load_file(file)
     first = min(tensors)
     save_file(tensors | {first: np.full_like(tensors[first], np.nan)}, file, {"format": "pt"})
+    if (file.parent / CHECKSUMS).is_file():
+        write_sums(file.parent)
 
 
 def spoil_embeddings(file):
@@ -34,6 +43,8 @@ def spoil_embeddings(file):
     vectors = np.load(file)
     vectors[1, 2] = np.inf
     np.save(file, vectors)
+    manifest = file.with_name(MANIFEST)
+    write_json(manifest, read_json(manifest) | {"crc32": [crc(file)]})
 
 
 BASE, MINER, MODEL = "base/model.safetensors", "miner/model.safetensors", f"{RUN}/uniform/model/model.safetensors"
@@ -60,7 +71,7 @@ def test_number(whole, folder, fault, case):
     spoil(folder / file)
     remove(job, folder)
     refused(Stage(job, folder), sentence)
-    shutil.copy2(whole / file, folder / file)
+    shutil.copytree((whole / file).parent, (folder / file).parent, dirs_exist_ok=True)
     goes_on(job, whole, folder)
     fault.came("one sentence, nothing is written; with the right file it goes on, to the same files")
 
