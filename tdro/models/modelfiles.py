@@ -44,7 +44,7 @@ def check_model_folder(reference: str) -> None:
         reference: Hub id, local folder, or ``package:NAME==VERSION/PATH``.
 
     Raises:
-        UserError: when the folder holds no model, or or naming the first file that is a pointer, empty or damaged.
+        UserError: when the folder holds no model, or for the first of its files that is a pointer, empty or damaged.
     """
     if reference.startswith(PREFIX) or not is_local(reference):
         return
