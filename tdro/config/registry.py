@@ -234,9 +234,7 @@ class Registry(Section):
                 f"benchmark {shared[0]!r} has the name of a task, of the in-domain benchmark or of dev rows; rename it"
             )
         if alike := same_folder([*self.tasks, *self.benchmarks]):
-            raise ValueError(
-                f"{alike[0]!r} and {alike[1]!r} differ in case alone and are one folder on some disks; rename one"
-            )
+            raise ValueError(alike)
         if kept := sorted({QUERY, DOCUMENT} & set(self.tasks)):
             raise ValueError(f"task {kept[0]!r} has the name of a prompt that every model keeps; rename it")
         suites = {entry.suite for entry in self.benchmarks.values()} & {*self.benchmarks, "out_of_domain"}

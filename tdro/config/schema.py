@@ -139,10 +139,7 @@ class Config(Section):
             ("soups", self.soups),
         ):
             if alike := same_folder(folders):
-                raise ValueError(
-                    f"{key}: {alike[0]!r} and {alike[1]!r} differ in case alone and are one folder on some disks; "
-                    "rename one"
-                )
+                raise ValueError(f"{key}: {alike}")
         if self.proxy not in [m.name for m in self.models]:
             names = [m.name for m in self.models]
             raise ValueError(f"proxy {self.proxy!r}{hint(self.proxy, names)} is none of the models: {', '.join(names)}")

@@ -30,13 +30,16 @@ def as_name(text: str, joint: str = "_") -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", joint, text).strip("_.-")
 
 
-def same_folder(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two names that differ in case alone, which are one folder on some disks (macOS, Windows); None where none do."""
+def same_folder(names: Iterable[str]) -> str | None:
+    """What is wrong with two names that differ in case alone: some disks (macOS, Windows) take them for one folder.
+
+    None where no two do.
+    """
     first: dict[str, str] = {}
     for name in names:
         other = first.setdefault(name.casefold(), name)
         if other != name:
-            return other, name
+            return f"{other!r} and {name!r} differ in case alone and are one folder on some disks; rename one"
     return None
 
 

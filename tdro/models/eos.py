@@ -17,8 +17,6 @@ def append_eos(tokenizer) -> None:
     if eos_id is None:
         raise UserError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token; last-token pooling needs one.")
     tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     if tokenizer("a")["input_ids"][-1] != eos_id:
         backend = tokenizer.backend_tokenizer
         state = json.loads(backend.to_str())["post_processor"]

@@ -90,7 +90,9 @@ def base_folder(model: Model, fetched: Path | None) -> str:
 
 def _converted(folder: Path, convert: Callable[[Path], None]) -> str:
     """A folder that ``convert`` fills, once; several processes may try."""
-    if not folder.exists():
+    if folder.exists():
+        check_cached(folder)
+    else:
         with scratch(folder) as temporary:
             content = temporary / "model"
             content.mkdir()
@@ -102,7 +104,6 @@ def _converted(folder: Path, convert: Callable[[Path], None]) -> str:
             except OSError:
                 if not folder.is_dir():  # else another process was first; its folder serves as well
                     raise
-    check_cached(folder)
     return str(folder)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ours import turn
 from records import ended
 from safetensors.numpy import save_file
 from tinyrun import RUN
@@ -109,9 +110,7 @@ def cut(file, random):
 
 def turned(file, random):
     """A file of which one bit has turned."""
-    content = bytearray(file.read_bytes())
-    content[random.randrange(len(content))] ^= 1 << random.randrange(8)
-    file.write_bytes(content)
+    turn(file, random.randrange(file.stat().st_size), random.randrange(8))
 
 
 def foreign(file, random):
