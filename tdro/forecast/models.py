@@ -55,6 +55,8 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {
         "num_key_value_heads": 3, "intermediate_size": 1536, "vocab_size": 49152,
     },
 }  # fmt: skip
+# Sizes that the configuration of any network tells.
+_TOLD = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
 # Networks with two matrices in a feed-forward block and biases everywhere, as BERT.
 _LIKE_BERT = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 # Those with three matrices and no bias but, where it is named, at queries, keys and values.
@@ -148,40 +150,58 @@ def _config(folder: Path) -> dict[str, Any] | None:
 
 
 def of_config(config: Mapping[str, Any]) -> Network | None:
-    """The network that a ``config.json`` describes; None for a kind whose layers are not known here."""
+    """The network that a ``config.json`` describes; None for a kind whose layers are not known here.
+
+    Raises:
+        TypeError: when a size is no whole number.
+    """
     config = config.get("text_config") or config
-    kind, width, rows = config.get("model_type"), config.get("hidden_size"), config.get("vocab_size")
+    kind = config.get("model_type")
     if kind == "static":
+        width, rows = _sizes(config, "hidden_size", "vocab_size")
         return Network(0, width, 0, 0, rows * width, 1, 0, decoder=False)
     if kind not in (*_LIKE_BERT, *_LIKE_LLAMA):
         return None
-    layers, heads, inner = (config[key] for key in ("num_hidden_layers", "num_attention_heads", "intermediate_size"))
-    attention = heads * (config.get("head_dim") or width // heads)
+    layers, width, heads, inner, rows = _sizes(config, *_TOLD, "vocab_size")
+    of_head = _sizes(config, head_dim=width // heads)[0]
+    attention = heads * of_head
     if kind in _LIKE_BERT:
         layer = 4 * (width * width + width) + 2 * width * inner + inner + width + 4 * width
-        rows += config.get("max_position_embeddings", 512) + config.get("type_vocab_size", 2)
+        rows += sum(_sizes(config, max_position_embeddings=512, type_vocab_size=2))
         pooler = width * width + width
         return Network(
             layers, width, attention, layers * layer, (rows + 2) * width + pooler, heads, inner, decoder=False
         )
-    keys = attention // heads * (config.get("num_key_value_heads") or heads)
+    keys = of_head * _sizes(config, num_key_value_heads=heads)[0]
     layer = 2 * width * attention + 2 * width * keys + 3 * width * inner + 2 * width
     layer += (attention + 2 * keys) if _LIKE_LLAMA[kind] else 0
     return Network(layers, width, attention, layers * layer, (rows + 1) * width, heads, inner, decoder=True)
 
 
+def _sizes(config: Mapping[str, Any], *keys: str, **defaults: int) -> list[int]:
+    """Sizes of a network, the last of which may be missing.
+
+    Raises:
+        TypeError: when one is no whole number. Python would repeat a list, and fill any memory.
+    """
+    sizes = [config[key] for key in keys] + [config.get(key) or size for key, size in defaults.items()]
+    for key, size in zip([*keys, *defaults], sizes, strict=True):
+        if type(size) is not int:
+            raise TypeError(f"{key} is no whole number")
+    return sizes
+
+
 def _of_weights(config: Mapping[str, Any], folder: Path) -> Network | None:
     """The network of another kind by the shapes of its weights; None where its configuration has other words."""
     config = config.get("text_config") or config
-    keys = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
-    if not all(isinstance(config.get(key), int) for key in keys):
+    if not all(isinstance(config.get(key), int) for key in _TOLD):
         return None
-    layers, width, heads, inner = (config[key] for key in keys)
+    layers, width, heads, inner = _sizes(config, *_TOLD)
     shapes = {name: shape for file in folder.glob("*.safetensors") for name, shape in tensor_shapes(file).items()}
     sizes = {name: math.prod(shape) for name, shape in shapes.items() if "lm_head" not in name}
     if not sizes:
         return None
     table = sum(size for name, size in sizes.items() if any(word in name for word in _TABLES))
-    attention = heads * (config.get("head_dim") or width // heads)
+    attention = heads * _sizes(config, head_dim=width // heads)[0]
     body = sum(sizes.values()) - table
     return Network(layers, width, attention, body, table, heads, inner, decoder=is_decoder(config))

@@ -6,6 +6,7 @@ of mining. What the first bytes tell is read here: a safetensors file states in 
 end.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,7 +126,7 @@ def parts(folder: Path) -> Iterator[tuple[Path, bool]]:
     check_files(folder)
     for module in read_foreign(modules, list):
         with expecting(modules, "list of modules", "get the file anew"):
-            part, kind = folder / module.get("path", ""), str(module.get("type", ""))
+            part, kind = below(modules, module.get("path", "")), str(module.get("type", ""))
         if not kind.startswith(_LIBRARY):
             raise UserError(
                 f"{modules} asks for code of the model's own ({kind}), which tDRO does not run; choose one of modules "
@@ -133,6 +134,25 @@ def parts(folder: Path) -> Iterator[tuple[Path, bool]]:
             )
         weighted = kind.rpartition(".")[2] in _WEIGHTED
         yield part, weighted and not (part / "adapter_config.json").is_file()
+
+
+def below(file: Path, name: str) -> Path:
+    """The file or folder that a file of a model names, which need not be there.
+
+    Raises:
+        UserError: when the name leads out of the folder of the file, or is none that a file can have.
+        TypeError: when it is no text.
+    """
+    place = file.parent / name
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            place.lstat()
+        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+    except (OSError, ValueError):  # longer than names may be, or with signs that no name has
+        inside = False
+    if not inside:
+        raise UserError(f"{file} names {name!r}: expected a file or folder below {file.parent}; get the file anew.")
+    return place
 
 
 def _pointer_problem(file: Path) -> str | None:
@@ -160,7 +180,7 @@ def _json_problem(file: Path) -> str | None:
         with expecting(file, "index of weights", "get the file anew"):
             shards = sorted({str(shard) for shard in content.get("weight_map", {}).values()})
         for shard in shards:
-            if not (file.parent / shard).is_file():
+            if not below(file, shard).is_file():
                 return f"it names {shard}, which is not beside it"
     return None
 

@@ -14,6 +14,7 @@ from reading import tarred, zipped
 
 from tdro.artifacts import schemas
 from tdro.artifacts.files import read_json, write_json, write_table
+from tdro.artifacts.sums import CHECKSUMS
 
 #: Writes the right files into an empty folder.
 Make = Callable[[Path], Any]
@@ -156,8 +157,9 @@ _NETWORK |= {"vocab_size": 100, "num_attention_heads": 2}
 
 
 def base_model(folder: Path) -> None:
-    """A model's folder, as far as it is looked at without loading it."""
+    """A model's folder from elsewhere, as far as it is looked at without loading it: without checksums."""
     model(folder)
+    (folder / CHECKSUMS).unlink()
     (folder / "config.json").write_text(json.dumps(_NETWORK))
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model.safetensors"}}))
 

@@ -1,9 +1,12 @@
 """Parameters of networks, against transformers' own and those that their authors publish."""
 
+import json
+
 import pytest
 from basemodels import save_bare, save_static
 from transformers import AutoConfig, AutoModel
 
+from tdro.errors import UserError
 from tdro.forecast import models
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 71}
@@ -48,6 +51,15 @@ def test_a_base_that_nobody_knows_has_no_network(tmp_path):
     assert models.read("SOMEBODY/model", None) is None
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
     assert models.read(str(tmp_path), tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama", "static"])
+@pytest.mark.parametrize("value", [["x"] * 300, "32", 3.5, True])
+def test_a_size_that_is_no_whole_number_is_refused(kind, value, tmp_path):
+    size = {"head_dim": value} if kind == "llama" else {"hidden_size": value}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, **SIZES, "vocab_size": 10**12, **size}))
+    with pytest.raises(UserError, match=r"config\.json of transformers .*is no whole number"):
+        models.read(str(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["modernbert", "qwen3"])

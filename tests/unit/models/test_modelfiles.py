@@ -89,6 +89,15 @@ def test_every_module_of_a_sentence_transformer_is_looked_at(folder):
     refused(folder, "1_Pooling", "cut off or no JSON")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\ud800", "../elsewhere", "1_Pooling/../../elsewhere", "/etc"])
+@pytest.mark.parametrize("file", ["modules.json", "model.safetensors.index.json"])
+def test_a_name_that_leads_out_or_that_no_file_has_is_refused(folder, name, file):
+    modules = [{"idx": 0, "name": "0", "path": name, "type": "sentence_transformers.models.Pooling"}]
+    content = modules if file == "modules.json" else {"weight_map": {"embeddings": name}}
+    (folder / file).write_text(json.dumps(content))
+    refused(folder, file, "names", "get the file anew")
+
+
 def test_a_folder_without_weights_is_refused(folder):
     (folder / "model.safetensors").unlink()
     refused(folder, "no weights")
