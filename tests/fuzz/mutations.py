@@ -14,16 +14,18 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 from fuzz import odd
-from ours import write_sealed
 
+from tdro.artifacts.parquetsums import seal
 from tdro.artifacts.seals import WRITTEN, sealed
 
 #: Makes a file out of a right one.
@@ -31,6 +33,10 @@ Shape = Callable[[Random, bytes], bytes]
 
 # No input is longer: a fuzzer looks for what is wrong in small files. Long ones have tests of their own.
 _LONGEST = 1 << 16
+# Stands in a Parquet file that has checksums.
+_RECORD = b"tDROsums"
+# Where a file is soon written.
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # Stands in a text of JSON for a piece that is none.
 _HERE = "\ue000"
 
@@ -257,15 +263,37 @@ def separated(delimiter: bytes) -> Shape:
 
 
 def parquet(random: Random, content: bytes) -> bytes:
-    """A table of which some columns have become others, or one of such with mistakes of its bytes."""
-    if random.random() < 0.1:
-        return _with_other_columns(random, content)
-    return by_bytes(random, random.choice(_variants(content)))
+    """A table of which some columns have become others, or one of such with mistakes of its bytes.
+
+    Where the right file has checksums, most of the others have some that fit, so that what comes behind them is read.
+    """
+    made, fitting = _other_file(random, content), _RECORD in content and random.random() < 0.9
+    if random.random() < 0.5:
+        # pyarrow ends the process at some footers. A reader takes none whose checksum does not fit.
+        end = len(made) - 8 - int.from_bytes(made[-8:-4], "little") if fitting else len(made)
+        made = by_bytes(random, made[:end]) + made[end:]
+    return _with_checksums(made) if fitting else made
+
+
+def _other_file(random: Random, content: bytes) -> bytes:
+    """A table of which some columns have become others; most are made once: to write takes longer than to read."""
+    return _with_other_columns(random, content) if random.random() < 0.1 else random.choice(_variants(content))
+
+
+def _with_checksums(content: bytes) -> bytes:
+    """A file with checksums of its own; where columns lie outside of the file, as it is."""
+    with tempfile.NamedTemporaryFile(dir=_MEMORY) as file:
+        Path(file.name).write_bytes(content)
+        try:
+            seal(file.name)
+        except (OSError, ValueError):
+            return content
+        return Path(file.name).read_bytes()
 
 
 @cache
 def _variants(content: bytes) -> list[bytes]:
-    """Such tables, to write which takes longer than to read them."""
+    """The right file, and others."""
     return [content, *(_with_other_columns(Random(number), content) for number in range(100))]
 
 
@@ -275,16 +303,16 @@ def _with_other_columns(random: Random, content: bytes) -> bytes:
     for _ in range(random.choice((0, 1, 1, 2, 3))):
         if table.num_columns:
             table = _other_table(random, table)
-    with tempfile.NamedTemporaryFile() as out:
-        write_sealed(
-            out.name,
-            table,
-            compression=random.choice(("zstd", "none", "snappy")),
-            use_dictionary=random.random() < 0.5,
-            row_group_size=random.choice((1, 3, 1000)),
-            data_page_version=random.choice(("1.0", "2.0")),
-        )
-        return out.read()
+    out = io.BytesIO()
+    pq.write_table(
+        table,
+        out,
+        compression=random.choice(("zstd", "none", "snappy")),
+        use_dictionary=random.random() < 0.5,
+        row_group_size=random.choice((1, 3, 1000)),
+        data_page_version=random.choice(("1.0", "2.0")),
+    )
+    return out.getvalue()
 
 
 def _other_table(random: Random, table: pa.Table) -> pa.Table:
@@ -314,14 +342,12 @@ def _other_table(random: Random, table: pa.Table) -> pa.Table:
 
 def _other_column(random: Random, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     rows = len(column)
-    nulls = np.array([random.random() < 0.3 for _ in range(rows)], bool)
+    nulls = pa.array([random.random() < 0.3 for _ in range(rows)], pa.bool_())
     listed = random.choice((pa.int32(), pa.string(), pa.float32(), pa.null()))
     made: list[Callable[[], Any]] = [
         lambda: pa.nulls(rows, column.type),
         lambda: pa.nulls(rows),
-        lambda: pa.array(
-            [None if null else one for null, one in zip(nulls, column.to_pylist(), strict=True)], column.type
-        ),
+        lambda: pc.if_else(nulls, pa.scalar(None, column.type), column),
         lambda: pa.array([random.choice((-1, 0, 2**31 - 1, 2**40, -(2**63))) for _ in range(rows)], pa.int64()),
         lambda: pa.array([random.choice((float("nan"), float("inf"), -0.0, 1e308, 0.5)) for _ in range(rows)]),
         lambda: pa.array([odd.text(random, "a").encode("utf-8", "replace").decode() for _ in range(rows)]),
@@ -343,7 +369,7 @@ def _other_column(random: Random, column: pa.ChunkedArray) -> pa.ChunkedArray | 
             else column.cast(pa.large_string(), safe=False)
         ),
         lambda: column.dictionary_encode(),
-        lambda: pa.array([[one] for one in column.to_pylist()]),
+        lambda: pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), column.combine_chunks()),
     ]
     try:
         return random.choice(made)()

@@ -100,7 +100,7 @@ def _guarded(made: Callable[[], View], kind: Kind, files: Sequence[Path]) -> Vie
     named = ", ".join(map(str, files))
     try:
         return made()
-    except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
         raise UserError(f"{named} is damaged or has a column of another type ({said(error)}); make it again.") from None
     except _MALFORMED as error:
         raise UserError(f"{named} is no whole {kind.name} ({said(error)}); make it again.") from None
