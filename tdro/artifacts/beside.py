@@ -63,6 +63,14 @@ def take_away(path: Path) -> None:
         remove(aside)
 
 
+def share(folder: Path) -> None:
+    """Let everybody read a folder's files who may read the folder: safetensors lets nobody but their owner."""
+    rights = folder.stat().st_mode & 0o666
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(file.stat().st_mode | rights)
+
+
 def to_disk(path: Path) -> None:
     """Wait until a file, or a folder with all that is in it, has left the system's memory."""
     for place in (path, *path.rglob("*")):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tdro.artifacts.beside import entry_to_disk, scratch, to_disk
+from tdro.artifacts.beside import entry_to_disk, scratch, share, to_disk
 from tdro.artifacts.fulldisk import naming
 from tdro.errors import UserError
 
@@ -26,6 +26,7 @@ def replacing_folder(output: Path) -> Iterator[Path]:
         folder = temporary / "whole"
         folder.mkdir()
         yield folder
+        share(folder)
         to_disk(folder)
         if output.exists():  # aside at once: to remove it takes longer
             output.rename(temporary / "before")

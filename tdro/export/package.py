@@ -1,5 +1,6 @@
 """Stage ``export``: a trained retriever as something to hand on: a folder, one archive, or a repository of the hub."""
 
+import gzip
 import logging
 import shutil
 import tarfile
@@ -136,9 +137,22 @@ def _beside(output: Path | None, name: str) -> Iterator[Path]:
 
 
 def _pack(folder: Path, output: Path) -> None:
-    with replacing(output) as archive, tarfile.open(archive, "w:gz", compresslevel=1) as packed:
-        packed.add(folder, arcname=_name(output))
+    """Pack a folder. The same content gives the same bytes, whoever packs it and when."""
+    with (
+        replacing(output) as archive,
+        archive.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as packed,
+    ):
+        packed.add(folder, arcname=_name(output), filter=_of_nobody)
     log.info("packed %.0f MB", output.stat().st_size / 1e6)
+
+
+def _of_nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """A member without a time, or a name and rights of this machine's users."""
+    member.mtime, member.uid, member.gid, member.uname, member.gname = 0, 0, 0, "", ""
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
 
 
 def _formats(model, folder: Path, name: str, formats: Sequence[str], converter: str) -> list[Check]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from tdro.artifacts.beside import scratch, to_disk
+from tdro.artifacts.beside import scratch, share, to_disk
 from tdro.artifacts.files import stamps
 from tdro.artifacts.sums import check_cached, write_sums
 from tdro.config.models import Model
@@ -98,6 +98,7 @@ def _converted(folder: Path, convert: Callable[[Path], None]) -> str:
             content.mkdir()
             convert(content)
             write_sums(content)
+            share(content)
             to_disk(content)
             try:
                 content.rename(folder)

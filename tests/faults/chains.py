@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groups import Group
-from leftovers import standing
+from leftovers import half_written, standing
 from records import ended, under_way
-from running import ROOT, environment
+from running import ROOT, environment, snakemake
 from stages import remove
 from tinyrun import SEED
 
@@ -82,6 +82,8 @@ class Chain:
     Args:
         whole: The folder of the undisturbed run.
         folder: Where this one is made.
+        targets: What is asked of Snakemake.
+        has_ended: Whether it has what the undisturbed run has made, so that only what a kill needs is made again.
 
     Attributes:
         done: What each kill did, by the kill.
@@ -89,11 +91,11 @@ class Chain:
         hit: Rules of jobs that were killed before they had ended.
     """
 
-    def __init__(self, whole, folder):
-        self.folder = shutil.copytree(whole, folder, ignore=_MADE)
+    def __init__(self, whole, folder, targets=(), *, has_ended=False):
+        self.folder, self._targets = shutil.copytree(whole, folder, ignore=None if has_ended else _MADE), targets
         self.expected, self.jobs = standing(whole), ended(whole)
         self.done, self.came, self.hit = {}, {}, set()
-        self._had_ended, self._asked = {}, set()
+        self._had_ended, self._asked = ended(self.folder), set()
 
     def run(self, kills):
         """Start the run and kill it, until all kills have come; each comes in a job of its rule."""
@@ -110,7 +112,7 @@ class Chain:
     def _killed(self, left):
         """Start the run and kill it in the job whose moment comes first; which kill it was, and whether in time."""
         self._take_away({kill.rule for kill in left})
-        since, run, moments = time.time(), Group(self.folder), {}
+        since, run, moments = time.time(), Group(self.folder, *self._targets), {}
 
         def come():
             """The first moment that has come, of the jobs that are under way."""
@@ -160,11 +162,42 @@ class Chain:
         assert [name for name in found if self.expected.get(name, found[name]) != found[name]] == [], "not whole"
         return f"{kept} jobs that had ended before were not done again; {len(found)} files stand, whole"
 
+    def came_of(self, kill):
+        """What was seen behind a kill; raises what was wrong."""
+        if isinstance(self.came[kill], AssertionError):
+            raise self.came[kill]
+        return self.came[kill]
+
+    def end(self):
+        """The same command once more, to its end; what has been looked at."""
+        snakemake(self.folder, *self._targets)
+        looked = self.look()
+        assert standing(self.folder) == self.expected
+        assert half_written(self.folder) == []
+        hit = f"{len(self.hit)} rules were hit before their job had ended"
+        return f"{hit}; {looked}; all files are those of the undisturbed run, byte for byte"
+
     def _unlock(self):
         """As `make demo` does; the next run would say what to type."""
         assert is_locked(self.folder)
         line = [sys.executable, str(ROOT / "workflow/scripts/unlock.py"), str(self.folder)]
         subprocess.run(line, check=True, env=environment(self.folder) | {"PYTHONPATH": str(ROOT)}, capture_output=True)
+
+
+def chain_of(request, whole, targets=(), *, has_ended=False):
+    """A run that has been killed as often as there are cases to be looked at.
+
+    Args:
+        request: Of a fixture, whose module has cases with a parameter `kill`.
+        whole: The folder of the undisturbed run.
+        targets: What is asked of Snakemake.
+        has_ended: As of a chain.
+    """
+    folder = request.getfixturevalue("tmp_path_factory").mktemp("kills") / "project"
+    made = Chain(whole, folder, targets, has_ended=has_ended)
+    items = [item for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]
+    made.run([item.callspec.params["kill"] for item in items if "kill" in item.callspec.params])
+    return made
 
 
 def behind(job, jobs):

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 
+import choosing
 import pytest
 from filelock import FileLock
 from rich import box
@@ -54,10 +55,30 @@ def whole(tmp_path_factory):
     return once(tmp_path_factory, "undisturbed", make)
 
 
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """A folder in which what the other run does not pass has run undisturbed."""
+
+    def make(folder):
+        folder.mkdir()
+        choosing.write_project(folder)
+        snakemake(folder, *choosing.TARGETS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in choosing.index(place_of(tmp_path_factory) / "chosen").items():
+            patch.setenv(name, value)
+        yield once(tmp_path_factory, "chosen", make)
+
+
+def place_of(tmp_path_factory):
+    """A folder of all workers."""
+    place = tmp_path_factory.getbasetemp()
+    return place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+
+
 def once(tmp_path_factory, name, make):
     """A folder that all workers share, made by the one that asks first."""
-    place = tmp_path_factory.getbasetemp()
-    folder = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / name
+    folder = place_of(tmp_path_factory) / name
     made = folder.with_name(f"{name}.made")
     with FileLock(f"{folder}.lock"):
         if not made.exists():

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from leftovers import OF_TIMES
+from leftovers import UNEQUAL
 from records import ended
 from running import ROOT
 
@@ -27,11 +27,11 @@ def remove(job, folder):
 
 
 def content(job, folder):
-    """Bytes of each file that a job has made, but for those that hold times, and for empty ones: marks of Snakemake."""
+    """Bytes of each file that a job has made, but for those in UNEQUAL, and empty ones: marks of Snakemake."""
     paths = [folder / output for output in job.outputs]
     inside = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     named = {str(file.relative_to(folder / "results")): file for file in inside}
-    return {name: data for name, file in named.items() if name not in OF_TIMES and (data := file.read_bytes())}
+    return {name: data for name, file in named.items() if name not in UNEQUAL and (data := file.read_bytes())}
 
 
 class Stage:

@@ -5,32 +5,16 @@ process, as the rule ran it. It must end with one sentence that names the file a
 as a column of another rule, may be damaged; then it must write what it wrote before, byte for byte.
 """
 
-import json
-import os
-import shlex
-import shutil
-from pathlib import Path
-from random import Random
+from contextlib import chdir
+from shutil import copytree
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from ours import turn
-from records import ended
-from safetensors.numpy import save_file
+from damages import arguments, job_of, look
 from tinyrun import RUN
 
-from tdro.artifacts.makers import maker
-from tdro.artifacts.parquetsums import FORMAT_KEY, VERSION_KEY
-from tdro.artifacts.seals import FORMAT, WRITTEN
 from tdro.cli.main import main
 
 pytestmark = pytest.mark.faults
-
-SEED = int(os.environ.get("FAULTS_SEED", "7"))
-#: Bits of each file that are turned, one after the other.
-BITS = 4
 
 MODEL = f"{RUN}/uniform/model"
 #: Artifacts, each with the rule whose command reads it, and a word of that command where there are several such jobs.
@@ -67,120 +51,51 @@ READ_BY = {
     f"{RUN}/uniform/eval/web.json": ("report", ""),
     f"{RUN}/uniform/eval/web.queries.parquet": ("report", ""),
 }
-#: Pages that say how long jobs took.
-NEVER_THE_SAME = ".html"
+#: The same of the run of `choosing`.
+CHOSEN_BY = {
+    "results/fetched/package/facts==1.f8433568.json": ("prepare_benchmark", "facts"),
+    "results/benchmarks/facts@sample/corpus.parquet": ("evaluate", "uniform"),
+    "results/data/faq/rescored.parquet": ("select", "faq"),
+    "results/task_means.parquet": ("derive", "--mixture chameleon"),
+    "results/dev/faq.parquet": ("dev_scores", "uniform"),
+    "results/dev/recommendation.json": ("overview", ""),
+    f"{RUN}/uniform/dev.parquet": ("recommend", ""),
+    f"{RUN}/uniform/eval/facts@sample.json": ("export", "uniform"),
+    f"{RUN}/experts/dev.parquet": ("fit_law", ""),
+    f"{RUN}/experts/law.json": ("derive", "--mixture mergemix"),
+    f"{RUN}/experts/candidates.json": ("prune", ""),
+    f"{RUN}/experts/prune.json": ("derive", "--mixture prune"),
+    f"{RUN}/weights/chameleon.json": ("plan", "chameleon/plan"),
+    f"{RUN}/warmup/model/model.safetensors": ("expert_scores", ""),
+}
 
 
 @pytest.fixture(scope="module")
 def project(whole, tmp_path_factory):
     """A copy of the run, in which temporary outputs are there again."""
-    folder = tmp_path_factory.mktemp("damage") / "project"
-    shutil.copytree(whole, folder, symlinks=True)
-    here = Path.cwd()
-    os.chdir(folder)
-    try:
+    folder = copytree(whole, tmp_path_factory.mktemp("damage") / "project", symlinks=True)
+    with chdir(folder):
         for rule, word in (("base", ""), ("search_corpus", "top70.beir.1of1")):
             main(arguments(job_of(folder, rule, word)))
-        yield folder
-    finally:
-        os.chdir(here)
+    return folder
 
 
-def job_of(folder, rule, word):
-    """A job of a rule whose command has a word."""
-    return next(job for job in ended(folder).values() if job.rule == rule and word in job.command)
+@pytest.fixture(scope="module")
+def choices(chosen, tmp_path_factory):
+    return copytree(chosen, tmp_path_factory.mktemp("damage") / "choices", symlinks=True)
 
 
-def arguments(job):
-    """What follows `tdro` in a job's command, whether a launcher started it or not."""
-    words = shlex.split(job.command)
-    if "tdro" in words:
-        words = words[words.index("tdro") + 1 :]
-    else:  # launch.sh LOG NODES GPUS THREADS CONFIGURATION COMMAND ...
-        script = next(place for place, word in enumerate(words) if word.endswith("launch.sh"))
-        words = words[script + 6 :]
-    return words[: next((place for place, word in enumerate(words) if word.startswith((">", "2>"))), None)]
+def names(paths):
+    return [f"damage-{path.removeprefix('results/')}" for path in paths]
 
 
-def cut(file, random):
-    """A file that was cut off."""
-    content = file.read_bytes()
-    file.write_bytes(content[: random.randrange(len(content))])
-
-
-def turned(file, random):
-    """A file of which one bit has turned."""
-    turn(file, random.randrange(file.stat().st_size), random.randrange(8))
-
-
-def foreign(file, random):
-    """A file that another program wrote."""
-    if file.suffix == ".parquet":
-        pq.write_table(pa.table({"a": [1, 2]}), file)
-    elif file.suffix == ".npy":
-        np.save(file, np.ones((3, 8), np.float16))
-    elif file.suffix == ".safetensors":
-        save_file({"another": np.ones(3, np.float32)}, file)
-    else:
-        file.write_text('{"another": "program"}')
-
-
-def older(file, random):
-    """A file as an older version wrote it, where the file itself says of which form it is."""
-    if file.suffix == ".parquet":
-        table = pq.read_table(file)
-        metadata = (table.schema.metadata or {}) | {FORMAT_KEY: str(FORMAT - 1), VERSION_KEY: "0.0.9"}
-        pq.write_table(table.replace_schema_metadata(metadata), file)
-    else:
-        content = json.loads(file.read_text())
-        content[WRITTEN] |= {"format": FORMAT - 1, "tdro": "0.0.9"}
-        file.write_text(json.dumps(content))
-
-
-def harms(file):
-    """The ways to damage a file, by their names."""
-    found = {"cut off": cut, **{f"bit {n}": turned for n in range(1, BITS + 1)}, "foreign": foreign}
-    has_format = file.suffix == ".parquet" or (file.suffix == ".json" and WRITTEN in json.loads(file.read_text()))
-    return found | ({"older": older} if has_format else {})
-
-
-def contents(job):
-    """What a job has written, and may write again."""
-    outputs = [Path(output) for output in job.outputs]
-    files = [file for output in outputs for file in (output, *output.rglob("*")) if file.is_file()]
-    return {file: file.read_bytes() for file in files if file.suffix != NEVER_THE_SAME}
-
-
-def answer(words, capfd):
-    """The sentence of a command that failed; None where it has succeeded."""
-    capfd.readouterr()
-    try:
-        main(words)
-    except SystemExit as end:
-        said = str(end.code)
-        assert "error: " in said and "Traceback" not in said + "".join(capfd.readouterr()), said
-        return said
-    return None
-
-
-@pytest.mark.parametrize("path", READ_BY, ids=[f"damage-{path.removeprefix('results/')}" for path in READ_BY])
+@pytest.mark.parametrize("path", READ_BY, ids=names(READ_BY))
 def test_the_next_rule_refuses_what_is_not_what_was_written(path, project, fault, capfd):
-    rule, word = READ_BY[path]
-    job, file, random = job_of(project, rule, word), Path(path), Random(f"{SEED}/{path}")
-    right, before, told = file.read_bytes(), contents(job), []
-    fault.done(f"{len(harms(file))} ways to damage it, then the command of {rule}")
-    for name, harm in harms(file).items():
-        harm(file, random)
-        try:
-            said = answer(arguments(job), capfd)
-        finally:
-            file.write_bytes(right)
-        if said is None:
-            assert name.startswith("bit"), f"{name} was not seen"
-            assert contents(job) == before, f"{name}: something else came out"
-        else:
-            names_it = str(file) in said or str(maker(file).output) in said
-            assert names_it and any(way in said.lower() for way in ("delete", "make it again", "anew")), (name, said)
-        told.append(said)
-    refusals = [said for said in told if said]
-    fault.came(f"{len(refusals)} refused, {len(told) - len(refusals)} in what is not read; such as: {refusals[0]}")
+    with chdir(project):
+        look(path, *READ_BY[path], fault, capfd)
+
+
+@pytest.mark.parametrize("path", CHOSEN_BY, ids=names(CHOSEN_BY))
+def test_a_rule_that_chooses_refuses_it_as_well(path, choices, fault, capfd):
+    with chdir(choices):
+        look(path, *CHOSEN_BY[path], fault, capfd)

@@ -8,10 +8,8 @@ the job writes, so that files that are being written are hit, too.
 """
 
 import pytest
-from chains import Chain, Kill
-from leftovers import half_written, standing
+from chains import Kill, chain_of
 from records import ended
-from running import snakemake
 from tinyrun import RULES
 
 pytestmark = pytest.mark.faults
@@ -27,12 +25,8 @@ KILLS = [Kill(*one) for one in enumerate(rule for rule in RULES for _ in range(O
 
 
 @pytest.fixture(scope="module")
-def chain(request, whole, tmp_path_factory):
-    """A run that has been killed as often as there are cases to be looked at."""
-    made = Chain(whole, tmp_path_factory.mktemp("kills") / "project")
-    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    made.run([values["kill"] for values in parameters if "kill" in values])
-    return made
+def chain(request, whole):
+    return chain_of(request, whole)
 
 
 def test_every_rule_is_killed(whole, fault):
@@ -44,16 +38,9 @@ def test_every_rule_is_killed(whole, fault):
 @pytest.mark.parametrize("kill", KILLS, ids=str)
 def test_kill(chain, fault, kill):
     fault.done(chain.done[kill])
-    if isinstance(chain.came[kill], AssertionError):
-        raise chain.came[kill]
-    fault.came(chain.came[kill])
+    fault.came(chain.came_of(kill))
 
 
 def test_after_kills(chain, fault):
     fault.done("after the kills, the same command once more, to its end")
-    snakemake(chain.folder)
-    looked = chain.look()
-    assert standing(chain.folder) == chain.expected
-    assert half_written(chain.folder) == []
-    hit = f"{len(chain.hit)} rules were hit before their job had ended"
-    fault.came(f"{hit}; {looked}; all files are those of the undisturbed run, byte for byte")
+    fault.came(chain.end())

@@ -10,7 +10,7 @@ from basemodels import save_embedder
 from greekrows import WORDS, write_rows
 from tinymodels import save_words
 
-#: The rules that it passes and that start a process; `prepared` and `deduplicated` start none.
+#: The rules that it passes and that start a process; `choosing` has the others. `prepared` and others start none.
 RULES = [
     "base",
     "dedup",
@@ -19,6 +19,7 @@ RULES = [
     "encode",
     "evaluate",
     "evaluate_bm25",
+    "evaluate_untrained",
     "leaks",
     "merge",
     "merge_rankings",
@@ -32,8 +33,10 @@ RULES = [
     "reference",
     "report",
     "score",
+    "score_untrained",
     "search",
     "search_corpus",
+    "search_corpus_untrained",
     "select",
     "soup_scores",
     "train",
@@ -71,7 +74,7 @@ def write_project(folder: Path) -> Path:
         "dev": ["dev_rows"],
         "mining": {"encode": {"model": "./miner"}, "select": {"ranks": [0, 20], "samples": 2}},
         "encoding": {"query_length": 64, "passage_length": 64, "precision": "fp32"},
-        "evaluation": {"untrained": ["bm25"], "scatter": 20},
+        "evaluation": {"untrained": ["bm25", "base"], "scatter": 20},
         "training": STEPS | {"steps": 6},
         "tdro": STEPS | {"steps": 4, "accumulation": 2},
         "report": {"bootstrap_samples": 100},

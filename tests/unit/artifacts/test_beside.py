@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tdro.artifacts import beside as module
 from tdro.artifacts.beside import begun, beside, scratch, take_away
@@ -30,6 +32,20 @@ def gone():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+@pytest.mark.parametrize(("umask", "rights"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_who_may_read_a_folder_may_read_what_safetensors_wrote(tmp_path, umask, rights):
+    before = os.umask(umask)
+    try:
+        with replacing_folder(tmp_path / "model") as folder:
+            (folder / "1_Dense").mkdir()
+            for file in ("model.safetensors", "1_Dense/model.safetensors"):
+                save_file({"a": np.ones(3, np.float32)}, folder / file)
+    finally:
+        os.umask(before)
+    found = [file.stat().st_mode & 0o777 for file in (tmp_path / "model").rglob("*.safetensors")]
+    assert found == [rights, rights]
 
 
 def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, synced):

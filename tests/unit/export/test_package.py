@@ -95,6 +95,15 @@ def test_a_package_is_a_model_with_weights_and_results(model, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["mine.tar.gz"]
 
 
+def test_a_package_is_the_same_bytes_again_and_says_nothing_of_who_packed_it(model, tmp_path):
+    for name in ("one", "two"):
+        export(model, "--output", tmp_path / name / "mine.tar.gz")
+    assert (tmp_path / "one/mine.tar.gz").read_bytes() == (tmp_path / "two/mine.tar.gz").read_bytes()
+    with tarfile.open(tmp_path / "one/mine.tar.gz") as archive:
+        told = {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in archive}
+    assert told == {(0, 0, 0, "", "", mode) for mode in (0o644, 0o755)}
+
+
 def test_a_folder_holds_what_was_compared_and_what_is_known_of_the_data(model, tmp_path, capsys):
     tasks = {"red": {"language": "en", "licence": "MIT", "mteb": []}, "blue": {"language": "de", "mteb": ["NQ"]}}
     export(model, "--output", tmp_path / "v1.5", "--settings", json.dumps({"licence": "mit", "tasks": tasks}))
