@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tdro.artifacts.shapes import reason
+from tdro.artifacts.shapes import MALFORMED, reason
 from tdro.errors import UserError
 
 # What a broken header makes NumPy raise: it is Python's notation of a dictionary.
 _BROKEN = (
-    *(OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError),
-    *(tokenize.TokenError, zipfile.BadZipFile),
+    *(OSError, EOFError, SyntaxError, MemoryError, tokenize.TokenError, zipfile.BadZipFile),
+    *MALFORMED,
 )
 
 

@@ -179,16 +179,17 @@ def of_config(config: Mapping[str, Any]) -> Network | None:
 
 
 def _sizes(config: Mapping[str, Any], *keys: str, **defaults: int) -> list[int]:
-    """Sizes of a network, the last of which may be missing.
+    """Sizes of a network; those with a default may be missing or null.
 
     Raises:
         TypeError: when one is no whole number. Python would repeat a list, and fill any memory.
     """
-    sizes = [config[key] for key in keys] + [config.get(key) or size for key, size in defaults.items()]
-    for key, size in zip([*keys, *defaults], sizes, strict=True):
+    given = {key: value for key, value in config.items() if value is not None}
+    sizes = {key: given[key] for key in keys} | {key: given.get(key, size) for key, size in defaults.items()}
+    for key, size in sizes.items():
         if type(size) is not int:
             raise TypeError(f"{key} is no whole number")
-    return sizes
+    return list(sizes.values())
 
 
 def _of_weights(config: Mapping[str, Any], folder: Path) -> Network | None:

@@ -5,7 +5,6 @@ Keys of a weights file: ``domain_ids`` (task to number), ``domain_weights`` (sum
 task when as many rows are trained on as there are).
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from tdro.errors import UserError
 
 #: Weights files hold float32 values, whose sum is not exactly 1.
 TOLERANCE = 1e-3
+# No number of a weights file is as large: rows of a task least of all. JSON may hold some that no float can.
+_LARGE = 10**15
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ def read_weights(path: str | Path) -> Weights:
         raise UserError(f"{path} {said}{advice(path)}")
     weights, sizes = content["domain_weights"], content.get("size")
     for task, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < _LARGE:
             raise UserError(f"{path}: the weight of {task!r} is {weight!r}; expected a number from 0 to 1.")
     if abs(sum(weights.values()) - 1) > TOLERANCE:
         raise UserError(f"{path}: the weights sum to {sum(weights.values()):.6g}; they must sum to 1.")
-    if not isinstance(sizes, dict) or any(not isinstance(sizes.get(t), int) or sizes[t] < 1 for t in weights):
+    if not isinstance(sizes, dict) or any(
+        not isinstance(sizes.get(t), int) or not 0 < sizes[t] < _LARGE for t in weights
+    ):
         raise UserError(f"{path}: `size` must give the number of training rows, at least 1, of each weighted task.")
     return Weights({t: float(w) for t, w in weights.items()}, {t: sizes[t] for t in weights})
 

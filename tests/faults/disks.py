@@ -40,7 +40,8 @@ class Disk:
         self._again("ro")
 
     def close(self):
-        subprocess.run(["umount", str(self.folder)], check=True)
+        """Take it away; what this process still has mapped of its files goes when it ends."""
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
     def _again(self, options):
         _mount("-o", f"remount,{options}", str(self.folder))

@@ -10,8 +10,11 @@ another number (tests/unit/artifacts/test_fulldisk.py has the number of a quota)
 
 import random
 import shutil
+from contextlib import chdir
 
 import pytest
+from choosing import RULES as CHOOSING
+from damages import answer, arguments
 from disks import Disk
 from leftovers import half_written, standing
 from records import ended
@@ -115,3 +118,32 @@ def test_disk(stage, whole, disk, tmp_path, fault):
     assert status == 0, said
     assert content(job, stage.folder) == made
     fault.came("one sentence each time, nothing half-written; then the same files as undisturbed")
+
+
+@pytest.fixture(scope="module")
+def choices(chosen, disk, tmp_path_factory):
+    """The other undisturbed run on that disk, with its cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = shutil.copytree(chosen, disk.folder / "choices", symlinks=True)
+        patch.setenv("TDRO_CACHE", str(folder / "cache"))
+        yield folder
+
+
+@pytest.mark.parametrize("rule", CHOOSING, ids=[f"disk-{rule}" for rule in CHOOSING])
+def test_full_disk_of_a_choice(rule, chosen, choices, disk, fault, capfd):
+    job = next(job for job in ended(chosen).values() if job.rule == rule)
+    made = content(job, chosen)
+    room = random.Random(f"{SEED} {rule}").randrange(sum(-(-len(data) // _PAGE) for data in made.values()) or 1)
+    fault.done(f"{rule} with room for {room} pages of 4 KB, then with room")
+    disk.roomy()
+    remove(job, choices)
+    shutil.rmtree(choices / "cache", ignore_errors=True)  # what was fetched is fetched again
+    disk.full(room * _PAGE)
+    with chdir(choices):
+        said = answer(arguments(job), capfd)
+        assert NO_ROOM in said
+        assert half_written(choices) == []
+        disk.roomy()
+        assert answer(arguments(job), capfd) is None
+    assert content(job, choices) == made
+    fault.came("one sentence, nothing half-written; then the same files as undisturbed")

@@ -41,6 +41,14 @@ def test_objects_are_refused_and_nothing_of_them_runs(tmp_path, monkeypatch):
     assert not (tmp_path / "touched").exists()
 
 
+def test_a_shape_that_no_machine_holds_is_named(tmp_path):
+    shape = f"({9 * 10**18}, {9 * 10**18})"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(UserError, match=r"a\.npy is no whole array of numbers"):
+        open_array(tmp_path / "a.npy")
+
+
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00\x04\x00({['", b"PK\x03\x04"])
 def test_what_is_no_array_is_named(content, tmp_path):
     (tmp_path / "a.npy").write_bytes(content)

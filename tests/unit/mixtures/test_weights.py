@@ -202,6 +202,8 @@ def test_uniform_from_the_training_rows(tmp_path):
         ({"domain_weights": {"a": 0.7, "b": 0.2}, "size": {"a": 1, "b": 1}}, "sum to 0.9"),
         ({"domain_weights": {"a": 1.5, "b": -0.5}, "size": {"a": 1, "b": 1}}, "weight of 'b' is -0.5"),
         ({"domain_weights": {"a": "1"}, "size": {"a": 1}}, "weight of 'a' is '1'"),
+        ({"domain_weights": {"a": 10**400}, "size": {"a": 1}}, "weight of 'a' is 1000"),
+        ({"domain_weights": {"a": 1.0}, "size": {"a": 10**400}}, "`size`"),
         ({"domain_weights": {"a": True}, "size": {"a": 1}}, "weight of 'a' is True"),
         ({"domain_weights": {"a": 1.0}}, "`size`"),
         ({"domain_weights": {"a": 1.0}, "size": {"a": 0}}, "`size`"),
