@@ -1,7 +1,6 @@
 """Ways to damage a file, the command that reads it next, and what that must answer."""
 
 import json
-import os
 import shlex
 from pathlib import Path
 from random import Random
@@ -12,13 +11,13 @@ import pyarrow.parquet as pq
 from ours import turn
 from records import ended
 from safetensors.numpy import save_file
+from tinyrun import SEED
 
 from tdro.artifacts.makers import maker
 from tdro.artifacts.parquetsums import FORMAT_KEY, VERSION_KEY
 from tdro.artifacts.seals import FORMAT, WRITTEN
 from tdro.cli.main import main
 
-SEED = int(os.environ.get("FAULTS_SEED", "7"))
 #: Bits of each file that are turned, one after the other.
 BITS = 4
 #: Pages that say how long jobs took.

@@ -121,7 +121,7 @@ def test_disk(stage, whole, disk, tmp_path, fault):
 
 
 @pytest.fixture(scope="module")
-def choices(chosen, disk, tmp_path_factory):
+def choices(chosen, disk):
     """The other undisturbed run on that disk, with its cache."""
     with pytest.MonkeyPatch.context() as patch:
         folder = shutil.copytree(chosen, disk.folder / "choices", symlinks=True)
