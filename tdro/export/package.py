@@ -1,9 +1,7 @@
 """Stage ``export``: a trained retriever as something to hand on: a folder, one archive, or a repository of the hub."""
 
-import gzip
 import logging
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +14,7 @@ import tdro
 from tdro.artifacts.beside import scratch
 from tdro.artifacts.files import read_json, replacing
 from tdro.artifacts.folders import check_output, replacing_folder
+from tdro.artifacts.packed import of_nobody, packing
 from tdro.artifacts.schemas import METRICS
 from tdro.artifacts.sums import CHECKSUMS, write_sums
 from tdro.config.commands import ExportJob
@@ -42,6 +41,8 @@ _FOLDER = "sentence-transformers"
 #: What is not copied: marks of the workflow, and what an earlier export made of other weights, maybe.
 _LEFT = (".snakemake*", "onnx", "openvino", "*.gguf", "export.json", "mteb_model_meta.json", CHECKSUMS)
 _ARCHIVE = ".tar.gz"
+# Of gzip: weights do not get smaller with more work.
+_LEVEL = 1
 _OTHER_ARCHIVES = (".zip", ".tgz", ".tar", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _VERSIONS = ("sentence-transformers", "transformers", "torch", "onnxruntime", "openvino", "llama-cpp-python")
 
@@ -137,22 +138,9 @@ def _beside(output: Path | None, name: str) -> Iterator[Path]:
 
 
 def _pack(folder: Path, output: Path) -> None:
-    """Pack a folder. The same content gives the same bytes, whoever packs it and when."""
-    with (
-        replacing(output) as archive,
-        archive.open("wb") as file,
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as packed,
-    ):
-        packed.add(folder, arcname=_name(output), filter=_of_nobody)
+    with replacing(output) as archive, packing(archive, _LEVEL) as packed:
+        packed.add(folder, arcname=_name(output), filter=of_nobody)
     log.info("packed %.0f MB", output.stat().st_size / 1e6)
-
-
-def _of_nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """A member without a time, or a name and rights of this machine's users."""
-    member.mtime, member.uid, member.gid, member.uname, member.gname = 0, 0, 0, "", ""
-    member.mode = 0o755 if member.isdir() else 0o644
-    return member
 
 
 def _formats(model, folder: Path, name: str, formats: Sequence[str], converter: str) -> list[Check]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from ours import turn
 from records import ended
 from safetensors.numpy import save_file
+from stages import files
 from tinyrun import SEED
 
 from tdro.artifacts.makers import maker
@@ -83,10 +84,8 @@ def harms(file):
 
 
 def contents(job):
-    """What a job has written, and may write again."""
-    outputs = [Path(output) for output in job.outputs]
-    files = [file for output in outputs for file in (output, *output.rglob("*")) if file.is_file()]
-    return {file: file.read_bytes() for file in files if file.suffix != NEVER_THE_SAME}
+    """What a job has written in the working folder, and may write again."""
+    return {file: file.read_bytes() for file in files(job, Path()) if file.suffix != NEVER_THE_SAME}
 
 
 def answer(words, capfd):

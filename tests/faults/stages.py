@@ -26,11 +26,15 @@ def remove(job, folder):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def files(job, folder):
+    """All that a job has made."""
+    paths = [folder / output for output in job.outputs]
+    return [file for path in paths for file in (path, *path.rglob("*")) if file.is_file()]
+
+
 def content(job, folder):
     """Bytes of each file that a job has made, but for those in UNEQUAL, and empty ones: marks of Snakemake."""
-    paths = [folder / output for output in job.outputs]
-    inside = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
-    named = {str(file.relative_to(folder / "results")): file for file in inside}
+    named = {str(file.relative_to(folder / "results")): file for file in files(job, folder)}
     return {name: data for name, file in named.items() if name not in UNEQUAL and (data := file.read_bytes())}
 
 

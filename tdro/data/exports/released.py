@@ -3,11 +3,11 @@
 It has no place for scores. Rows without a negative stay: a task may be read with ``negatives: mined``.
 """
 
-import gzip
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from tdro.artifacts.packed import packing
 from tdro.data.exports.forms import Told, write_lines
 from tdro.data.exports.rows import Example, passages_as_objects
 
@@ -32,12 +32,7 @@ def write(told: Told, examples: Iterable[Example], folder: Path, scratch: Path) 
     )
     member = tarfile.TarInfo(name)
     member.size, member.mode = lines.stat().st_size, 0o644
-    with (
-        (folder / f"{name}.tar.gz").open("wb") as file,
-        gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w") as archive,
-        lines.open("rb") as content,
-    ):
+    with packing(folder / f"{name}.tar.gz", _LEVEL) as archive, lines.open("rb") as content:
         archive.addfile(member, content)
     lines.unlink()
     return number
