@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from fuzz.targets import TARGETS, Target
 
 # Failures of a target that are told, one a line of ours.
 _TOLD = 10
+_COUNTED = ("inputs", "refused", "failures")
 
 
 def main() -> None:
@@ -65,10 +67,13 @@ def run(target: Target, seed: int, numbers: range) -> tuple[Counter[str], dict[s
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as folder:
         while len(numbers):
             at, (ours, theirs) = context.Value("q", numbers.start - 1), context.Pipe(duplex=False)
-            worker = context.Process(target=_work, args=(target, Path(folder, "files"), seed, numbers, at, theirs))
+            tally = context.Array("q", len(_COUNTED))
+            inputs = fuzz(target, Path(folder, "files"), seed, numbers)
+            worker = context.Process(target=_work, args=(inputs, at, tally, theirs))
             worker.start()
             theirs.close()
-            hung = _wait(worker, at, ours, counts, failures)
+            hung = _wait(worker, at, ours, failures)
+            counts.update(dict(zip(_COUNTED, tally, strict=True)))
             if worker.exitcode == 0:
                 break
             what = "hangs" if hung else f"ends the process ({worker.exitcode})"
@@ -78,34 +83,32 @@ def run(target: Target, seed: int, numbers: range) -> tuple[Counter[str], dict[s
     return counts, failures
 
 
-def _work(target: Target, folder: Path, seed: int, numbers: range, at, pipe) -> None:
-    """Fuzz, telling the number of each input before it is read, and from time to time what was counted."""
+def _work(outcomes: Iterator[Outcome], at, tally, pipe) -> None:
+    """Fuzz. What was counted, and the number of each input before it is read, stand where they outlive the process."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     sys.stderr = sys.stdout = Path("/dev/null").open("w")  # noqa: SIM115 - as long as the process lives
-    counts: Counter[str] = Counter()
-    at.value = numbers.start
-    for outcome in fuzz(target, folder, seed, numbers):
+    at.value += 1
+    for outcome in outcomes:
         at.value = outcome.number + 1
-        counts.update(inputs=1, refused=outcome.refused, failures=bool(outcome.failure))
-        if outcome.failure or counts["inputs"] == 500 or outcome.number == numbers[-1]:
-            pipe.send((counts, outcome if outcome.failure else None))
-            counts = Counter()
+        for place, one in enumerate((True, outcome.refused, bool(outcome.failure))):
+            tally[place] += one
+        if outcome.failure:
+            pipe.send(outcome)
 
 
-def _wait(worker, at, pipe, counts: Counter[str], failures: dict[str, Outcome]) -> bool:
+def _wait(worker, at, pipe, failures: dict[str, Outcome]) -> bool:
     """Take what a worker tells until it has ended; whether it was ended because it hung."""
     process, before, since = psutil.Process(worker.pid), -1, 0.0
     while worker.is_alive() or pipe.poll():
         if pipe.poll(1):
             try:
-                counted, failure = pipe.recv()
+                failure = pipe.recv()
             except EOFError:
                 break
-            counts.update(counted)
-            if failure and len(failures) < _TOLD:
+            if len(failures) < _TOLD:
                 failures.setdefault(failure.failure, failure)
             continue
         try:
