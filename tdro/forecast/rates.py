@@ -52,8 +52,9 @@ DEVICES: Mapping[str, Device] = {
     "4090": Device(165e12, 24e9),
     "V100": Device(125e12, 32e9),
 }
-#: Shares of that peak that a training and an encoding reach. Assumed: none was measured here. Large decoders reach 0.4
-#: to 0.5 in published trainings; bases of half a billion parameters and texts of a hundred tokens stay well below.
+#: Shares of that peak that a training and an encoding reach. Assumed: large decoders reach 0.4 to 0.5 in published
+#: trainings; bases of half a billion parameters and texts of a hundred tokens stay well below. A decoder of 71 million
+#: parameters reached 0.024 on an H200 (docs/performance.md): small models wait for the processor.
 TRAINING_SHARE, ENCODING_SHARE = 0.3, 0.2
 #: Operations a second of a core in float32. Two cores of docs/performance.md multiply matrices at 56 GFLOP/s together;
 #: what a training and an encoding reach of that was measured with `tdro probe` on such a machine.
@@ -104,7 +105,7 @@ def rates(asked: Asked, machine: Machine, threads: Mapping[str, int]) -> Rates:
     if found:
         said = (
             f"stated for {name}: {found.peak / 1e12:.0f} TFLOP/s, of which a training reaches {TRAINING_SHARE:.0%} and "
-            f"an encoding {ENCODING_SHARE:.0%} (assumed)"
+            f"an encoding {ENCODING_SHARE:.0%} (assumed; small models reach a tenth of it)"
         )
         return Rates(
             found.peak * TRAINING_SHARE,
