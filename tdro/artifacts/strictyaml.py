@@ -178,18 +178,30 @@ def _problems(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[int, str
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             yield from _problems(value, seen)
-    elif (
-        isinstance(node, yaml.ScalarNode)
-        and node.tag in _NUMBERS
-        and node.style is None
-        and _SURPRISING.fullmatch(node.value)
-    ):
+    elif isinstance(node, yaml.ScalarNode):
+        yield from _value(node)
+
+
+def _value(node: yaml.ScalarNode) -> Iterator[tuple[int, str]]:
+    if not _fits(node):
+        yield _line(node), f"`{node.value}` is none of the kind `!!{node.tag.rpartition(':')[2]}`; take that away"
+    elif node.tag in _NUMBERS and node.style is None and _SURPRISING.fullmatch(node.value):
         meant = _read(node)
         yield (
             _line(node),
             f'YAML reads `{node.value}` as {meant}; write {meant} if that is meant, or "{node.value}" in quotes '
             "where it is text",
         )
+
+
+def _fits(node: yaml.ScalarNode) -> bool:
+    """Whether a value is one of the kind that a tag before it names, as in ``!!int four``."""
+    if node.tag not in (_TEXT, _MERGE):
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except (AttributeError, LookupError):  # what PyYAML raises where it takes a value for right
+            return False
+    return True
 
 
 def _keys(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tdro.artifacts.strictyaml import read_file
+from tdro.errors import UserError
 
 #: The launch configuration that is none: CPU where there is no GPU, one process a GPU where there are some.
 AUTO = "auto"
@@ -22,8 +23,20 @@ def configurations(root: Path) -> list[str]:
 
 
 def read(name: str, root: Path) -> dict[str, Any]:
-    """What a launch configuration says; nothing of `auto`."""
-    return {} if name == AUTO else yaml.safe_load(launch_file(name, root).read_text(encoding="utf-8"))
+    """What a launch configuration says; nothing of `auto`.
+
+    Raises:
+        UserError: when the file is no YAML, or no mapping.
+    """
+    if name == AUTO:
+        return {}
+    file = launch_file(name, root)
+    found = read_file(file).values
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{file} is no launch configuration: expected keys of `accelerate launch`, as the files beside it have."
+        )
+    return found
 
 
 def uses_cpu(name: str, root: Path) -> bool:

@@ -138,6 +138,24 @@ def test_what_is_no_yaml_is_one_sentence_with_its_line(text, said, tmp_path):
     assert re.search(said, found), found
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "kind"),
+    [
+        ("b: 1\na: !!timestamp 9999-99-990.95\n", "9999-99-990.95", "timestamp"),
+        ("b: 1\na: [1, !!bool maybe]\n", "maybe", "bool"),
+        ("b: 1\na: !!int ''\n", "", "int"),
+        ("b: 1\na: !!float ''\n", "", "float"),
+    ],
+)
+def test_a_value_that_is_not_of_its_tags_kind_is_told_by_its_line(text, value, kind):
+    with pytest.raises(UserError, match=f"^a.yaml, line 2: `{value}` is none of the kind `!!{kind}`; take that away.$"):
+        read(text, "a.yaml")
+
+
+def test_a_tag_that_fits_says_of_which_kind_a_value_is():
+    assert read("a: !!int '3'\nb: !!bool 'yes'\nc: !!str 4\n", "a.yaml").values == {"a": 3, "b": True, "c": "4"}
+
+
 def test_a_file_in_another_encoding_is_named(tmp_path):
     (tmp_path / "u.yaml").write_text("a: é", encoding="utf-16")
     with pytest.raises(UserError, match=r"u\.yaml is not YAML: byte 0 is not UTF-8"):

@@ -20,7 +20,9 @@ from accelerate.commands import launch as accelerate_launch
 from accelerate.state import AcceleratorState
 
 from tdro.cli import launch
+from tdro.config import launchfiles
 from tdro.config.mining import Search
+from tdro.errors import UserError
 from tdro.models import processes
 from tdro.pipeline.start import read
 from tdro.retrieval.indices import BlockIndex
@@ -271,3 +273,15 @@ def test_what_reads_texts_with_a_model_leaves_gpus_alone_where_the_model_does():
     assert launches == {"anywhere": "auto", "sharded": "auto", "modest": "cpu", "rehearsed": "cpu"}
     untrained = {name: jobs.inference_launch(None, name) for name in jobs.untrained}
     assert untrained == {"bm25": "auto", "miner": "auto"} | {f"base-{name}": launches[name] for name in launches}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("use_cpu: [true", "is not YAML: line"), ("- use_cpu", "expected keys"), ("", "expected keys")],
+)
+def test_a_launch_configuration_that_is_none_is_refused_by_its_name(text, said, tmp_path):
+    file = tmp_path / "config/accelerate/mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with pytest.raises(UserError, match=f"mine.yaml .*{said}"):
+        launchfiles.read("mine", tmp_path)
