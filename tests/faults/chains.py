@@ -169,9 +169,13 @@ class Chain:
         return self.came[kill]
 
     def end(self):
-        """The same command once more, to its end; what has been looked at."""
+        """The same command once more, to its end; what has been looked at.
+
+        A kill between the end of a job and the removal of what only that job read leaves it for good, until asked.
+        """
         snakemake(self.folder, *self._targets)
         looked = self.look()
+        snakemake(self.folder, *self._targets, "--delete-temp-output")
         assert standing(self.folder) == self.expected
         assert half_written(self.folder) == []
         hit = f"{len(self.hit)} rules were hit before their job had ended"
